@@ -1,0 +1,17 @@
+//! The built-in field mapping of `meta-catalog`.
+//!
+//! Purpose: turn a shop's variant into the `data` object of Meta's `items_batch`.
+//! Promises: pure (same input, same bytes), no clock, no randomness, no I/O, no panic on any input.
+//! Left out on purpose: whether a payload is pushed, cleared or deleted; that is the drain's decision.
+
+mod item;
+mod outcome;
+
+pub use item::{Inventory, MapSettings, OptionValue, Product, Variant};
+pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
+
+/// Maps one variant as of `now` (milliseconds since the Unix epoch).
+#[must_use]
+pub fn map(_settings: &MapSettings, _now: i64, _product: &Product, _variant: &Variant) -> Outcome {
+    Outcome::Rejected(EligibilityReason::ProductDeleted)
+}

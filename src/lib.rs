@@ -1,0 +1,3 @@
+//! Keeps a Meta Commerce Catalog equal to a shop's own catalog.
+
+pub mod clock;

@@ -1,0 +1,3 @@
+//! The `meta-catalog` command.
+
+fn main() {}
