@@ -15,3 +15,18 @@ pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
 pub fn map(_settings: &MapSettings, _now: i64, _product: &Product, _variant: &Variant) -> Outcome {
     Outcome::Rejected(EligibilityReason::ProductDeleted)
 }
+/// stub
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind { /// t
+ Text, /// l
+ List }
+/// stub
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec { /// n
+ pub name: &'static str, /// k
+ pub kind: FieldKind, /// c
+ pub clearable: bool }
+/// stub
+pub fn field_spec(_name: &str) -> Option<&'static FieldSpec> { None }
+/// stub
+pub fn sha256_hex(data: &str) -> String { use sha2::Digest; format!("{:?}", sha2::Sha256::digest(data.as_bytes())) }

@@ -1,0 +1,121 @@
+//! Where siblings find each other.
+//!
+//! An [`ActorRef`] is dead once its actor restarts. A [`Slot`] is a shared place that every (re)start
+//! refills, so it can be handed out before the tree exists and stays good for its whole life.
+//!
+//! Promises: nothing here waits for an actor to come up; a call says which actor was down.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ractor::rpc::CallResult;
+use ractor::{ACTIVE_STATES, ActorRef, Message, RpcReplyPort};
+
+/// Why a sibling gave no answer. Names it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// Not started, or waiting for its restart.
+    #[error("the {0} actor is down; it restarts by itself, its vitals say why it ended")]
+    Down(Arc<str>),
+    /// It took the message and ended, or dropped it, without an answer.
+    #[error("the {0} actor ended before it answered; it restarts by itself, its vitals say why")]
+    NoAnswer(Arc<str>),
+    /// No answer in time; it may still carry the message out.
+    #[error("the {actor} actor did not answer within {waited:?}")]
+    Timeout {
+        /// Name of the actor.
+        actor: Arc<str>,
+        /// How long the caller waited.
+        waited: Duration,
+    },
+}
+
+/// The current address of a named actor; clones share it.
+pub struct Slot<M> {
+    name: Arc<str>,
+    current: Arc<RwLock<Option<ActorRef<M>>>>,
+}
+
+impl<M> Clone for Slot<M> {
+    fn clone(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            current: Arc::clone(&self.current),
+        }
+    }
+}
+
+impl<M> fmt::Debug for Slot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Message> Slot<M> {
+    /// An empty slot for the child called `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            current: Arc::default(),
+        }
+    }
+
+    /// The child's name, without the instance.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The running actor, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<ActorRef<M>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current
+            .as_ref()
+            .filter(|actor| ACTIVE_STATES.contains(&actor.get_status()))
+            .cloned()
+    }
+
+    /// Sends a message that wants no answer.
+    ///
+    /// # Errors
+    /// [`CallError::Down`] when the actor is not running; the message is dropped.
+    pub fn cast(&self, message: M) -> Result<(), CallError> {
+        let actor = self.get().ok_or_else(|| self.down())?;
+        actor.cast(message).map_err(|_| self.down())
+    }
+
+    /// Asks and waits at most `timeout` for the answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<T: Send + 'static>(
+        &self,
+        message: impl FnOnce(RpcReplyPort<T>) -> M,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
+        let actor = self.get().ok_or_else(|| self.down())?;
+        match actor.call(message, Some(timeout)).await {
+            Ok(CallResult::Success(answer)) => Ok(answer),
+            Ok(CallResult::SenderError) => Err(CallError::NoAnswer(Arc::clone(&self.name))),
+            Ok(CallResult::Timeout) => Err(CallError::Timeout {
+                actor: Arc::clone(&self.name),
+                waited: timeout,
+            }),
+            Err(_) => Err(self.down()),
+        }
+    }
+
+    /// Puts a freshly started actor in. The tree does this for its children.
+    pub fn fill(&self, actor: ActorRef<M>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+    }
+
+    fn down(&self) -> CallError {
+        CallError::Down(Arc::clone(&self.name))
+    }
+}

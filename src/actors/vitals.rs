@@ -1,0 +1,217 @@
+//! How each actor is doing, for status views and readiness.
+//!
+//! Promises: reading never waits for an actor; the record outlives the actor, so the error that ended
+//! it is there while it is down. Times are milliseconds since the Unix epoch.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::{Millis, SharedClock};
+
+/// After this long without a failure a child's restart back-off starts over, and a restart this old
+/// no longer speaks against readiness.
+pub const RESET_WINDOW: Duration = Duration::from_secs(5 * 60);
+
+/// This many restarts within [`RESET_WINDOW`] turn readiness red.
+pub const RESTARTS_TILL_RED: usize = 5;
+
+/// The condition of one actor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vitals {
+    /// Name within the instance, such as `drain`.
+    pub name: String,
+    /// False before the first start, during restart back-off and after the stop.
+    pub running: bool,
+    /// Ticks that ended well, over all restarts; stays 0 for an actor that only answers requests.
+    pub ticks: u64,
+    /// Start of the latest tick; of the actor itself for one that only answers requests.
+    pub last_started_at: Option<Millis>,
+    /// End of the latest tick that ended well.
+    pub last_finished_at: Option<Millis>,
+    /// The latest failure; stays after the actor has recovered.
+    pub last_error: Option<LastError>,
+    /// Restarts since the process began.
+    pub restarts: u64,
+    /// Restarts within [`RESET_WINDOW`].
+    pub recent_restarts: usize,
+}
+
+/// A failure that ended an actor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// When it happened.
+    pub at: Millis,
+    /// What it said, causes included.
+    pub message: String,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    vitals: Vitals,
+    started_once: bool,
+    /// Restarts within the window, oldest first; back-off keeps them to about a dozen.
+    restarts: VecDeque<Millis>,
+}
+
+/// The vitals of all actors of a tree; clones share them.
+#[derive(Clone)]
+pub struct VitalsBoard {
+    clock: SharedClock,
+    records: Arc<Mutex<BTreeMap<String, Record>>>,
+}
+
+impl fmt::Debug for VitalsBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all()).finish()
+    }
+}
+
+impl VitalsBoard {
+    /// A board without actors.
+    #[must_use]
+    pub fn new(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            records: Arc::default(),
+        }
+    }
+
+    /// Every actor, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Vitals> {
+        let now = self.clock.now();
+        self.lock()
+            .values()
+            .map(|record| record.read(now))
+            .collect()
+    }
+
+    /// One actor.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Vitals> {
+        let now = self.clock.now();
+        self.lock().get(name).map(|record| record.read(now))
+    }
+
+    /// False when an actor keeps failing: [`RESTARTS_TILL_RED`] restarts within [`RESET_WINDOW`].
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.all()
+            .iter()
+            .all(|vitals| vitals.recent_restarts < RESTARTS_TILL_RED)
+    }
+
+    /// The pen for one actor's record, which it opens.
+    pub(crate) fn pulse(&self, name: &str) -> Pulse {
+        let record = || Record {
+            vitals: Vitals {
+                name: name.into(),
+                ..Vitals::default()
+            },
+            ..Record::default()
+        };
+        self.lock().entry(name.into()).or_insert_with(record);
+        Pulse {
+            board: self.clone(),
+            name: name.into(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
+        // A record is plain data; a panic between two fields leaves nothing worse than a stale field.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn read(&self, now: Millis) -> Vitals {
+        let mut vitals = self.vitals.clone();
+        vitals.recent_restarts = self
+            .restarts
+            .iter()
+            .filter(|at| now - **at < window())
+            .count();
+        vitals
+    }
+}
+
+fn window() -> Millis {
+    Millis::try_from(RESET_WINDOW.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// Writes one actor's record.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse {
+    board: VitalsBoard,
+    name: Arc<str>,
+}
+
+impl Pulse {
+    /// The actor is about to start; every time after the first is a restart.
+    pub(crate) fn starting(&self) {
+        self.write(|record, now| {
+            record.vitals.last_started_at = Some(now);
+            if record.started_once {
+                record.vitals.restarts += 1;
+                record.restarts.retain(|at| now - *at < window());
+                record.restarts.push_back(now);
+            }
+            record.started_once = true;
+        });
+    }
+
+    pub(crate) fn started(&self) {
+        self.write(|record, _| record.vitals.running = true);
+    }
+
+    pub(crate) fn tick_started(&self) {
+        self.write(|record, now| record.vitals.last_started_at = Some(now));
+    }
+
+    pub(crate) fn tick_finished(&self) {
+        self.write(|record, now| {
+            record.vitals.last_finished_at = Some(now);
+            record.vitals.ticks += 1;
+        });
+    }
+
+    pub(crate) fn failed(&self, message: String) {
+        self.write(|record, at| {
+            record.vitals.running = false;
+            record.vitals.last_error = Some(LastError { at, message });
+        });
+    }
+
+    pub(crate) fn ended(&self) {
+        self.write(|record, _| record.vitals.running = false);
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Record, Millis)) {
+        let now = self.board.clock.now();
+        if let Some(record) = self.board.lock().get_mut(&*self.name) {
+            change(record, now);
+        }
+    }
+}
+
+/// An error with its causes on one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Wrappers that print their cause themselves would say it twice.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! Intents: what the outbox asks for, and how several of one variant fold into one.
+
+use std::collections::HashMap;
+
+use super::state::unknown_word;
+
+/// What is asked for a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Intent {
+    /// Make Meta's item equal to the mapper's word.
+    Upsert,
+    /// Remove Meta's item.
+    Delete,
+}
+
+impl Intent {
+    /// The word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl std::str::FromStr for Intent {
+    type Err = String;
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "upsert" => Ok(Self::Upsert),
+            "delete" => Ok(Self::Delete),
+            _ => Err(unknown_word(word)),
+        }
+    }
+}
+
+/// Who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A change event of the shop, or a platform's trigger.
+    Event,
+    /// A person, through the admin API.
+    Operator,
+    /// `meta-catalog import`.
+    Import,
+    /// A sale window opened or closed.
+    Window,
+    /// The pipeline itself, after an outcome that left a row to be done again.
+    Recovery,
+}
+
+impl Origin {
+    /// The word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Operator => "operator",
+            Self::Import => "import",
+            Self::Window => "window",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
+impl std::str::FromStr for Origin {
+    type Err = String;
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "event" => Ok(Self::Event),
+            "operator" => Ok(Self::Operator),
+            "import" => Ok(Self::Import),
+            "window" => Ok(Self::Window),
+            "recovery" => Ok(Self::Recovery),
+            _ => Err(unknown_word(word)),
+        }
+    }
+}
+
+/// One unprocessed outbox row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// Its exact id.
+    pub seq: i64,
+    /// The variant it is about.
+    pub variant_id: String,
+    /// What it asks for.
+    pub intent: Intent,
+    /// Who asked.
+    pub origin: Origin,
+    /// Faults so far.
+    pub attempts: i64,
+}
+
+/// All open intents of one variant as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The variant.
+    pub variant_id: String,
+    /// What is to be done.
+    pub intent: Intent,
+    /// Who asked for that.
+    pub origin: Origin,
+    /// The exact rows that this stands for; only they are marked, so an intent committed later survives.
+    pub seqs: Vec<i64>,
+    /// The most faults that any of them has seen.
+    pub attempts: i64,
+}
+
+/// Folds open intents per variant; the answer keeps the order in which the variants first asked.
+///
+/// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later
+/// request of an operator: someone who removes an item does not expect a stock update to bring it back at once.
+#[must_use]
+pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
+    rows.sort_unstable_by_key(|row| row.seq);
+    let mut folded: Vec<Folded> = Vec::new();
+    let mut at: HashMap<String, usize> = HashMap::new();
+    for row in rows {
+        let Some(&index) = at.get(&row.variant_id) else {
+            at.insert(row.variant_id.clone(), folded.len());
+            folded.push(Folded {
+                variant_id: row.variant_id,
+                intent: row.intent,
+                origin: row.origin,
+                seqs: vec![row.seq],
+                attempts: row.attempts,
+            });
+            continue;
+        };
+        let whole = &mut folded[index];
+        whole.seqs.push(row.seq);
+        whole.attempts = whole.attempts.max(row.attempts);
+        let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
+        if !kept {
+            (whole.intent, whole.origin) = (row.intent, row.origin);
+        }
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(seq: i64, variant: &str, intent: Intent, origin: Origin) -> OpenIntent {
+        OpenIntent { seq, variant_id: variant.into(), intent, origin, attempts: seq % 3 }
+    }
+
+    #[test]
+    fn folding_table() {
+        use Intent::{Delete, Upsert};
+        use Origin::{Event, Operator, Window};
+        let cases: &[(&[(Intent, Origin)], (Intent, Origin))] = &[
+            (&[(Upsert, Event)], (Upsert, Event)),
+            (&[(Upsert, Event), (Delete, Event)], (Delete, Event)),
+            // Deleted, then restored within one batch: the later word counts.
+            (&[(Delete, Event), (Upsert, Event)], (Upsert, Event)),
+            (&[(Delete, Operator), (Upsert, Event)], (Delete, Operator)),
+            (&[(Delete, Operator), (Upsert, Window), (Delete, Event)], (Delete, Operator)),
+            (&[(Delete, Operator), (Upsert, Operator)], (Upsert, Operator)),
+            (&[(Delete, Operator), (Upsert, Operator), (Upsert, Event)], (Upsert, Event)),
+            (&[(Delete, Operator), (Upsert, Event), (Upsert, Operator)], (Upsert, Operator)),
+        ];
+        for (rows, expected) in cases {
+            let rows: Vec<_> =
+                rows.iter().zip(1..).map(|(&(intent, origin), seq)| row(seq, "v", intent, origin)).collect();
+            let folded = fold(rows.iter().rev().cloned().collect());
+            assert_eq!(folded.len(), 1);
+            assert_eq!((folded[0].intent, folded[0].origin), *expected, "{rows:?}");
+            assert_eq!(folded[0].seqs, rows.iter().map(|row| row.seq).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn variants_keep_the_order_of_their_first_intent() {
+        use Intent::Upsert;
+        use Origin::Event;
+        let folded = fold(vec![row(3, "a", Upsert, Event), row(1, "b", Upsert, Event), row(2, "a", Upsert, Event)]);
+        let order: Vec<_> = folded.iter().map(|f| (f.variant_id.as_str(), f.seqs.as_slice(), f.attempts)).collect();
+        assert_eq!(order, [("b", [1].as_slice(), 1), ("a", [2, 3].as_slice(), 2)]);
+    }
+}

@@ -1,0 +1,144 @@
+//! What an `items_batch` call came to, and what follows for its rows and for the channel.
+//!
+//! Judged by Meta's `error.code`, never by the HTTP status; the Graph client does that part
+//! ([`crate::graph`]) and hands over one of these.
+
+use std::collections::HashMap;
+
+/// A reason why no call is made, with what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable code for programs.
+    pub code: String,
+    /// Sentence for the operator; says the next step.
+    pub message: String,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// Meta took the batch: the rows wait for the verdict on `handle`, but those named in `refused` fail now.
+    Accepted {
+        /// Meta's handle.
+        handle: String,
+        /// Retailer id → message of `validation_status`.
+        refused: HashMap<String, String>,
+    },
+    /// No handle: nothing was taken. Named rows fail with their message, the others with [`NOT_TAKEN`].
+    NothingTaken {
+        /// Retailer id → message of `validation_status`.
+        named: HashMap<String, String>,
+    },
+    /// Whether Meta took the batch is not known: claims are dropped, the rows are sent again.
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+    /// The bucket is used up; it opens by itself.
+    Throttled {
+        /// Meta's text.
+        reason: String,
+        /// Meta's own time until it opens, in milliseconds.
+        regain_ms: Option<i64>,
+    },
+    /// A person has to act: reconnect, grant, appeal.
+    Stopped(Problem),
+    /// Meta refused the call as a whole: too much data, or something in it.
+    RefusedWhole {
+        /// Meta's text.
+        reason: String,
+        /// The catalog itself is refused: never the rows' fault.
+        channel: bool,
+    },
+}
+
+/// The reason on unnamed rows of an answer without a handle.
+pub const NOT_TAKEN: &str = "not taken: Meta answered without a handle";
+
+/// How the next call is shaped after refusals of whole calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Most rows of the next call; none = the setting.
+    pub row_cap: Option<usize>,
+    /// Refusals in a row.
+    pub refusals: u32,
+}
+
+/// After this many refusals in a row it is the channel, not the rows.
+pub const CHANNEL_REFUSALS: u32 = 4;
+
+/// What a refusal of the whole call means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Try again with fewer rows.
+    Shrink,
+    /// It was one row alone: that row fails.
+    RowFails,
+    /// It is the channel: pause.
+    Pause,
+}
+
+impl Shape {
+    /// After a call of `rows` rows was refused whole.
+    #[must_use]
+    pub fn refused(self, rows: usize, channel: bool) -> (Self, Refusal) {
+        if channel {
+            return (Self { refusals: self.refusals + 1, ..self }, Refusal::Pause);
+        }
+        if rows <= 1 {
+            return (Self { row_cap: Some(1), refusals: 0 }, Refusal::RowFails);
+        }
+        let shape = Self { row_cap: Some(rows.div_ceil(2)), refusals: self.refusals + 1 };
+        let pause = shape.refusals % CHANNEL_REFUSALS == 0;
+        (shape, if pause { Refusal::Pause } else { Refusal::Shrink })
+    }
+
+    /// After a call was taken: the cap grows by half, up to the setting.
+    #[must_use]
+    pub fn accepted(self, setting: usize) -> Self {
+        let grown = self.row_cap.map(|cap| cap + cap.div_ceil(2)).filter(|cap| *cap < setting);
+        Self { row_cap: grown, refusals: 0 }
+    }
+
+    /// Most rows of the next call.
+    #[must_use]
+    pub fn cap(self, setting: usize) -> usize {
+        self.row_cap.map_or(setting, |cap| cap.min(setting)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_row_is_found_by_halving_and_the_cap_grows_back() {
+        let mut shape = Shape::default();
+        let mut rows = 5000;
+        let mut refusals = Vec::new();
+        while rows > 1 {
+            let (next, refusal) = shape.refused(rows, false);
+            refusals.push(refusal);
+            shape = next;
+            rows = shape.cap(5000);
+        }
+        assert_eq!(refusals.len(), 13);
+        assert_eq!(refusals.iter().filter(|r| **r == Refusal::Pause).count(), 3);
+        let (next, refusal) = shape.refused(1, false);
+        assert_eq!((next.cap(5000), refusal), (1, Refusal::RowFails));
+
+        let mut shape = next;
+        let mut calls = 0;
+        while shape.row_cap.is_some() {
+            shape = shape.accepted(5000);
+            calls += 1;
+        }
+        assert!((15..30).contains(&calls), "grows back slowly, took {calls} calls");
+    }
+
+    #[test]
+    fn a_refused_catalog_pauses_at_once_and_shrinks_nothing() {
+        let (shape, refusal) = Shape::default().refused(500, true);
+        assert_eq!((shape.row_cap, refusal), (None, Refusal::Pause));
+    }
+}

@@ -1,0 +1,141 @@
+//! Reading Meta's verdict on a submission.
+
+use std::collections::{HashMap, HashSet};
+
+/// What a poll answered, as far as the decision needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PollAnswer {
+    /// Meta's word for the batch, in any case.
+    pub status: String,
+    /// `(retailer id, message)`; a sample of the errors, not the list.
+    pub errors: Vec<(String, String)>,
+    /// How many errors there are.
+    pub errors_total_count: u64,
+    /// The complete list of bad rows when it is not empty; ids may repeat.
+    pub ids_of_invalid_requests: Vec<String>,
+}
+
+/// What a poll answer means for the submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not final: ask again.
+    Open,
+    /// Final. Rows named in `failed` failed with that message, all others are done.
+    Settled {
+        /// Variant id → message.
+        failed: HashMap<String, String>,
+    },
+    /// Final, but which rows failed is not known: `named` failed with their message, every other row with
+    /// [`VERDICT_INCOMPLETE`].
+    Incomplete {
+        /// Variant id → message.
+        named: HashMap<String, String>,
+    },
+    /// The batch did not run as a whole; every row failed with this reason and is to be sent again.
+    NotRun {
+        /// `canceled` or `error`.
+        reason: &'static str,
+    },
+}
+
+/// The reason on rows whose outcome an incomplete error list leaves open.
+pub const VERDICT_INCOMPLETE: &str = "verdict incomplete: Meta counted more errors than it named";
+
+/// Judges a poll answer on a submission of `rows`.
+///
+/// `finished` is the only success; `canceled` and `error` fail; every other word waits, compared without case.
+#[must_use]
+pub fn judge(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
+    match answer.status.to_ascii_lowercase().as_str() {
+        "finished" => judge_finished(answer, rows),
+        "canceled" => Verdict::NotRun { reason: "canceled" },
+        "error" => Verdict::NotRun { reason: "error" },
+        _ => Verdict::Open,
+    }
+}
+
+fn judge_finished(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
+    let mut failed: HashMap<String, String> = HashMap::new();
+    for (id, message) in answer.errors.iter().filter(|(id, _)| rows.contains(id.as_str())) {
+        let known = failed.entry(id.clone()).or_default();
+        if !known.is_empty() {
+            known.push_str("; ");
+        }
+        known.push_str(message);
+    }
+    for id in answer.ids_of_invalid_requests.iter().filter(|id| rows.contains(id.as_str())) {
+        failed.entry(id.clone()).or_insert_with(|| "refused by Meta, which gave no message".into());
+    }
+    let listed = answer.errors.len() as u64;
+    let complete_list = !answer.ids_of_invalid_requests.is_empty();
+    let some_unnamed = !complete_list && answer.errors_total_count > listed;
+    // Errors that name none of our rows tell us nothing about ours.
+    let names_none_of_ours = failed.is_empty() && (complete_list || listed > 0);
+    if some_unnamed || names_none_of_ours {
+        Verdict::Incomplete { named: failed }
+    } else {
+        Verdict::Settled { failed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: &str, errors: &[(&str, &str)], total: u64, invalid: &[&str]) -> PollAnswer {
+        PollAnswer {
+            status: status.into(),
+            errors: errors.iter().map(|&(id, message)| (id.into(), message.into())).collect(),
+            errors_total_count: total,
+            ids_of_invalid_requests: invalid.iter().map(|&id| id.into()).collect(),
+        }
+    }
+
+    fn failed(rows: &[(&str, &str)]) -> HashMap<String, String> {
+        rows.iter().map(|&(id, message)| (id.into(), message.into())).collect()
+    }
+
+    #[test]
+    fn words() {
+        let rows = HashSet::from(["a", "b"]);
+        for (word, expected) in [
+            ("scheduled", Verdict::Open),
+            ("dispatched", Verdict::Open),
+            ("started", Verdict::Open),
+            ("STARTED", Verdict::Open),
+            ("in_progress", Verdict::Open),
+            ("", Verdict::Open),
+            ("finished", Verdict::Settled { failed: HashMap::new() }),
+            ("Finished", Verdict::Settled { failed: HashMap::new() }),
+            ("FINISHED", Verdict::Settled { failed: HashMap::new() }),
+            ("Canceled", Verdict::NotRun { reason: "canceled" }),
+            ("error", Verdict::NotRun { reason: "error" }),
+        ] {
+            assert_eq!(judge(&answer(word, &[], 0, &[]), &rows), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn error_lists() {
+        let rows = HashSet::from(["a", "b", "c"]);
+        let judge = |errors: &[(&str, &str)], total, invalid: &[&str]| {
+            judge(&answer("finished", errors, total, invalid), &rows)
+        };
+        let nameless = "refused by Meta, which gave no message";
+
+        // A list that is its own count is complete; messages of one row join.
+        let both = [("a", "x"), ("a", "y")];
+        assert_eq!(judge(&both, 2, &[]), Verdict::Settled { failed: failed(&[("a", "x; y")]) });
+        // The id list is complete whatever the sample, repeats included.
+        assert_eq!(
+            judge(&[("a", "x")], 6, &["a", "a", "b"]),
+            Verdict::Settled { failed: failed(&[("a", "x"), ("b", nameless)]) }
+        );
+        // A sample without the id list leaves the unnamed rows open.
+        assert_eq!(judge(&[("a", "x")], 2, &[]), Verdict::Incomplete { named: failed(&[("a", "x")]) });
+        assert_eq!(judge(&[], 3, &[]), Verdict::Incomplete { named: HashMap::new() });
+        // Errors that name rows of somebody else say nothing about ours.
+        assert_eq!(judge(&[("z", "x")], 1, &[]), Verdict::Incomplete { named: HashMap::new() });
+        assert_eq!(judge(&[], 1, &["z"]), Verdict::Incomplete { named: HashMap::new() });
+    }
+}

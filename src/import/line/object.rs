@@ -1,0 +1,357 @@
+//! Reading the fields of one JSON object: each reader reports what is wrong with its field and goes
+//! on, so that one pass finds every problem of a line.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::Refusal;
+use super::json::{Node, Path, Quoted};
+
+/// The largest whole number that every JSON reader keeps exact (2⁵³ − 1); mapper modules may be
+/// JavaScript.
+const MAX_EXACT: i64 = 9_007_199_254_740_991;
+
+/// Year 1. What lies before it has no common text form in the two databases.
+const EARLIEST_MS: i64 = -62_135_596_800_000;
+
+/// Collects refusals, the first [`Problems::KEPT`] of them.
+#[derive(Default)]
+pub(super) struct Problems {
+    kept: Vec<Refusal>,
+    more: usize,
+}
+
+impl Problems {
+    const KEPT: usize = 20;
+
+    pub(super) fn report(&mut self, path: Path<'_>, message: impl fmt::Display) {
+        if self.kept.len() < Self::KEPT {
+            self.kept.push(Refusal {
+                path: path.to_string(),
+                message: message.to_string(),
+            });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// `Err` if anything was reported.
+    pub(super) fn finish(mut self) -> Result<(), Vec<Refusal>> {
+        if self.more > 0 {
+            self.kept
+                .push(Refusal::of_line(format!("and {} more problems", self.more)));
+        }
+        if self.kept.is_empty() {
+            Ok(())
+        } else {
+            Err(self.kept)
+        }
+    }
+}
+
+/// How long a text may be.
+#[derive(Clone, Copy)]
+pub(super) enum Limit {
+    /// In characters (Unicode scalar values).
+    Chars(usize),
+    /// In bytes of UTF-8.
+    Bytes(usize),
+}
+
+impl Limit {
+    fn excess(self, text: &str) -> Option<String> {
+        match self {
+            // A character has at least one byte: most texts need no counting.
+            Self::Chars(most) if text.len() > most => {
+                let chars = text.chars().count();
+                (chars > most).then(|| format!("must have at most {most} characters, has {chars}"))
+            }
+            Self::Bytes(most) if text.len() > most => Some(format!(
+                "must have at most {most} bytes, has {}",
+                text.len()
+            )),
+            Self::Chars(_) | Self::Bytes(_) => None,
+        }
+    }
+}
+
+/// An object whose fields are taken out one by one.
+pub(super) struct Object<'p, 'n> {
+    path: &'p Path<'p>,
+    fields: Vec<(Cow<'n, str>, Node<'n>)>,
+}
+
+impl<'p, 'n> Object<'p, 'n> {
+    /// Opens `node`; reports unknown and repeated fields. `None` (reported) if it is no object.
+    pub(super) fn open(
+        node: Node<'n>,
+        path: &'p Path<'p>,
+        known: &'static [&'static str],
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let fields = match node {
+            Node::Object(fields) => fields,
+            other => {
+                problems.report(*path, format_args!("must be an object, got {other}"));
+                return None;
+            }
+        };
+        let mut given = vec![false; known.len()];
+        for (name, _) in &fields {
+            match known.iter().position(|k| k == name) {
+                Some(at) if given[at] => problems.report(path.field(name), "is given twice"),
+                Some(at) => given[at] = true,
+                None => problems.report(path.field(name), unknown(name, known)),
+            }
+        }
+        Some(Self { path, fields })
+    }
+
+    pub(super) fn path(&self) -> &'p Path<'p> {
+        self.path
+    }
+
+    /// Takes a field's value; `null` counts as not given.
+    pub(super) fn take(&mut self, name: &str) -> Option<Node<'n>> {
+        let (_, node) = self.fields.iter_mut().find(|(given, _)| given == name)?;
+        match std::mem::replace(node, Node::Null) {
+            Node::Null => None,
+            node => Some(node),
+        }
+    }
+
+    /// An optional text.
+    pub(super) fn text(
+        &mut self,
+        name: &str,
+        limit: Limit,
+        problems: &mut Problems,
+    ) -> Option<String> {
+        text(self.take(name)?, self.path.field(name), limit, problems)
+    }
+
+    /// A text that must be given; empty if it is not (reported).
+    pub(super) fn required_text(
+        &mut self,
+        name: &str,
+        limit: Limit,
+        problems: &mut Problems,
+    ) -> String {
+        match self.take(name) {
+            Some(node) => text(node, self.path.field(name), limit, problems).unwrap_or_default(),
+            None => {
+                problems.report(self.path.field(name), "is required");
+                String::new()
+            }
+        }
+    }
+
+    /// An optional id: 1 to 100 characters that can stand in a log line.
+    pub(super) fn id(&mut self, name: &str, problems: &mut Problems) -> Option<String> {
+        let id = self.text(name, Limit::Chars(100), problems)?;
+        let message = if id.trim().is_empty() {
+            "must not be blank"
+        } else if id.chars().any(char::is_control) {
+            "must not contain control characters"
+        } else {
+            return Some(id);
+        };
+        problems.report(self.path.field(name), message);
+        None
+    }
+
+    /// An id that must be given; empty if it is not (reported).
+    pub(super) fn required_id(&mut self, name: &str, problems: &mut Problems) -> String {
+        if self
+            .fields
+            .iter()
+            .any(|(given, node)| given == name && !matches!(node, Node::Null))
+        {
+            return self.id(name, problems).unwrap_or_default();
+        }
+        problems.report(self.path.field(name), "is required");
+        String::new()
+    }
+
+    /// One of a few words that must be given; empty if it is not (reported).
+    pub(super) fn choice(&mut self, name: &str, words: &[&str], problems: &mut Problems) -> String {
+        let node = self.take(name);
+        if let Some(Node::Text(text)) = &node
+            && words.contains(&text.as_ref())
+        {
+            return text.clone().into_owned();
+        }
+        let words = words.join(" or ");
+        let path = self.path.field(name);
+        match node {
+            Some(node) => problems.report(path, format_args!("must be {words}, got {node}")),
+            None => problems.report(path, format_args!("is required: {words}")),
+        }
+        String::new()
+    }
+
+    /// An optional price in subunits.
+    pub(super) fn price(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
+        const WHAT: &str = "must be a whole number of subunits (paise, cents)";
+        let amount = whole(self.take(name)?, self.path.field(name), WHAT, problems)?;
+        if amount < 0 {
+            let message = format_args!("must not be negative, got {amount}");
+            problems.report(self.path.field(name), message);
+            return None;
+        }
+        Some(amount)
+    }
+
+    /// A number of units, 0 if not given. Negative stock is data.
+    pub(super) fn quantity(&mut self, name: &str, problems: &mut Problems) -> i64 {
+        const WHAT: &str = "must be a whole number of units";
+        let node = self.take(name);
+        node.and_then(|node| whole(node, self.path.field(name), WHAT, problems))
+            .unwrap_or(0)
+    }
+
+    /// A yes or no, `default` if not given.
+    pub(super) fn flag(&mut self, name: &str, default: bool, problems: &mut Problems) -> bool {
+        match self.take(name) {
+            None => default,
+            Some(Node::Bool(value)) => value,
+            Some(other) => {
+                let message = format_args!("must be true or false, got {other}");
+                problems.report(self.path.field(name), message);
+                default
+            }
+        }
+    }
+
+    /// An optional instant, in milliseconds since the Unix epoch.
+    pub(super) fn time(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
+        let node = self.take(name)?;
+        let time = match &node {
+            Node::Integer(ms) => Timestamp::from_millisecond(*ms).ok(),
+            Node::Text(text) => instant(text),
+            _ => None,
+        };
+        let ms = time
+            .map(Timestamp::as_millisecond)
+            .filter(|ms| *ms >= EARLIEST_MS);
+        if ms.is_none() {
+            problems.report(
+                self.path.field(name),
+                format_args!(
+                    "must be a time with its offset (2026-01-31T09:00:00+05:30), a date \
+                     (2026-01-31, midnight UTC) or whole milliseconds since 1970, \
+                     within the years 1 to 9999; got {node}"
+                ),
+            );
+        }
+        ms
+    }
+
+    /// The elements of a list, none if not given. Over `most`, none (reported).
+    pub(super) fn list(
+        &mut self,
+        name: &str,
+        most: usize,
+        problems: &mut Problems,
+    ) -> Vec<Node<'n>> {
+        let message = match self.take(name) {
+            None => return Vec::new(),
+            Some(Node::List(nodes)) if nodes.len() <= most => return nodes,
+            Some(Node::List(nodes)) => {
+                format!("must have at most {most} elements, has {}", nodes.len())
+            }
+            Some(other) => format!("must be a list, got {other}"),
+        };
+        problems.report(self.path.field(name), message);
+        Vec::new()
+    }
+
+    /// A list of texts, empty if not given.
+    pub(super) fn texts(
+        &mut self,
+        name: &str,
+        most: usize,
+        limit: Limit,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        let nodes = self.list(name, most, problems);
+        let path = self.path.field(name);
+        let texts = nodes.into_iter().enumerate();
+        texts
+            .filter_map(|(at, node)| text(node, path.index(at), limit, problems))
+            .collect()
+    }
+}
+
+/// A text that both databases can hold.
+pub(super) fn text(
+    node: Node<'_>,
+    path: Path<'_>,
+    limit: Limit,
+    problems: &mut Problems,
+) -> Option<String> {
+    let text = match node {
+        Node::Text(text) => text,
+        other => {
+            problems.report(path, format_args!("must be a string, got {other}"));
+            return None;
+        }
+    };
+    if let Some(message) = limit.excess(&text) {
+        problems.report(path, message);
+        return None;
+    }
+    if text.contains('\0') {
+        problems.report(
+            path,
+            "must not contain the NUL character (\\u0000): PostgreSQL cannot hold it",
+        );
+        return None;
+    }
+    Some(text.into_owned())
+}
+
+fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) -> Option<i64> {
+    match node {
+        Node::Integer(value) if (-MAX_EXACT..=MAX_EXACT).contains(&value) => Some(value),
+        Node::Integer(value) => {
+            problems.report(
+                path,
+                format_args!("must lie within ±{MAX_EXACT}, got {value}"),
+            );
+            None
+        }
+        other => {
+            problems.report(path, format_args!("{what}, got {other}"));
+            None
+        }
+    }
+}
+
+/// A date alone is midnight UTC; anything else has to say its offset.
+fn instant(text: &str) -> Option<Timestamp> {
+    let date_alone = text.len() == "2026-01-31".len();
+    if date_alone {
+        format!("{text}T00:00:00Z").parse().ok()
+    } else {
+        text.parse().ok()
+    }
+}
+
+/// The message for a field that is none of `known`, with the likely meaning if it only differs in
+/// case or separators (`special_price`).
+fn unknown(name: &str, known: &[&str]) -> String {
+    let folded = |name: &str| -> String {
+        name.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
+    let wanted = folded(name);
+    match known.iter().find(|k| folded(k) == wanted) {
+        Some(meant) => format!("is not a known field; write {}", Quoted(meant)),
+        None => format!("is not a known field; known here are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,273 @@
+//! The store: everything that must survive, on SQLite (embedded) or PostgreSQL (shared by replicas).
+//!
+//! Promises: every function that takes a [`Tx`] runs inside that transaction and does one round trip per step,
+//! however many rows it touches; lookups answer `Option`, never an error for "not there".
+//! Left out on purpose: decisions. What to push, skip or retry is in [`crate::domain`]; the store records it.
+//!
+//! One file per aggregate. The two databases share each statement (see [`sql`]).
+
+pub mod api_token;
+pub mod catalog;
+pub mod channel;
+pub mod connect;
+pub mod credential;
+pub mod field_set;
+pub mod lease;
+pub mod limiter;
+pub mod oauth_state;
+pub mod outbox;
+pub mod seal;
+pub mod settings;
+pub mod source;
+pub mod sql;
+pub mod submission;
+pub mod sync_state;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+
+pub use sql::Dialect;
+
+/// Why the store could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or did not answer.
+    #[error("the database did not do it")]
+    Database(#[from] sqlx::Error),
+    /// Another process holds this SQLite database.
+    #[error("{0}")]
+    Held(String),
+    /// The URL names no database we know, or one that cannot be opened.
+    #[error("{0}")]
+    Url(String),
+    /// The schema could not be brought up to date.
+    #[error("the schema could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// This process no longer runs the pipeline, or the catalog changed: nothing was committed.
+    #[error("deposed: {0}")]
+    Deposed(Deposed),
+    /// A sealed value did not open.
+    #[error(transparent)]
+    Seal(#[from] seal::SealError),
+    /// A stored value is not what this version writes.
+    #[error("{table}.{column} holds {found}, which this version does not know")]
+    Corrupt {
+        /// Table of the value.
+        table: &'static str,
+        /// Column of the value.
+        column: &'static str,
+        /// The value, or what was wrong with it.
+        found: String,
+    },
+}
+
+/// What a pipeline transaction found changed under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Deposed {
+    /// Another holder or epoch has the lease.
+    #[error("another process runs the pipeline now")]
+    Lease,
+    /// `meta.catalog_id` is another one now.
+    #[error("another catalog is selected now")]
+    Catalog,
+}
+
+/// The store's result.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A connected database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One writer connection, readers apart.
+    Sqlite {
+        /// The only connection that writes.
+        writer: SqlitePool,
+        /// Connections that never write.
+        readers: SqlitePool,
+    },
+    /// A pool on the schema `meta_catalog`.
+    Postgres {
+        /// Requests and intakes.
+        pool: PgPool,
+        /// The pipeline's own connections, with timeouts below the lease.
+        pipeline: PgPool,
+    },
+}
+
+impl Db {
+    /// Which SQL this database speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// A connection for reading, each statement on its own.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn read(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Tx::Sqlite(SqliteTx::Plain(readers.acquire().await?)),
+            Self::Postgres { pool, .. } => Tx::Postgres(PgTx::Plain(pool.acquire().await?)),
+        })
+    }
+
+    /// A transaction for writing. Dropped without [`Tx::commit`], it is rolled back.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn write(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => {
+                Tx::Sqlite(SqliteTx::Transaction(writer.begin_with("BEGIN IMMEDIATE").await?))
+            }
+            Self::Postgres { pool, .. } => Tx::Postgres(PgTx::Transaction(pool.begin().await?)),
+        })
+    }
+
+    /// A transaction of the pipeline; see [`lease::Fence::begin`], which is how to get one.
+    async fn write_pipeline(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { .. } => self.write().await?,
+            Self::Postgres { pipeline, .. } => Tx::Postgres(PgTx::Transaction(pipeline.begin().await?)),
+        })
+    }
+
+    /// Closes every connection and waits for it.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool, pipeline } => {
+                pipeline.close().await;
+                pool.close().await;
+            }
+        }
+    }
+}
+
+/// A connection in use: a transaction, or a plain connection that only reads.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(SqliteTx),
+    /// On PostgreSQL.
+    Postgres(PgTx),
+}
+
+/// A SQLite connection in use.
+#[derive(Debug)]
+pub enum SqliteTx {
+    /// Reads, statement by statement.
+    Plain(PoolConnection<Sqlite>),
+    /// Writes, as one.
+    Transaction(sqlx::Transaction<'static, Sqlite>),
+}
+
+/// A PostgreSQL connection in use.
+#[derive(Debug)]
+pub enum PgTx {
+    /// Reads, statement by statement.
+    Plain(PoolConnection<Postgres>),
+    /// Writes, as one.
+    Transaction(sqlx::Transaction<'static, Postgres>),
+}
+
+/// The bare connection of a [`Tx`]; what the query macros match on.
+pub(crate) enum Conn<'t> {
+    Sqlite(&'t mut SqliteConnection),
+    Postgres(&'t mut PgConnection),
+}
+
+impl Tx {
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(SqliteTx::Plain(connection)) => Conn::Sqlite(connection),
+            Self::Sqlite(SqliteTx::Transaction(transaction)) => Conn::Sqlite(transaction),
+            Self::Postgres(PgTx::Plain(connection)) => Conn::Postgres(connection),
+            Self::Postgres(PgTx::Transaction(transaction)) => Conn::Postgres(transaction),
+        }
+    }
+
+    /// Makes the transaction's writes last. A reading connection is given back.
+    ///
+    /// # Errors
+    /// When the database did not confirm the commit; its outcome is then unknown.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(SqliteTx::Transaction(transaction)) => transaction.commit().await?,
+            Self::Postgres(PgTx::Transaction(transaction)) => transaction.commit().await?,
+            Self::Sqlite(SqliteTx::Plain(_)) | Self::Postgres(PgTx::Plain(_)) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Runs one statement on either database and binds its arguments; the tail is what sqlx does with it.
+macro_rules! run {
+    ($tx:expr, [$($query:tt)+], $sql:expr, [$($arg:expr),*], |$ready:ident, $connection:ident| $run:expr) => {
+        match $tx.conn() {
+            $crate::store::Conn::Sqlite($connection) => {
+                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Sqlite, $sql))$(.bind($arg))*;
+                $run
+            }
+            $crate::store::Conn::Postgres($connection) => {
+                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Postgres, $sql))$(.bind($arg))*;
+                $run
+            }
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+}
+
+/// Runs a statement; answers the number of rows it touched.
+macro_rules! execute {
+    ($tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::run!($tx, [sqlx::query], $sql, [$($arg),*], |ready, connection| {
+            ready.execute(connection).await.map(|done| done.rows_affected())
+        })
+    };
+}
+
+/// All rows, as a `FromRow` type.
+macro_rules! fetch_all {
+    ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+            ready.fetch_all(connection).await
+        })
+    };
+}
+
+/// The row, if there is one, as a `FromRow` type.
+macro_rules! fetch_optional {
+    ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+            ready.fetch_optional(connection).await
+        })
+    };
+}
+
+/// The one row, as a `FromRow` type.
+macro_rules! fetch_one {
+    ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
+        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+            ready.fetch_one(connection).await
+        })
+    };
+}
+
+pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run};
+
+/// A list as the JSON text that `@ids` and `@rows` read.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(list: &T) -> Result<String> {
+    serde_json::to_string(list).map_err(|error| StoreError::Corrupt {
+        table: "(parameter)",
+        column: "json",
+        found: error.to_string(),
+    })
+}

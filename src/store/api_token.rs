@@ -1,0 +1,74 @@
+//! API tokens: bearer secrets for programs, stored as hashes.
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::{Result, Tx, execute, fetch_all, fetch_optional};
+use crate::clock::Millis;
+
+/// A token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ApiToken {
+    /// Its id, for revoking.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: String,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was revoked.
+    pub revoked_at: Option<Millis>,
+}
+
+/// Stores a new token.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn create(tx: &mut Tx, token: &ApiToken, secret: &SecretString) -> Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO api_token (id, name, role, token_hash, created_at) VALUES ($1, $2, $3, $4, $5)",
+        &token.id,
+        &token.name,
+        &token.role,
+        hash(secret),
+        token.created_at
+    )?;
+    Ok(())
+}
+
+/// The token with this secret, unless it was revoked.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(tx: &mut Tx, secret: &SecretString) -> Result<Option<ApiToken>> {
+    fetch_optional!(
+        tx,
+        ApiToken,
+        "SELECT id, name, role, created_at, revoked_at FROM api_token WHERE token_hash = $1 AND revoked_at IS NULL",
+        hash(secret)
+    )
+}
+
+/// Every token, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(tx: &mut Tx) -> Result<Vec<ApiToken>> {
+    fetch_all!(tx, ApiToken, "SELECT id, name, role, created_at, revoked_at FROM api_token ORDER BY created_at, id")
+}
+
+/// Revokes a token; answers whether there was one to revoke.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke(tx: &mut Tx, id: &str, now: Millis) -> Result<bool> {
+    let revoked =
+        execute!(tx, "UPDATE api_token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now)?;
+    Ok(revoked > 0)
+}
+
+fn hash(secret: &SecretString) -> String {
+    hex::encode(Sha256::digest(secret.expose_secret().as_bytes()))
+}

@@ -1,0 +1,359 @@
+//! Writing the managed catalog tables: only what changed, and its intents in the same transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use mapper_core::sha256_hex;
+
+use super::{Result, Tx, execute, fetch_all, json, outbox};
+use crate::clock::Millis;
+use crate::domain::intent::{Intent, Origin};
+use crate::import::{ProductRecord, VariantRecord, derived_id, search_key};
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Products whose own columns changed.
+    pub products: u64,
+    /// Variants whose own columns changed.
+    pub variants: u64,
+    /// Intents appended.
+    pub intents: u64,
+}
+
+impl std::ops::AddAssign for Written {
+    fn add_assign(&mut self, other: Self) {
+        self.products += other.products;
+        self.variants += other.variants;
+        self.intents += other.intents;
+    }
+}
+
+/// Upserts products with their variants; equal ones are left alone. A variant that a record leaves out stays.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn write(tx: &mut Tx, records: &[ProductRecord], now: Millis) -> Result<Written> {
+    let changes = Changes::find(tx, records).await?;
+    let renamed = write_names(tx, records).await?;
+    write_products(tx, &changes).await?;
+    write_variants(tx, &changes).await?;
+    write_options(tx, &changes).await?;
+    write_inventory(tx, &changes).await?;
+    let intents = append_intents(tx, records, &changes, &renamed, now).await?;
+    Ok(Written { products: changes.products.len() as u64, variants: changes.variants.len() as u64, intents })
+}
+
+/// What differs from the stored digests.
+struct Changes<'r> {
+    products: Vec<(&'r ProductRecord, String)>,
+    variants: Vec<(&'r ProductRecord, &'r VariantRecord, String)>,
+}
+
+impl<'r> Changes<'r> {
+    async fn find(tx: &mut Tx, records: &'r [ProductRecord]) -> Result<Self> {
+        let product_ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+        let variant_ids: Vec<&str> =
+            records.iter().flat_map(|record| &record.variants).map(|variant| variant.id.as_str()).collect();
+        let known_products = digests(fetch_all!(
+            tx,
+            (String, Option<String>),
+            "SELECT id, digest FROM product WHERE id IN (SELECT id FROM @ids($1) AS wanted)",
+            json(&product_ids)?
+        )?);
+        let known_variants = digests(fetch_all!(
+            tx,
+            (String, Option<String>),
+            "SELECT id, digest FROM product_variant WHERE id IN (SELECT id FROM @ids($1) AS wanted)",
+            json(&variant_ids)?
+        )?);
+        let mut changes = Self { products: Vec::new(), variants: Vec::new() };
+        for record in records {
+            let alone = ProductRecord { variants: Vec::new(), ..record.clone() };
+            let digest = sha256_hex(&json(&alone)?);
+            if known_products.get(&record.id) != Some(&digest) {
+                changes.products.push((record, digest));
+            }
+            for variant in &record.variants {
+                let digest = sha256_hex(&json(&(&record.id, variant))?);
+                if known_variants.get(&variant.id) != Some(&digest) {
+                    changes.variants.push((record, variant, digest));
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    fn variant_ids(&self) -> Vec<&str> {
+        self.variants.iter().map(|(_, variant, _)| variant.id.as_str()).collect()
+    }
+}
+
+fn digests(rows: Vec<(String, Option<String>)>) -> HashMap<String, String> {
+    rows.into_iter().filter_map(|(id, digest)| Some((id, digest?))).collect()
+}
+
+/// Vendors, brands and categories that are new or have another name now.
+#[derive(Default)]
+struct Renamed {
+    vendors: Vec<(String,)>,
+    brands: Vec<(String,)>,
+    categories: Vec<(String,)>,
+}
+
+async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<Renamed> {
+    let vendors: BTreeMap<_, _> = records.iter().filter_map(|r| r.vendor.as_ref()).map(|v| (&v.id, &v.name)).collect();
+    let brands: BTreeMap<_, _> = records.iter().filter_map(|r| r.brand.as_ref()).map(|b| (&b.id, &b.title)).collect();
+    let categories: BTreeMap<_, _> =
+        records.iter().flat_map(|r| &r.categories).map(|c| (&c.id, (&c.title, &c.parent_id))).collect();
+    let mut renamed = Renamed::default();
+    if !vendors.is_empty() {
+        renamed.vendors = fetch_all!(
+            tx,
+            (String,),
+            "INSERT INTO vendor AS old (id, name) SELECT r.id, r.name FROM @rows($1: id text, name text) AS r WHERE true
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE old.name <> excluded.name RETURNING id",
+            json(&vendors.into_iter().collect::<Vec<_>>())?
+        )?;
+    }
+    if !brands.is_empty() {
+        renamed.brands = fetch_all!(
+            tx,
+            (String,),
+            "INSERT INTO brand AS old (id, title) SELECT r.id, r.title FROM @rows($1: id text, title text) AS r WHERE true
+             ON CONFLICT (id) DO UPDATE SET title = excluded.title WHERE old.title <> excluded.title RETURNING id",
+            json(&brands.into_iter().collect::<Vec<_>>())?
+        )?;
+    }
+    if !categories.is_empty() {
+        let list: Vec<_> = categories.into_iter().map(|(id, (title, parent))| (id, title, parent)).collect();
+        renamed.categories = fetch_all!(
+            tx,
+            (String,),
+            "INSERT INTO category AS old (id, title, parent_id)
+             SELECT r.id, r.title, r.parent FROM @rows($1: id text, title text, parent text) AS r WHERE true
+             ON CONFLICT (id) DO UPDATE SET title = excluded.title, parent_id = excluded.parent_id
+             WHERE old.title <> excluded.title OR old.parent_id IS DISTINCT FROM excluded.parent_id RETURNING id",
+            json(&list)?
+        )?;
+    }
+    Ok(renamed)
+}
+
+async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
+    if changes.products.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> = changes
+        .products
+        .iter()
+        .map(|(record, digest)| {
+            (
+                &record.id,
+                &record.title,
+                &record.subtitle,
+                &record.description,
+                &record.slug,
+                &record.status,
+                &record.visibility,
+                &record.thumbnail,
+                &record.images,
+                record.vendor.as_ref().map(|vendor| &vendor.id),
+                record.brand.as_ref().map(|brand| &brand.id),
+                record.categories.last().map(|category| &category.id),
+                record.deleted_at,
+                search_key(&[&record.title, record.slug.as_deref().unwrap_or_default()]),
+                digest,
+            )
+        })
+        .collect();
+    execute!(
+        tx,
+        "INSERT INTO product (id, title, subtitle, description, slug, status, visibility, thumbnail, images, vendor_id,
+             brand_id, category_id, deleted_at, search_key, digest)
+         SELECT r.id, r.title, r.subtitle, r.description, r.slug, r.status, r.visibility, r.thumbnail, r.images, r.vendor,
+             r.brand, r.category, r.deleted, r.search, r.digest
+         FROM @rows($1: id text, title text, subtitle text, description text, slug text, status text, visibility text, thumbnail text, images json, vendor text, brand text, category text, deleted bigint, search text, digest text) AS r
+         WHERE true
+         ON CONFLICT (id) DO UPDATE SET title = excluded.title, subtitle = excluded.subtitle,
+             description = excluded.description, slug = excluded.slug, status = excluded.status,
+             visibility = excluded.visibility, thumbnail = excluded.thumbnail, images = excluded.images,
+             vendor_id = excluded.vendor_id, brand_id = excluded.brand_id, category_id = excluded.category_id,
+             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest",
+        json(&list)?
+    )?;
+    Ok(())
+}
+
+async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
+    if changes.variants.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<_> = changes
+        .variants
+        .iter()
+        .map(|(record, variant, digest)| {
+            (
+                &variant.id,
+                &record.id,
+                &variant.sku,
+                &variant.ean,
+                &variant.upc,
+                &variant.barcode,
+                variant.price,
+                variant.special_price,
+                variant.special_price_start,
+                variant.special_price_end,
+                &variant.thumbnail,
+                &variant.images,
+                variant.deleted_at,
+                search_key(&[&variant.id, variant.sku.as_deref().unwrap_or_default()]),
+                digest,
+            )
+        })
+        .collect();
+    execute!(
+        tx,
+        "INSERT INTO product_variant (id, product_id, sku, ean, upc, barcode, price, special_price, special_price_start,
+             special_price_end, thumbnail, images, deleted_at, search_key, digest)
+         SELECT r.id, r.product, r.sku, r.ean, r.upc, r.barcode, r.price, r.special, r.special_start, r.special_end,
+             r.thumbnail, r.images, r.deleted, r.search, r.digest
+         FROM @rows($1: id text, product text, sku text, ean text, upc text, barcode text, price bigint, special bigint, special_start bigint, special_end bigint, thumbnail text, images json, deleted bigint, search text, digest text) AS r
+         WHERE true
+         ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id, sku = excluded.sku, ean = excluded.ean,
+             upc = excluded.upc, barcode = excluded.barcode, price = excluded.price,
+             special_price = excluded.special_price, special_price_start = excluded.special_price_start,
+             special_price_end = excluded.special_price_end, thumbnail = excluded.thumbnail, images = excluded.images,
+             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest",
+        json(&list)?
+    )?;
+    Ok(())
+}
+
+async fn write_options(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
+    if changes.variants.is_empty() {
+        return Ok(());
+    }
+    execute!(
+        tx,
+        "DELETE FROM variant_option_value WHERE variant_id IN (SELECT id FROM @ids($1) AS changed)",
+        json(&changes.variant_ids())?
+    )?;
+    let mut options = BTreeMap::new();
+    let mut values = BTreeMap::new();
+    let mut links = Vec::new();
+    for (record, variant, _) in &changes.variants {
+        for (position, option) in variant.options.iter().enumerate() {
+            let option_id = derived_id(&[&record.id, &option.name]);
+            let value_id = derived_id(&[&option_id, &option.value]);
+            links.push((&variant.id, position, value_id.clone()));
+            values.insert(value_id, (option_id.clone(), &option.value));
+            options.insert(option_id, (&record.id, &option.name));
+        }
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    let options: Vec<_> = options.iter().map(|(id, (product, name))| (id, product, name)).collect();
+    let values: Vec<_> = values.iter().map(|(id, (option, value))| (id, option, value)).collect();
+    execute!(
+        tx,
+        "INSERT INTO product_option (id, product_id, name)
+         SELECT r.id, r.product, r.name FROM @rows($1: id text, product text, name text) AS r WHERE true
+         ON CONFLICT (id) DO NOTHING",
+        json(&options)?
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO product_option_value (id, option_id, value)
+         SELECT r.id, r.option, r.value FROM @rows($1: id text, option text, value text) AS r WHERE true
+         ON CONFLICT (id) DO NOTHING",
+        json(&values)?
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO variant_option_value (variant_id, position, option_value_id)
+         SELECT r.variant, r.position, r.value FROM @rows($1: variant text, position bigint, value text) AS r",
+        json(&links)?
+    )?;
+    Ok(())
+}
+
+async fn write_inventory(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
+    let (with, without): (Vec<&VariantRecord>, Vec<&VariantRecord>) =
+        changes.variants.iter().map(|(_, variant, _)| *variant).partition(|variant| variant.inventory.is_some());
+    if !without.is_empty() {
+        let ids: Vec<&str> = without.iter().map(|variant| variant.id.as_str()).collect();
+        execute!(
+            tx,
+            "DELETE FROM inventory_stock WHERE variant_id IN (SELECT id FROM @ids($1) AS gone)",
+            json(&ids)?
+        )?;
+    }
+    let list: Vec<_> = with
+        .iter()
+        .filter_map(|variant| Some((&variant.id, variant.inventory.as_ref()?)))
+        .map(|(id, stock)| {
+            (id, stock.track_inventory, stock.quantity_on_hand, stock.reserved_quantity, stock.allow_backorder)
+        })
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    execute!(
+        tx,
+        "INSERT INTO inventory_stock (variant_id, track_inventory, quantity_on_hand, reserved_quantity, allow_backorder)
+         SELECT r.id, r.track, r.on_hand, r.reserved, r.backorder
+         FROM @rows($1: id text, track bool, on_hand bigint, reserved bigint, backorder bool) AS r WHERE true
+         ON CONFLICT (variant_id) DO UPDATE SET track_inventory = excluded.track_inventory,
+             quantity_on_hand = excluded.quantity_on_hand, reserved_quantity = excluded.reserved_quantity,
+             allow_backorder = excluded.allow_backorder",
+        json(&list)?
+    )?;
+    Ok(())
+}
+
+async fn append_intents(
+    tx: &mut Tx,
+    records: &[ProductRecord],
+    changes: &Changes<'_>,
+    renamed: &Renamed,
+    now: Millis,
+) -> Result<u64> {
+    let products: Vec<&str> = changes.products.iter().map(|(record, _)| record.id.as_str()).collect();
+    let ids = |list: &[(String,)]| json(&list.iter().map(|(id,)| id).collect::<Vec<_>>());
+    // A change of the product, or of a name that it carries, is one of each of its variants.
+    let mut upserts: BTreeSet<String> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT variant_id FROM variant_index
+         WHERE product_id IN (SELECT id FROM @ids($1) AS changed)
+            OR vendor_id IN (SELECT id FROM @ids($2) AS renamed_vendor)
+            OR brand_id IN (SELECT id FROM @ids($3) AS renamed_brand)
+            OR category_id IN (SELECT id FROM @ids($4) AS renamed_category)",
+        json(&products)?,
+        ids(&renamed.vendors)?,
+        ids(&renamed.brands)?,
+        ids(&renamed.categories)?
+    )?
+    .into_iter()
+    .map(|(id,)| id)
+    .collect();
+    upserts.extend(changes.variants.iter().map(|(_, variant, _)| variant.id.clone()));
+
+    let gone: BTreeSet<&str> = records
+        .iter()
+        .flat_map(|record| record.variants.iter().map(move |variant| (record, variant)))
+        .filter(|(record, variant)| record.deleted_at.is_some() || variant.deleted_at.is_some())
+        .map(|(_, variant)| variant.id.as_str())
+        .collect();
+    let (deletes, upserts): (Vec<String>, Vec<String>) =
+        upserts.into_iter().partition(|id| gone.contains(id.as_str()));
+    let mut count = 0;
+    if !deletes.is_empty() {
+        count += outbox::append(tx, &deletes, Intent::Delete, Origin::Import, now).await?;
+    }
+    if !upserts.is_empty() {
+        count += outbox::append(tx, &upserts, Intent::Upsert, Origin::Import, now).await?;
+    }
+    Ok(count)
+}

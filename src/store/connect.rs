@@ -1,0 +1,164 @@
+//! Opening a database: from a URL to a migrated [`Db`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, PgConnection};
+
+use super::seal::{Keyring, Place};
+use super::{Db, Result, StoreError, execute, fetch_optional};
+
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The schema of everything of ours in PostgreSQL.
+pub const SCHEMA: &str = "meta_catalog";
+
+/// How to open it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections for requests and intakes.
+    pub pool: u32,
+    /// How long a lease lasts; the pipeline's timeouts are derived from it.
+    pub lease: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { pool: 10, lease: Duration::from_secs(30) }
+    }
+}
+
+/// Opens the database at a `sqlite://` or `postgres://` URL and brings its schema up to date.
+///
+/// # Errors
+/// When the URL is not one of these, the database cannot be reached, or a migration fails.
+pub async fn open(url: &str, options: &Options) -> Result<Db> {
+    let db = connect(url, options).await?;
+    match &db {
+        Db::Sqlite { writer, .. } => SQLITE.run(writer).await?,
+        Db::Postgres { pool, .. } => POSTGRES.run(pool).await?,
+    }
+    Ok(db)
+}
+
+async fn connect(url: &str, options: &Options) -> Result<Db> {
+    if let Some(path) = sqlite_path(url) {
+        return connect_sqlite(&path).await;
+    }
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(StoreError::Url(
+            "the database URL must start with sqlite:// or postgres://, such as sqlite://data/meta-catalog.db".into(),
+        ));
+    }
+    // The URL may hold a password: errors must not repeat it.
+    let postgres = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Url("the postgres:// URL cannot be read; expected postgres://user:password@host:port/database".into()))?
+        .application_name("meta-catalog");
+    let mut first = PgConnection::connect_with(&postgres).await?;
+    sqlx::query("CREATE SCHEMA IF NOT EXISTS meta_catalog").execute(&mut first).await?;
+    first.close().await?;
+
+    let postgres = postgres.options([("search_path", "meta_catalog,public")]);
+    let third = (options.lease / 3).as_millis().to_string();
+    let statement = (options.lease * 3 / 10).as_millis().to_string();
+    let pipeline = postgres.clone().options([
+        ("idle_in_transaction_session_timeout", third.as_str()),
+        ("statement_timeout", statement.as_str()),
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "2"),
+        ("tcp_keepalives_count", "3"),
+    ]);
+    let acquire = Duration::from_secs(5);
+    Ok(Db::Postgres {
+        pool: PgPoolOptions::new().max_connections(options.pool).acquire_timeout(acquire).connect_with(postgres).await?,
+        pipeline: PgPoolOptions::new().max_connections(4).acquire_timeout(acquire).connect_lazy_with(pipeline),
+    })
+}
+
+async fn connect_sqlite(path: &Path) -> Result<Db> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent)
+            .map_err(|error| StoreError::Url(format!("cannot make the folder {}: {error}", parent.display())))?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: a commit that was answered survives a power cut. NORMAL may lose it in WAL mode.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(200);
+    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(4)
+        .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
+        .await?;
+    Ok(Db::Sqlite { writer, readers })
+}
+
+/// The file of a `sqlite://` URL; none for another database.
+#[must_use]
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+    Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
+}
+
+/// The lock that makes this process the only one running the pipeline on a SQLite database; held until dropped.
+///
+/// # Errors
+/// [`StoreError::Held`] when another process has it.
+pub fn lock_sqlite(path: &Path) -> Result<File> {
+    let lock = path.with_extension("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(|error| StoreError::Url(format!("cannot open the lock file {}: {error}", lock.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Held(format!(
+            "another meta-catalog process runs on {}; stop it first, or use PostgreSQL for several replicas",
+            path.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(StoreError::Url(format!("cannot lock {}: {error}", lock.display())))
+        }
+    }
+}
+
+/// Proves that the keyring is the one that sealed what is stored; the first start stores the proof.
+///
+/// # Errors
+/// When the stored proof does not open.
+pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
+    const PROOF: &str = "meta-catalog";
+    let kid = keyring.sealing_key().to_owned();
+    fn place(kid: &str) -> Place<'_> {
+        Place { table: "key_check", row: kid, column: "sealed" }
+    }
+    let mut tx = db.write().await?;
+    let known: Option<(String,)> =
+        fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
+    match known {
+        Some((sealed,)) => {
+            keyring.open(place(&kid), &sealed)?;
+        }
+        None => {
+            // A key never seen: right for a new database or a rotation, wrong when what is sealed cannot be opened.
+            let other: Option<(String, String)> =
+                fetch_optional!(tx, (String, String), "SELECT kid, sealed FROM key_check LIMIT 1")?;
+            if let Some((other, sealed)) = other {
+                keyring.open(place(&other), &sealed)?;
+            }
+            let sealed = keyring.seal(place(&kid), &PROOF.to_owned().into())?;
+            execute!(tx, "INSERT INTO key_check (kid, sealed) VALUES ($1, $2)", &kid, sealed)?;
+        }
+    }
+    tx.commit().await
+}

@@ -1,0 +1,126 @@
+//! Who runs the pipeline, and the fence that keeps everybody else from committing to it.
+//!
+//! PostgreSQL: a lease row, taken and renewed by the server's clock. Every pipeline transaction locks it first and
+//! compares the epoch, never the time: a holder that lost it commits nothing, however late it wakes up. A plain
+//! SELECT (or KEY SHARE) would let it commit between the read and the take-over.
+//! SQLite: the process's lock file decides ([`super::connect::lock_sqlite`]); the row carries the epoch.
+
+use super::{Db, Deposed, Result, StoreError, Tx, execute, fetch_optional};
+
+const NAME: &str = "pipeline";
+
+/// The right to write to the pipeline: a holder and the epoch it took the lease in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The process.
+    pub holder: String,
+    /// Grows with every take-over.
+    pub epoch: i64,
+}
+
+/// What a renewal brings home, so that replicas learn of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Revision of the settings.
+    pub settings: i64,
+    /// Revision of the credential.
+    pub credential: i64,
+}
+
+/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
+    let mut tx = db.write_pipeline().await?;
+    let taken: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "UPDATE lease SET holder = $2, epoch = epoch + 1,
+                expires_at = @pg{clock_timestamp() + $3 * interval '1 millisecond'}@sqlite{$3}
+         WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder = '')}
+         RETURNING epoch",
+        NAME,
+        holder,
+        ttl_ms
+    )?;
+    tx.commit().await?;
+    Ok(taken.map(|(epoch,)| Fence { holder: holder.to_owned(), epoch }))
+}
+
+/// Renews the lease; none when it is another's now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn renew(db: &Db, fence: &Fence, ttl_ms: i64) -> Result<Option<Renewal>> {
+    let mut tx = db.write_pipeline().await?;
+    let row: Option<(i64, i64)> = fetch_optional!(
+        tx,
+        (i64, i64),
+        "UPDATE lease SET expires_at = @pg{clock_timestamp() + $4 * interval '1 millisecond'}@sqlite{$4}
+         WHERE name = $1 AND holder = $2 AND epoch = $3
+         RETURNING (SELECT value FROM revision WHERE name = 'settings'),
+                   (SELECT value FROM revision WHERE name = 'credential')",
+        NAME,
+        &fence.holder,
+        fence.epoch,
+        ttl_ms
+    )?;
+    tx.commit().await?;
+    Ok(row.map(|(settings, credential)| Renewal { settings, credential }))
+}
+
+/// Gives the lease back, so that another replica need not wait for its end.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release(db: &Db, fence: &Fence) -> Result<()> {
+    let mut tx = db.write_pipeline().await?;
+    execute!(
+        tx,
+        "UPDATE lease SET holder = '' WHERE name = $1 AND holder = $2 AND epoch = $3",
+        NAME,
+        &fence.holder,
+        fence.epoch
+    )?;
+    tx.commit().await
+}
+
+impl Fence {
+    /// Begins a pipeline transaction: its first statement locks the lease row. With `catalog`, the selected catalog
+    /// must still be that one.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the lease or the catalog changed.
+    pub async fn begin(&self, db: &Db, catalog: Option<&str>) -> Result<Tx> {
+        let mut tx = db.write_pipeline().await?;
+        let row: Option<(i64, Option<String>)> = fetch_optional!(
+            tx,
+            (i64, Option<String>),
+            "SELECT epoch, (SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id')
+             FROM lease WHERE name = $1 AND holder = $2 AND epoch = $3 @pg{FOR UPDATE}",
+            NAME,
+            &self.holder,
+            self.epoch
+        )?;
+        let Some((_, selected)) = row else { return Err(StoreError::Deposed(Deposed::Lease)) };
+        if let Some(catalog) = catalog {
+            let selected: Option<String> = selected.and_then(|text| serde_json::from_str(&text).ok());
+            if selected.as_deref() != Some(catalog) {
+                return Err(StoreError::Deposed(Deposed::Catalog));
+            }
+        }
+        Ok(tx)
+    }
+}
+
+/// Makes a transaction that is not the pipeline's wait for it, and it for this one: for a write that moves the ground
+/// under the pipeline, such as another catalog.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn hold_pipeline(tx: &mut Tx) -> Result<()> {
+    let _: Option<(i64,)> =
+        fetch_optional!(tx, (i64,), "SELECT epoch FROM lease WHERE name = $1 @pg{FOR UPDATE}", NAME)?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The outbox: intents, appended in the transaction of the change that caused them and marked by exact id in the
+//! transaction that records their effect.
+
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, json};
+use crate::clock::Millis;
+use crate::domain::intent::{Intent, OpenIntent, Origin};
+
+/// What became of an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Sent; the verdict is with the submission.
+    Submitted,
+    /// Refused by name.
+    Failed,
+    /// Meta holds it already.
+    Noop,
+    /// Not eligible.
+    Skipped,
+    /// Nothing to delete.
+    Dropped,
+    /// Would have been sent; `feed_mode` is `preview`.
+    Previewed,
+}
+
+impl Outcome {
+    /// The word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Failed => "failed",
+            Self::Noop => "noop",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
+            Self::Previewed => "previewed",
+        }
+    }
+}
+
+/// Appends one intent per variant; an unknown variant's first upsert creates its state row as `pending`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Origin, now: Millis) -> Result<u64> {
+    let list = json(variants)?;
+    if intent == Intent::Upsert {
+        // In id order, or two intakes that meet could wait for each other.
+        execute!(
+            tx,
+            "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
+             SELECT DISTINCT new.id, i.product_id, 'pending', CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+             FROM @ids($1) AS new LEFT JOIN variant_index i ON i.variant_id = new.id
+             WHERE true ORDER BY 1
+             ON CONFLICT (variant_id) DO NOTHING",
+            &list,
+            now
+        )?;
+    }
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT id, $2, $3, CAST($4 AS BIGINT) FROM @ids($1) AS new",
+        &list,
+        intent.as_str(),
+        origin.as_str(),
+        now
+    )
+}
+
+/// Appends an upsert for up to `limit` eligible-looking variants after `after`, in id order; answers the last id of
+/// the chunk and how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append_bootstrap(tx: &mut Tx, after: &str, limit: i64, now: Millis) -> Result<Option<(String, u64)>> {
+    let ids: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT variant_id FROM variant_index
+         WHERE variant_id > $1 AND status = 'active' AND visibility = 'public'
+           AND NOT @pg{product_deleted}@sqlite{product_deleted} AND NOT variant_deleted
+         ORDER BY variant_id LIMIT $2",
+        after,
+        limit
+    )?;
+    let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
+    let Some(last) = ids.last().cloned() else { return Ok(None) };
+    let count = append(tx, &ids, Intent::Upsert, Origin::Operator, now).await?;
+    Ok(Some((last, count)))
+}
+
+/// A stretch of the outbox: all open rows of the variants that a window of live rows names.
+#[derive(Debug, Default)]
+pub struct Window {
+    /// Open rows, parked ones included.
+    pub rows: Vec<OpenIntent>,
+    /// Where the next window begins.
+    pub cursor: i64,
+}
+
+/// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
+///
+/// # Errors
+/// When the database does not answer or holds a word this version does not know.
+pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
+    let rows: Vec<(i64, String, String, String, i64, i64)> = fetch_all!(
+        tx,
+        (i64, String, String, String, i64, i64),
+        "WITH live AS (
+             SELECT seq, variant_id FROM meta_outbox
+             WHERE processed_at IS NULL AND parked_at IS NULL AND seq > $1
+             ORDER BY seq LIMIT $2)
+         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, (SELECT MAX(seq) FROM live)
+         FROM meta_outbox o
+         WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
+         ORDER BY o.seq",
+        cursor,
+        limit
+    )?;
+    let Some(cursor) = rows.first().map(|row| row.5) else { return Ok(None) };
+    let rows = rows
+        .into_iter()
+        .map(|(seq, variant_id, intent, origin, attempts, _)| {
+            let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
+            Ok(OpenIntent {
+                seq,
+                variant_id,
+                intent: intent.parse().map_err(|found| corrupt("intent", found))?,
+                origin: origin.parse().map_err(|found| corrupt("origin", found))?,
+                attempts,
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(Some(Window { rows, cursor }))
+}
+
+/// Marks exactly these rows as processed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u64> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let list: Vec<_> = rows.iter().map(|(seq, outcome)| (seq, outcome.as_str())).collect();
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET processed_at = $2, outcome = r.outcome, parked_at = NULL
+         FROM @rows($1: seq bigint, outcome text) AS r
+         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL",
+        json(&list)?,
+        now
+    )
+}
+
+/// Notes a fault on rows that stay open.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault<'a> {
+    /// Class of the fault, such as `throttled`.
+    pub class: &'static str,
+    /// What happened.
+    pub error: &'a str,
+    /// Park a row when it has seen this many; none for faults of the channel, which never park.
+    pub park_at: Option<i64>,
+}
+
+/// Counts a fault on exactly these rows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>, now: Millis) -> Result<u64> {
+    if seqs.is_empty() {
+        return Ok(0);
+    }
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3,
+                parked_at = CASE WHEN attempts + 1 >= CAST($4 AS BIGINT) THEN CAST($5 AS BIGINT) ELSE parked_at END
+         FROM @rows($1: seq bigint) AS r
+         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL",
+        json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
+        fault.class,
+        fault.error,
+        fault.park_at,
+        now
+    )
+}
+
+/// How many intents are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// To be processed.
+    pub live: i64,
+    /// Parked after too many faults of their own.
+    pub parked: i64,
+}
+
+/// Counts the open intents.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn backlog(tx: &mut Tx) -> Result<Backlog> {
+    let (live, parked): (i64, i64) = fetch_one!(
+        tx,
+        (i64, i64),
+        "SELECT COUNT(*) - COUNT(parked_at), COUNT(parked_at) FROM meta_outbox WHERE processed_at IS NULL"
+    )?;
+    Ok(Backlog { live, parked })
+}

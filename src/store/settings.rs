@@ -1,0 +1,101 @@
+//! The settings of the group `meta`, one row a key; the secret is sealed.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::seal::{Keyring, Place};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, sync_state};
+use crate::clock::Millis;
+use crate::domain::settings::Settings;
+
+const SECRET: &str = "app_secret";
+const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", column: "value" };
+
+/// Loads the settings.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn load(tx: &mut Tx) -> Result<Settings> {
+    // One statement, so that the revision belongs to the values.
+    let rows: Vec<(Option<String>, Option<String>, i64)> = fetch_all!(
+        tx,
+        (Option<String>, Option<String>, i64),
+        "SELECT s.key, s.value, r.value FROM revision r LEFT JOIN setting s ON s.grp = 'meta'
+         WHERE r.name = 'settings'"
+    )?;
+    let version = rows.first().map_or(0, |row| row.2);
+    let stored: BTreeMap<String, String> =
+        rows.into_iter().filter_map(|(key, value, _)| Some((key?, value?))).collect();
+    let has_secret = stored.contains_key(SECRET);
+    let values = stored
+        .into_iter()
+        .filter(|(key, _)| key != SECRET)
+        .filter_map(|(key, text)| Some((key, serde_json::from_str::<Value>(&text).ok()?)));
+    Ok(Settings::new(version, has_secret, values))
+}
+
+/// The app secret, opened; none when it is not set.
+///
+/// # Errors
+/// When the database does not answer or the secret does not open.
+pub async fn app_secret(tx: &mut Tx, keyring: &Keyring) -> Result<Option<SecretString>> {
+    let sealed: Option<(String,)> =
+        fetch_optional!(tx, (String,), "SELECT value FROM setting WHERE grp = 'meta' AND key = $1", SECRET)?;
+    sealed.map(|(sealed,)| keyring.open(PLACE, &sealed).map_err(StoreError::from)).transpose()
+}
+
+/// Checked changes, ready to be written.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// New values; none = back to the default.
+    pub values: BTreeMap<String, Option<Value>>,
+    /// A new app secret; an empty one removes it.
+    pub app_secret: Option<SecretString>,
+}
+
+/// Writes the changes as one, in the caller's transaction. Another catalog drops every claim in the same
+/// transaction, and waits for the pipeline's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {
+    if changes.values.contains_key("catalog_id") {
+        lease::hold_pipeline(tx).await?;
+        let before = load(tx).await?.text("catalog_id");
+        let after = changes.values.get("catalog_id").and_then(Option::as_ref).and_then(Value::as_str);
+        if before != after.unwrap_or_default() {
+            sync_state::drop_claims(tx, now).await?;
+        }
+    }
+    let mut set: Vec<(&str, String)> = Vec::new();
+    let mut unset: Vec<&str> = Vec::new();
+    for (key, value) in &changes.values {
+        match value {
+            Some(value) => set.push((key, value.to_string())),
+            None => unset.push(key),
+        }
+    }
+    match &changes.app_secret {
+        Some(secret) if secret.expose_secret().is_empty() => unset.push(SECRET),
+        Some(secret) => set.push((SECRET, keyring.seal(PLACE, secret)?)),
+        None => {}
+    }
+    execute!(
+        tx,
+        "INSERT INTO setting (grp, key, value, updated_at)
+         SELECT 'meta', r.key, r.value, CAST($2 AS BIGINT) FROM @rows($1: key text, value text) AS r WHERE true
+         ON CONFLICT (grp, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        json(&set)?,
+        now
+    )?;
+    execute!(
+        tx,
+        "DELETE FROM setting WHERE grp = 'meta' AND key IN (SELECT id FROM @ids($1) AS gone)",
+        json(&unset)?
+    )?;
+    let _: (i64,) =
+        fetch_one!(tx, (i64,), "UPDATE revision SET value = value + 1 WHERE name = 'settings' RETURNING value")?;
+    Ok(())
+}

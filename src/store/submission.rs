@@ -1,0 +1,258 @@
+//! Submissions: `items_batch` calls, from the moment before they are made until their verdict.
+//!
+//! A row is written as `sending` and committed before the call; only then may the call be made. What is still
+//! `sending` when the pipeline looks again is a call whose outcome nobody knows.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+
+use super::{Result, Tx, execute, fetch_all, fetch_one, json};
+use crate::clock::Millis;
+use crate::domain::state::{Op, SyncStatus};
+
+/// One record of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row(
+    /// Variant id, which is the retailer id.
+    pub String,
+    /// `u` or `d`.
+    pub String,
+    /// Hash of the payload; none for a delete.
+    pub Option<String>,
+    /// Id of the set of fields sent; none for a delete.
+    pub Option<i64>,
+);
+
+impl Row {
+    /// Whether the record is a delete.
+    #[must_use]
+    pub fn is_delete(&self) -> bool {
+        self.1 == Op::Delete.as_str()
+    }
+}
+
+/// A call about to be made.
+#[derive(Clone, Debug)]
+pub struct NewSubmission<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The catalog it goes to.
+    pub catalog_id: &'a str,
+    /// The lease epoch it is made in.
+    pub epoch: i64,
+    /// Its records.
+    pub rows: &'a [Row],
+    /// The mapper that made the payloads.
+    pub mapper_digest: &'a str,
+}
+
+/// Writes the `sending` row.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<()> {
+    let deletes: Vec<&str> = new.rows.iter().filter(|row| row.is_delete()).map(|row| row.0.as_str()).collect();
+    execute!(
+        tx,
+        "INSERT INTO meta_batch_handles (id, catalog_id, epoch, state, rows, row_count, delete_retailer_ids,
+             mapper_digest, submitted_at)
+         VALUES ($1, $2, $3, 'sending', $4, $5, $6, $7, $8)",
+        new.id,
+        new.catalog_id,
+        new.epoch,
+        Json(new.rows),
+        i64::try_from(new.rows.len()).unwrap_or(i64::MAX),
+        Json(&deletes),
+        new.mapper_digest,
+        now
+    )?;
+    Ok(())
+}
+
+/// The call was taken: the verdict on `handle` is open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn accepted(tx: &mut Tx, id: &str, handle: &str, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE meta_batch_handles SET state = 'pending', handle = $2, submitted_at = $3 WHERE id = $1",
+        id,
+        handle,
+        now
+    )?;
+    Ok(())
+}
+
+/// The submission is over, with or without success; `errors` is what Meta said of its rows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close(tx: &mut Tx, id: &str, failed: Option<&str>, errors: Option<&serde_json::Value>, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE meta_batch_handles SET state = $2, reason = $3, errors = $4, completed_at = $5, last_polled_at = COALESCE(last_polled_at, $5)
+         WHERE id = $1",
+        id,
+        if failed.is_some() { "failed" } else { "completed" },
+        failed,
+        errors.map(Json),
+        now
+    )?;
+    Ok(())
+}
+
+/// A submission as the pipeline reads it back.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Its id.
+    pub id: String,
+    /// The catalog it went to.
+    pub catalog_id: String,
+    /// Meta's handle; none while `sending`.
+    pub handle: Option<String>,
+    /// Its records.
+    pub rows: Vec<Row>,
+    /// When it was taken.
+    pub submitted_at: Millis,
+    /// Answers in a row that did not know the handle.
+    pub poll_faults: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct SubmissionRow {
+    id: String,
+    catalog_id: String,
+    handle: Option<String>,
+    rows: Json<Vec<Row>>,
+    submitted_at: i64,
+    poll_faults: i64,
+}
+
+impl From<SubmissionRow> for Submission {
+    fn from(row: SubmissionRow) -> Self {
+        Self {
+            id: row.id,
+            catalog_id: row.catalog_id,
+            handle: row.handle,
+            rows: row.rows.0,
+            submitted_at: row.submitted_at,
+            poll_faults: row.poll_faults,
+        }
+    }
+}
+
+/// Calls whose outcome nobody knows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
+    let rows: Vec<SubmissionRow> = fetch_all!(
+        tx,
+        SubmissionRow,
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
+         WHERE state = 'sending' ORDER BY submitted_at"
+    )?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Open submissions that were not polled since `before`, those never polled first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submission>> {
+    let rows: Vec<SubmissionRow> = fetch_all!(
+        tx,
+        SubmissionRow,
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
+         WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1)
+         ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $2",
+        before,
+        limit
+    )?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Notes that a submission was asked for and is still open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE meta_batch_handles SET last_polled_at = $2,
+             poll_faults = CASE WHEN $3 THEN poll_faults + 1 ELSE 0 END
+         WHERE id = $1 AND state = 'pending'",
+        id,
+        now,
+        unknown_handle
+    )?;
+    Ok(())
+}
+
+/// How many submissions wait for a verdict, and how many calls have an unknown outcome.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
+    fetch_one!(
+        tx,
+        (i64, i64),
+        "SELECT COALESCE(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END), 0),
+                COALESCE(SUM(CASE WHEN state = 'sending' THEN 1 ELSE 0 END), 0)
+         FROM meta_batch_handles WHERE state IN ('pending', 'sending')"
+    )
+}
+
+/// What a verdict says of one record.
+#[derive(Clone, Debug)]
+pub struct RowVerdict<'a> {
+    /// The variant.
+    pub variant_id: &'a str,
+    /// `synced`, `deleted` or `failed`.
+    pub status: SyncStatus,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+    /// The fields that Meta holds for sure after a clean push.
+    pub fields: Option<i64>,
+}
+
+/// Applies a verdict to the rows that still wait for `handle`; answers those it changed, with their attempts so far.
+/// A row that moved on to another handle is left alone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn apply_verdict(
+    tx: &mut Tx,
+    handle: &str,
+    verdicts: &[RowVerdict<'_>],
+    now: Millis,
+) -> Result<HashMap<String, i64>> {
+    let list: Vec<_> =
+        verdicts.iter().map(|row| (row.variant_id, row.status.as_str(), row.error, row.fields)).collect();
+    let changed: Vec<(String, i64)> = fetch_all!(
+        tx,
+        (String, i64),
+        "UPDATE meta_sync_state SET
+             status = r.status,
+             last_error = r.error,
+             attempts = CASE r.status WHEN 'failed' THEN attempts + 1 ELSE 0 END,
+             -- A refused payload is no claim: kept, it would make a resync a noop.
+             last_pushed_hash = CASE r.status WHEN 'synced' THEN last_pushed_hash END,
+             at_meta = (r.status <> 'deleted'),
+             -- Only a clean push shrinks the set of fields; only a confirmed delete empties it.
+             fields_at_meta = CASE r.status WHEN 'synced' THEN r.fields WHEN 'failed' THEN fields_at_meta END,
+             reeval_at = CASE r.status WHEN 'deleted' THEN NULL ELSE reeval_at END,
+             version = version + 1,
+             updated_at = $3
+         FROM @rows($1: id text, status text, error text, fields bigint) AS r
+         WHERE variant_id = r.id AND last_handle = $2 AND meta_sync_state.status = 'submitted'
+         RETURNING variant_id, attempts",
+        json(&list)?,
+        handle,
+        now
+    )?;
+    Ok(changed.into_iter().collect())
+}

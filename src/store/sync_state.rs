@@ -1,0 +1,257 @@
+//! What is known of each variant at Meta: one row per variant ever pushed, skipped or asked for.
+
+use std::collections::HashMap;
+
+use super::{Result, StoreError, Tx, execute, fetch_all, json};
+use crate::clock::Millis;
+use crate::domain::state::{Held, SyncStatus};
+
+#[derive(sqlx::FromRow)]
+struct HeldRow {
+    variant_id: String,
+    status: String,
+    catalog_id: Option<String>,
+    last_pushed_hash: Option<String>,
+    at_meta: bool,
+    fields_at_meta: Option<i64>,
+    attempts: i64,
+    version: i64,
+}
+
+/// What is held of these variants.
+///
+/// # Errors
+/// When the database does not answer or holds a word this version does not know.
+pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Held>> {
+    let rows: Vec<HeldRow> = fetch_all!(
+        tx,
+        HeldRow,
+        "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts, version
+         FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
+        json(variants)?
+    )?;
+    rows.into_iter()
+        .map(|row| {
+            let held = Held {
+                status: parse_status(&row.status)?,
+                catalog_id: row.catalog_id,
+                hash: row.last_pushed_hash,
+                at_meta: row.at_meta,
+                fields_at_meta: row.fields_at_meta,
+                attempts: row.attempts,
+                version: row.version,
+            };
+            Ok((row.variant_id, held))
+        })
+        .collect()
+}
+
+fn parse_status(word: &str) -> Result<SyncStatus> {
+    word.parse().map_err(|found| StoreError::Corrupt { table: "meta_sync_state", column: "status", found })
+}
+
+/// A row after a call, or after a fault of the mapper.
+#[derive(Clone, Debug)]
+pub struct Pushed<'a> {
+    /// The variant.
+    pub variant_id: &'a str,
+    /// Its product, when the source still knows it.
+    pub product_id: Option<&'a str>,
+    /// The new state.
+    pub status: SyncStatus,
+    /// The handle it waits for; none keeps the last one.
+    pub handle: Option<&'a str>,
+    /// The hash that Meta is judging now; none drops the claim.
+    pub hash: Option<&'a str>,
+    /// Whether something went over the wire.
+    pub pushed: bool,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+    /// Whether the fault counts on the row.
+    pub count_attempt: bool,
+    /// See [`Held::at_meta`].
+    pub at_meta: bool,
+    /// See [`Held::fields_at_meta`].
+    pub fields_at_meta: Option<i64>,
+    /// The mapper that made the payload.
+    pub mapper_digest: Option<&'a str>,
+    /// When time alone changes the payload.
+    pub reeval_at: Option<i64>,
+}
+
+/// Writes rows after a call, creating those that are missing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now: Millis) -> Result<u64> {
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row.variant_id,
+                row.product_id,
+                row.status.as_str(),
+                row.handle,
+                row.hash,
+                row.pushed.then_some(now),
+                row.error,
+                i64::from(row.count_attempt),
+                row.at_meta,
+                row.fields_at_meta,
+                row.mapper_digest,
+                row.reeval_at,
+            )
+        })
+        .collect();
+    execute!(
+        tx,
+        "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
+             last_pushed_hash, last_pushed_at, last_error, attempts, at_meta, fields_at_meta, mapper_digest, reeval_at,
+             created_at, updated_at)
+         SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
+             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, $3, $3
+         FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint) AS r
+         WHERE true
+         ON CONFLICT (variant_id) DO UPDATE SET
+             product_id = COALESCE(excluded.product_id, s.product_id),
+             catalog_id = excluded.catalog_id,
+             meta_retailer_id = COALESCE(excluded.meta_retailer_id, s.meta_retailer_id),
+             status = excluded.status,
+             last_handle = COALESCE(excluded.last_handle, s.last_handle),
+             last_pushed_hash = excluded.last_pushed_hash,
+             last_pushed_at = COALESCE(excluded.last_pushed_at, s.last_pushed_at),
+             last_error = excluded.last_error,
+             attempts = s.attempts + excluded.attempts,
+             at_meta = excluded.at_meta,
+             fields_at_meta = excluded.fields_at_meta,
+             mapper_digest = COALESCE(excluded.mapper_digest, s.mapper_digest),
+             reeval_at = excluded.reeval_at,
+             version = s.version + 1,
+             updated_at = excluded.updated_at",
+        json(&list)?,
+        catalog,
+        now
+    )
+}
+
+/// A variant whose intents end without a call: what was read of it, and when to look again.
+#[derive(Clone, Debug)]
+pub struct Settled<'a> {
+    /// The variant.
+    pub variant_id: &'a str,
+    /// Its product, when the source still knows it.
+    pub product_id: Option<&'a str>,
+    /// The version that the decision was made on; 0 for no row.
+    pub version: i64,
+    /// Why it is skipped; none for a noop.
+    pub skipped: Option<&'a str>,
+    /// When time alone changes the payload.
+    pub reeval_at: Option<i64>,
+}
+
+/// Writes skips; answers the variants whose row was still the one read. `deleted` stays `deleted`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Result<Vec<String>> {
+    // The inserted version is the one to follow the version read: on a conflict it tells whether the row is that one.
+    let list: Vec<_> =
+        rows.iter().map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1)).collect();
+    let done: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, created_at, updated_at)
+         SELECT r.id, r.product, 'skipped', r.reason, r.version, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+         FROM @rows($1: id text, product text, reason text, version bigint) AS r WHERE true
+         ON CONFLICT (variant_id) DO UPDATE SET
+             status = CASE WHEN s.status = 'deleted' THEN 'deleted' ELSE 'skipped' END,
+             product_id = COALESCE(excluded.product_id, s.product_id),
+             last_error = excluded.last_error, reeval_at = NULL,
+             version = excluded.version, updated_at = excluded.updated_at
+         WHERE s.version = excluded.version - 1
+         RETURNING variant_id",
+        json(&list)?,
+        now
+    )?;
+    Ok(done.into_iter().map(|(id,)| id).collect())
+}
+
+/// Confirms noops; answers the variants whose row is still the one read. A sale that will start or end later is noted
+/// even though the payload of today is the same.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<String>> {
+    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.version, row.reeval_at)).collect();
+    let list = json(&list)?;
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET reeval_at = r.reeval
+         FROM @rows($1: id text, version bigint, reeval bigint) AS r
+         WHERE variant_id = r.id AND meta_sync_state.version = r.version AND reeval_at IS DISTINCT FROM r.reeval",
+        &list
+    )?;
+    let same: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT s.variant_id FROM meta_sync_state s
+         JOIN @rows($1: id text, version bigint, reeval bigint) AS r ON s.variant_id = r.id AND s.version = r.version",
+        &list
+    )?;
+    Ok(same.into_iter().map(|(id,)| id).collect())
+}
+
+/// Removes the rows of variants that were never pushed and are gone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_pending(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
+    execute!(
+        tx,
+        "DELETE FROM meta_sync_state
+         WHERE variant_id IN (SELECT id FROM @ids($1) AS gone) AND status = 'pending' AND NOT at_meta",
+        json(variants)?
+    )
+}
+
+/// Rows per state.
+///
+/// # Errors
+/// When the database does not answer or holds a word this version does not know.
+pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
+    let rows: Vec<(String, i64)> =
+        fetch_all!(tx, (String, i64), "SELECT status, COUNT(*) FROM meta_sync_state GROUP BY status")?;
+    rows.into_iter().map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
+}
+
+/// Drops every claim on a catalog that is no longer the selected one: what Meta holds there is not known here.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET last_pushed_hash = NULL, fields_at_meta = NULL, at_meta = FALSE, last_handle = NULL,
+             catalog_id = NULL, version = version + 1, updated_at = $1, attempts = 0,
+             last_error = CASE WHEN status = 'skipped' THEN last_error END,
+             status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END",
+        now
+    )
+}
+
+/// Queues an upsert for every variant whose payload changes by time alone about now; answers how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open_windows(tx: &mut Tx, now: Millis) -> Result<u64> {
+    let queued = execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT variant_id, 'upsert', 'window', CAST($1 AS BIGINT) FROM meta_sync_state WHERE reeval_at <= $1",
+        now
+    )?;
+    if queued > 0 {
+        execute!(tx, "UPDATE meta_sync_state SET reeval_at = NULL WHERE reeval_at <= $1", now)?;
+    }
+    Ok(queued)
+}
