@@ -4,7 +4,11 @@
 //! and is tested as one.
 //! Left out on purpose: carrying decisions out. That is the actors' part, through the store and the Graph client.
 
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
 pub mod clears;
+pub mod credential;
 pub mod decision;
 pub mod intent;
 pub mod outcome;

@@ -3,5 +3,9 @@
 pub mod actors;
 pub mod clock;
 pub mod domain;
+pub mod graph;
+pub mod ids;
 pub mod import;
+pub mod pipeline;
+pub mod report;
 pub mod store;

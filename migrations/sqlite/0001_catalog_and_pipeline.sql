@@ -228,8 +228,8 @@ CREATE TABLE channel (
     problem_since   BIGINT,
     -- The credential version a token problem was seen with: a newer one clears it.
     problem_credential BIGINT,
-    failures        BIGINT NOT NULL DEFAULT 0,
-    open_until      BIGINT,
+    -- The breaker's own JSON.
+    breaker         TEXT NOT NULL DEFAULT '{}',
     row_cap         BIGINT,
     refusals        BIGINT NOT NULL DEFAULT 0
 );

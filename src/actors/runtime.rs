@@ -27,6 +27,10 @@ use crate::clock::{Millis, SharedClock};
 
 /// The longest a changed interval goes unnoticed.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A shorter interval counts as this one: a setting of zero must not make a busy loop.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+/// A longer rest counts as this one, so that adding it to the time cannot overflow.
+const LONGEST_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Whatever ended a tick. `?` makes it from any error.
 pub type JobError = ActorProcessingErr;
@@ -161,7 +165,10 @@ impl<J: Job> Running<J> {
                 let (instant, millis) = self.started;
                 let by_clock = u64::try_from(clock.now().saturating_sub(millis)).unwrap_or(0);
                 let passed = instant.elapsed().max(Duration::from_millis(by_clock));
-                self.job.interval().saturating_sub(passed)
+                self.job
+                    .interval()
+                    .max(SHORTEST_INTERVAL)
+                    .saturating_sub(passed)
             }
         }
     }
@@ -215,6 +222,8 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
             Tick::Due(_) if !state.remaining(&self.clock).is_zero() => {}
             Tick::Due(_) => {
                 state.started = (Instant::now(), self.clock.now());
+                // This tick serves whoever has called so far; who calls during it wants another.
+                self.pending.store(false, Ordering::SeqCst);
                 self.pulse.tick_started();
                 let rest = state.job.tick().await?;
                 self.pulse.tick_finished();
@@ -222,8 +231,8 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 state.plan = match rest {
                     Rest::Again => Plan::Now,
                     Rest::Interval => Plan::Interval,
-                    Rest::For(wait) => Plan::At(now + wait),
-                    Rest::Hold(wait) => Plan::Hold(now + wait),
+                    Rest::For(wait) => Plan::At(now + wait.min(LONGEST_REST)),
+                    Rest::Hold(wait) => Plan::Hold(now + wait.min(LONGEST_REST)),
                 };
             }
             Tick::Nudge => {

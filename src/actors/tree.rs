@@ -8,7 +8,6 @@
 //! Left out on purpose: nested supervisors and restart groups. Siblings tolerate a closed slot, so no
 //! child's failure needs to take another one down.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::slots::Slot;
-use super::vitals::{Pulse, RESET_WINDOW, VitalsBoard, with_causes};
+use super::vitals::{Pulse, RESET_WINDOW, VitalsBoard, panic_text, with_causes};
 
 mod root;
 
@@ -200,7 +199,7 @@ impl Tree {
         tokio::spawn({
             let asked = Arc::clone(&asked);
             async move {
-                // The framework reports a panic through the root's own records, never here.
+                // Never an error: the framework catches panics inside.
                 let _ = handle.await;
                 if !asked.load(Ordering::SeqCst) {
                     let reason = error_seen.borrow().clone();
@@ -344,13 +343,6 @@ fn backoff(failures: usize) -> Duration {
     BACKOFF_START
         .saturating_mul(1 << doublings)
         .min(BACKOFF_CAP)
-}
-
-/// What a panic said.
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.map_or_else(|| "panicked".to_owned(), |text| format!("panicked: {text}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Promises: reading never waits for an actor; the record outlives the actor, so the error that ended
 //! it is there while it is down. Times are milliseconds since the Unix epoch.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
@@ -214,4 +215,11 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.map_or_else(|| "panicked".to_owned(), |text| format!("panicked: {text}"))
 }

@@ -34,12 +34,15 @@ pub enum CallOutcome {
         /// What happened.
         reason: String,
     },
+    /// Meta never saw the call: nothing is unknown, it is made again.
+    NotSent {
+        /// What happened.
+        reason: String,
+    },
     /// The bucket is used up; it opens by itself.
     Throttled {
         /// Meta's text.
         reason: String,
-        /// Meta's own time until it opens, in milliseconds.
-        regain_ms: Option<i64>,
     },
     /// A person has to act: reconnect, grant, appeal.
     Stopped(Problem),
@@ -50,6 +53,28 @@ pub enum CallOutcome {
         /// The catalog itself is refused: never the rows' fault.
         channel: bool,
     },
+}
+
+impl CallOutcome {
+    /// The class of the outcome, for logs and for intents that stay open.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::NothingTaken { .. } => "nothing_taken",
+            Self::Unknown { .. } => "unknown",
+            Self::NotSent { .. } => "not_sent",
+            Self::Throttled { .. } => "throttled",
+            Self::Stopped(_) => "stopped",
+            Self::RefusedWhole { .. } => "refused",
+        }
+    }
+
+    /// Whether the rows wait for a verdict now.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
 }
 
 /// The reason on unnamed rows of an answer without a handle.

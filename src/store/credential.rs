@@ -6,31 +6,11 @@ use sqlx::types::Json;
 use super::seal::{Keyring, Place};
 use super::{Result, Tx, execute, fetch_one, fetch_optional};
 use crate::clock::Millis;
+use crate::domain::credential::TokenKind;
 
 const PROVIDER: &str = "meta_catalog";
 const ACCESS: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "access_token" };
 const USER: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "user_token" };
-
-/// Whose token it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenKind {
-    /// The operator's, good for 60 days.
-    User,
-    /// The system user's, without an end unless Meta gave one.
-    SystemUser,
-}
-
-impl TokenKind {
-    /// The word in the store and on the admin surface.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::SystemUser => "system_user",
-        }
-    }
-}
 
 /// Facts kept beside the tokens.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,27 +1,29 @@
 //! Interned sets of field names: a few dozen rows stand for what millions of items were sent with.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::{Db, Result, execute, fetch_all, json};
 
-/// The interned sets, cached: a set never changes once it has an id.
+/// The interned sets, cached: a set never changes once it has an id. A set's text is its sorted names joined by
+/// commas ([`text_of`]).
 #[derive(Debug, Default)]
 pub struct FieldSets {
-    by_id: HashMap<i64, BTreeSet<String>>,
-    by_set: HashMap<BTreeSet<String>, i64>,
+    by_id: HashMap<i64, Arc<BTreeSet<String>>>,
+    by_text: HashMap<String, i64>,
 }
 
 impl FieldSets {
-    /// The set of an id that a state row names; empty for none.
+    /// The set that a state row names; none when the row names none or it was not loaded.
     #[must_use]
-    pub fn get(&self, id: Option<i64>) -> Option<&BTreeSet<String>> {
-        id.and_then(|id| self.by_id.get(&id))
+    pub fn get(&self, id: Option<i64>) -> Option<Arc<BTreeSet<String>>> {
+        id.and_then(|id| self.by_id.get(&id)).cloned()
     }
 
     /// The id of a set that [`FieldSets::intern`] has seen.
     #[must_use]
-    pub fn id(&self, set: &BTreeSet<String>) -> Option<i64> {
-        self.by_set.get(set).copied()
+    pub fn id(&self, text: &str) -> Option<i64> {
+        self.by_text.get(text).copied()
     }
 
     /// Loads the sets of these ids that are not cached yet.
@@ -37,7 +39,7 @@ impl FieldSets {
         let rows: Vec<(i64, String)> = fetch_all!(
             tx,
             (i64, String),
-            "SELECT f.id, f.fields FROM field_set f JOIN @rows($1: id bigint) r ON r.id = f.id",
+            "SELECT f.id, f.fields FROM field_set f JOIN @rows($1: id bigint) AS r ON r.id = f.id",
             json(&missing.iter().map(|id| [id]).collect::<Vec<_>>())?
         )?;
         self.remember(rows);
@@ -48,9 +50,8 @@ impl FieldSets {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn intern(&mut self, db: &Db, sets: impl IntoIterator<Item = BTreeSet<String>>) -> Result<()> {
-        let new: BTreeSet<String> =
-            sets.into_iter().filter(|set| !self.by_set.contains_key(set)).map(|set| text(&set)).collect();
+    pub async fn intern<'t>(&mut self, db: &Db, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {
+        let new: BTreeSet<&str> = texts.into_iter().filter(|text| !self.by_text.contains_key(*text)).collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -74,14 +75,17 @@ impl FieldSets {
     }
 
     fn remember(&mut self, rows: Vec<(i64, String)>) {
-        for (id, fields) in rows {
-            let set: BTreeSet<String> = fields.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-            self.by_set.insert(set.clone(), id);
-            self.by_id.insert(id, set);
+        for (id, text) in rows {
+            let set = text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            self.by_id.insert(id, Arc::new(set));
+            self.by_text.insert(text, id);
         }
     }
 }
 
-fn text(set: &BTreeSet<String>) -> String {
-    set.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+/// The text of a set.
+#[must_use]
+pub fn text_of<S: AsRef<str> + Ord>(names: impl IntoIterator<Item = S>) -> String {
+    let sorted: BTreeSet<S> = names.into_iter().collect();
+    sorted.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
 }

@@ -1,27 +1,24 @@
 //! What is left of Meta's budgets, kept so that a restart does not call into a closed bucket.
 
-use super::{Result, Tx, execute, fetch_all, json};
-use crate::clock::Millis;
-
-/// One bucket of one catalog.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct LimiterRow {
-    /// The catalog.
-    pub catalog_id: String,
-    /// `batch` or `management`.
-    pub bucket: String,
-    /// No call before this time.
-    pub closed_until: Option<Millis>,
-    /// When the last call was made.
-    pub last_call_at: Option<Millis>,
-}
+use super::{Result, StoreError, Tx, execute, fetch_all, json};
+use crate::domain::budget::LimiterRow;
 
 /// Loads every bucket.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn load(tx: &mut Tx) -> Result<Vec<LimiterRow>> {
-    fetch_all!(tx, LimiterRow, "SELECT catalog_id, bucket, closed_until, last_call_at FROM limiter")
+    let rows: Vec<(String, String, Option<i64>, Option<i64>)> = fetch_all!(
+        tx,
+        (String, String, Option<i64>, Option<i64>),
+        "SELECT catalog_id, bucket, closed_until, last_call_at FROM limiter"
+    )?;
+    rows.into_iter()
+        .map(|(catalog_id, bucket, closed_until, last_call_at)| {
+            let corrupt = |found| StoreError::Corrupt { table: "limiter", column: "bucket", found };
+            Ok(LimiterRow { catalog_id, bucket: bucket.parse().map_err(corrupt)?, closed_until, last_call_at })
+        })
+        .collect()
 }
 
 /// Stores buckets.
@@ -30,7 +27,7 @@ pub async fn load(tx: &mut Tx) -> Result<Vec<LimiterRow>> {
 /// When the database does not answer.
 pub async fn save(tx: &mut Tx, rows: &[LimiterRow]) -> Result<()> {
     let list: Vec<_> =
-        rows.iter().map(|row| (&row.catalog_id, &row.bucket, row.closed_until, row.last_call_at)).collect();
+        rows.iter().map(|row| (&row.catalog_id, row.bucket.as_str(), row.closed_until, row.last_call_at)).collect();
     execute!(
         tx,
         "INSERT INTO limiter (catalog_id, bucket, closed_until, last_call_at)

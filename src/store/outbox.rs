@@ -96,6 +96,8 @@ pub struct Window {
     pub rows: Vec<OpenIntent>,
     /// Where the next window begins.
     pub cursor: i64,
+    /// How many live rows the window held.
+    pub live: usize,
 }
 
 /// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
@@ -103,24 +105,25 @@ pub struct Window {
 /// # Errors
 /// When the database does not answer or holds a word this version does not know.
 pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
-    let rows: Vec<(i64, String, String, String, i64, i64)> = fetch_all!(
+    let rows: Vec<(i64, String, String, String, i64, i64, i64)> = fetch_all!(
         tx,
-        (i64, String, String, String, i64, i64),
+        (i64, String, String, String, i64, i64, i64),
         "WITH live AS (
              SELECT seq, variant_id FROM meta_outbox
              WHERE processed_at IS NULL AND parked_at IS NULL AND seq > $1
              ORDER BY seq LIMIT $2)
-         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, (SELECT MAX(seq) FROM live)
+         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, (SELECT MAX(seq) FROM live),
+             (SELECT COUNT(*) FROM live)
          FROM meta_outbox o
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
          ORDER BY o.seq",
         cursor,
         limit
     )?;
-    let Some(cursor) = rows.first().map(|row| row.5) else { return Ok(None) };
+    let Some((cursor, live)) = rows.first().map(|row| (row.5, row.6)) else { return Ok(None) };
     let rows = rows
         .into_iter()
-        .map(|(seq, variant_id, intent, origin, attempts, _)| {
+        .map(|(seq, variant_id, intent, origin, attempts, _, _)| {
             let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
             Ok(OpenIntent {
                 seq,
@@ -131,7 +134,7 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
             })
         })
         .collect::<Result<_>>()?;
-    Ok(Some(Window { rows, cursor }))
+    Ok(Some(Window { rows, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
 /// Marks exactly these rows as processed.
@@ -183,6 +186,21 @@ pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>, now: Millis
         fault.error,
         fault.park_at,
         now
+    )
+}
+
+/// Counts a fault on every open row of these variants: for calls whose exact rows are not known any more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Fault<'_>) -> Result<u64> {
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3
+         WHERE processed_at IS NULL AND variant_id IN (SELECT id FROM @ids($1) AS variants)",
+        json(variants)?,
+        fault.class,
+        fault.error
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Result, StoreError, Tx, execute, fetch_all, json};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_optional, json};
 use crate::clock::Millis;
 use crate::domain::state::{Held, SyncStatus};
 
@@ -237,6 +237,16 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
              status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END",
         now
     )
+}
+
+/// Whether any variant's payload changes by time alone by now: a cheap look, outside the pipeline's transactions.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn windows_due(tx: &mut Tx, now: Millis) -> Result<bool> {
+    let row: Option<(String,)> =
+        fetch_optional!(tx, (String,), "SELECT variant_id FROM meta_sync_state WHERE reeval_at <= $1 LIMIT 1", now)?;
+    Ok(row.is_some())
 }
 
 /// Queues an upsert for every variant whose payload changes by time alone about now; answers how many.

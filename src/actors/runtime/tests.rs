@@ -159,6 +159,23 @@ async fn a_longer_interval_applies_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn senseless_settings_neither_spin_nor_overflow() {
+    let probe = Probe::every(Duration::ZERO);
+    let bench = run("rt-zero", &probe).await;
+    pass(SECOND).await;
+    // Timers have a grain of a millisecond.
+    assert!((80..=101).contains(&probe.starts()), "{}", probe.starts());
+    bench.tree.shutdown(SECOND).await.expect("in time");
+
+    let probe = Probe::every(Duration::ZERO);
+    probe.rests.lock().unwrap().push(Rest::Hold(Duration::MAX));
+    let bench = run("rt-max", &probe).await;
+    pass(3_600 * SECOND).await;
+    assert_eq!(probe.starts(), 1);
+    assert_eq!(bench.board.get("job").expect("registered").last_error, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn time_that_passed_on_the_injected_clock_counts() {
     let probe = Probe::every(3_600 * SECOND);
     let bench = run("rt-clock", &probe).await;

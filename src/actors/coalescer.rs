@@ -1,0 +1,158 @@
+//! The OutboxCoalescer: reads the outbox in order of arrival and folds it per variant.
+//!
+//! Promises: a batch holds every open intent of its variants, by exact id; while the drain works on batch N, batch
+//! N + 1 is read ahead, without N's variants, whose rows may be marked meanwhile. What is read ahead can only be
+//! stale by missing intents committed since; those stay open and are read later.
+//! Left out on purpose: deciding and marking. A restart loses nothing: the outbox is in the store.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::task::JoinHandle;
+
+use super::slots::{CallError, Slot};
+use super::tree::Child;
+use crate::domain::intent::{Folded, fold};
+use crate::store::{Db, Result as StoreResult, StoreError, outbox};
+
+/// Reading a window takes milliseconds; longer means that the database is in trouble.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// A window of the outbox, folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoalescedBatch {
+    /// One entry a variant, in order of arrival.
+    pub folded: Vec<Folded>,
+    /// Where the next window begins.
+    pub cursor: i64,
+    /// Whether the window was full, so that there may be more.
+    pub full: bool,
+}
+
+/// Why there is no batch.
+#[derive(Debug, thiserror::Error)]
+pub enum CoalesceError {
+    /// The actor is down.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The store did not answer.
+    #[error("the outbox cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// Asks the actor; clones ask the same one. Exists before the tree.
+#[derive(Clone, Debug)]
+pub struct Coalescer {
+    slot: Slot<CoalescerMsg>,
+}
+
+impl Default for Coalescer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Coalescer {
+    /// A handle to the child called `coalescer`, once it exists.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { slot: Slot::new("coalescer") }
+    }
+
+    /// The actor behind this handle.
+    pub fn child(&self, db: Db) -> Child {
+        Child::new(&self.slot, move || (CoalescerActor { db: db.clone() }, ()))
+    }
+
+    /// The batch of at most `limit` intents after `cursor`; none at the end. A pass begins at 0.
+    ///
+    /// # Errors
+    /// When the actor is down or the store does not answer.
+    pub async fn next(&self, cursor: i64, limit: usize) -> Result<Option<CoalescedBatch>, CoalesceError> {
+        let ask = |reply| CoalescerMsg::Next { cursor, limit, reply };
+        Ok(self.slot.call(ask, ANSWER_WITHIN).await??)
+    }
+}
+
+/// The actor's messages; sent through [`Coalescer`].
+#[derive(Debug)]
+pub enum CoalescerMsg {
+    /// See [`Coalescer::next`].
+    Next {
+        /// Where the window begins.
+        cursor: i64,
+        /// Most rows of the window.
+        limit: usize,
+        /// Where the answer goes.
+        reply: RpcReplyPort<StoreResult<Option<CoalescedBatch>>>,
+    },
+}
+
+struct CoalescerActor {
+    db: Db,
+}
+
+/// A read under way.
+struct Ahead {
+    cursor: i64,
+    limit: usize,
+    read: JoinHandle<StoreResult<Option<CoalescedBatch>>>,
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.read.abort();
+    }
+}
+
+#[ractor::async_trait]
+impl Actor for CoalescerActor {
+    type Msg = CoalescerMsg;
+    type State = Option<Ahead>;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<CoalescerMsg>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(None)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<CoalescerMsg>,
+        CoalescerMsg::Next { cursor, limit, reply }: CoalescerMsg,
+        ahead: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let batch = match ahead.take().filter(|read| (read.cursor, read.limit) == (cursor, limit)) {
+            Some(mut read) => (&mut read.read).await?,
+            None => read(&self.db, cursor, limit, None).await,
+        };
+        if let Ok(Some(CoalescedBatch { folded, cursor, full: true })) = &batch {
+            let (db, cursor) = (self.db.clone(), *cursor);
+            let without: Arc<HashSet<String>> = Arc::new(folded.iter().map(|f| f.variant_id.clone()).collect());
+            let read = tokio::spawn(async move { read(&db, cursor, limit, Some(&without)).await });
+            *ahead = Some(Ahead { cursor, limit, read });
+        }
+        // The asker may have given up; the outbox is as it was.
+        let _ = reply.send(batch);
+        Ok(())
+    }
+}
+
+async fn read(
+    db: &Db,
+    cursor: i64,
+    limit: usize,
+    without: Option<&HashSet<String>>,
+) -> StoreResult<Option<CoalescedBatch>> {
+    let mut tx = db.read().await?;
+    let Some(window) = outbox::read_window(&mut tx, cursor, i64::try_from(limit).unwrap_or(i64::MAX)).await? else {
+        return Ok(None);
+    };
+    let full = window.live >= limit;
+    let mut rows = window.rows;
+    if let Some(without) = without {
+        rows.retain(|row| !without.contains(&row.variant_id));
+    }
+    Ok(Some(CoalescedBatch { folded: fold(rows), cursor: window.cursor, full }))
+}

@@ -1,0 +1,333 @@
+//! The DrainActor: takes open intents to at most one `items_batch` call a tick.
+//!
+//! A tick, in order (the numbers are the invariants it keeps; see `docs/architecture.md`):
+//! 1. Calls left `sending` by a crash are resolved first: their claims go before their variants are decided again (1).
+//! 2. Windows of the outbox are read, decided and mapped. Noops, skips and drops are recorded and the tick reads on;
+//!    only a call ends it. Reads go outbox → state → source, so whatever changes meanwhile has an intent of its own.
+//! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
+//!    handle (3), limiter, all under the lease and for the selected catalog (4).
+//!
+//! No transaction is open across mapping or HTTP. A tick that is killed anywhere leaves either nothing or a
+//! `sending` row.
+
+pub(super) mod answer;
+mod draft;
+mod record;
+mod settle;
+mod unknown;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use draft::CallDraft;
+use settle::Settlement;
+use tracing::{debug, info, warn};
+
+use super::coalescer::CoalescedBatch;
+use super::mapper::MapRequest;
+use super::runtime::{Job, JobError, Rest};
+use super::token::TokenFault;
+use crate::clock::Millis;
+use crate::domain::breaker::Gate;
+use crate::domain::budget::{Answer, Bucket};
+use crate::domain::intent::{Folded, Intent};
+use crate::domain::outcome::Problem;
+use crate::domain::settings::{FeedMode, Pacing, Settings};
+use crate::pipeline::{Access, HeldLease, Pipeline};
+use crate::store::channel::Channel;
+use crate::store::field_set::FieldSets;
+use crate::store::{self, Deposed, StoreError, sync_state};
+
+/// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
+const CHUNK: usize = 1_000;
+/// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
+const WINDOWS_PER_CALL: usize = 40;
+
+/// The job of the DrainActor.
+#[derive(Debug)]
+pub struct DrainJob {
+    pipeline: Arc<Pipeline>,
+    field_sets: FieldSets,
+    /// A permit that was granted and not used: the catalog it is for.
+    permit: Option<String>,
+}
+
+/// Everything a tick that may call Meta knows.
+struct Tick {
+    lease: HeldLease,
+    settings: Arc<Settings>,
+    map_settings: Arc<mapper_core::MapSettings>,
+    catalog: String,
+    access: Access,
+    channel: Channel,
+    preview: bool,
+    now: Millis,
+}
+
+impl DrainJob {
+    /// A drain on this pipeline.
+    #[must_use]
+    pub fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self { pipeline, field_sets: FieldSets::default(), permit: None }
+    }
+
+    async fn run(&mut self) -> Result<Rest, StoreError> {
+        let Some(lease) = self.pipeline.lease.current() else { return Ok(Rest::Interval) };
+        unknown::resolve(&self.pipeline, &lease.fence, &mut self.field_sets).await?;
+        let tick = match self.prepare(lease).await? {
+            Ok(tick) => tick,
+            Err(rest) => return Ok(rest),
+        };
+        let (draft, more) = self.fill(&tick).await?;
+        if draft.is_empty() {
+            return Ok(Rest::Interval);
+        }
+        self.submit(tick, draft, more).await
+    }
+
+    /// What a call needs, or how long to rest without it.
+    async fn prepare(&mut self, lease: HeldLease) -> Result<Result<Tick, Rest>, StoreError> {
+        let pipeline = &self.pipeline;
+        let now = pipeline.now();
+        let settings = pipeline.load_settings().await?;
+        if !settings.flag("sync_enabled") || !settings.feed_configured() {
+            return Ok(Err(Rest::Interval));
+        }
+        let Some(app) = pipeline.app(&settings).await? else { return Ok(Err(Rest::Interval)) };
+        let mut tx = pipeline.db.read().await?;
+        let mut channel = store::channel::load(&mut tx).await?;
+        drop(tx);
+        let token = match pipeline.tokens.get().await {
+            Ok(token) => token,
+            Err(fault) => return self.without_token(&lease, channel, &fault).await.map(Err),
+        };
+        let catalog = settings.text("catalog_id");
+        let preview = settings.feed_mode() == FeedMode::Preview;
+        if !preview {
+            // A problem that names a credential waits for another one.
+            if channel.problem_credential.is_some_and(|version| version == token.version) {
+                return Ok(Err(Rest::Interval));
+            }
+            match channel.breaker.ask(now) {
+                Gate::Go | Gate::Probe => {}
+                Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
+                Gate::Probing => return Ok(Err(Rest::Interval)),
+            }
+            if self.permit.as_deref() != Some(&catalog) {
+                match pipeline.limiter.ask(&catalog, Bucket::Batch).await {
+                    Ok(Answer::Permit) => self.permit = Some(catalog.clone()),
+                    Ok(Answer::ClosedUntil(until)) => return Ok(Err(hold(until, now))),
+                    Err(error) => {
+                        debug!(%error, "no permit");
+                        return Ok(Err(Rest::For(Duration::from_secs(1))));
+                    }
+                }
+            }
+        }
+        let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
+        let access = Access { app, token };
+        Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, now }))
+    }
+
+    async fn without_token(
+        &self,
+        lease: &HeldLease,
+        mut channel: Channel,
+        fault: &TokenFault,
+    ) -> Result<Rest, StoreError> {
+        let code = match fault {
+            TokenFault::NotConnected => return Ok(Rest::Interval),
+            TokenFault::Superseded | TokenFault::Unavailable { .. } => return Ok(Rest::For(Duration::from_secs(5))),
+            TokenFault::Expired { .. } => "meta_token_expired",
+            TokenFault::Dead { .. } => "meta_token_dead",
+        };
+        let problem = Problem { code: code.into(), message: fault.to_string() };
+        if channel.problem.as_ref().is_none_or(|known| known.code != problem.code) {
+            warn!(code, message = problem.message, "no calls to Meta");
+            channel.problem = Some(problem);
+            let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
+            store::channel::save(&mut tx, &channel, self.pipeline.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(Rest::Interval)
+    }
+
+    /// Reads the outbox until a call is full or nothing is left; answers the call and whether there is more.
+    async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, bool), StoreError> {
+        let limit = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1).clamp(1, crate::graph::MAX_ROWS);
+        let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
+        // Variants that this tick leaves open: their rows come again in a later window.
+        let mut open: HashSet<String> = HashSet::new();
+        let mut cursor = 0;
+        let mut windows = 0;
+        loop {
+            let batch = match self.pipeline.coalescer.next(cursor, limit).await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok((draft, false)),
+                Err(super::coalescer::CoalesceError::Store(error)) => return Err(error),
+                Err(super::coalescer::CoalesceError::Call(error)) => {
+                    debug!(%error, "no window");
+                    return Ok((draft, true));
+                }
+            };
+            let CoalescedBatch { folded, cursor: next, full } = batch;
+            cursor = next;
+            let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id)).collect();
+            self.window(tick, folded, &mut draft, &mut open).await?;
+            if draft.is_full() {
+                return Ok((draft, true));
+            }
+            if !draft.is_empty() {
+                windows += 1;
+            }
+            if !full || windows >= WINDOWS_PER_CALL {
+                return Ok((draft, full));
+            }
+        }
+    }
+
+    /// Decides one window: what is to be sent goes into the draft, everything else is recorded.
+    async fn window(
+        &mut self,
+        tick: &Tick,
+        folded: Vec<Folded>,
+        draft: &mut CallDraft,
+        open: &mut HashSet<String>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&str> = folded.iter().map(|f| f.variant_id.as_str()).collect();
+        let mut tx = self.pipeline.db.read().await?;
+        let held = sync_state::load(&mut tx, &ids).await?;
+        drop(tx);
+        self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
+
+        let mut settlement = Settlement::new(tick.preview);
+        for chunk in folded.chunks(CHUNK) {
+            if draft.is_full() {
+                break;
+            }
+            let mapped = self.map(tick, chunk).await?;
+            for intent in chunk {
+                let held = held.get(&intent.variant_id);
+                let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
+                match mapped.decide(intent, held, &tick.catalog) {
+                    settle::Step::Send(row) if tick.preview => settlement.previewed(intent, row),
+                    settle::Step::Send(row) => {
+                        if !draft.push(intent, held, fields.as_deref(), row, &mut settlement) {
+                            break;
+                        }
+                        open.insert(intent.variant_id.clone());
+                    }
+                    settle::Step::Wait => {
+                        open.insert(intent.variant_id.clone());
+                    }
+                    settle::Step::Fault(reason) => {
+                        open.insert(intent.variant_id.clone());
+                        settlement.fault(intent, held, reason);
+                    }
+                    settle::Step::Done(done) => settlement.done(intent, held, done),
+                }
+            }
+            draft.digest = Some(Arc::clone(&mapped.digest));
+        }
+        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, tick.settings.whole("max_attempts")).await
+    }
+
+    /// The mapper's word on a chunk's upserts.
+    async fn map(&self, tick: &Tick, chunk: &[Folded]) -> Result<settle::Mapped, StoreError> {
+        let wanted: Vec<&str> =
+            chunk.iter().filter(|f| f.intent == Intent::Upsert).map(|f| f.variant_id.as_str()).collect();
+        if wanted.is_empty() {
+            return Ok(settle::Mapped::default());
+        }
+        let mut tx = self.pipeline.db.read().await?;
+        let batch = store::source::load(&mut tx, &wanted).await?;
+        drop(tx);
+        let unreadable = batch.unreadable.clone();
+        let request = MapRequest { settings: Arc::clone(&tick.map_settings), now: tick.now, batch };
+        match self.pipeline.mapper.map(request).await {
+            Ok(answer) => Ok(settle::Mapped::new(answer, unreadable)),
+            Err(error) => {
+                // Nothing is known of these variants: an empty answer would delete them as gone.
+                debug!(%error, "not mapped");
+                Ok(settle::Mapped::undecided())
+            }
+        }
+    }
+
+    /// Makes the call and records what it came to.
+    async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
+        let pipeline = Arc::clone(&self.pipeline);
+        // A call that may outlive the lease is not begun: its outcome could not be recorded.
+        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
+        if tick.lease.until - pipeline.now() <= needs {
+            match pipeline.lease.current() {
+                Some(lease) if lease.fence == tick.lease.fence && lease.until - pipeline.now() > needs => {
+                    tick.lease = lease;
+                }
+                _ => {
+                    pipeline.leaser.nudge();
+                    return Ok(Rest::For(Duration::from_secs(1)));
+                }
+            }
+        }
+        self.field_sets.intern(&pipeline.db, draft.field_texts()).await?;
+        let id = crate::ids::submission();
+        match record::begin(&pipeline, &tick, &id, &draft, &self.field_sets).await {
+            Ok(()) => {}
+            Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
+            Err(error) => return Err(error),
+        }
+        self.permit = None;
+        let body = draft.take_body();
+        let rows = draft.len();
+        let answered = pipeline.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
+        let report = answer::report(&answered, &tick.catalog);
+        if let Err(error) = pipeline.limiter.report(&tick.catalog, Bucket::Batch, report.percent, report.verdict) {
+            debug!(%error, "the limiter did not hear of the call");
+        }
+        let outcome = answer::judge(answered);
+        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
+        match record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await {
+            Ok(()) => {}
+            Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
+            Err(error) => return Err(error),
+        }
+        Ok(match (tick.settings.pacing(), outcome.accepted()) {
+            (Pacing::Budget, accepted) => {
+                if accepted {
+                    pipeline.poll.nudge();
+                }
+                if more || !accepted { Rest::Again } else { Rest::Interval }
+            }
+            (Pacing::Interval, _) => Rest::Interval,
+        })
+    }
+
+    fn deposed(&self, deposed: Deposed) -> Rest {
+        warn!(%deposed, "nothing was committed");
+        if deposed == Deposed::Lease {
+            self.pipeline.lease.put(None);
+            self.pipeline.leaser.nudge();
+        }
+        Rest::Interval
+    }
+}
+
+fn hold(until: Millis, now: Millis) -> Rest {
+    Rest::Hold(Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10)))
+}
+
+impl Job for DrainJob {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.pipeline.settings.current().whole("sync_interval_seconds"))
+    }
+
+    async fn tick(&mut self) -> Result<Rest, JobError> {
+        match self.run().await {
+            Ok(rest) => Ok(rest),
+            Err(StoreError::Deposed(deposed)) => Ok(self.deposed(deposed)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The two transactions around a call.
+
+use tracing::warn;
+
+use super::Tick;
+use super::draft::{CallDraft, CallRow};
+use crate::clock::Millis;
+use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
+use crate::domain::state::{Op, SyncStatus};
+use crate::pipeline::Pipeline;
+use crate::store::field_set::FieldSets;
+use crate::store::outbox::{self, Fault, Outcome};
+use crate::store::submission::{self, NewSubmission, Row};
+use crate::store::sync_state::{self, Pushed};
+use crate::store::{Deposed, StoreError, Tx, channel};
+
+/// Before the call: the `sending` row.
+pub(super) async fn begin(
+    pipeline: &Pipeline,
+    tick: &Tick,
+    id: &str,
+    draft: &CallDraft,
+    sets: &FieldSets,
+) -> Result<(), StoreError> {
+    let rows: Vec<Row> = draft
+        .rows
+        .iter()
+        .map(|row| Row(row.variant_id.clone(), row.op.as_str().into(), row.hash.clone(), sets.id(&row.sent)))
+        .collect();
+    let new = NewSubmission {
+        id,
+        catalog_id: &tick.catalog,
+        epoch: tick.lease.fence.epoch,
+        rows: &rows,
+        mapper_digest: draft.digest.as_deref().unwrap_or_default(),
+    };
+    let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
+    submission::begin(&mut tx, &new, pipeline.now()).await?;
+    tx.commit().await
+}
+
+/// After the call: what it came to, as one.
+pub(super) async fn finish(
+    pipeline: &Pipeline,
+    tick: &mut Tick,
+    id: &str,
+    draft: &CallDraft,
+    sets: &FieldSets,
+    outcome: &CallOutcome,
+) -> Result<(), StoreError> {
+    let now = pipeline.now();
+    let mut tx = match tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await {
+        Ok(tx) => tx,
+        Err(StoreError::Deposed(Deposed::Catalog)) => return finish_for_old_catalog(pipeline, tick, id, outcome).await,
+        Err(error) => return Err(error),
+    };
+    let call = Call { tick, draft, sets, now };
+    match outcome {
+        CallOutcome::Accepted { handle, refused } => {
+            let state = |row: &CallRow| match refused.get(&row.variant_id) {
+                Some(message) => (SyncStatus::Failed, Some(message.clone())),
+                None => (SyncStatus::Submitted, None),
+            };
+            call.push(&mut tx, Some(handle), state).await?;
+            call.mark(&mut tx, |row| {
+                if refused.contains_key(&row.variant_id) { Outcome::Failed } else { Outcome::Submitted }
+            })
+            .await?;
+            submission::accepted(&mut tx, id, handle, now).await?;
+        }
+        CallOutcome::NothingTaken { named } => {
+            call.fail_by_name(&mut tx, |row| named.get(&row.variant_id).map_or(NOT_TAKEN, String::as_str)).await?;
+            submission::close(&mut tx, id, Some(NOT_TAKEN), None, now).await?;
+        }
+        CallOutcome::Unknown { reason } => {
+            let why = format!("outcome unknown: {reason}");
+            call.push(&mut tx, None, |_| (SyncStatus::Failed, Some(why.clone()))).await?;
+            call.note(&mut tx, "unknown", &why).await?;
+            submission::close(&mut tx, id, Some(&why), None, now).await?;
+        }
+        CallOutcome::RefusedWhole { reason, channel } => {
+            let (_, refusal) = tick.channel.shape.refused(draft.len(), *channel);
+            if refusal == Refusal::RowFails {
+                call.fail_by_name(&mut tx, |_| reason).await?;
+            } else {
+                call.note(&mut tx, "refused", reason).await?;
+            }
+            submission::close(&mut tx, id, Some(reason), None, now).await?;
+        }
+        CallOutcome::NotSent { reason } | CallOutcome::Throttled { reason } => {
+            call.note(&mut tx, outcome.name(), reason).await?;
+            submission::close(&mut tx, id, Some(reason), None, now).await?;
+        }
+        CallOutcome::Stopped(problem) => {
+            call.note(&mut tx, "stopped", &problem.message).await?;
+            submission::close(&mut tx, id, Some(&problem.message), None, now).await?;
+        }
+    }
+    steer_channel(tick, draft.len(), outcome, now);
+    channel::save(&mut tx, &tick.channel, now).await?;
+    if let Ok(rows) = pipeline.limiter.snapshot().await {
+        crate::store::limiter::save(&mut tx, &rows).await?;
+    }
+    tx.commit().await
+}
+
+struct Call<'c> {
+    tick: &'c Tick,
+    draft: &'c CallDraft,
+    sets: &'c FieldSets,
+    now: Millis,
+}
+
+impl Call<'_> {
+    /// Writes every row as sent. What was sent may be at Meta, and a row that failed has no claim.
+    async fn push(
+        &self,
+        tx: &mut Tx,
+        handle: Option<&str>,
+        state: impl Fn(&CallRow) -> (SyncStatus, Option<String>),
+    ) -> Result<(), StoreError> {
+        let states: Vec<_> = self.draft.rows.iter().map(|row| (row, state(row))).collect();
+        let rows: Vec<Pushed<'_>> = states
+            .iter()
+            .map(|(row, (status, error))| {
+                let submitted = *status == SyncStatus::Submitted;
+                Pushed {
+                    variant_id: &row.variant_id,
+                    product_id: row.product_id.as_deref(),
+                    status: *status,
+                    handle: handle.filter(|_| submitted),
+                    hash: row.hash.as_deref().filter(|_| submitted),
+                    pushed: true,
+                    error: error.as_deref(),
+                    count_attempt: handle.is_some() && !submitted,
+                    at_meta: true,
+                    fields_at_meta: if row.op == Op::Upsert { self.sets.id(&row.union) } else { row.fields_before },
+                    mapper_digest: self.draft.digest.as_deref(),
+                    reeval_at: row.reeval_at,
+                }
+            })
+            .collect();
+        sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
+        Ok(())
+    }
+
+    /// Nothing reached the catalog: the rows fail for good, and what Meta held it still holds.
+    async fn fail_by_name<'m>(&self, tx: &mut Tx, message: impl Fn(&CallRow) -> &'m str) -> Result<(), StoreError> {
+        let rows: Vec<Pushed<'_>> = self
+            .draft
+            .rows
+            .iter()
+            .map(|row| Pushed {
+                variant_id: &row.variant_id,
+                product_id: row.product_id.as_deref(),
+                status: SyncStatus::Failed,
+                handle: None,
+                hash: None,
+                pushed: true,
+                error: Some(message(row)),
+                count_attempt: true,
+                at_meta: row.at_meta,
+                fields_at_meta: row.fields_before,
+                mapper_digest: self.draft.digest.as_deref(),
+                reeval_at: row.reeval_at,
+            })
+            .collect();
+        sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
+        self.mark(tx, |_| Outcome::Failed).await
+    }
+
+    async fn mark(&self, tx: &mut Tx, outcome: impl Fn(&CallRow) -> Outcome) -> Result<(), StoreError> {
+        let marks: Vec<(i64, Outcome)> =
+            self.draft.rows.iter().flat_map(|row| row.seqs.iter().map(|seq| (*seq, outcome(row)))).collect();
+        outbox::mark(tx, &marks, self.now).await?;
+        Ok(())
+    }
+
+    /// A fault of the channel: the intents stay open and never park for it.
+    async fn note(&self, tx: &mut Tx, class: &'static str, error: &str) -> Result<(), StoreError> {
+        let seqs: Vec<i64> = self.draft.rows.iter().flat_map(|row| row.seqs.iter().copied()).collect();
+        outbox::note_fault(tx, &seqs, Fault { class, error, park_at: None }, self.now).await?;
+        Ok(())
+    }
+}
+
+/// Another catalog was selected during the call: its handle is polled at the old one, and the intents stay open for
+/// the new one.
+async fn finish_for_old_catalog(
+    pipeline: &Pipeline,
+    tick: &Tick,
+    id: &str,
+    outcome: &CallOutcome,
+) -> Result<(), StoreError> {
+    warn!(catalog_id = tick.catalog, "another catalog was selected during the call");
+    let now = pipeline.now();
+    let mut tx = tick.lease.fence.begin(&pipeline.db, None).await?;
+    match outcome {
+        CallOutcome::Accepted { handle, .. } => submission::accepted(&mut tx, id, handle, now).await?,
+        _ => submission::close(&mut tx, id, Some("another catalog was selected during the call"), None, now).await?,
+    }
+    tx.commit().await
+}
+
+/// How the outcome of a call shapes the next one.
+fn steer_channel(tick: &mut Tick, rows: usize, outcome: &CallOutcome, now: Millis) {
+    let batch_size = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1);
+    let credential = tick.access.token.version;
+    let channel = &mut tick.channel;
+    // Spread over replicas and restarts; the clock's milliseconds are random enough for that.
+    let jitter = f64::from(u32::try_from(now.rem_euclid(1000)).unwrap_or(0)) / 1000.0;
+    let notice = |code: &str, message: &str| Some(Problem { code: code.into(), message: message.into() });
+    match outcome {
+        CallOutcome::Accepted { .. } | CallOutcome::NothingTaken { .. } => {
+            channel.breaker.succeeded();
+            channel.shape = channel.shape.accepted(batch_size);
+            (channel.problem, channel.problem_credential) = (None, None);
+        }
+        CallOutcome::Unknown { reason } | CallOutcome::NotSent { reason } => {
+            channel.breaker.failed(now, jitter);
+            let message = format!("Meta cannot be reached or does not answer properly; tried again by itself ({reason})");
+            (channel.problem, channel.problem_credential) = (notice("meta_unreachable", &message), None);
+        }
+        CallOutcome::Throttled { reason } => {
+            let message = format!("Meta's quota is used up; calls go on by themselves when it opens again ({reason})");
+            (channel.problem, channel.problem_credential) = (notice("meta_throttled", &message), None);
+        }
+        CallOutcome::Stopped(problem) => {
+            (channel.problem, channel.problem_credential) = (Some(problem.clone()), Some(credential));
+        }
+        CallOutcome::RefusedWhole { reason, channel: gone } => {
+            let (shape, refusal) = channel.shape.refused(rows, *gone);
+            channel.shape = shape;
+            if refusal == Refusal::Pause {
+                channel.breaker.failed(now, jitter);
+                let (code, message) = if *gone {
+                    ("meta_catalog_gone", "Meta does not know the selected catalog, or hides it from this account; select a catalog again")
+                } else {
+                    ("meta_refused", "Meta refuses whole batches; they are made smaller until the row at fault is found")
+                };
+                (channel.problem, channel.problem_credential) = (notice(code, &format!("{message} ({reason})")), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Deciding a window, and recording what needs no call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mapper_core::{EligibilityReason, Outcome as MapOutcome, sha256_hex};
+use tracing::info;
+
+use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
+use crate::domain::decision::{Decision, Now, decide};
+use crate::domain::intent::{Folded, Intent};
+use crate::domain::state::{Held, Op, SyncStatus};
+use crate::pipeline::Pipeline;
+use crate::store::StoreError;
+use crate::store::lease::Fence;
+use crate::store::outbox::{self, Fault, Outcome};
+use crate::store::sync_state::{self, Pushed, Settled};
+
+/// What goes over the wire for one variant.
+pub(super) struct SendRow<'m> {
+    pub(super) op: Op,
+    pub(super) product_id: Option<&'m str>,
+    /// The payload; none for a delete.
+    pub(super) payload: Option<&'m mapper_core::Mapped>,
+    pub(super) hash: Option<String>,
+}
+
+/// What follows for one variant.
+pub(super) enum Step<'m> {
+    Send(SendRow<'m>),
+    Wait,
+    /// The mapper or the source row is at fault.
+    Fault(String),
+    Done(Done),
+}
+
+/// Intents that end without a call.
+pub(super) enum Done {
+    Noop { product_id: Option<String>, reeval_at: Option<i64> },
+    Skip { product_id: Option<String>, reason: EligibilityReason },
+    Drop,
+}
+
+/// The mapper's word on a chunk.
+pub(super) struct Mapped {
+    pub(super) digest: Arc<str>,
+    items: HashMap<String, MapItem>,
+    unreadable: HashMap<String, String>,
+    /// The mapper did not answer: upserts wait.
+    undecided: bool,
+}
+
+impl Default for Mapped {
+    fn default() -> Self {
+        Self { digest: BUILTIN_DIGEST.into(), items: HashMap::new(), unreadable: HashMap::new(), undecided: false }
+    }
+}
+
+impl Mapped {
+    pub(super) fn new(answer: MapAnswer, unreadable: Vec<(String, String)>) -> Self {
+        Self {
+            digest: answer.digest,
+            items: answer.items.into_iter().map(|item| (item.variant_id.clone(), item)).collect(),
+            unreadable: unreadable.into_iter().collect(),
+            undecided: false,
+        }
+    }
+
+    pub(super) fn undecided() -> Self {
+        Self { undecided: true, ..Self::default() }
+    }
+
+    pub(super) fn decide(&self, intent: &Folded, held: Option<&Held>, catalog: &str) -> Step<'_> {
+        if intent.intent == Intent::Upsert && self.undecided {
+            return Step::Wait;
+        }
+        let item = self.items.get(&intent.variant_id);
+        let product_id = item.map(|item| item.product_id.as_str());
+        let (payload, now) = match (intent.intent, item.map(|item| &item.outcome)) {
+            (Intent::Delete, _) => (None, None),
+            (Intent::Upsert, Some(Ok(MapOutcome::Mapped(payload)))) => (Some(payload), None),
+            (Intent::Upsert, Some(Ok(MapOutcome::Rejected(reason)))) => (None, Some(Now::NotEligible(*reason))),
+            (Intent::Upsert, Some(Err(reason))) => return Step::Fault(reason.clone()),
+            (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
+                Some(reason) => return Step::Fault(reason.clone()),
+                None => (None, None),
+            },
+        };
+        let hash = payload.map(|payload| sha256_hex(&payload.data));
+        let now = now.or(hash.as_deref().map(Now::Eligible)).unwrap_or(Now::Gone);
+        match decide(intent.intent, now, held, catalog) {
+            Decision::Upsert => Step::Send(SendRow { op: Op::Upsert, product_id, payload, hash }),
+            Decision::Delete => Step::Send(SendRow { op: Op::Delete, product_id, payload: None, hash: None }),
+            Decision::Wait => Step::Wait,
+            Decision::Drop => Step::Done(Done::Drop),
+            Decision::Skip(reason) => Step::Done(Done::Skip { product_id: product_id.map(Into::into), reason }),
+            Decision::Noop => Step::Done(Done::Noop {
+                product_id: product_id.map(Into::into),
+                reeval_at: payload.and_then(|payload| payload.reevaluate_at),
+            }),
+        }
+    }
+}
+
+struct Entry {
+    variant_id: String,
+    seqs: Vec<i64>,
+    version: i64,
+    done: Done,
+}
+
+struct FaultEntry {
+    variant_id: String,
+    seqs: Vec<i64>,
+    held: Option<Held>,
+    reason: String,
+}
+
+/// What a window came to, apart from the call.
+pub(super) struct Settlement {
+    preview: bool,
+    previewed: Vec<i64>,
+    done: Vec<Entry>,
+    faults: Vec<FaultEntry>,
+}
+
+impl Settlement {
+    pub(super) fn new(preview: bool) -> Self {
+        Self { preview, previewed: Vec::new(), done: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Would have been sent.
+    pub(super) fn previewed(&mut self, intent: &Folded, row: SendRow<'_>) {
+        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
+        self.previewed.extend(&intent.seqs);
+    }
+
+    /// Ends without a call.
+    pub(super) fn done(&mut self, intent: &Folded, held: Option<&Held>, done: Done) {
+        if self.preview {
+            self.previewed.extend(&intent.seqs);
+            return;
+        }
+        self.done.push(Entry {
+            variant_id: intent.variant_id.clone(),
+            seqs: intent.seqs.clone(),
+            version: held.map_or(0, |held| held.version),
+            done,
+        });
+    }
+
+    /// Cannot be mapped; tried again until `max_attempts`.
+    pub(super) fn fault(&mut self, intent: &Folded, held: Option<&Held>, reason: String) {
+        if !self.preview {
+            self.faults.push(FaultEntry {
+                variant_id: intent.variant_id.clone(),
+                seqs: intent.seqs.clone(),
+                held: held.cloned(),
+                reason,
+            });
+        }
+    }
+
+    /// Records all of it as one.
+    pub(super) async fn commit(
+        self,
+        pipeline: &Pipeline,
+        fence: &Fence,
+        catalog: &str,
+        max_attempts: u64,
+    ) -> Result<(), StoreError> {
+        if self.previewed.is_empty() && self.done.is_empty() && self.faults.is_empty() {
+            return Ok(());
+        }
+        let now = pipeline.now();
+        let mut tx = fence.begin(&pipeline.db, Some(catalog)).await?;
+        let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
+
+        let mut noops = Vec::new();
+        let mut skips = Vec::new();
+        let mut drops = Vec::new();
+        let mut by_variant: HashMap<&str, (&Entry, Outcome)> = HashMap::new();
+        for entry in &self.done {
+            let settled = |product_id, skipped, reeval_at| Settled {
+                variant_id: &entry.variant_id,
+                product_id,
+                version: entry.version,
+                skipped,
+                reeval_at,
+            };
+            let outcome = match &entry.done {
+                Done::Noop { product_id, reeval_at } => {
+                    noops.push(settled(product_id.as_deref(), None, *reeval_at));
+                    Outcome::Noop
+                }
+                Done::Skip { product_id, reason } => {
+                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None));
+                    Outcome::Skipped
+                }
+                Done::Drop => {
+                    drops.push(entry.variant_id.as_str());
+                    marks.extend(entry.seqs.iter().map(|seq| (*seq, Outcome::Dropped)));
+                    continue;
+                }
+            };
+            by_variant.insert(&entry.variant_id, (entry, outcome));
+        }
+        // Only rows that are still what they were decided on count; the others stay open and are decided again.
+        let mut confirmed = Vec::new();
+        if !noops.is_empty() {
+            confirmed.extend(sync_state::confirm_noops(&mut tx, &noops.iter().collect::<Vec<_>>()).await?);
+        }
+        if !skips.is_empty() {
+            confirmed.extend(sync_state::record_skips(&mut tx, &skips.iter().collect::<Vec<_>>(), now).await?);
+        }
+        for variant in &confirmed {
+            if let Some((entry, outcome)) = by_variant.get(variant.as_str()) {
+                marks.extend(entry.seqs.iter().map(|seq| (*seq, *outcome)));
+            }
+        }
+        if !drops.is_empty() {
+            sync_state::forget_pending(&mut tx, &drops).await?;
+        }
+        outbox::mark(&mut tx, &marks, now).await?;
+        self.record_faults(&mut tx, catalog, max_attempts, now).await?;
+        tx.commit().await
+    }
+
+    async fn record_faults(
+        &self,
+        tx: &mut crate::store::Tx,
+        catalog: &str,
+        max_attempts: u64,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        // A variant whose submission is open keeps its state: only the verdict may change it.
+        let rows: Vec<Pushed<'_>> = self
+            .faults
+            .iter()
+            .filter(|fault| fault.held.as_ref().is_none_or(|held| held.status != SyncStatus::Submitted))
+            .map(|fault| Pushed {
+                variant_id: &fault.variant_id,
+                product_id: None,
+                status: SyncStatus::Failed,
+                handle: None,
+                hash: None,
+                pushed: false,
+                error: Some(&fault.reason),
+                count_attempt: true,
+                at_meta: fault.held.as_ref().is_some_and(|held| held.at_meta),
+                fields_at_meta: fault.held.as_ref().and_then(|held| held.fields_at_meta),
+                mapper_digest: None,
+                reeval_at: None,
+            })
+            .collect();
+        if !rows.is_empty() {
+            sync_state::record_pushed(tx, catalog, &rows, now).await?;
+        }
+        let mut by_reason: HashMap<&str, Vec<i64>> = HashMap::new();
+        for fault in &self.faults {
+            by_reason.entry(&fault.reason).or_default().extend(&fault.seqs);
+        }
+        for (reason, seqs) in by_reason {
+            let park_at = Some(i64::try_from(max_attempts).unwrap_or(i64::MAX));
+            outbox::note_fault(tx, &seqs, Fault { class: "mapper", error: reason, park_at }, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The LeaseActor: takes, renews and loses the right to run the pipeline.
+//!
+//! Promises: at most one process runs drain, poll and windows on a database; one that lost the lease stops by itself,
+//! and even before it notices it commits nothing (see [`crate::store::lease`]). A renewal also brings home whether the
+//! settings or the credential changed, so replicas learn both.
+//! Left out on purpose: waiting for the lease. Another round tries again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::runtime::{Job, JobError, Rest};
+use crate::pipeline::{HeldLease, Pipeline};
+use crate::store::lease::{self, Renewal};
+use crate::store::{StoreError, limiter};
+
+/// The job of the LeaseActor.
+#[derive(Debug)]
+pub struct LeaseJob {
+    pipeline: Arc<Pipeline>,
+    seen: Option<Renewal>,
+}
+
+impl LeaseJob {
+    /// The lease of this pipeline.
+    #[must_use]
+    pub fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self { pipeline, seen: None }
+    }
+
+    async fn take(&mut self) -> Result<(), StoreError> {
+        let pipeline = &self.pipeline;
+        // Counted from before the question: our end is never later than the server's.
+        let until = pipeline.now() + self.ttl();
+        let Some(fence) = lease::take(&pipeline.db, &pipeline.config.instance, self.ttl()).await? else {
+            return Ok(());
+        };
+        info!(epoch = fence.epoch, "this process runs the pipeline");
+        let mut tx = pipeline.db.read().await?;
+        let budgets = limiter::load(&mut tx).await?;
+        drop(tx);
+        if let Err(error) = pipeline.limiter.load(budgets) {
+            warn!(%error, "the limiter did not hear of the stored budgets; Meta's answers will tell");
+        }
+        pipeline.lease.put(Some(HeldLease { fence, until }));
+        pipeline.drain.nudge();
+        pipeline.poll.nudge();
+        pipeline.windows.nudge();
+        Ok(())
+    }
+
+    async fn renew(&mut self, held: HeldLease) -> Result<(), StoreError> {
+        let pipeline = &self.pipeline;
+        let until = pipeline.now() + self.ttl();
+        match lease::renew(&pipeline.db, &held.fence, self.ttl()).await? {
+            Some(renewal) => {
+                pipeline.lease.put(Some(HeldLease { until, ..held }));
+                if self.seen.is_some_and(|seen| seen.settings != renewal.settings) {
+                    pipeline.load_settings().await?;
+                    pipeline.drain.nudge();
+                }
+                self.seen = Some(renewal);
+            }
+            None => {
+                warn!(epoch = held.fence.epoch, "another process runs the pipeline now");
+                pipeline.lease.put(None);
+            }
+        }
+        Ok(())
+    }
+
+    fn ttl(&self) -> i64 {
+        i64::try_from(self.pipeline.config.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Job for LeaseJob {
+    fn interval(&self) -> Duration {
+        self.pipeline.config.lease / 6
+    }
+
+    async fn tick(&mut self) -> Result<Rest, JobError> {
+        let done = match self.pipeline.lease.current() {
+            Some(held) => self.renew(held).await,
+            None => self.take().await,
+        };
+        if let Err(error) = done {
+            // The lease ends by itself when the database stays away; a restart of this actor would mend nothing.
+            warn!(error = %crate::report::chain(&error), "the lease was not renewed");
+            if self.pipeline.lease.current().is_some_and(|held| held.until <= self.pipeline.now()) {
+                self.pipeline.lease.put(None);
+            }
+        }
+        Ok(Rest::Interval)
+    }
+}

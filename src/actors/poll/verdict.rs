@@ -1,0 +1,156 @@
+//! From a poll answer to rows: what Meta said, what follows, and the transaction that records it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+use tracing::warn;
+
+use crate::domain::intent::{Intent, Origin};
+use crate::domain::settings::Settings;
+use crate::domain::state::SyncStatus;
+use crate::domain::verdict::{PollAnswer, VERDICT_INCOMPLETE, Verdict, judge};
+use crate::graph::{BatchState, BatchStatus, RowMessage};
+use crate::pipeline::{Access, Pipeline};
+use crate::store::lease::Fence;
+use crate::store::submission::{self, RowVerdict, Submission};
+use crate::store::{StoreError, outbox};
+
+/// Judges Meta's answer on this submission.
+pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
+    let answer = PollAnswer {
+        status: match &status.state {
+            BatchState::Scheduled => "scheduled".into(),
+            BatchState::Dispatched => "dispatched".into(),
+            BatchState::Started => "started".into(),
+            BatchState::Finished => "finished".into(),
+            BatchState::Canceled => "canceled".into(),
+            BatchState::Error => "error".into(),
+            BatchState::Other(word) => word.clone(),
+        },
+        // An error without an id names nobody: it counts as not listed.
+        errors: status.errors.iter().filter_map(|row| Some((row.id.clone()?, row.message.clone()))).collect(),
+        errors_total_count: status.errors_total_count,
+        ids_of_invalid_requests: status.ids_of_invalid_requests.clone(),
+    };
+    let rows: HashSet<&str> = call.rows.iter().map(|row| row.0.as_str()).collect();
+    judge(&answer, &rows)
+}
+
+/// What is kept of Meta's answer, in the `errors` column.
+pub(super) fn kept(status: &BatchStatus) -> Value {
+    let messages = |rows: &[RowMessage]| -> Vec<Value> {
+        rows.iter().map(|row| json!({"id": row.id, "line": row.line, "message": row.message})).collect()
+    };
+    json!({
+        "errors": messages(&status.errors),
+        "errors_total_count": status.errors_total_count,
+        "warnings": messages(&status.warnings),
+        "warnings_total_count": status.warnings_total_count,
+        "ids_of_invalid_requests": status.ids_of_invalid_requests,
+    })
+}
+
+/// The verdict's name in logs.
+pub(super) fn name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Open => "open",
+        Verdict::Settled { .. } => "settled",
+        Verdict::Incomplete { .. } => "incomplete",
+        Verdict::NotRun { reason } => reason,
+    }
+}
+
+/// Deletes that came back with an error and whose item is not in the catalog: they are done all the same.
+///
+/// When the look-up fails, nothing is known and nothing is claimed.
+pub(super) async fn absent_deletes(
+    pipeline: &Pipeline,
+    access: &Access,
+    call: &Submission,
+    verdict: &Verdict,
+) -> HashSet<String> {
+    let (Verdict::Settled { failed } | Verdict::Incomplete { named: failed }) = verdict else { return HashSet::new() };
+    let incomplete = matches!(verdict, Verdict::Incomplete { .. });
+    let asked: Vec<String> = call
+        .rows
+        .iter()
+        .filter(|row| row.is_delete() && (incomplete || failed.contains_key(&row.0)))
+        .map(|row| row.0.clone())
+        .collect();
+    if asked.is_empty() {
+        return HashSet::new();
+    }
+    match pipeline.graph.existing_items(access.caller(), &call.catalog_id, &asked).await {
+        Ok(existing) => asked.into_iter().filter(|id| !existing.contains(id)).collect(),
+        Err(failure) => {
+            warn!(%failure, "errored deletes could not be looked up");
+            HashSet::new()
+        }
+    }
+}
+
+/// Records a final verdict as one: rows, fresh intents, the submission.
+#[expect(clippy::too_many_arguments, reason = "one verdict with everything it rests on")]
+pub(super) async fn record(
+    pipeline: &Pipeline,
+    fence: &Fence,
+    settings: &Settings,
+    call: &Submission,
+    handle: &str,
+    verdict: &Verdict,
+    absent: &HashSet<String>,
+    errors: Option<Value>,
+) -> Result<(), StoreError> {
+    let now = pipeline.now();
+    let none = HashMap::new();
+    let (failed, others, again): (&HashMap<String, String>, Option<String>, bool) = match verdict {
+        Verdict::Open => return Ok(()),
+        Verdict::Settled { failed } => (failed, None, false),
+        Verdict::Incomplete { named } => (named, Some(VERDICT_INCOMPLETE.into()), false),
+        Verdict::NotRun { reason } => (&none, Some((*reason).into()), true),
+    };
+    let rows: Vec<RowVerdict<'_>> = call
+        .rows
+        .iter()
+        .map(|row| {
+            let error = failed.get(&row.0).or(others.as_ref()).map(String::as_str);
+            let gone = row.is_delete() && (error.is_none() || absent.contains(&row.0));
+            RowVerdict {
+                variant_id: &row.0,
+                status: match error {
+                    _ if gone => SyncStatus::Deleted,
+                    None => SyncStatus::Synced,
+                    Some(_) => SyncStatus::Failed,
+                },
+                error: error.filter(|_| !gone),
+                fields: row.3,
+            }
+        })
+        .collect();
+
+    let mut tx = fence.begin(&pipeline.db, None).await?;
+    let changed = submission::apply_verdict(&mut tx, handle, &rows, now).await?;
+    if again {
+        let limit = i64::try_from(settings.whole("max_attempts")).unwrap_or(i64::MAX);
+        for intent in [Intent::Delete, Intent::Upsert] {
+            let mut ids: Vec<String> = call
+                .rows
+                .iter()
+                .filter(|row| row.is_delete() == (intent == Intent::Delete))
+                .filter(|row| changed.get(&row.0).is_some_and(|attempts| *attempts < limit))
+                .map(|row| row.0.clone())
+                .collect();
+            ids.sort_unstable();
+            if !ids.is_empty() {
+                outbox::append(&mut tx, &ids, intent, Origin::Recovery, now).await?;
+            }
+        }
+    }
+    let reason = match verdict {
+        Verdict::NotRun { reason } => Some(*reason),
+        Verdict::Incomplete { .. } => Some(VERDICT_INCOMPLETE),
+        Verdict::Open | Verdict::Settled { .. } => None,
+    };
+    submission::close(&mut tx, &call.id, reason, errors.as_ref(), now).await?;
+    tx.commit().await
+}

@@ -1,0 +1,216 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A real instant, so that the arithmetic is tested where it runs.
+const NOW: Millis = 1_764_000_000_000;
+const PERIOD: Millis = 7_500;
+
+fn quota(calls: u32) -> Quota {
+    Quota {
+        calls: NonZeroU32::new(calls).expect("not zero"),
+        per: Duration::from_secs(60),
+    }
+}
+
+fn budget() -> Budget {
+    Budget::new(quota(8))
+}
+
+fn throttled(budget: &mut Budget, now: Millis, regain: Option<Duration>, jitter: f64) {
+    budget.report(now, None, Verdict::Throttled { regain }, jitter);
+}
+
+/// Asks until there is a permit; answers when that was.
+fn next_permit(budget: &mut Budget, mut now: Millis) -> Millis {
+    while let Answer::ClosedUntil(until) = budget.ask(now) {
+        assert!(until > now, "an answer that leads nowhere");
+        now = until;
+    }
+    now
+}
+
+#[test]
+fn one_call_per_period_without_a_burst() {
+    let mut budget = budget();
+    assert_eq!(budget.ask(NOW), Answer::Permit);
+    assert_eq!(budget.ask(NOW), Answer::ClosedUntil(NOW + PERIOD));
+    assert_eq!(
+        budget.ask(NOW + PERIOD - 1),
+        Answer::ClosedUntil(NOW + PERIOD)
+    );
+    assert_eq!(budget.ask(NOW + PERIOD), Answer::Permit);
+    // A long pause saves nothing up.
+    let later = NOW + 3_600_000;
+    assert_eq!(budget.ask(later), Answer::Permit);
+    assert_eq!(budget.ask(later), Answer::ClosedUntil(later + PERIOD));
+}
+
+#[test]
+fn metas_own_time_closes_exactly_that_long() {
+    let mut budget = budget();
+    assert_eq!(budget.ask(NOW), Answer::Permit);
+    throttled(&mut budget, NOW, Some(Duration::from_secs(300)), 0.9);
+    assert_eq!(budget.closed_until(), Some(NOW + 300_000));
+    assert_eq!(
+        budget.ask(NOW + 299_999),
+        Answer::ClosedUntil(NOW + 300_000)
+    );
+    assert_eq!(budget.ask(NOW + 300_000), Answer::Permit);
+    // A day is the most that is believed.
+    throttled(&mut budget, NOW, Some(Duration::MAX), 0.0);
+    assert_eq!(budget.closed_until(), Some(NOW + 86_400_000));
+}
+
+#[test]
+fn throttles_double_to_a_quarter_hour_until_a_success() {
+    let mut budget = budget();
+    let mut now = NOW;
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        throttled(&mut budget, now, None, 0.0);
+        let until = budget.closed_until().expect("closed");
+        waits.push((until - now) / 1_000);
+        now = until;
+    }
+    assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
+    budget.report(now, None, Verdict::Success, 0.0);
+    // Jitter only lengthens; a time of zero is no time.
+    throttled(&mut budget, now, Some(Duration::ZERO), 0.5);
+    assert_eq!(budget.closed_until(), Some(now + 67_500));
+}
+
+#[test]
+fn answers_to_calls_under_way_neither_lengthen_nor_end_a_throttle() {
+    let mut budget = budget();
+    throttled(&mut budget, NOW, None, 0.0);
+    throttled(&mut budget, NOW + 1_000, None, 0.0);
+    assert_eq!(budget.closed_until(), Some(NOW + 60_000));
+    budget.report(NOW + 2_000, None, Verdict::Success, 0.0);
+    assert_eq!(budget.ask(NOW + 2_000), Answer::ClosedUntil(NOW + 60_000));
+    throttled(&mut budget, NOW + 60_000, None, 0.0);
+    assert_eq!(
+        budget.closed_until(),
+        Some(NOW + 180_000),
+        "the second in a row"
+    );
+    // Meta's shorter time does not undo a longer wait.
+    throttled(&mut budget, NOW + 60_000, Some(Duration::from_secs(1)), 0.0);
+    assert_eq!(budget.closed_until(), Some(NOW + 180_000));
+}
+
+#[test]
+fn usage_slows_down_from_80_percent_and_speeds_back() {
+    let mut budget = budget();
+    assert_eq!(budget.ask(NOW), Answer::Permit);
+    let mut at = |percent: Option<f64>| {
+        budget.report(NOW, percent, Verdict::Success, 0.0);
+        let Answer::ClosedUntil(until) = budget.ask(NOW) else {
+            panic!("just called")
+        };
+        until - NOW
+    };
+    assert_eq!(at(Some(0.0)), PERIOD);
+    assert_eq!(at(Some(80.0)), PERIOD);
+    assert_eq!(at(Some(90.0)), PERIOD * 5 / 2);
+    assert_eq!(at(Some(100.0)), PERIOD * 4);
+    assert_eq!(at(Some(250.0)), PERIOD * 4);
+    assert_eq!(at(Some(85.0)), PERIOD * 7 / 4);
+    assert_eq!(at(Some(f64::NAN)), PERIOD);
+    assert_eq!(at(Some(100.0)), PERIOD * 4);
+    assert_eq!(at(None), PERIOD * 5 / 2, "no header: halfway back");
+    for _ in 0..5 {
+        at(None);
+    }
+    assert_eq!(at(None), PERIOD);
+}
+
+#[test]
+fn a_loaded_last_call_and_closure_are_respected() {
+    let mut fresh = budget();
+    fresh.load(None, Some(NOW));
+    assert_eq!(fresh.ask(NOW + 1), Answer::ClosedUntil(NOW + PERIOD));
+    assert_eq!(fresh.ask(NOW + PERIOD), Answer::Permit);
+
+    let mut closed = budget();
+    closed.load(Some(NOW + 60_000), Some(NOW));
+    assert_eq!(closed.ask(NOW + PERIOD), Answer::ClosedUntil(NOW + 60_000));
+
+    // What is known here already and stricter stays.
+    let mut known = budget();
+    throttled(&mut known, NOW, None, 0.0);
+    assert_eq!(next_permit(&mut known, NOW), NOW + 60_000);
+    known.load(Some(NOW + 1), Some(NOW));
+    assert_eq!(known.closed_until(), Some(NOW + 60_000));
+    assert_eq!(
+        known.ask(NOW + 60_001),
+        Answer::ClosedUntil(NOW + 60_000 + PERIOD)
+    );
+}
+
+#[test]
+fn a_clock_set_back_costs_one_period() {
+    let mut budget = budget();
+    assert_eq!(budget.ask(NOW), Answer::Permit);
+    let back = NOW - 86_400_000;
+    assert_eq!(next_permit(&mut budget, back), back + PERIOD);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(Millis),
+    Report(Option<f64>),
+    Throttle(Option<u64>),
+    Reload,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..20_000_i64).prop_map(Step::Wait),
+        2 => proptest::option::of(0.0..120.0_f64).prop_map(Step::Report),
+        1 => proptest::option::of(0..100_u64).prop_map(Step::Throttle),
+        1 => Just(Step::Reload),
+    ]
+}
+
+proptest! {
+    /// However it is asked, slowed, throttled or moved to another process.
+    #[test]
+    fn no_minute_holds_more_than_the_quota_and_one(
+        calls in 1..40_u32,
+        steps in proptest::collection::vec(step(), 1..300),
+        jitter in 0.0..1.0_f64,
+    ) {
+        let mut budget = Budget::new(quota(calls));
+        let mut now = NOW;
+        let mut permits: Vec<Millis> = Vec::new();
+        let mut closed = None;
+        for step in steps {
+            match step {
+                Step::Wait(wait) => now += wait,
+                Step::Report(usage) => budget.report(now, usage, Verdict::Success, jitter),
+                Step::Throttle(regain) => {
+                    throttled(&mut budget, now, regain.map(Duration::from_secs), jitter);
+                    closed = budget.closed_until();
+                    prop_assert!(closed > Some(now));
+                }
+                Step::Reload => {
+                    let (closed_until, last_call) = (budget.closed_until(), budget.last_call());
+                    budget = Budget::new(quota(calls));
+                    budget.load(closed_until, last_call);
+                }
+            }
+            match budget.ask(now) {
+                Answer::Permit => {
+                    prop_assert!(closed <= Some(now));
+                    permits.push(now);
+                }
+                Answer::ClosedUntil(until) => prop_assert!(until > now),
+            }
+        }
+        for (i, start) in permits.iter().enumerate() {
+            let within = permits[i..].iter().take_while(|at| **at <= start + 60_000).count();
+            prop_assert!(within <= calls as usize + 1, "{within} of {calls}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The client of Meta's Graph API.
+//!
+//! Purpose: every call this service makes to Meta, typed, one file per group of calls. Start at [`GraphClient`].
+//! Promises: a token is sent in a header only; every call made with a token carries `appsecret_proof`; no secret and
+//! no URL reaches a log, an error or a `Debug`; answers are read in every shape Meta is known to send; a call is
+//! judged by `error.code` ([`ErrorClass`]).
+//! Left out on purpose: retries, pacing and token storage. They belong to the actors, which alone know the budgets.
+
+mod assigned_users;
+mod batch_status;
+mod businesses;
+mod call;
+mod catalogs;
+mod config;
+mod error;
+mod items_batch;
+mod oauth;
+mod paging;
+mod products;
+mod proof;
+mod redact;
+mod system_users;
+mod tolerant;
+mod transport;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+use secrecy::SecretString;
+
+pub use batch_status::{BatchState, BatchStatus, BatchStatusAnswer, RowMessage};
+pub use businesses::Business;
+pub use catalogs::Catalog;
+pub use config::{
+    DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig,
+    GraphConfigError, Timeouts,
+};
+pub use error::{
+    AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, Scope, TokenCause,
+};
+pub use items_batch::{
+    BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation,
+};
+pub use oauth::{GranularScope, Identity, SCOPES, TokenGrant, TokenInfo};
+pub use products::{ItemError, LiveItem};
+pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};
+pub use transport::GraphClient;
+pub use usage::{Usage, UseCaseUsage};
+
+/// What Meta knows our app by.
+#[derive(Clone, Debug)]
+pub struct AppCredentials {
+    /// The app's id.
+    pub app_id: String,
+    /// The app's secret.
+    pub app_secret: SecretString,
+}
+
+/// In whose name a call is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The app the token was made for.
+    pub app: &'a AppCredentials,
+    /// The access token of a user or a system user.
+    pub token: &'a SecretString,
+}

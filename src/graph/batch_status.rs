@@ -1,0 +1,298 @@
+//! `GET /{catalog}/check_batch_request_status`: what became of a batch.
+//!
+//! Purpose: ask with the parameters that bring the complete list of bad rows, and read every form of the answer.
+//! Promises: an unknown status word is kept, not guessed at; repeated ids are listed once.
+//! Left out on purpose: the verdict on each row (the poll's), which needs to know what was sent.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Caller;
+use super::call::Call;
+use super::error::GraphFailure;
+use super::tolerant;
+use super::transport::GraphClient;
+use super::usage::Usage;
+
+/// Exactly the names Meta knows: any other fails the call.
+const FIELDS: &str =
+    "handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests";
+
+/// Where a batch stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    /// Accepted, waiting.
+    Scheduled,
+    /// On its way to the workers.
+    Dispatched,
+    /// Running.
+    Started,
+    /// Done; rows with errors were not saved.
+    Finished,
+    /// Will not run.
+    Canceled,
+    /// Failed as a whole.
+    Error,
+    /// A word we do not know, as Meta wrote it. Wait.
+    Other(String),
+}
+
+impl BatchState {
+    /// Reads Meta's word, whatever its case.
+    #[must_use]
+    pub fn from_word(word: &str) -> Self {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "scheduled" => Self::Scheduled,
+            "dispatched" => Self::Dispatched,
+            "started" => Self::Started,
+            "finished" => Self::Finished,
+            "canceled" => Self::Canceled,
+            "error" => Self::Error,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
+
+    /// True when nothing more will happen to the batch.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Finished | Self::Canceled | Self::Error => true,
+            Self::Scheduled | Self::Dispatched | Self::Started | Self::Other(_) => false,
+        }
+    }
+}
+
+/// What Meta says of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowMessage {
+    /// The retailer id.
+    pub id: Option<String>,
+    /// The row's place in the batch; it is not documented whether from 0 or 1. Go by the id.
+    pub line: Option<u64>,
+    /// Meta's words.
+    pub message: String,
+}
+
+/// What Meta says of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchStatus {
+    /// Where it stands.
+    pub state: BatchState,
+    /// A sample of the errors.
+    pub errors: Vec<RowMessage>,
+    /// How many errors there are; never less than listed.
+    pub errors_total_count: u64,
+    /// A sample of the warnings. A warning alone fails no row.
+    pub warnings: Vec<RowMessage>,
+    /// How many warnings there are; never less than listed.
+    pub warnings_total_count: u64,
+    /// The retailer ids of all bad rows, each once, in Meta's order.
+    pub ids_of_invalid_requests: Vec<String>,
+}
+
+/// The answer to a poll.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchStatusAnswer {
+    /// `None` when Meta answered properly but says nothing of this handle.
+    pub status: Option<BatchStatus>,
+    /// What the usage headers said.
+    pub usage: Usage,
+}
+
+/// The documented envelope, or the bare object of older captures.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireAnswer {
+    Edge {
+        #[serde(deserialize_with = "tolerant::list")]
+        data: Vec<WireStatus>,
+    },
+    Bare(WireStatus),
+}
+
+#[derive(Deserialize)]
+struct WireStatus {
+    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    handle: Option<String>,
+    #[serde(deserialize_with = "tolerant::text")]
+    status: String,
+    #[serde(default, deserialize_with = "row_messages")]
+    errors: Vec<RowMessage>,
+    #[serde(default, deserialize_with = "tolerant::u64_or_none")]
+    errors_total_count: Option<u64>,
+    #[serde(default, deserialize_with = "row_messages")]
+    warnings: Vec<RowMessage>,
+    #[serde(default, deserialize_with = "tolerant::u64_or_none")]
+    warnings_total_count: Option<u64>,
+    #[serde(default, deserialize_with = "tolerant::text_list")]
+    ids_of_invalid_requests: Vec<String>,
+}
+
+fn row_messages<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<RowMessage>, D::Error> {
+    let rows = tolerant::list::<D, Value>(input)?;
+    let row = |value: &Value| RowMessage {
+        id: value.get("id").and_then(tolerant::as_text),
+        line: value.get("line").and_then(tolerant::as_u64),
+        message: tolerant::as_text(value.get("message").unwrap_or(value)).unwrap_or_default(),
+    };
+    Ok(rows.iter().map(row).collect())
+}
+
+impl From<WireStatus> for BatchStatus {
+    fn from(wire: WireStatus) -> Self {
+        let total = |count: Option<u64>, listed: usize| count.unwrap_or(0).max(listed as u64);
+        let mut seen = std::collections::HashSet::new();
+        let mut ids = wire.ids_of_invalid_requests;
+        ids.retain(|id| seen.insert(id.clone()));
+        Self {
+            state: BatchState::from_word(&wire.status),
+            errors_total_count: total(wire.errors_total_count, wire.errors.len()),
+            errors: wire.errors,
+            warnings_total_count: total(wire.warnings_total_count, wire.warnings.len()),
+            warnings: wire.warnings,
+            ids_of_invalid_requests: ids,
+        }
+    }
+}
+
+impl WireAnswer {
+    fn status_of(self, handle: &str) -> Option<BatchStatus> {
+        let statuses = match self {
+            Self::Edge { data } => data,
+            Self::Bare(status) => vec![status],
+        };
+        // An object that names another handle is not ours; one that names none can only be.
+        let ours =
+            |status: &WireStatus| status.handle.as_deref().is_none_or(|named| named == handle);
+        statuses.into_iter().find(ours).map(BatchStatus::from)
+    }
+}
+
+impl GraphClient {
+    /// Asks what became of a batch. Charged to the catalog's management allowance, not to that of batches.
+    ///
+    /// # Errors
+    /// Meta's refusal (an unknown or too old handle may come as code 100) or a transport failure.
+    pub async fn batch_status(
+        &self,
+        caller: Caller<'_>,
+        catalog_id: &str,
+        handle: &str,
+    ) -> Result<BatchStatusAnswer, GraphFailure> {
+        let call = Call::get(catalog_id, "check_batch_request_status")
+            .on_catalog(catalog_id)
+            .by(caller)
+            .param("handle", handle)
+            // Without it the list of ids is always empty.
+            .param("load_ids_of_invalid_requests", "true")
+            .param("fields", FIELDS)
+            .long_answer();
+        let answer = self.send::<WireAnswer>(call).await?;
+        Ok(BatchStatusAnswer {
+            status: answer.value.status_of(handle),
+            usage: answer.usage,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(answer: Value) -> Option<BatchStatus> {
+        serde_json::from_value::<WireAnswer>(answer)
+            .expect("an answer")
+            .status_of("AcH")
+    }
+
+    #[test]
+    fn status_word_is_read_in_any_case_and_kept_when_unknown() {
+        use BatchState::*;
+        for (word, state, is_final) in [
+            ("scheduled", Scheduled, false),
+            ("Dispatched", Dispatched, false),
+            ("STARTED", Started, false),
+            ("Finished", Finished, true),
+            ("CANCELED", Canceled, true),
+            ("error", Error, true),
+            ("in_progress", Other("in_progress".to_owned()), false),
+            ("Failed", Other("Failed".to_owned()), false),
+        ] {
+            let status =
+                read(json!({"data": [{"handle": "AcH", "status": word}]})).expect("a status");
+            assert_eq!(status.state, state, "{word}");
+            assert_eq!(status.state.is_final(), is_final, "{word}");
+        }
+    }
+
+    #[test]
+    fn documented_answer_is_read_whole() {
+        let status = read(json!({"data": [{
+            "handle": "AcH", "status": "finished",
+            "errors": [{"line": 1, "id": "sku-9", "message": "A required field is missing"}],
+            "errors_total_count": 2, "warnings": [], "warnings_total_count": 0,
+            "ids_of_invalid_requests": ["sku-9", "sku-7", "sku-9"]
+        }], "paging": {"cursors": {"before": "b", "after": "a"}}}));
+        let message = RowMessage {
+            id: Some("sku-9".to_owned()),
+            line: Some(1),
+            message: "A required field is missing".to_owned(),
+        };
+        let expected = BatchStatus {
+            state: BatchState::Finished,
+            errors: vec![message],
+            errors_total_count: 2,
+            warnings: vec![],
+            warnings_total_count: 0,
+            ids_of_invalid_requests: vec!["sku-9".to_owned(), "sku-7".to_owned()],
+        };
+        assert_eq!(status, Some(expected));
+    }
+
+    #[test]
+    fn odd_types_are_read_too() {
+        let status = read(json!({
+            "status": "finished", "errors": [{"id": 42, "line": "3"}, "loose words", {}],
+            "errors_total_count": "7", "warnings": null, "warnings_total_count": 2.0, "ids_of_invalid_requests": [42, null]
+        }))
+        .expect("a bare status");
+        let row = |id: Option<&str>, line, message: &str| RowMessage {
+            id: id.map(str::to_owned),
+            line,
+            message: message.to_owned(),
+        };
+        assert_eq!(
+            status.errors,
+            [
+                row(Some("42"), Some(3), ""),
+                row(None, None, "loose words"),
+                row(None, None, "")
+            ]
+        );
+        assert_eq!(
+            (status.errors_total_count, status.warnings_total_count),
+            (7, 2)
+        );
+        assert_eq!(status.ids_of_invalid_requests, ["42"]);
+
+        let undercounted = json!({"data": [{"status": "finished", "errors": [{"id": "a"}], "errors_total_count": 0}]});
+        assert_eq!(read(undercounted).expect("a status").errors_total_count, 1);
+    }
+
+    #[test]
+    fn silence_on_a_handle_is_not_a_status() {
+        for nothing in [
+            json!({"data": []}),
+            json!({"data": null}),
+            json!({"data": [{"handle": "AcOther", "status": "finished"}]}),
+        ] {
+            assert_eq!(read(nothing.clone()), None, "{nothing}");
+        }
+        assert!(
+            serde_json::from_value::<WireAnswer>(json!({"handle": "AcH"})).is_err(),
+            "a status has a word"
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! What a Graph error code means for the caller.
+//!
+//! Purpose: turn `code`, `error_subcode` and `is_transient` into a class, and a class into what to do.
+//! Promises: pure; every decision is an exhaustive match, so a new class cannot be forgotten anywhere.
+//! Left out on purpose: waiting times (the rate limiter's) and what becomes of rows (the drain's).
+
+use super::GraphError;
+
+/// What kind of trouble an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// Meta or the way to it is unwell; it passes by itself.
+    Transient,
+    /// The call was too big or too slow for Meta (code 1, "reduce the amount of data"): halve it.
+    ReduceData,
+    /// An allowance is used up; its window passes by itself.
+    Throttled(Bucket),
+    /// Code 368: Meta blocked the account for a breach of policy.
+    PolicyBlocked,
+    /// Codes 190 and 102: the token is no longer good.
+    TokenDead(TokenCause),
+    /// Codes 3, 10 and 200–299: the token may not do this.
+    Permission,
+    /// Code 100 with subcode 33: the catalog (or other object) is gone or hidden from this token.
+    CatalogGone,
+    /// The business account needs a human first.
+    AccountState(AccountCause),
+    /// Codes 101 and 104: Meta does not know the app, or the app secret is wrong.
+    AppRejected,
+    /// Code 100 and every other known refusal: the same call will fail again.
+    BadRequest,
+    /// An error without a readable code.
+    Unknown,
+}
+
+/// The allowance that a throttle is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Code 80014: item batches of one catalog.
+    CatalogBatch,
+    /// Code 80009: all other calls on one catalog, the poll among them.
+    CatalogManagement,
+    /// Other codes from 80000 to 80014: a business use case that is not the catalog's.
+    Business,
+    /// Codes 4 and 341: the whole app.
+    App,
+    /// Code 17: the user behind the token.
+    User,
+    /// Code 32: a page.
+    Page,
+    /// Code 613: a limit of its own.
+    Custom,
+}
+
+impl Bucket {
+    /// True when only one of the catalog's two allowances is used up, so that the other still serves.
+    #[must_use]
+    pub const fn leaves_other_calls_open(self) -> bool {
+        match self {
+            Self::CatalogBatch | Self::CatalogManagement => true,
+            Self::Business | Self::App | Self::User | Self::Page | Self::Custom => false,
+        }
+    }
+}
+
+/// Why a token died, from the subcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenCause {
+    /// 458: the app was removed from the account.
+    AppNotInstalled,
+    /// 459: Facebook wants the person to confirm something first.
+    Checkpointed,
+    /// 460: the password was changed.
+    PasswordChanged,
+    /// 463: the token's time is over.
+    Expired,
+    /// 464: the account is not confirmed.
+    Unconfirmed,
+    /// 452, 461, 462, 465–468: logged out, revoked or otherwise ended.
+    Invalidated,
+    /// 492: the person lost the role the token rested on.
+    RoleLost,
+    /// 456, 457: the token is not one, or was made elsewhere.
+    Malformed,
+    /// No subcode, or one we do not know.
+    Unspecified,
+}
+
+/// What state of the business account stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountCause {
+    /// 415: two-factor authentication is required.
+    TwoFactorRequired,
+    /// 3949: the business has no system user left to give.
+    TooManySystemUsers,
+    /// 3965: the business has no admin system user left to give.
+    TooManyAdminSystemUsers,
+    /// 104001: the app does not belong to this business.
+    AppOutsideBusiness,
+}
+
+/// What has to stop after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Calls of one allowance, until Meta's own time.
+    Bucket(Bucket),
+    /// Every call with this token on this catalog, until something is mended.
+    Channel,
+}
+
+impl ErrorClass {
+    /// Judges an error object. `http_status` only decides what no code decides.
+    #[must_use]
+    pub fn of(error: &GraphError, http_status: u16) -> Self {
+        let Some(code) = error.code else {
+            return Self::Unknown;
+        };
+        match (code, error.subcode) {
+            (4 | 341, _) => Self::Throttled(Bucket::App),
+            (17, _) => Self::Throttled(Bucket::User),
+            (32, _) => Self::Throttled(Bucket::Page),
+            (613, _) => Self::Throttled(Bucket::Custom),
+            (80_009, _) => Self::Throttled(Bucket::CatalogManagement),
+            (80_014, _) => Self::Throttled(Bucket::CatalogBatch),
+            (80_000..=80_014, _) => Self::Throttled(Bucket::Business),
+            (190 | 102, subcode) => Self::TokenDead(TokenCause::of(subcode)),
+            (368, _) => Self::PolicyBlocked,
+            // Nothing but the wording tells this from any other code 1.
+            (1, _) if asks_for_less(&error.message) => Self::ReduceData,
+            _ if error.is_transient => Self::Transient,
+            (1 | 2, _) => Self::Transient,
+            (3 | 10 | 200..=299, _) => Self::Permission,
+            (100, Some(33)) => Self::CatalogGone,
+            (101 | 104, _) => Self::AppRejected,
+            (415, _) => Self::AccountState(AccountCause::TwoFactorRequired),
+            (3949, _) => Self::AccountState(AccountCause::TooManySystemUsers),
+            (3965, _) => Self::AccountState(AccountCause::TooManyAdminSystemUsers),
+            (104_001, _) => Self::AccountState(AccountCause::AppOutsideBusiness),
+            (100, _) => Self::BadRequest,
+            _ if http_status >= 500 => Self::Transient,
+            _ => Self::BadRequest,
+        }
+    }
+
+    /// True when the same call may succeed later with nobody doing anything.
+    #[must_use]
+    pub const fn retry_alone(self) -> bool {
+        match self {
+            Self::Transient | Self::Throttled(_) | Self::Unknown => true,
+            Self::ReduceData
+            | Self::PolicyBlocked
+            | Self::TokenDead(_)
+            | Self::Permission
+            | Self::CatalogGone
+            | Self::AccountState(_)
+            | Self::AppRejected
+            | Self::BadRequest => false,
+        }
+    }
+
+    /// What has to stop, if anything. A transient error stops nothing: the breaker paces the retries.
+    #[must_use]
+    pub const fn pauses(self) -> Option<Scope> {
+        match self {
+            Self::Throttled(bucket) => Some(Scope::Bucket(bucket)),
+            Self::PolicyBlocked
+            | Self::TokenDead(_)
+            | Self::Permission
+            | Self::CatalogGone
+            | Self::AccountState(_)
+            | Self::AppRejected => Some(Scope::Channel),
+            Self::Transient | Self::ReduceData | Self::BadRequest | Self::Unknown => None,
+        }
+    }
+
+    /// True when a smaller batch may pass where this one did not.
+    #[must_use]
+    pub const fn shrinks(self) -> bool {
+        match self {
+            // A batch refused whole may be so for one row's sake.
+            Self::ReduceData | Self::BadRequest => true,
+            Self::Transient
+            | Self::Throttled(_)
+            | Self::PolicyBlocked
+            | Self::TokenDead(_)
+            | Self::Permission
+            | Self::CatalogGone
+            | Self::AccountState(_)
+            | Self::AppRejected
+            | Self::Unknown => false,
+        }
+    }
+
+    /// True when no call makes sense until an operator has connected the account again.
+    #[must_use]
+    pub const fn needs_reconnect(self) -> bool {
+        match self {
+            Self::TokenDead(_) | Self::Permission | Self::PolicyBlocked => true,
+            Self::Transient
+            | Self::ReduceData
+            | Self::Throttled(_)
+            | Self::CatalogGone
+            | Self::AccountState(_)
+            | Self::AppRejected
+            | Self::BadRequest
+            | Self::Unknown => false,
+        }
+    }
+
+    /// One sentence for the operator: what is wrong and what mends it.
+    #[must_use]
+    pub const fn operator_hint(self) -> &'static str {
+        match self {
+            Self::Transient => "Meta is not answering properly; the service tries again by itself.",
+            Self::ReduceData => "Meta found the call too big; the service sends smaller ones.",
+            Self::Throttled(Bucket::CatalogBatch | Bucket::CatalogManagement) => {
+                "This catalog's call allowance is used up; the service goes on when Meta lets it."
+            }
+            Self::Throttled(
+                Bucket::Business | Bucket::App | Bucket::User | Bucket::Page | Bucket::Custom,
+            ) => "The app's call allowance is used up; the service goes on when Meta lets it.",
+            Self::PolicyBlocked => {
+                "Meta blocked this account for a breach of policy: see Account Quality in Business Manager, then reconnect."
+            }
+            Self::TokenDead(cause) => cause.operator_hint(),
+            Self::Permission => {
+                "The token lacks a permission: grant catalog_management and business_management and reconnect with an admin of the business."
+            }
+            Self::CatalogGone => {
+                "Meta does not show this catalog to the service: it was deleted or the access was taken away; select the catalog again."
+            }
+            Self::AccountState(cause) => cause.operator_hint(),
+            Self::AppRejected => {
+                "Meta does not accept the app: check app_id and app_secret in the settings."
+            }
+            Self::BadRequest => "Meta refused the call; its message says why.",
+            Self::Unknown => {
+                "Meta sent an error without a code; the service tries again by itself."
+            }
+        }
+    }
+}
+
+impl TokenCause {
+    fn of(subcode: Option<i64>) -> Self {
+        match subcode {
+            Some(458) => Self::AppNotInstalled,
+            Some(459) => Self::Checkpointed,
+            Some(460) => Self::PasswordChanged,
+            Some(463) => Self::Expired,
+            Some(464) => Self::Unconfirmed,
+            Some(452 | 461 | 462 | 465..=468) => Self::Invalidated,
+            Some(492) => Self::RoleLost,
+            Some(456 | 457) => Self::Malformed,
+            Some(_) | None => Self::Unspecified,
+        }
+    }
+
+    /// What the operator must do.
+    #[must_use]
+    pub const fn operator_hint(self) -> &'static str {
+        match self {
+            Self::AppNotInstalled => {
+                "The app was removed from the Facebook account: reconnect and allow it again."
+            }
+            Self::Checkpointed => {
+                "Facebook wants the account holder to log in at facebook.com and confirm something; then reconnect."
+            }
+            Self::PasswordChanged => {
+                "The account's password was changed, which ended the token: reconnect."
+            }
+            Self::Expired => "The token has expired: reconnect.",
+            Self::Unconfirmed => {
+                "The Facebook account is not confirmed: confirm it at facebook.com, then reconnect."
+            }
+            Self::Invalidated => "The token was revoked or its session ended: reconnect.",
+            Self::RoleLost => {
+                "The account lost its role in the business: restore the role, then reconnect."
+            }
+            Self::Malformed => "Meta cannot read the stored token: reconnect.",
+            Self::Unspecified => "Meta no longer accepts the token: reconnect.",
+        }
+    }
+}
+
+impl AccountCause {
+    /// What the operator must do.
+    #[must_use]
+    pub const fn operator_hint(self) -> &'static str {
+        match self {
+            Self::TwoFactorRequired => {
+                "The business demands two-factor authentication: turn it on for the account, then try again."
+            }
+            Self::TooManySystemUsers => {
+                "The business has no system user left: remove one or raise the app's access level."
+            }
+            Self::TooManyAdminSystemUsers => {
+                "The business has no admin system user left: free one in Business Settings or raise the app's access level."
+            }
+            Self::AppOutsideBusiness => {
+                "The app does not belong to this business: add it in Business Settings under Apps."
+            }
+        }
+    }
+}
+
+fn asks_for_less(message: &str) -> bool {
+    message
+        .to_ascii_lowercase()
+        .contains("reduce the amount of data")
+}

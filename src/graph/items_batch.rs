@@ -1,0 +1,259 @@
+//! `POST /{catalog}/items_batch`: the one call that changes items.
+//!
+//! Purpose: write the body row by row without a second copy, send it, read what Meta took.
+//! Promises: the body never grows past [`MAX_ROWS`] or [`MAX_BYTES`]; a row that does not fit leaves it unchanged.
+//! Left out on purpose: `CREATE` (an UPDATE with `allow_upsert` creates) and any choice of what to send.
+
+use serde::Deserialize;
+
+use super::Caller;
+use super::call::Call;
+use super::error::GraphFailure;
+use super::tolerant;
+use super::transport::GraphClient;
+use super::usage::Usage;
+
+/// Most records Meta takes in a call.
+pub const MAX_ROWS: usize = 5_000;
+
+/// Most bytes of a body. Meta's limit is 28 MB; the rest is margin for whatever it counts that we do not.
+pub const MAX_BYTES: usize = 27_500_000;
+
+const HEAD: &[u8] = br#"{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":["#;
+const TAIL: &[u8] = b"]}";
+
+/// How a field is emptied: UPDATE is partial, so a field left out keeps its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClearValue {
+    /// Send `""`.
+    Text,
+    /// Send `[]`.
+    List,
+}
+
+impl ClearValue {
+    const fn json(self) -> &'static [u8] {
+        match self {
+            Self::Text => br#""""#,
+            Self::List => b"[]",
+        }
+    }
+}
+
+/// Why a row was not taken into a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushRefused {
+    /// The body is full; the row fits into the next one.
+    #[error("the batch is full")]
+    Full,
+    /// The row fits into no body at all.
+    #[error("the row alone is larger than a whole batch may be ({MAX_BYTES} bytes)")]
+    RowTooLarge,
+    /// The data is not the text of a JSON object.
+    #[error("the row's data is not a JSON object")]
+    NotAnObject,
+}
+
+/// The body of a call, written row by row.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ItemsBatchBody {
+    bytes: Vec<u8>,
+    rows: usize,
+}
+
+impl Default for ItemsBatchBody {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for ItemsBatchBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ItemsBatchBody")
+            .field("rows", &self.rows)
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}
+
+impl ItemsBatchBody {
+    /// An empty body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bytes: HEAD.to_vec(),
+            rows: 0,
+        }
+    }
+
+    /// Adds an UPDATE of the item that `data_json` (the text of a JSON object with its `id`) describes, and empties
+    /// the fields in `clears`, none of which may be in `data_json`.
+    ///
+    /// # Errors
+    /// When the row does not fit or is no object; the body is then as before.
+    pub fn push_update(
+        &mut self,
+        data_json: &str,
+        clears: &[(&str, ClearValue)],
+    ) -> Result<(), PushRefused> {
+        let fields = data_json
+            .trim()
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .ok_or(PushRefused::NotAnObject)?
+            .trim();
+        self.push(|row| {
+            row.extend_from_slice(br#"{"method":"UPDATE","data":{"#);
+            row.extend_from_slice(fields.as_bytes());
+            let mut first = fields.is_empty();
+            for (name, value) in clears {
+                if !std::mem::take(&mut first) {
+                    row.push(b',');
+                }
+                push_json_text(row, name);
+                row.push(b':');
+                row.extend_from_slice(value.json());
+            }
+            row.extend_from_slice(b"}}");
+        })
+    }
+
+    /// Adds a DELETE of the item with this retailer id.
+    ///
+    /// # Errors
+    /// When the row does not fit; the body is then as before.
+    pub fn push_delete(&mut self, retailer_id: &str) -> Result<(), PushRefused> {
+        self.push(|row| {
+            row.extend_from_slice(br#"{"method":"DELETE","data":{"id":"#);
+            push_json_text(row, retailer_id);
+            row.extend_from_slice(b"}}");
+        })
+    }
+
+    /// Rows so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// True when there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Bytes the body would have on the wire now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() + TAIL.len()
+    }
+
+    /// True when one more row of about `extra_bytes` would be taken.
+    #[must_use]
+    pub fn would_fit(&self, extra_bytes: usize) -> bool {
+        self.rows < MAX_ROWS && self.bytes().saturating_add(extra_bytes) <= MAX_BYTES
+    }
+
+    /// The whole JSON text.
+    #[must_use]
+    pub fn into_json(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(TAIL);
+        self.bytes
+    }
+
+    fn push(&mut self, write_row: impl FnOnce(&mut Vec<u8>)) -> Result<(), PushRefused> {
+        if self.rows >= MAX_ROWS {
+            return Err(PushRefused::Full);
+        }
+        let before = self.bytes.len();
+        if self.rows > 0 {
+            self.bytes.push(b',');
+        }
+        write_row(&mut self.bytes);
+        if self.bytes() <= MAX_BYTES {
+            self.rows += 1;
+            return Ok(());
+        }
+        let row_bytes = self.bytes.len() - before;
+        self.bytes.truncate(before);
+        let fits_alone = HEAD.len() + row_bytes + TAIL.len() <= MAX_BYTES;
+        Err(if fits_alone && self.rows > 0 {
+            PushRefused::Full
+        } else {
+            PushRefused::RowTooLarge
+        })
+    }
+}
+
+fn push_json_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a text is JSON, and a Vec takes every write");
+}
+
+/// What Meta answered to a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchAnswer {
+    /// What to poll by; one at most in practice. Empty = nothing was taken.
+    pub handles: Vec<String>,
+    /// Rows that Meta has something to say about already.
+    pub validation: Vec<RowValidation>,
+    /// What the usage headers said.
+    pub usage: Usage,
+}
+
+/// What Meta says of a row before it is processed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RowValidation {
+    /// The row's retailer id; `None` when Meta could not make one out.
+    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    pub retailer_id: Option<String>,
+    /// Not empty = the row is not processed.
+    #[serde(default, deserialize_with = "tolerant::message_list")]
+    pub errors: Vec<String>,
+    /// The row is processed all the same.
+    #[serde(default, deserialize_with = "tolerant::message_list")]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireAnswer {
+    // Without this key we cannot tell whether anything was taken.
+    #[serde(deserialize_with = "tolerant::text_list")]
+    handles: Vec<String>,
+    // Never worth losing a handle over.
+    #[serde(default, deserialize_with = "tolerant::readable_list")]
+    validation_status: Vec<RowValidation>,
+}
+
+impl GraphClient {
+    /// Sends a batch. A good answer means that Meta will look at the rows, not that they were applied.
+    ///
+    /// # Errors
+    /// Meta's refusal of the whole call, or a transport failure; see
+    /// [`GraphFailure::outcome_unknown`] for whether Meta may work on the rows nevertheless.
+    pub async fn submit_items_batch(
+        &self,
+        caller: Caller<'_>,
+        catalog_id: &str,
+        body: ItemsBatchBody,
+    ) -> Result<BatchAnswer, GraphFailure> {
+        let call = Call::post(catalog_id, "items_batch")
+            .on_catalog(catalog_id)
+            .by(caller)
+            .json(body.into_json())
+            .long_answer();
+        let answer = self.send::<WireAnswer>(call).await?;
+        let WireAnswer {
+            mut handles,
+            validation_status,
+        } = answer.value;
+        handles.retain(|handle| !handle.is_empty());
+        Ok(BatchAnswer {
+            handles,
+            validation: validation_status,
+            usage: answer.usage,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
