@@ -33,15 +33,10 @@ pub use batch_status::{BatchState, BatchStatus, BatchStatusAnswer, RowMessage};
 pub use businesses::Business;
 pub use catalogs::Catalog;
 pub use config::{
-    DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig,
-    GraphConfigError, Timeouts,
+    DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, GraphConfigError, Timeouts,
 };
-pub use error::{
-    AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, Scope, TokenCause,
-};
-pub use items_batch::{
-    BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation,
-};
+pub use error::{AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, Scope, TokenCause};
+pub use items_batch::{BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation};
 pub use oauth::{GranularScope, Identity, SCOPES, TokenGrant, TokenInfo};
 pub use products::{ItemError, LiveItem};
 pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};

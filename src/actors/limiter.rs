@@ -40,10 +40,7 @@ impl Default for LimiterConfig {
         const fn calls(n: u32) -> NonZeroU32 {
             NonZeroU32::new(n).expect("a literal above zero")
         }
-        Self {
-            batch_calls_per_minute: calls(8),
-            management_calls_per_hour: calls(20_000),
-        }
+        Self { batch_calls_per_minute: calls(8), management_calls_per_hour: calls(20_000) }
     }
 }
 
@@ -55,10 +52,7 @@ impl LimiterConfig {
             Bucket::Batch => (self.batch_calls_per_minute, 1),
             Bucket::Management => (self.management_calls_per_hour, 60),
         };
-        Quota {
-            calls,
-            per: Duration::from_secs(60 * minutes),
-        }
+        Quota { calls, per: Duration::from_secs(60 * minutes) }
     }
 }
 
@@ -78,19 +72,13 @@ impl Limiter {
     /// A handle to the child called `limiter`, once it exists.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            slot: Slot::new("limiter"),
-        }
+        Self { slot: Slot::new("limiter") }
     }
 
     /// The actor behind this handle.
     pub fn child(&self, clock: SharedClock, jitter: Jitter, config: LimiterConfig) -> Child {
         Child::new(&self.slot, move || {
-            let actor = LimiterActor {
-                clock: SharedClock::clone(&clock),
-                jitter: Jitter::clone(&jitter),
-                config,
-            };
+            let actor = LimiterActor { clock: SharedClock::clone(&clock), jitter: Jitter::clone(&jitter), config };
             (actor, ())
         })
     }
@@ -101,11 +89,7 @@ impl Limiter {
     /// [`CallError`] when the actor is down; the caller must not call Meta then.
     pub async fn ask(&self, catalog_id: &str, bucket: Bucket) -> Result<Answer, CallError> {
         let catalog = catalog_id.to_owned();
-        let ask = |reply| LimiterMsg::Ask {
-            catalog,
-            bucket,
-            reply,
-        };
+        let ask = |reply| LimiterMsg::Ask { catalog, bucket, reply };
         self.slot.call(ask, ANSWER_WITHIN).await
     }
 
@@ -120,12 +104,7 @@ impl Limiter {
         usage_percent: Option<f64>,
         verdict: Verdict,
     ) -> Result<(), CallError> {
-        self.slot.cast(LimiterMsg::Report {
-            catalog: catalog_id.to_owned(),
-            bucket,
-            usage_percent,
-            verdict,
-        })
+        self.slot.cast(LimiterMsg::Report { catalog: catalog_id.to_owned(), bucket, usage_percent, verdict })
     }
 
     /// Takes in stored rows; where more is known already, the stricter word stays.
@@ -182,9 +161,7 @@ struct LimiterActor {
 
 impl fmt::Debug for LimiterActor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LimiterActor")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("LimiterActor").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -216,11 +193,7 @@ impl Actor for LimiterActor {
     type State = Budgets;
     type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<LimiterMsg>,
-        (): (),
-    ) -> Result<Budgets, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<LimiterMsg>, (): ()) -> Result<Budgets, ActorProcessingErr> {
         Ok(Budgets::default())
     }
 
@@ -232,22 +205,13 @@ impl Actor for LimiterActor {
     ) -> Result<(), ActorProcessingErr> {
         let now = self.clock.now();
         match message {
-            LimiterMsg::Ask {
-                catalog,
-                bucket,
-                reply,
-            } => {
+            LimiterMsg::Ask { catalog, bucket, reply } => {
                 // An asker that gave up must not use up the permit of the next one.
                 if !reply.is_closed() {
                     let _ = reply.send(budgets.of(&self.config, catalog, bucket).ask(now));
                 }
             }
-            LimiterMsg::Report {
-                catalog,
-                bucket,
-                usage_percent,
-                verdict,
-            } => {
+            LimiterMsg::Report { catalog, bucket, usage_percent, verdict } => {
                 let budget = budgets.of(&self.config, catalog.clone(), bucket);
                 budget.report(now, usage_percent, verdict, (self.jitter)());
                 if let Verdict::Throttled { regain } = verdict {
@@ -280,17 +244,12 @@ mod tests {
 
     const NOW: Millis = 1_764_000_000_000;
 
-    async fn run(
-        instance: &str,
-        config: LimiterConfig,
-    ) -> (Tree, Limiter, std::sync::Arc<ManualClock>) {
+    async fn run(instance: &str, config: LimiterConfig) -> (Tree, Limiter, std::sync::Arc<ManualClock>) {
         let clock = ManualClock::at(NOW);
         let limiter = Limiter::new();
         let child = limiter.child(clock.clone(), jitter::fixed(0.0), config);
         let board = VitalsBoard::new(clock.clone());
-        let tree = Tree::spawn(instance, &board, vec![child])
-            .await
-            .expect("starts");
+        let tree = Tree::spawn(instance, &board, vec![child]).await.expect("starts");
         (tree, limiter, clock)
     }
 
@@ -301,27 +260,18 @@ mod tests {
         assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::Permit));
         assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
         assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
-        assert_eq!(
-            limiter.ask("a", Bucket::Management).await,
-            Ok(Answer::Permit)
-        );
+        assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit));
         let until = Answer::ClosedUntil(NOW + 180);
         assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
 
         let throttled = Verdict::Throttled { regain: None };
-        limiter
-            .report("a", Bucket::Batch, Some(100.0), throttled)
-            .expect("up");
+        limiter.report("a", Bucket::Batch, Some(100.0), throttled).expect("up");
         // An answer shows that the report has been taken in.
         assert_eq!(limiter.snapshot().await.map(|rows| rows.len()), Ok(3));
         clock.advance(7_500);
         let until = Answer::ClosedUntil(NOW + 60_000);
         assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
-        assert_eq!(
-            limiter.ask("a", Bucket::Management).await,
-            Ok(Answer::Permit),
-            "polls go on"
-        );
+        assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit), "polls go on");
         assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
     }
 
@@ -330,14 +280,9 @@ mod tests {
         let (_first, limiter, _) = run("limiter-first", LimiterConfig::default()).await;
         assert_eq!(limiter.snapshot().await, Ok(Vec::new()));
         assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
-        assert_eq!(
-            limiter.ask("a", Bucket::Management).await,
-            Ok(Answer::Permit)
-        );
+        assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit));
         let regain = Some(Duration::from_secs(120));
-        limiter
-            .report("a", Bucket::Management, None, Verdict::Throttled { regain })
-            .expect("up");
+        limiter.report("a", Bucket::Management, None, Verdict::Throttled { regain }).expect("up");
         let rows = limiter.snapshot().await.expect("up");
         let row = |catalog_id: &str, bucket, closed_until| LimiterRow {
             catalog_id: catalog_id.into(),
@@ -360,14 +305,8 @@ mod tests {
     fn the_config_defaults_and_refuses_nonsense() {
         let config: LimiterConfig = serde_json::from_str("{}").expect("all optional");
         assert_eq!(config, LimiterConfig::default());
-        assert_eq!(
-            config.quota(Bucket::Batch).period(),
-            Duration::from_millis(7_500)
-        );
-        assert_eq!(
-            config.quota(Bucket::Management).period(),
-            Duration::from_millis(180)
-        );
+        assert_eq!(config.quota(Bucket::Batch).period(), Duration::from_millis(7_500));
+        assert_eq!(config.quota(Bucket::Management).period(), Duration::from_millis(180));
         let zero = serde_json::from_str::<LimiterConfig>(r#"{"batch_calls_per_minute":0}"#);
         assert!(zero.is_err());
     }

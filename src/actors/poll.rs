@@ -102,7 +102,9 @@ impl PollJob {
             Ok(answer) => answer::report_success(&answer.usage, &call.catalog_id),
             Err(failure) => answer::report_failure(failure, &call.catalog_id),
         };
-        if let Err(error) = pipeline.limiter.report(&call.catalog_id, Bucket::Management, report.percent, report.verdict) {
+        if let Err(error) =
+            pipeline.limiter.report(&call.catalog_id, Bucket::Management, report.percent, report.verdict)
+        {
             debug!(%error, "the limiter did not hear of the poll");
         }
         match answered {
@@ -134,7 +136,9 @@ impl PollJob {
         let pipeline = &self.pipeline;
         let age_limit = i64::try_from(settings.whole("handle_poll_max_age_minutes")).unwrap_or(1440) * 60_000;
         let judged = match judged {
-            Verdict::Open if pipeline.now() - call.submitted_at > age_limit => Verdict::NotRun { reason: "poll_timeout" },
+            Verdict::Open if pipeline.now() - call.submitted_at > age_limit => {
+                Verdict::NotRun { reason: "poll_timeout" }
+            }
             other => other,
         };
         if judged == Verdict::Open {

@@ -80,10 +80,7 @@ impl Nudger {
     /// Wakes the child called `name`, once it exists.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            slot: Slot::new(name),
-            pending: Arc::default(),
-        }
+        Self { slot: Slot::new(name), pending: Arc::default() }
     }
 
     /// The name of the actor it wakes.
@@ -102,20 +99,12 @@ impl Nudger {
 }
 
 /// A child that runs the job that `make` builds at each (re)start, woken through `nudger`.
-pub fn periodic<J: Job>(
-    nudger: &Nudger,
-    clock: SharedClock,
-    make: impl Fn() -> J + Send + Sync + 'static,
-) -> Child {
+pub fn periodic<J: Job>(nudger: &Nudger, clock: SharedClock, make: impl Fn() -> J + Send + Sync + 'static) -> Child {
     let pending = Arc::clone(&nudger.pending);
     let make = Arc::new(make);
     Child::with_pulse(&nudger.slot, move |pulse| {
-        let periodic = Periodic {
-            make: Arc::clone(&make),
-            clock: Arc::clone(&clock),
-            pending: Arc::clone(&pending),
-            pulse,
-        };
+        let periodic =
+            Periodic { make: Arc::clone(&make), clock: Arc::clone(&clock), pending: Arc::clone(&pending), pulse };
         (periodic, ())
     })
 }
@@ -165,10 +154,7 @@ impl<J: Job> Running<J> {
                 let (instant, millis) = self.started;
                 let by_clock = u64::try_from(clock.now().saturating_sub(millis)).unwrap_or(0);
                 let passed = instant.elapsed().max(Duration::from_millis(by_clock));
-                self.job
-                    .interval()
-                    .max(SHORTEST_INTERVAL)
-                    .saturating_sub(passed)
+                self.job.interval().max(SHORTEST_INTERVAL).saturating_sub(passed)
             }
         }
     }
@@ -211,12 +197,7 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
         Ok(state)
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Tick>,
-        message: Tick,
-        state: &mut Running<J>,
-    ) -> Result<(), JobError> {
+    async fn handle(&self, myself: ActorRef<Tick>, message: Tick, state: &mut Running<J>) -> Result<(), JobError> {
         match message {
             Tick::Due(turn) if turn != state.turn => return Ok(()),
             Tick::Due(_) if !state.remaining(&self.clock).is_zero() => {}

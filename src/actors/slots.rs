@@ -39,18 +39,13 @@ pub struct Slot<M> {
 
 impl<M> Clone for Slot<M> {
     fn clone(&self) -> Self {
-        Self {
-            name: Arc::clone(&self.name),
-            current: Arc::clone(&self.current),
-        }
+        Self { name: Arc::clone(&self.name), current: Arc::clone(&self.current) }
     }
 }
 
 impl<M> fmt::Debug for Slot<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Slot").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -58,10 +53,7 @@ impl<M: Message> Slot<M> {
     /// An empty slot for the child called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            current: Arc::default(),
-        }
+        Self { name: name.into(), current: Arc::default() }
     }
 
     /// The child's name, without the instance.
@@ -74,10 +66,7 @@ impl<M: Message> Slot<M> {
     #[must_use]
     pub fn get(&self) -> Option<ActorRef<M>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current
-            .as_ref()
-            .filter(|actor| ACTIVE_STATES.contains(&actor.get_status()))
-            .cloned()
+        current.as_ref().filter(|actor| ACTIVE_STATES.contains(&actor.get_status())).cloned()
     }
 
     /// Sends a message that wants no answer.
@@ -102,10 +91,7 @@ impl<M: Message> Slot<M> {
         match actor.call(message, Some(timeout)).await {
             Ok(CallResult::Success(answer)) => Ok(answer),
             Ok(CallResult::SenderError) => Err(CallError::NoAnswer(Arc::clone(&self.name))),
-            Ok(CallResult::Timeout) => Err(CallError::Timeout {
-                actor: Arc::clone(&self.name),
-                waited: timeout,
-            }),
+            Ok(CallResult::Timeout) => Err(CallError::Timeout { actor: Arc::clone(&self.name), waited: timeout }),
             Err(_) => Err(self.down()),
         }
     }

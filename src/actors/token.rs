@@ -60,9 +60,7 @@ pub enum TokenFault {
     #[error("not connected to Meta; connect an account in the settings")]
     NotConnected,
     /// An expired token cannot be exchanged.
-    #[error(
-        "the access token has expired and cannot be renewed any more; connect the account again"
-    )]
+    #[error("the access token has expired and cannot be renewed any more; connect the account again")]
     Expired {
         /// When it ended.
         at: Millis,
@@ -120,9 +118,7 @@ impl Tokens {
     /// A handle to the child called `token`, once it exists.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            slot: Slot::new("token"),
-        }
+        Self { slot: Slot::new("token") }
     }
 
     /// The actor behind this handle.
@@ -146,11 +142,7 @@ impl Tokens {
         self.slot
             .call(get, ANSWER_WITHIN)
             .await
-            .unwrap_or_else(|error| {
-                Err(TokenFault::Unavailable {
-                    reason: error.to_string(),
-                })
-            })
+            .unwrap_or_else(|error| Err(TokenFault::Unavailable { reason: error.to_string() }))
     }
 
     /// The credential was changed here: whatever is known or under way about the old one is void.
@@ -181,18 +173,9 @@ impl fmt::Debug for TokenMsg {
 enum Msg {
     Get(RpcReplyPort<Answer>),
     Forget,
-    Dead {
-        version: i64,
-        problem: String,
-    },
-    Loaded {
-        generation: u64,
-        outcome: Result<Option<StoredToken>, TokenFault>,
-    },
-    Refreshed {
-        generation: u64,
-        outcome: Result<StoredToken, TokenFault>,
-    },
+    Dead { version: i64, problem: String },
+    Loaded { generation: u64, outcome: Result<Option<StoredToken>, TokenFault> },
+    Refreshed { generation: u64, outcome: Result<StoredToken, TokenFault> },
 }
 
 /// Runs `work` apart from the actor and sends its one outcome back, also when it panics or hangs.
@@ -215,9 +198,7 @@ fn report_back<T: Send + 'static>(
                     Err(_) => format!("{what} was cancelled"),
                 },
             }),
-            Err(_) => Err(TokenFault::Unavailable {
-                reason: format!("{what} did not end within {within:?}"),
-            }),
+            Err(_) => Err(TokenFault::Unavailable { reason: format!("{what} did not end within {within:?}") }),
         };
         // An actor that ended meanwhile has no waiters left.
         let _ = myself.cast(TokenMsg(report(outcome)));

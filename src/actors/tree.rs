@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use ractor_supervisor::core::{ChildBackoffFn, ChildSpec, Restart, SpawnFn, SpawnFuture};
-use ractor_supervisor::supervisor::{
-    SupervisorArguments, SupervisorMsg, SupervisorOptions, SupervisorStrategy,
-};
+use ractor_supervisor::supervisor::{SupervisorArguments, SupervisorMsg, SupervisorOptions, SupervisorStrategy};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -58,10 +56,7 @@ struct Start {
 impl Child {
     /// A child called after its slot. `make` runs at each (re)start and must not do I/O; a panic in it
     /// counts as a failed start.
-    pub fn new<A: Actor>(
-        slot: &Slot<A::Msg>,
-        make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new<A: Actor>(slot: &Slot<A::Msg>, make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static) -> Self {
         Self::with_pulse(slot, move |_| make())
     }
 
@@ -80,9 +75,7 @@ impl Child {
                 Box::pin(async move {
                     let (actor, arguments) =
                         made.map_err(|panic| SpawnErr::StartupFailed(panic_text(&*panic).into()))?;
-                    let (actor, _) =
-                        Actor::spawn_linked(Some(start.id), actor, arguments, start.supervisor)
-                            .await?;
+                    let (actor, _) = Actor::spawn_linked(Some(start.id), actor, arguments, start.supervisor).await?;
                     let cell = actor.get_cell();
                     slot.fill(actor);
                     Ok(cell)
@@ -149,23 +142,12 @@ impl Tree {
     ///
     /// # Errors
     /// See [`TreeError`].
-    pub async fn spawn(
-        instance: &str,
-        board: &VitalsBoard,
-        children: Vec<Child>,
-    ) -> Result<Self, TreeError> {
+    pub async fn spawn(instance: &str, board: &VitalsBoard, children: Vec<Child>) -> Result<Self, TreeError> {
         let order: Vec<String> = children.iter().map(|child| child.name.clone()).collect();
-        if let Some(twice) = order
-            .iter()
-            .enumerate()
-            .find(|(i, name)| order[..*i].contains(name))
-        {
+        if let Some(twice) = order.iter().enumerate().find(|(i, name)| order[..*i].contains(name)) {
             return Err(TreeError::DuplicateChild(twice.1.clone()));
         }
-        let refused = |reason: String| TreeError::Root {
-            instance: instance.to_owned(),
-            reason,
-        };
+        let refused = |reason: String| TreeError::Root { instance: instance.to_owned(), reason };
 
         let gate = Arc::new(Mutex::new(Gate::default()));
         let mut pulses = HashMap::new();
@@ -209,13 +191,7 @@ impl Tree {
                 }
             }
         });
-        let tree = Self {
-            root,
-            order,
-            gate,
-            asked,
-            ended,
-        };
+        let tree = Self { root, order, gate, asked, ended };
         // The root answers only after it has started its children.
         match tree.root.call(SupervisorMsg::InspectState, None).await {
             Ok(answer) if answer.is_success() => Ok(tree),
@@ -259,10 +235,7 @@ impl Tree {
             cell.stop(None);
             let left = until.saturating_duration_since(Instant::now());
             if cell.wait(Some(left)).await.is_err() {
-                tracing::warn!(
-                    actor = name,
-                    "did not end before the deadline; it will be killed"
-                );
+                tracing::warn!(actor = name, "did not end before the deadline; it will be killed");
                 killed.push(name.clone());
             }
         }
@@ -270,11 +243,7 @@ impl Tree {
         if self.root.wait(Some(ROOT_STOP)).await.is_err() {
             tracing::warn!("the actor supervisor did not end in time");
         }
-        if killed.is_empty() {
-            Ok(())
-        } else {
-            Err(Overdue { killed })
-        }
+        if killed.is_empty() { Ok(()) } else { Err(Overdue { killed }) }
     }
 }
 
@@ -290,12 +259,7 @@ impl Child {
         let Self { name, start } = self;
         let (name, start): (Arc<str>, Arc<StartFn>) = (name.into(), start.into());
         let spawn = move |supervisor, id| {
-            let (name, start, pulse, gate) = (
-                Arc::clone(&name),
-                Arc::clone(&start),
-                pulse.clone(),
-                Arc::clone(&gate),
-            );
+            let (name, start, pulse, gate) = (Arc::clone(&name), Arc::clone(&start), pulse.clone(), Arc::clone(&gate));
             async move {
                 // Held over the start, so that a shutdown sees either the child or no start at all.
                 let mut gate = gate.lock().await;
@@ -303,11 +267,7 @@ impl Child {
                     return Err(SpawnErr::StartupFailed("the tree is shutting down".into()));
                 }
                 pulse.starting();
-                let start = start(Start {
-                    supervisor,
-                    id,
-                    pulse: pulse.clone(),
-                });
+                let start = start(Start { supervisor, id, pulse: pulse.clone() });
                 match start.await {
                     Ok(cell) => {
                         pulse.started();
@@ -327,9 +287,7 @@ impl Child {
             id,
             restart: Restart::Transient,
             spawn_fn: SpawnFn::new(spawn),
-            backoff_fn: Some(ChildBackoffFn::new(|_, failures, _, _| {
-                Some(backoff(failures))
-            })),
+            backoff_fn: Some(ChildBackoffFn::new(|_, failures, _, _| Some(backoff(failures)))),
             reset_after: Some(RESET_WINDOW),
         }
     }
@@ -337,12 +295,8 @@ impl Child {
 
 /// The wait before the restart that follows the `failures`th failure in a row.
 fn backoff(failures: usize) -> Duration {
-    let doublings = u32::try_from(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX)
-        .min(16);
-    BACKOFF_START
-        .saturating_mul(1 << doublings)
-        .min(BACKOFF_CAP)
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    BACKOFF_START.saturating_mul(1 << doublings).min(BACKOFF_CAP)
 }
 
 #[cfg(test)]

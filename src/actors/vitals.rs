@@ -77,20 +77,14 @@ impl VitalsBoard {
     /// A board without actors.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
-        Self {
-            clock,
-            records: Arc::default(),
-        }
+        Self { clock, records: Arc::default() }
     }
 
     /// Every actor, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Vitals> {
         let now = self.clock.now();
-        self.lock()
-            .values()
-            .map(|record| record.read(now))
-            .collect()
+        self.lock().values().map(|record| record.read(now)).collect()
     }
 
     /// One actor.
@@ -103,25 +97,14 @@ impl VitalsBoard {
     /// False when an actor keeps failing: [`RESTARTS_TILL_RED`] restarts within [`RESET_WINDOW`].
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.all()
-            .iter()
-            .all(|vitals| vitals.recent_restarts < RESTARTS_TILL_RED)
+        self.all().iter().all(|vitals| vitals.recent_restarts < RESTARTS_TILL_RED)
     }
 
     /// The pen for one actor's record, which it opens.
     pub(crate) fn pulse(&self, name: &str) -> Pulse {
-        let record = || Record {
-            vitals: Vitals {
-                name: name.into(),
-                ..Vitals::default()
-            },
-            ..Record::default()
-        };
+        let record = || Record { vitals: Vitals { name: name.into(), ..Vitals::default() }, ..Record::default() };
         self.lock().entry(name.into()).or_insert_with(record);
-        Pulse {
-            board: self.clone(),
-            name: name.into(),
-        }
+        Pulse { board: self.clone(), name: name.into() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
@@ -133,11 +116,7 @@ impl VitalsBoard {
 impl Record {
     fn read(&self, now: Millis) -> Vitals {
         let mut vitals = self.vitals.clone();
-        vitals.recent_restarts = self
-            .restarts
-            .iter()
-            .filter(|at| now - **at < window())
-            .count();
+        vitals.recent_restarts = self.restarts.iter().filter(|at| now - **at < window()).count();
         vitals
     }
 }

@@ -23,11 +23,7 @@ impl Backoff {
     pub fn wait(self, failures: u32, jitter: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let wait = self.start.saturating_mul(1 << doublings).min(self.cap);
-        let jitter = if jitter.is_finite() {
-            jitter.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
         wait.mul_f64(1.0 + JITTER_SHARE * jitter).min(self.cap)
     }
 

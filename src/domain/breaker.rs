@@ -14,10 +14,7 @@ use super::backoff::Backoff;
 use crate::clock::Millis;
 
 /// Waits after the first, second, … failure in a row.
-const BACKOFF: Backoff = Backoff {
-    start: Duration::from_secs(5),
-    cap: Duration::from_secs(15 * 60),
-};
+const BACKOFF: Backoff = Backoff { start: Duration::from_secs(5), cap: Duration::from_secs(15 * 60) };
 
 /// Whether a call may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

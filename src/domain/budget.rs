@@ -24,10 +24,7 @@ use super::backoff::Backoff;
 use crate::clock::Millis;
 
 /// Wait after a throttle error that came without Meta's own time.
-const THROTTLE: Backoff = Backoff {
-    start: Duration::from_secs(60),
-    cap: Duration::from_secs(15 * 60),
-};
+const THROTTLE: Backoff = Backoff { start: Duration::from_secs(60), cap: Duration::from_secs(15 * 60) };
 /// Meta's own time is believed up to this long.
 const REGAIN_CAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Usage in percent from which calls are spread out.
@@ -147,8 +144,7 @@ impl Cell {
     /// A cell that had its last call at `last_call`.
     fn new(period: Duration, last_call: Option<Millis>) -> Self {
         let clock = HandClock::default();
-        let quota = CellQuota::with_period(period)
-            .unwrap_or_else(|| CellQuota::per_second(NonZeroU32::MIN));
+        let quota = CellQuota::with_period(period).unwrap_or_else(|| CellQuota::per_second(NonZeroU32::MIN));
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         let cell = Self { clock, limiter };
         if let Some(last_call) = last_call {
@@ -226,13 +222,7 @@ impl Budget {
 
     /// Takes in how a call ended. `usage_percent` is the highest share of the allowance that Meta's
     /// headers told, `jitter` a number in `0.0..1.0`.
-    pub fn report(
-        &mut self,
-        now: Millis,
-        usage_percent: Option<f64>,
-        verdict: Verdict,
-        jitter: f64,
-    ) {
+    pub fn report(&mut self, now: Millis, usage_percent: Option<f64>, verdict: Verdict, jitter: f64) {
         match verdict {
             Verdict::Throttled { regain } => self.throttled(now, regain, jitter),
             // An answer to a call from before the throttle does not end it.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use mapper_core::{FieldKind, field_spec};
+use mapper_core::{FieldKind, field};
 
 /// What to add to a payload, and what Meta will go on showing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub struct Clears {
 pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
     let sent: BTreeSet<&str> = sent.iter().map(AsRef::as_ref).collect();
     let mut answer = Clears::default();
-    for field in at_meta.iter().filter(|field| !sent.contains(field.as_str())) {
-        match field_spec(field) {
-            Some(spec) if !spec.clearable => answer.stale.push(field.clone()),
-            Some(spec) => answer.fields.push((field.clone(), spec.kind == FieldKind::List)),
-            None => answer.fields.push((field.clone(), false)),
+    for name in at_meta.iter().filter(|name| !sent.contains(name.as_str())) {
+        match field(name) {
+            Some(spec) if !spec.clearable => answer.stale.push(name.clone()),
+            Some(spec) => answer.fields.push((name.clone(), spec.kind == FieldKind::List)),
+            None => answer.fields.push((name.clone(), false)),
         }
     }
     answer

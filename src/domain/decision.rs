@@ -100,11 +100,7 @@ mod tests {
             Some(held(Deleted, None, false)),
         ];
         let table: [(Intent, Now<'_>, [Decision; 10]); 6] = [
-            (
-                Intent::Upsert,
-                Eligible("h"),
-                [Upsert, Upsert, Noop, Noop, Wait, Upsert, Upsert, Upsert, Upsert, Upsert],
-            ),
+            (Intent::Upsert, Eligible("h"), [Upsert, Upsert, Noop, Noop, Wait, Upsert, Upsert, Upsert, Upsert, Upsert]),
             (
                 Intent::Upsert,
                 Eligible("other"),
@@ -113,18 +109,7 @@ mod tests {
             (
                 Intent::Upsert,
                 NotEligible(WHY),
-                [
-                    Skip(WHY),
-                    Skip(WHY),
-                    Delete,
-                    Wait,
-                    Wait,
-                    Delete,
-                    Skip(WHY),
-                    Delete,
-                    Skip(WHY),
-                    Skip(WHY),
-                ],
+                [Skip(WHY), Skip(WHY), Delete, Wait, Wait, Delete, Skip(WHY), Delete, Skip(WHY), Skip(WHY)],
             ),
             (Intent::Upsert, Gone, [Drop, Drop, Delete, Wait, Wait, Delete, Drop, Delete, Drop, Drop]),
             (Intent::Delete, Eligible("h"), [Drop, Drop, Delete, Wait, Wait, Delete, Drop, Delete, Drop, Drop]),

@@ -180,9 +180,7 @@ impl Settings {
     pub fn new(version: i64, has_secret: bool, stored: impl IntoIterator<Item = (String, Value)>) -> Self {
         let values = stored
             .into_iter()
-            .filter(|(key, value)| {
-                find(key).is_some_and(|spec| spec.kind != Kind::Secret && spec.check(value).is_ok())
-            })
+            .filter(|(key, value)| find(key).is_some_and(|spec| spec.kind != Kind::Secret && spec.check(value).is_ok()))
             .collect();
         Self { version, has_secret, values }
     }

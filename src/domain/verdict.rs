@@ -71,11 +71,7 @@ fn judge_finished(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
     let some_unnamed = !complete_list && answer.errors_total_count > listed;
     // Errors that name none of our rows tell us nothing about ours.
     let names_none_of_ours = failed.is_empty() && (complete_list || listed > 0);
-    if some_unnamed || names_none_of_ours {
-        Verdict::Incomplete { named: failed }
-    } else {
-        Verdict::Settled { failed }
-    }
+    if some_unnamed || names_none_of_ours { Verdict::Incomplete { named: failed } } else { Verdict::Settled { failed } }
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ use super::transport::GraphClient;
 use super::usage::Usage;
 
 /// Exactly the names Meta knows: any other fails the call.
-const FIELDS: &str =
-    "handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests";
+const FIELDS: &str = "handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests";
 
 /// Where a batch stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,8 +161,7 @@ impl WireAnswer {
             Self::Bare(status) => vec![status],
         };
         // An object that names another handle is not ours; one that names none can only be.
-        let ours =
-            |status: &WireStatus| status.handle.as_deref().is_none_or(|named| named == handle);
+        let ours = |status: &WireStatus| status.handle.as_deref().is_none_or(|named| named == handle);
         statuses.into_iter().find(ours).map(BatchStatus::from)
     }
 }
@@ -188,10 +186,7 @@ impl GraphClient {
             .param("fields", FIELDS)
             .long_answer();
         let answer = self.send::<WireAnswer>(call).await?;
-        Ok(BatchStatusAnswer {
-            status: answer.value.status_of(handle),
-            usage: answer.usage,
-        })
+        Ok(BatchStatusAnswer { status: answer.value.status_of(handle), usage: answer.usage })
     }
 }
 
@@ -202,9 +197,7 @@ mod tests {
     use super::*;
 
     fn read(answer: Value) -> Option<BatchStatus> {
-        serde_json::from_value::<WireAnswer>(answer)
-            .expect("an answer")
-            .status_of("AcH")
+        serde_json::from_value::<WireAnswer>(answer).expect("an answer").status_of("AcH")
     }
 
     #[test]
@@ -220,8 +213,7 @@ mod tests {
             ("in_progress", Other("in_progress".to_owned()), false),
             ("Failed", Other("Failed".to_owned()), false),
         ] {
-            let status =
-                read(json!({"data": [{"handle": "AcH", "status": word}]})).expect("a status");
+            let status = read(json!({"data": [{"handle": "AcH", "status": word}]})).expect("a status");
             assert_eq!(status.state, state, "{word}");
             assert_eq!(status.state.is_final(), is_final, "{word}");
         }
@@ -263,18 +255,8 @@ mod tests {
             line,
             message: message.to_owned(),
         };
-        assert_eq!(
-            status.errors,
-            [
-                row(Some("42"), Some(3), ""),
-                row(None, None, "loose words"),
-                row(None, None, "")
-            ]
-        );
-        assert_eq!(
-            (status.errors_total_count, status.warnings_total_count),
-            (7, 2)
-        );
+        assert_eq!(status.errors, [row(Some("42"), Some(3), ""), row(None, None, "loose words"), row(None, None, "")]);
+        assert_eq!((status.errors_total_count, status.warnings_total_count), (7, 2));
         assert_eq!(status.ids_of_invalid_requests, ["42"]);
 
         let undercounted = json!({"data": [{"status": "finished", "errors": [{"id": "a"}], "errors_total_count": 0}]});
@@ -283,16 +265,11 @@ mod tests {
 
     #[test]
     fn silence_on_a_handle_is_not_a_status() {
-        for nothing in [
-            json!({"data": []}),
-            json!({"data": null}),
-            json!({"data": [{"handle": "AcOther", "status": "finished"}]}),
-        ] {
+        for nothing in
+            [json!({"data": []}), json!({"data": null}), json!({"data": [{"handle": "AcOther", "status": "finished"}]})]
+        {
             assert_eq!(read(nothing.clone()), None, "{nothing}");
         }
-        assert!(
-            serde_json::from_value::<WireAnswer>(json!({"handle": "AcH"})).is_err(),
-            "a status has a word"
-        );
+        assert!(serde_json::from_value::<WireAnswer>(json!({"handle": "AcH"})).is_err(), "a status has a word");
     }
 }

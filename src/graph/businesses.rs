@@ -49,37 +49,14 @@ impl GraphClient {
         let nested = |edge| format!("{edge}.limit({CATALOGS_A_PAGE}){{{CATALOG_FIELDS}}}");
         let fields = format!("id,name,{},{}", nested(OWNED), nested(CLIENT));
         let mut budget = PageBudget::default();
-        let call = Call::get("me", "businesses")
-            .by(caller)
-            .param("fields", fields);
+        let call = Call::get("me", "businesses").by(caller).param("fields", fields);
         let nodes = self.list::<BusinessNode>(call, &mut budget).await?;
 
         let mut businesses = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let owned = self
-                .rest(
-                    caller,
-                    &node.id,
-                    OWNED,
-                    node.owned_product_catalogs,
-                    &mut budget,
-                )
-                .await?;
-            let client = self
-                .rest(
-                    caller,
-                    &node.id,
-                    CLIENT,
-                    node.client_product_catalogs,
-                    &mut budget,
-                )
-                .await?;
-            businesses.push(Business {
-                id: node.id,
-                name: node.name,
-                owned_catalogs: owned,
-                client_catalogs: client,
-            });
+            let owned = self.rest(caller, &node.id, OWNED, node.owned_product_catalogs, &mut budget).await?;
+            let client = self.rest(caller, &node.id, CLIENT, node.client_product_catalogs, &mut budget).await?;
+            businesses.push(Business { id: node.id, name: node.name, owned_catalogs: owned, client_catalogs: client });
         }
         Ok(businesses)
     }
@@ -96,10 +73,8 @@ impl GraphClient {
         let Some(first) = first else {
             return Ok(Vec::new());
         };
-        let call = Call::get(business_id, edge)
-            .by(caller)
-            .param("fields", CATALOG_FIELDS)
-            .param("limit", CATALOGS_A_PAGE);
+        let call =
+            Call::get(business_id, edge).by(caller).param("fields", CATALOG_FIELDS).param("limit", CATALOGS_A_PAGE);
         self.list_on(first, call, budget).await
     }
 }

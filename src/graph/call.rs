@@ -131,10 +131,7 @@ impl<'a> Call<'a> {
         let (app, token) = match &self.auth {
             Auth::InParameters => return None,
             Auth::Token(caller) => (caller.app, caller.token.clone()),
-            Auth::App(app) => (
-                *app,
-                format!("{}|{}", app.app_id, app.app_secret.expose_secret()).into(),
-            ),
+            Auth::App(app) => (*app, format!("{}|{}", app.app_id, app.app_secret.expose_secret()).into()),
         };
         let proof = app_secret_proof(&app.app_secret, &token);
         Some((token, proof))
@@ -173,16 +170,11 @@ impl<'a> Call<'a> {
     /// Refuses an id that is no Graph id: it would reach another edge, or nothing at all.
     pub(super) fn check_path(&self) -> Result<(), String> {
         let usable = |id: &&str| {
-            (1..=64).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
         match self.path.iter().find(|id| !usable(id)) {
             None => Ok(()),
-            Some(id) => Err(format!(
-                "{id:?} is no Graph id: expected up to 64 letters, digits, `_` or `-`"
-            )),
+            Some(id) => Err(format!("{id:?} is no Graph id: expected up to 64 letters, digits, `_` or `-`")),
         }
     }
 }
@@ -205,11 +197,7 @@ mod tests {
             ("९८७", false),
             (&"1".repeat(65), false),
         ] {
-            assert_eq!(
-                Call::get(id, "products").check_path().is_ok(),
-                usable,
-                "{id:?}"
-            );
+            assert_eq!(Call::get(id, "products").check_path().is_ok(), usable, "{id:?}");
         }
     }
 }

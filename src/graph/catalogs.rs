@@ -34,15 +34,9 @@ impl GraphClient {
     /// # Errors
     /// Meta's refusal ([`ErrorClass::CatalogGone`](super::ErrorClass::CatalogGone) when it is hidden from the token)
     /// or a transport failure.
-    pub async fn catalog(
-        &self,
-        caller: Caller<'_>,
-        catalog_id: &str,
-    ) -> Result<Catalog, GraphFailure> {
-        let call = Call::get_node("catalog", catalog_id)
-            .on_catalog(catalog_id)
-            .by(caller)
-            .param("fields", CATALOG_FIELDS);
+    pub async fn catalog(&self, caller: Caller<'_>, catalog_id: &str) -> Result<Catalog, GraphFailure> {
+        let call =
+            Call::get_node("catalog", catalog_id).on_catalog(catalog_id).by(caller).param("fields", CATALOG_FIELDS);
         Ok(self.send(call).await?.value)
     }
 }

@@ -22,10 +22,7 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            request: Duration::from_secs(60),
-        }
+        Self { connect: Duration::from_secs(10), request: Duration::from_secs(60) }
     }
 }
 
@@ -46,9 +43,7 @@ pub struct GraphConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum GraphConfigError {
     /// A base URL that no call can be built on.
-    #[error(
-        "{name} must be an http or https URL with a host and without user, query or fragment, like `{example}`"
-    )]
+    #[error("{name} must be an http or https URL with a host and without user, query or fragment, like `{example}`")]
     BaseUrl {
         /// Which URL.
         name: &'static str,
@@ -67,16 +62,8 @@ impl GraphConfig {
     /// Checks what the types leave open.
     pub(super) fn validate(&self) -> Result<(), GraphConfigError> {
         let urls = [
-            (
-                "the Graph base URL",
-                &self.graph_base_url,
-                DEFAULT_GRAPH_BASE_URL,
-            ),
-            (
-                "the dialog base URL",
-                &self.dialog_base_url,
-                DEFAULT_DIALOG_BASE_URL,
-            ),
+            ("the Graph base URL", &self.graph_base_url, DEFAULT_GRAPH_BASE_URL),
+            ("the dialog base URL", &self.dialog_base_url, DEFAULT_DIALOG_BASE_URL),
         ];
         for (name, url, example) in urls {
             let usable = matches!(url.scheme(), "http" | "https")
@@ -89,13 +76,8 @@ impl GraphConfig {
                 return Err(GraphConfigError::BaseUrl { name, example });
             }
         }
-        let number = |text: &str| {
-            !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())
-        };
-        let version = self
-            .version
-            .strip_prefix('v')
-            .and_then(|rest| rest.split_once('.'));
+        let number = |text: &str| !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
+        let version = self.version.strip_prefix('v').and_then(|rest| rest.split_once('.'));
         match version {
             Some((major, minor)) if number(major) && number(minor) => Ok(()),
             Some(_) | None => Err(GraphConfigError::Version(self.version.clone())),
@@ -132,11 +114,7 @@ mod tests {
             (DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, true),
             ("http://127.0.0.1:9000/meta", "v9.0", true),
             ("ftp://graph.facebook.com", DEFAULT_VERSION, false),
-            (
-                "https://user:pass@graph.facebook.com",
-                DEFAULT_VERSION,
-                false,
-            ),
+            ("https://user:pass@graph.facebook.com", DEFAULT_VERSION, false),
             ("https://graph.facebook.com/?a=b", DEFAULT_VERSION, false),
             ("data:text/plain,x", DEFAULT_VERSION, false),
             (DEFAULT_GRAPH_BASE_URL, "25.0", false),
@@ -145,11 +123,7 @@ mod tests {
             (DEFAULT_GRAPH_BASE_URL, "v25.0/..", false),
         ];
         for (url, version, usable) in cases {
-            assert_eq!(
-                config(url, version).validate().is_ok(),
-                usable,
-                "{url} {version}"
-            );
+            assert_eq!(config(url, version).validate().is_ok(), usable, "{url} {version}");
         }
     }
 
@@ -163,11 +137,7 @@ mod tests {
             ("http://10.0.0.1", false),
             ("http://localhost.example", false),
         ] {
-            assert_eq!(
-                is_loopback(&Url::parse(url).expect("a URL")),
-                expected,
-                "{url}"
-            );
+            assert_eq!(is_loopback(&Url::parse(url).expect("a URL")), expected, "{url}");
         }
     }
 }

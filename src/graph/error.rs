@@ -88,9 +88,7 @@ impl GraphFailure {
         let class = match kind {
             FailureKind::NotSent => ErrorClass::BadRequest,
             // Some gateway in between has a limit of its own.
-            FailureKind::NotJson | FailureKind::Unreadable if http_status == Some(413) => {
-                ErrorClass::ReduceData
-            }
+            FailureKind::NotJson | FailureKind::Unreadable if http_status == Some(413) => ErrorClass::ReduceData,
             FailureKind::Connect
             | FailureKind::Timeout
             | FailureKind::Reset
@@ -102,15 +100,7 @@ impl GraphFailure {
             | FailureKind::SuccessFalse
             | FailureKind::Refused => ErrorClass::Transient,
         };
-        Self(Box::new(Inner {
-            kind,
-            class,
-            edge,
-            http_status,
-            detail,
-            error: None,
-            usage: Usage::default(),
-        }))
+        Self(Box::new(Inner { kind, class, edge, http_status, detail, error: None, usage: Usage::default() }))
     }
 
     /// Meta's refusal.
@@ -251,9 +241,7 @@ impl GraphFailure {
     #[must_use]
     pub fn operator_hint(&self) -> &'static str {
         match self.kind() {
-            FailureKind::NotSent => {
-                "The call could not be built; the message names the setting to mend."
-            }
+            FailureKind::NotSent => "The call could not be built; the message names the setting to mend.",
             FailureKind::Connect => {
                 "The service cannot reach Meta: check its network, DNS, proxy and the Graph base URL; it tries again by itself."
             }
@@ -288,22 +276,13 @@ impl fmt::Display for GraphFailure {
         if let Some(trace) = self.trace_id() {
             notes.push(format!("fbtrace_id {trace}"));
         }
-        if notes.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", notes.join(", "))
-        }
+        if notes.is_empty() { Ok(()) } else { write!(f, " ({})", notes.join(", ")) }
     }
 }
 
 impl fmt::Debug for GraphFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "GraphFailure({:?}, {:?}, {self})",
-            self.kind(),
-            self.class()
-        )
+        write!(f, "GraphFailure({:?}, {:?}, {self})", self.kind(), self.class())
     }
 }
 

@@ -69,10 +69,7 @@ impl Default for ItemsBatchBody {
 
 impl std::fmt::Debug for ItemsBatchBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ItemsBatchBody")
-            .field("rows", &self.rows)
-            .field("bytes", &self.bytes())
-            .finish()
+        f.debug_struct("ItemsBatchBody").field("rows", &self.rows).field("bytes", &self.bytes()).finish()
     }
 }
 
@@ -80,10 +77,7 @@ impl ItemsBatchBody {
     /// An empty body.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            bytes: HEAD.to_vec(),
-            rows: 0,
-        }
+        Self { bytes: HEAD.to_vec(), rows: 0 }
     }
 
     /// Adds an UPDATE of the item that `data_json` (the text of a JSON object with its `id`) describes, and empties
@@ -91,11 +85,7 @@ impl ItemsBatchBody {
     ///
     /// # Errors
     /// When the row does not fit or is no object; the body is then as before.
-    pub fn push_update(
-        &mut self,
-        data_json: &str,
-        clears: &[(&str, ClearValue)],
-    ) -> Result<(), PushRefused> {
+    pub fn push_update(&mut self, data_json: &str, clears: &[(&str, ClearValue)]) -> Result<(), PushRefused> {
         let fields = data_json
             .trim()
             .strip_prefix('{')
@@ -177,11 +167,7 @@ impl ItemsBatchBody {
         let row_bytes = self.bytes.len() - before;
         self.bytes.truncate(before);
         let fits_alone = HEAD.len() + row_bytes + TAIL.len() <= MAX_BYTES;
-        Err(if fits_alone && self.rows > 0 {
-            PushRefused::Full
-        } else {
-            PushRefused::RowTooLarge
-        })
+        Err(if fits_alone && self.rows > 0 { PushRefused::Full } else { PushRefused::RowTooLarge })
     }
 }
 
@@ -242,16 +228,9 @@ impl GraphClient {
             .json(body.into_json())
             .long_answer();
         let answer = self.send::<WireAnswer>(call).await?;
-        let WireAnswer {
-            mut handles,
-            validation_status,
-        } = answer.value;
+        let WireAnswer { mut handles, validation_status } = answer.value;
         handles.retain(|handle| !handle.is_empty());
-        Ok(BatchAnswer {
-            handles,
-            validation: validation_status,
-            usage: answer.usage,
-        })
+        Ok(BatchAnswer { handles, validation: validation_status, usage: answer.usage })
     }
 }
 

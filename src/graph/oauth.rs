@@ -94,10 +94,7 @@ impl From<TokenAnswer> for TokenGrant {
         Self {
             access_token: answer.access_token,
             // Elsewhere Meta writes "never" as zero.
-            expires_in: answer
-                .expires_in
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
+            expires_in: answer.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs),
         }
     }
 }
@@ -197,8 +194,7 @@ impl GraphClient {
         app: &AppCredentials,
         token: &SecretString,
     ) -> Result<TokenGrant, GraphFailure> {
-        self.grant(exchange(app, token).param("set_token_expires_in_60_days", "true"))
-            .await
+        self.grant(exchange(app, token).param("set_token_expires_in_60_days", "true")).await
     }
 
     /// Who the token speaks for.
@@ -206,9 +202,7 @@ impl GraphClient {
     /// # Errors
     /// Meta's refusal, above all of a dead token, or a transport failure.
     pub async fn me(&self, caller: Caller<'_>) -> Result<Identity, GraphFailure> {
-        let call = Call::get_node("me", "me")
-            .by(caller)
-            .param("fields", "id,name");
+        let call = Call::get_node("me", "me").by(caller).param("fields", "id,name");
         Ok(self.send(call).await?.value)
     }
 
@@ -216,22 +210,13 @@ impl GraphClient {
     ///
     /// # Errors
     /// Meta's refusal of the app's own credentials, or a transport failure.
-    pub async fn debug_token(
-        &self,
-        app: &AppCredentials,
-        token: &SecretString,
-    ) -> Result<TokenInfo, GraphFailure> {
-        let call = Call::get_root("debug_token")
-            .by_app(app)
-            .secret("input_token", token);
+    pub async fn debug_token(&self, app: &AppCredentials, token: &SecretString) -> Result<TokenInfo, GraphFailure> {
+        let call = Call::get_root("debug_token").by_app(app).secret("input_token", token);
         let mut info = TokenInfo::from(self.send::<DebugAnswer>(call).await?.value.data);
         // Meta may quote the token it looked at.
         let mut redactor = super::redact::Redactor::default();
         redactor.hide(token.expose_secret());
-        info.error
-            .iter_mut()
-            .flat_map(GraphError::texts_mut)
-            .for_each(|text| redactor.scrub(text));
+        info.error.iter_mut().flat_map(GraphError::texts_mut).for_each(|text| redactor.scrub(text));
         Ok(info)
     }
 

@@ -65,20 +65,12 @@ impl<T> Page<T> {
         let Some(next) = &paging.next else {
             return Next::End;
         };
-        let given = paging
-            .cursors
-            .as_ref()
-            .and_then(|cursors| cursors.after.clone());
+        let given = paging.cursors.as_ref().and_then(|cursors| cursors.after.clone());
         let in_url = || {
             let url = Url::parse(next).ok()?;
-            url.query_pairs()
-                .find(|(name, _)| name == "after")
-                .map(|(_, value)| value.into_owned())
+            url.query_pairs().find(|(name, _)| name == "after").map(|(_, value)| value.into_owned())
         };
-        given
-            .or_else(in_url)
-            .filter(|after| !after.is_empty())
-            .map_or(Next::Lost, Next::After)
+        given.or_else(in_url).filter(|after| !after.is_empty()).map_or(Next::Lost, Next::After)
     }
 }
 
@@ -110,12 +102,7 @@ impl GraphClient {
         budget: &mut PageBudget,
     ) -> Result<Vec<T>, GraphFailure> {
         let fail = |detail: &str| {
-            Err(GraphFailure::without_error(
-                FailureKind::Unreadable,
-                call.edge,
-                Some(200),
-                detail.to_owned(),
-            ))
+            Err(GraphFailure::without_error(FailureKind::Unreadable, call.edge, Some(200), detail.to_owned()))
         };
         let mut page = first;
         let mut elements = Vec::new();
@@ -135,10 +122,7 @@ impl GraphClient {
                 return fail("the listing does not end");
             };
             budget.0 = left;
-            page = self
-                .send(call.clone().param("after", after.clone()))
-                .await?
-                .value;
+            page = self.send(call.clone().param("after", after.clone())).await?.value;
             last_cursor = Some(after);
         }
     }
@@ -157,34 +141,19 @@ mod tests {
             (json!({"data": []}), Next::End),
             (json!({"data": null}), Next::End),
             (json!({"data": [1], "paging": null}), Next::End),
-            (
-                json!({"data": [1], "paging": {"cursors": {"before": "b", "after": "a"}}}),
-                Next::End,
-            ),
-            (
-                json!({"data": [], "paging": {"cursors": {"after": "a"}, "next": "https://x/y"}}),
-                after("a"),
-            ),
+            (json!({"data": [1], "paging": {"cursors": {"before": "b", "after": "a"}}}), Next::End),
+            (json!({"data": [], "paging": {"cursors": {"after": "a"}, "next": "https://x/y"}}), after("a")),
             (
                 json!({"data": [1], "paging": {"next": "https://evil.example/v25.0/1/products?limit=1&after=a%3D"}}),
                 after("a="),
             ),
-            (
-                json!({"data": [1], "paging": {"cursors": {}, "next": "https://x/y?limit=1"}}),
-                Next::Lost,
-            ),
-            (
-                json!({"data": [1], "paging": {"cursors": {"after": ""}, "next": "nonsense"}}),
-                Next::Lost,
-            ),
+            (json!({"data": [1], "paging": {"cursors": {}, "next": "https://x/y?limit=1"}}), Next::Lost),
+            (json!({"data": [1], "paging": {"cursors": {"after": ""}, "next": "nonsense"}}), Next::Lost),
         ];
         for (page, expected) in cases {
             let read: Page<Value> = serde_json::from_value(page.clone()).expect("a page");
             assert_eq!(read.next(), expected, "{page}");
         }
-        assert!(
-            serde_json::from_value::<Page<Value>>(json!({"paging": {}})).is_err(),
-            "an edge has data"
-        );
+        assert!(serde_json::from_value::<Page<Value>>(json!({"paging": {}})).is_err(), "an edge has data");
     }
 }

@@ -113,13 +113,7 @@ impl GraphClient {
     }
 }
 
-fn products<'a>(
-    caller: Caller<'a>,
-    catalog_id: &'a str,
-    filter: String,
-    fields: &'a str,
-    limit: usize,
-) -> Call<'a> {
+fn products<'a>(caller: Caller<'a>, catalog_id: &'a str, filter: String, fields: &'a str, limit: usize) -> Call<'a> {
     Call::get(catalog_id, "products")
         .on_catalog(catalog_id)
         .by(caller)
@@ -137,10 +131,7 @@ struct Filter {
 fn filters(retailer_ids: &[String]) -> Vec<Filter> {
     let close = |terms: &mut Vec<String>| {
         let ids = terms.len();
-        Filter {
-            json: format!("{{\"or\":[{}]}}", std::mem::take(terms).join(",")),
-            ids,
-        }
+        Filter { json: format!("{{\"or\":[{}]}}", std::mem::take(terms).join(",")), ids }
     };
     let mut filters = Vec::new();
     let (mut terms, mut bytes) = (Vec::new(), 0);
@@ -166,10 +157,8 @@ mod tests {
 
     #[test]
     fn every_id_is_asked_for_once_and_filters_stay_short() {
-        let ids: Vec<String> = (0..120)
-            .map(|n| format!("sku-{n}"))
-            .chain((0..40).map(|n| "क".repeat(90) + &n.to_string()))
-            .collect();
+        let ids: Vec<String> =
+            (0..120).map(|n| format!("sku-{n}")).chain((0..40).map(|n| "क".repeat(90) + &n.to_string())).collect();
         let filters = filters(&ids);
         let mut asked = Vec::new();
         for filter in &filters {
@@ -179,12 +168,7 @@ mod tests {
             assert!(filter.ids <= IDS_A_CALL);
             let encoded: usize = byte_serialize(filter.json.as_bytes()).map(str::len).sum();
             assert!(encoded < FILTER_BYTES + 1_000, "{encoded}");
-            asked.extend(terms.iter().map(|term| {
-                term["retailer_id"]["eq"]
-                    .as_str()
-                    .expect("a text")
-                    .to_owned()
-            }));
+            asked.extend(terms.iter().map(|term| term["retailer_id"]["eq"].as_str().expect("a text").to_owned()));
         }
         assert_eq!(asked, ids);
         assert!(super::filters(&[]).is_empty());

@@ -45,12 +45,8 @@ mod tests {
         let mut redactor = Redactor::default();
         redactor.hide("");
         redactor.hide("12|s3cret");
-        let mut text =
-            "Malformed access token 12|s3cret at /x?access_token=12%7Cs3cret&a=b".to_owned();
+        let mut text = "Malformed access token 12|s3cret at /x?access_token=12%7Cs3cret&a=b".to_owned();
         redactor.scrub(&mut text);
-        assert_eq!(
-            text,
-            "Malformed access token [redacted] at /x?access_token=[redacted]&a=b"
-        );
+        assert_eq!(text, "Malformed access token [redacted] at /x?access_token=[redacted]&a=b");
     }
 }

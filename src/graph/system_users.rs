@@ -69,14 +69,8 @@ impl GraphClient {
     ///
     /// # Errors
     /// Meta's refusal, a transport failure, or a listing that does not end.
-    pub async fn system_users(
-        &self,
-        caller: Caller<'_>,
-        business_id: &str,
-    ) -> Result<Vec<SystemUser>, GraphFailure> {
-        let call = Call::get(business_id, "system_users")
-            .by(caller)
-            .param("fields", "id,name,role");
+    pub async fn system_users(&self, caller: Caller<'_>, business_id: &str) -> Result<Vec<SystemUser>, GraphFailure> {
+        let call = Call::get(business_id, "system_users").by(caller).param("fields", "id,name,role");
         self.list(call, &mut PageBudget::default()).await
     }
 
@@ -91,10 +85,7 @@ impl GraphClient {
         name: &str,
         role: SystemUserRole,
     ) -> Result<String, GraphFailure> {
-        let call = Call::post(business_id, "system_users")
-            .by(caller)
-            .param("name", name)
-            .param("role", role.name());
+        let call = Call::post(business_id, "system_users").by(caller).param("name", name).param("role", role.name());
         Ok(self.send::<Created>(call).await?.value.id)
     }
 
@@ -102,14 +93,9 @@ impl GraphClient {
     ///
     /// # Errors
     /// Meta's refusal or a transport failure.
-    pub async fn install_app(
-        &self,
-        caller: Caller<'_>,
-        system_user_id: &str,
-    ) -> Result<(), GraphFailure> {
-        let call = Call::post(system_user_id, "applications")
-            .by(caller)
-            .param("business_app", caller.app.app_id.as_str());
+    pub async fn install_app(&self, caller: Caller<'_>, system_user_id: &str) -> Result<(), GraphFailure> {
+        let call =
+            Call::post(system_user_id, "applications").by(caller).param("business_app", caller.app.app_id.as_str());
         self.send::<Done>(call).await?;
         Ok(())
     }
@@ -145,9 +131,7 @@ impl GraphClient {
         caller: Caller<'_>,
         system_user_id: &str,
     ) -> Result<Vec<Catalog>, GraphFailure> {
-        let call = Call::get(system_user_id, "assigned_product_catalogs")
-            .by(caller)
-            .param("fields", "id,name");
+        let call = Call::get(system_user_id, "assigned_product_catalogs").by(caller).param("fields", "id,name");
         self.list(call, &mut PageBudget::default()).await
     }
 }

@@ -16,10 +16,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
         // `12.0` is an id that went through a float on its way.
         Value::Number(number) => {
             let text = number.to_string();
-            Some(
-                text.strip_suffix(".0")
-                    .map_or_else(|| text.clone(), str::to_owned),
-            )
+            Some(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -48,9 +45,7 @@ pub(super) fn as_i64(value: &Value) -> Option<i64> {
 
 /// A whole number that is not negative; see [`as_i64`].
 pub(super) fn as_u64(value: &Value) -> Option<u64> {
-    value
-        .as_u64()
-        .or_else(|| as_i64(value).and_then(|number| u64::try_from(number).ok()))
+    value.as_u64().or_else(|| as_i64(value).and_then(|number| u64::try_from(number).ok()))
 }
 
 /// Serde: an id or another short text that must be there.
@@ -60,9 +55,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Err
 }
 
 /// Serde: a text that may be missing, `null` or of another type (then `None`).
-pub(super) fn text_or_none<'de, D: Deserializer<'de>>(
-    input: D,
-) -> Result<Option<String>, D::Error> {
+pub(super) fn text_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(input)?))
 }
 
@@ -72,48 +65,31 @@ pub(super) fn u64_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<
 }
 
 /// Serde: a list where `null` stands for an empty one.
-pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    input: D,
-) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(input)?.unwrap_or_default())
 }
 
 /// Serde: a list of texts, numbers among them taken as text, everything else in it left out.
 pub(super) fn text_list<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
-    Ok(elements(Value::deserialize(input)?)
-        .iter()
-        .filter_map(as_text)
-        .collect())
+    Ok(elements(Value::deserialize(input)?).iter().filter_map(as_text).collect())
 }
 
 /// Serde: a list of `{"message": …}` or of plain texts; elements without words are left out.
 pub(super) fn message_list<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
     let values = elements(Value::deserialize(input)?);
-    Ok(values
-        .iter()
-        .filter_map(|value| as_text(value.get("message").unwrap_or(value)))
-        .collect())
+    Ok(values.iter().filter_map(|value| as_text(value.get("message").unwrap_or(value))).collect())
 }
 
 /// Serde: a list of which the elements that can be read are taken.
-pub(super) fn readable_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    input: D,
-) -> Result<Vec<T>, D::Error> {
+pub(super) fn readable_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> Result<Vec<T>, D::Error> {
     let values = elements(Value::deserialize(input)?);
-    Ok(values
-        .into_iter()
-        .filter_map(|value| T::deserialize(value).ok())
-        .collect())
+    Ok(values.into_iter().filter_map(|value| T::deserialize(value).ok()).collect())
 }
 
 /// Serde: a secret that must be there.
 pub(super) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<SecretString, D::Error> {
     let text = String::deserialize(input)?;
-    if text.is_empty() {
-        Err(serde::de::Error::custom("expected a secret"))
-    } else {
-        Ok(text.into())
-    }
+    if text.is_empty() { Err(serde::de::Error::custom("expected a secret")) } else { Ok(text.into()) }
 }
 
 /// The elements of a list, none of `null`, and one of anything else.
@@ -157,10 +133,7 @@ mod tests {
     #[test]
     fn ids_are_read_from_text_and_number() {
         assert_eq!(as_text(&json!("sku-1")), Some("sku-1".to_owned()));
-        assert_eq!(
-            as_text(&json!(10_000_000_000_000_000_u64)),
-            Some("10000000000000000".to_owned())
-        );
+        assert_eq!(as_text(&json!(10_000_000_000_000_000_u64)), Some("10000000000000000".to_owned()));
         assert_eq!(as_text(&json!(12.0)), Some("12".to_owned()));
         assert_eq!(as_text(&json!(1.5)), Some("1.5".to_owned()));
         assert_eq!(as_text(&json!({"id": 1})), None);

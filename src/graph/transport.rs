@@ -63,10 +63,7 @@ impl GraphClient {
             tracing::warn!("the Graph base URL is plain http: tokens travel unprotected");
         }
         let http = http.build().map_err(GraphConfigError::Http)?;
-        Ok(Self {
-            http,
-            config: Arc::new(config),
-        })
+        Ok(Self { http, config: Arc::new(config) })
     }
 
     /// The longest a call can take. A lease must outlive it.
@@ -80,19 +77,13 @@ impl GraphClient {
     }
 
     /// Makes a call and reads its answer as `T`.
-    pub(super) async fn send<T: DeserializeOwned>(
-        &self,
-        call: Call<'_>,
-    ) -> Result<Answer<T>, GraphFailure> {
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>, GraphFailure> {
         let span = tracing::info_span!("graph", method = %call.method, edge = call.edge, catalog_id = call.catalog_id);
         async {
-            let result = self
-                .exchange(call)
-                .await
-                .and_then(|(raw, usage)| match interpret(&raw) {
-                    Ok(value) => Ok(Answer { value, usage }),
-                    Err(failure) => Err(raw.redact(failure).with_usage(usage)),
-                });
+            let result = self.exchange(call).await.and_then(|(raw, usage)| match interpret(&raw) {
+                Ok(value) => Ok(Answer { value, usage }),
+                Err(failure) => Err(raw.redact(failure).with_usage(usage)),
+            });
             match &result {
                 Ok(_) => tracing::debug!("answered"),
                 Err(failure) => tracing::debug!(%failure, class = ?failure.class(), "failed"),
@@ -113,10 +104,7 @@ impl GraphClient {
             GraphFailure::without_error(kind, edge, status.map(|status| status.as_u16()), detail)
         };
 
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| fail(unanswered(&error), None, error))?;
+        let mut response = request.send().await.map_err(|error| fail(unanswered(&error), None, error))?;
         let status = response.status();
         let usage = Usage::from_headers(response.headers());
         if !usage.is_empty() {
@@ -126,39 +114,20 @@ impl GraphClient {
             Ok(Some(body)) => body,
             Ok(None) => {
                 let detail = format!("the answer is longer than {cap} bytes");
-                let failure = GraphFailure::without_error(
-                    FailureKind::TooLarge,
-                    edge,
-                    Some(status.as_u16()),
-                    detail,
-                );
+                let failure = GraphFailure::without_error(FailureKind::TooLarge, edge, Some(status.as_u16()), detail);
                 return Err(failure.with_usage(usage));
             }
             Err(error) => {
-                let kind = if error.is_timeout() {
-                    FailureKind::Timeout
-                } else {
-                    FailureKind::Truncated
-                };
+                let kind = if error.is_timeout() { FailureKind::Timeout } else { FailureKind::Truncated };
                 return Err(fail(kind, Some(status), error).with_usage(usage));
             }
         };
         let content_type = content_type(&response);
-        Ok((
-            RawAnswer {
-                edge,
-                status,
-                content_type,
-                body,
-                redactor,
-            },
-            usage,
-        ))
+        Ok((RawAnswer { edge, status, content_type, body, redactor }, usage))
     }
 
     fn request(&self, call: Call<'_>) -> Result<RequestBuilder, GraphFailure> {
-        let not_sent =
-            |detail| GraphFailure::without_error(FailureKind::NotSent, call.edge, None, detail);
+        let not_sent = |detail| GraphFailure::without_error(FailureKind::NotSent, call.edge, None, detail);
         call.check_path().map_err(not_sent)?;
         let mut url = self.versioned(&self.config.graph_base_url, &call.path);
         let form = call.method == reqwest::Method::POST && call.json.is_none();
@@ -172,9 +141,7 @@ impl GraphClient {
         let mut request = self.http.request(call.method.clone(), url);
         if let Some((token, _)) = &signature {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| {
-                    not_sent("the stored token holds characters no token has; reconnect".to_owned())
-                })?;
+                .map_err(|_| not_sent("the stored token holds characters no token has; reconnect".to_owned()))?;
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
@@ -191,10 +158,7 @@ impl GraphClient {
     pub(super) fn versioned(&self, base: &Url, path: &[&str]) -> Url {
         let mut url = base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments
-                .pop_if_empty()
-                .push(&self.config.version)
-                .extend(path);
+            segments.pop_if_empty().push(&self.config.version).extend(path);
         }
         url
     }
@@ -238,14 +202,8 @@ fn describe(error: reqwest::Error) -> String {
 }
 
 /// The whole body, or `None` when it is longer than `cap`.
-async fn read_capped(
-    response: &mut Response,
-    cap: usize,
-) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let announced = response
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok())
-        .unwrap_or(0);
+async fn read_capped(response: &mut Response, cap: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > cap {
         return Ok(None);
     }
@@ -261,17 +219,9 @@ async fn read_capped(
 
 /// The media type without its parameters, short enough to be shown.
 fn content_type(response: &Response) -> String {
-    let header = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = header.split(';').next().unwrap_or_default().trim();
-    if kind.is_empty() {
-        "no content type".to_owned()
-    } else {
-        kind.chars().take(60).collect()
-    }
+    if kind.is_empty() { "no content type".to_owned() } else { kind.chars().take(60).collect() }
 }
 
 /// An answer as it came.
@@ -285,19 +235,12 @@ struct RawAnswer {
 
 impl RawAnswer {
     fn fail(&self, kind: FailureKind, what: impl AsRef<str>) -> GraphFailure {
-        GraphFailure::without_error(
-            kind,
-            self.edge,
-            Some(self.status.as_u16()),
-            what.as_ref().to_owned(),
-        )
+        GraphFailure::without_error(kind, self.edge, Some(self.status.as_u16()), what.as_ref().to_owned())
     }
 
     /// Takes the call's own secrets out of Meta's words.
     fn redact(&self, mut failure: GraphFailure) -> GraphFailure {
-        failure
-            .texts_mut()
-            .for_each(|text| self.redactor.scrub(text));
+        failure.texts_mut().for_each(|text| self.redactor.scrub(text));
         failure
     }
 }
@@ -311,44 +254,23 @@ fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
     }
 
     if raw.status.is_redirection() {
-        return Err(raw.fail(
-            FailureKind::Redirected,
-            "the answer is a redirect; Meta's API sends none",
-        ));
+        return Err(raw.fail(FailureKind::Redirected, "the answer is a redirect; Meta's API sends none"));
     }
     if raw.body.trim_ascii_start().first() != Some(&b'{') {
         let json = !raw.body.is_empty() && serde_json::from_slice::<IgnoredAny>(&raw.body).is_ok();
-        let kind = if json {
-            FailureKind::Unreadable
-        } else {
-            FailureKind::NotJson
-        };
+        let kind = if json { FailureKind::Unreadable } else { FailureKind::NotJson };
         let (length, content_type) = (raw.body.len(), &raw.content_type);
-        return Err(raw.fail(
-            kind,
-            format!("expected a JSON object, got {length} bytes of {content_type}"),
-        ));
+        return Err(raw.fail(kind, format!("expected a JSON object, got {length} bytes of {content_type}")));
     }
-    let envelope: Envelope =
-        serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))?;
+    let envelope: Envelope = serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))?;
     if let Some(error) = envelope.error {
-        return Err(GraphFailure::refused(
-            raw.edge,
-            raw.status.as_u16(),
-            GraphError::from_value(&error),
-        ));
+        return Err(GraphFailure::refused(raw.edge, raw.status.as_u16(), GraphError::from_value(&error)));
     }
     if envelope.success == Some(Value::Bool(false)) {
-        return Err(raw.fail(
-            FailureKind::SuccessFalse,
-            "Meta answered {\"success\":false} without a reason",
-        ));
+        return Err(raw.fail(FailureKind::SuccessFalse, "Meta answered {\"success\":false} without a reason"));
     }
     if !raw.status.is_success() {
-        return Err(raw.fail(
-            FailureKind::Unreadable,
-            "an error status with JSON that is no Graph error",
-        ));
+        return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is no Graph error"));
     }
     serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))
 }
@@ -358,13 +280,11 @@ fn not_as_expected(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
         serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON breaks off"),
-        serde_json::error::Category::Data => raw.fail(
-            FailureKind::Unreadable,
-            format!("JSON of an unexpected shape at line {line} column {column}"),
-        ),
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => raw.fail(
-            FailureKind::NotJson,
-            format!("broken JSON at line {line} column {column}"),
-        ),
+        serde_json::error::Category::Data => {
+            raw.fail(FailureKind::Unreadable, format!("JSON of an unexpected shape at line {line} column {column}"))
+        }
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            raw.fail(FailureKind::NotJson, format!("broken JSON at line {line} column {column}"))
+        }
     }
 }

@@ -42,14 +42,9 @@ impl Usage {
     /// Reads the headers of an answer.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Self {
-        let json = |name| {
-            headers
-                .get(name)
-                .and_then(|value| serde_json::from_slice::<Value>(value.as_bytes()).ok())
-        };
+        let json = |name| headers.get(name).and_then(|value| serde_json::from_slice::<Value>(value.as_bytes()).ok());
         Self {
-            use_cases: json(BUSINESS_USE_CASE_USAGE)
-                .map_or_else(Vec::new, |value| use_cases(&value)),
+            use_cases: json(BUSINESS_USE_CASE_USAGE).map_or_else(Vec::new, |value| use_cases(&value)),
             app_percent: json(APP_USAGE).and_then(|value| highest_percent(&value)),
         }
     }
@@ -79,11 +74,7 @@ impl Usage {
     #[must_use]
     pub fn percent_for(&self, catalog_id: &str) -> Option<f64> {
         let highest = |of: &dyn Fn(&UseCaseUsage) -> bool| {
-            self.use_cases
-                .iter()
-                .filter(|entry| of(entry))
-                .map(|entry| entry.percent)
-                .reduce(f64::max)
+            self.use_cases.iter().filter(|entry| of(entry)).map(|entry| entry.percent).reduce(f64::max)
         };
         highest(&|entry| entry.object_id == catalog_id).or_else(|| highest(&|_| true))
     }
@@ -91,11 +82,7 @@ impl Usage {
     /// How long Meta says to wait: the longest of all entries, `None` when nothing is blocked.
     #[must_use]
     pub fn regain_after(&self) -> Option<Duration> {
-        self.use_cases
-            .iter()
-            .map(|entry| entry.regain_after)
-            .max()
-            .filter(|pause| !pause.is_zero())
+        self.use_cases.iter().map(|entry| entry.regain_after).max().filter(|pause| !pause.is_zero())
     }
 }
 
@@ -105,9 +92,7 @@ fn use_cases(header: &Value) -> Vec<UseCaseUsage> {
     };
     let entries = by_object.iter().flat_map(|(object_id, entries)| {
         // A list per object is documented; a lone object is taken as a list of one.
-        let entries = entries
-            .as_array()
-            .map_or(std::slice::from_ref(entries), Vec::as_slice);
+        let entries = entries.as_array().map_or(std::slice::from_ref(entries), Vec::as_slice);
         entries.iter().map(move |entry| (object_id, entry))
     });
     entries
@@ -116,9 +101,7 @@ fn use_cases(header: &Value) -> Vec<UseCaseUsage> {
             object_id: object_id.clone(),
             use_case: entry.get("type").and_then(as_text).unwrap_or_default(),
             percent: highest_percent(entry).unwrap_or(0.0),
-            regain_after: entry
-                .get("estimated_time_to_regain_access")
-                .map_or(Duration::ZERO, minutes),
+            regain_after: entry.get("estimated_time_to_regain_access").map_or(Duration::ZERO, minutes),
         })
         .collect()
 }
@@ -146,10 +129,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (name, value) in [(BUSINESS_USE_CASE_USAGE, business), (APP_USAGE, app)] {
             if !value.is_empty() {
-                headers.insert(
-                    name,
-                    HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
-                );
+                headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
             }
         }
         Usage::from_headers(&headers)
@@ -168,57 +148,34 @@ mod tests {
             (r#"{"987":[]}"#, None, None),
             (r#"{"987":"junk"}"#, None, None),
             (r#"{"987":["junk",{"call_count":3}]}"#, Some(3.0), None),
-            (
-                r#"{"987":{"call_count":97.5,"estimated_time_to_regain_access":1.5}}"#,
-                Some(97.5),
-                Some(90),
-            ),
+            (r#"{"987":{"call_count":97.5,"estimated_time_to_regain_access":1.5}}"#, Some(97.5), Some(90)),
             (
                 r#"{"987":[{"call_count":1,"total_time":100,"estimated_time_to_regain_access":"7"}]}"#,
                 Some(100.0),
                 Some(420),
             ),
             // Keyed by the business: the highest of all counts.
-            (
-                r#"{"111":[{"call_count":40},{"call_count":60}],"112":[{"call_count":5}]}"#,
-                Some(60.0),
-                None,
-            ),
+            (r#"{"111":[{"call_count":40},{"call_count":60}],"112":[{"call_count":5}]}"#, Some(60.0), None),
             // Keyed by the catalog: others do not count for the percentage, but a block does.
             (
                 r#"{"111":[{"call_count":99,"estimated_time_to_regain_access":2}],"987":[{"call_count":5}]}"#,
                 Some(5.0),
                 Some(120),
             ),
-            (
-                r#"{"987":[{"call_count":-4,"estimated_time_to_regain_access":-3}]}"#,
-                Some(0.0),
-                None,
-            ),
-            (
-                r#"{"987":[{"estimated_time_to_regain_access":1e300}]}"#,
-                Some(0.0),
-                Some(86_400),
-            ),
+            (r#"{"987":[{"call_count":-4,"estimated_time_to_regain_access":-3}]}"#, Some(0.0), None),
+            (r#"{"987":[{"estimated_time_to_regain_access":1e300}]}"#, Some(0.0), Some(86_400)),
         ];
         for (header, percent, seconds) in cases {
             let usage = usage(header, "");
             assert_eq!(usage.percent_for("987"), percent, "{header}");
-            assert_eq!(
-                usage.regain_after(),
-                seconds.map(Duration::from_secs),
-                "{header}"
-            );
+            assert_eq!(usage.regain_after(), seconds.map(Duration::from_secs), "{header}");
             assert_eq!(usage.is_empty(), percent.is_none(), "{header}");
         }
     }
 
     #[test]
     fn app_header_is_read_apart() {
-        let usage = usage(
-            "",
-            r#"{"call_count":28,"total_time":31.5,"total_cputime":25}"#,
-        );
+        let usage = usage("", r#"{"call_count":28,"total_time":31.5,"total_cputime":25}"#);
         assert_eq!(usage.app_percent(), Some(31.5));
         assert_eq!(usage.percent_for("987"), None);
         assert!(!usage.is_empty());

@@ -55,10 +55,7 @@ impl Duplicates {
 
 /// Products and variants have id spaces of their own; `kind` keeps them apart.
 fn key(kind: u8, id: &str) -> [u8; 12] {
-    let digest = Sha256::new()
-        .chain_update([kind])
-        .chain_update(id.as_bytes())
-        .finalize();
+    let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();
     std::array::from_fn(|i| digest[i])
 }
 
@@ -68,10 +65,7 @@ mod tests {
     use crate::import::parse;
 
     fn record(product: &str, variants: &[&str]) -> ProductRecord {
-        let variants: Vec<_> = variants
-            .iter()
-            .map(|id| serde_json::json!({ "id": id }))
-            .collect();
+        let variants: Vec<_> = variants.iter().map(|id| serde_json::json!({ "id": id })).collect();
         let line = serde_json::json!({
             "id": product, "title": "T", "status": "active", "visibility": "public",
             "variants": variants,
@@ -80,12 +74,7 @@ mod tests {
     }
 
     fn shown(result: Result<(), Vec<Refusal>>) -> Vec<String> {
-        result
-            .err()
-            .into_iter()
-            .flatten()
-            .map(|r| r.to_string())
-            .collect()
+        result.err().into_iter().flatten().map(|r| r.to_string()).collect()
     }
 
     #[test]

@@ -29,7 +29,8 @@ const IMAGE: Limit = Limit::Chars(10_000);
 const MAX_VARIANTS: usize = 10_000;
 const MAX_IMAGES: usize = 1_000;
 const MAX_OPTIONS: usize = 100;
-const MAX_CATEGORIES: usize = 50;
+/// As deep as the source view climbs.
+const MAX_CATEGORIES: usize = 20;
 
 /// One thing that is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +44,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of the line as a whole.
     pub(super) fn of_line(message: String) -> Self {
-        Self {
-            path: String::new(),
-            message,
-        }
+        Self { path: String::new(), message }
     }
 }
 
@@ -74,17 +72,15 @@ pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
 
 /// What an over-long line is refused with.
 pub(super) fn too_long() -> Refusal {
-    Refusal::of_line(format!(
-        "is too long: at most {MAX_LINE_BYTES} bytes are taken"
-    ))
+    Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are taken"))
 }
 
 fn syntax(line: &[u8]) -> Result<Node<'_>, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(too_long().message);
     }
-    let text = std::str::from_utf8(line)
-        .map_err(|e| format!("is not UTF-8: invalid at byte offset {}", e.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(line).map_err(|e| format!("is not UTF-8: invalid at byte offset {}", e.valid_up_to()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_json::from_str(text).map_err(|error| {
         // The line number is the file's business; within one line only the column says something.
@@ -125,10 +121,8 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
         thumbnail: object.text("thumbnail", IMAGE, problems),
         images: object.texts("images", MAX_IMAGES, IMAGE, problems),
         deleted_at: object.time("deletedAt", problems),
-        vendor: named(&mut object, "vendor", &["id", "name"], problems)
-            .map(|(id, name)| VendorRef { id, name }),
-        brand: named(&mut object, "brand", &["id", "title"], problems)
-            .map(|(id, title)| BrandRef { id, title }),
+        vendor: named(&mut object, "vendor", &["id", "name"], problems).map(|(id, name)| VendorRef { id, name }),
+        brand: named(&mut object, "brand", &["id", "title"], problems).map(|(id, title)| BrandRef { id, title }),
         categories: categories(&mut object, problems),
         variants: variants(&mut object, problems),
     })
@@ -184,11 +178,7 @@ fn categories(object: &mut Object<'_, '_>, problems: &mut Problems) -> Vec<Categ
             let message = format_args!("is already the id of categories[{first}]");
             problems.report(path.field("id"), message);
         }
-        trail.push(CategoryRef {
-            id,
-            title,
-            parent_id,
-        });
+        trail.push(CategoryRef { id, title, parent_id });
     }
     trail
 }
@@ -274,12 +264,7 @@ fn options(object: &mut Object<'_, '_>, problems: &mut Problems) -> Vec<OptionVa
 /// A stock record. Left out, the variant is tracked, has no stock and takes no backorders: the one
 /// reading that sells nothing the shop may not have.
 fn inventory(object: &mut Object<'_, '_>, problems: &mut Problems) -> Option<Inventory> {
-    const KNOWN: &[&str] = &[
-        "trackInventory",
-        "quantityOnHand",
-        "reservedQuantity",
-        "allowBackorder",
-    ];
+    const KNOWN: &[&str] = &["trackInventory", "quantityOnHand", "reservedQuantity", "allowBackorder"];
     let node = object.take("inventory")?;
     let path = object.path().field("inventory");
     let mut object = Object::open(node, &path, KNOWN, problems)?;

@@ -26,12 +26,7 @@ pub struct Line<'a> {
 impl<R: BufRead> LineReader<R> {
     /// Starts in front of line 1.
     pub fn new(input: R) -> Self {
-        Self {
-            input,
-            buffer: Vec::new(),
-            number: 0,
-            bytes: 0,
-        }
+        Self { input, buffer: Vec::new(), number: 0, bytes: 0 }
     }
 
     /// Bytes read so far, line ends included: the measure of a progress bar.
@@ -50,16 +45,10 @@ impl<R: BufRead> LineReader<R> {
                 return Ok(None);
             };
             if too_much {
-                return Ok(Some(Line {
-                    number: self.number,
-                    content: Err(too_long()),
-                }));
+                return Ok(Some(Line { number: self.number, content: Err(too_long()) }));
             }
             if !self.buffer.trim_ascii().is_empty() {
-                return Ok(Some(Line {
-                    number: self.number,
-                    content: Ok(&self.buffer),
-                }));
+                return Ok(Some(Line { number: self.number, content: Ok(&self.buffer) }));
             }
         }
     }
@@ -137,9 +126,6 @@ mod tests {
         input.extend_from_slice(b"\r\n");
         input.extend(std::iter::repeat_n(b'y', MAX_LINE_BYTES + 1));
         input.extend_from_slice(b"\n{}");
-        assert_eq!(
-            lines(&input),
-            [(1, Some(MAX_LINE_BYTES)), (2, None), (3, Some(2))]
-        );
+        assert_eq!(lines(&input), [(1, Some(MAX_LINE_BYTES)), (2, None), (3, Some(2))]);
     }
 }

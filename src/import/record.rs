@@ -129,11 +129,7 @@ pub fn derived_id(path: &[&str]) -> String {
 /// whole text depends on neighbours (a final sigma), which would hide a match inside a word.
 #[must_use]
 pub fn search_key(parts: &[&str]) -> String {
-    parts
-        .join("\n")
-        .chars()
-        .flat_map(char::to_lowercase)
-        .collect()
+    parts.join("\n").chars().flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -64,8 +64,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<ApiToken>> {
 /// # Errors
 /// When the database does not answer.
 pub async fn revoke(tx: &mut Tx, id: &str, now: Millis) -> Result<bool> {
-    let revoked =
-        execute!(tx, "UPDATE api_token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now)?;
+    let revoked = execute!(tx, "UPDATE api_token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now)?;
     Ok(revoked > 0)
 }
 

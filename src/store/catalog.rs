@@ -283,11 +283,7 @@ async fn write_inventory(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
         changes.variants.iter().map(|(_, variant, _)| *variant).partition(|variant| variant.inventory.is_some());
     if !without.is_empty() {
         let ids: Vec<&str> = without.iter().map(|variant| variant.id.as_str()).collect();
-        execute!(
-            tx,
-            "DELETE FROM inventory_stock WHERE variant_id IN (SELECT id FROM @ids($1) AS gone)",
-            json(&ids)?
-        )?;
+        execute!(tx, "DELETE FROM inventory_stock WHERE variant_id IN (SELECT id FROM @ids($1) AS gone)", json(&ids)?)?;
     }
     let list: Vec<_> = with
         .iter()
@@ -346,8 +342,7 @@ async fn append_intents(
         .filter(|(record, variant)| record.deleted_at.is_some() || variant.deleted_at.is_some())
         .map(|(_, variant)| variant.id.as_str())
         .collect();
-    let (deletes, upserts): (Vec<String>, Vec<String>) =
-        upserts.into_iter().partition(|id| gone.contains(id.as_str()));
+    let (deletes, upserts): (Vec<String>, Vec<String>) = upserts.into_iter().partition(|id| gone.contains(id.as_str()));
     let mut count = 0;
     if !deletes.is_empty() {
         count += outbox::append(tx, &deletes, Intent::Delete, Origin::Import, now).await?;

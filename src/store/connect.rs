@@ -57,7 +57,11 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
     }
     // The URL may hold a password: errors must not repeat it.
     let postgres = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Url("the postgres:// URL cannot be read; expected postgres://user:password@host:port/database".into()))?
+        .map_err(|_| {
+            StoreError::Url(
+                "the postgres:// URL cannot be read; expected postgres://user:password@host:port/database".into(),
+            )
+        })?
         .application_name("meta-catalog");
     let mut first = PgConnection::connect_with(&postgres).await?;
     sqlx::query("CREATE SCHEMA IF NOT EXISTS meta_catalog").execute(&mut first).await?;
@@ -75,7 +79,11 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
     ]);
     let acquire = Duration::from_secs(5);
     Ok(Db::Postgres {
-        pool: PgPoolOptions::new().max_connections(options.pool).acquire_timeout(acquire).connect_with(postgres).await?,
+        pool: PgPoolOptions::new()
+            .max_connections(options.pool)
+            .acquire_timeout(acquire)
+            .connect_with(postgres)
+            .await?,
         pipeline: PgPoolOptions::new().max_connections(4).acquire_timeout(acquire).connect_lazy_with(pipeline),
     })
 }
@@ -143,8 +151,7 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
         Place { table: "key_check", row: kid, column: "sealed" }
     }
     let mut tx = db.write().await?;
-    let known: Option<(String,)> =
-        fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
+    let known: Option<(String,)> = fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
     match known {
         Some((sealed,)) => {
             keyring.open(place(&kid), &sealed)?;

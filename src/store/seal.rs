@@ -18,10 +18,14 @@ pub enum SealError {
     #[error("META_CATALOG_KEY: {0}")]
     Key(String),
     /// A stored value was sealed with a key that is not in the keyring.
-    #[error("a stored secret was sealed with the key {0:?}, which META_CATALOG_KEY does not hold; configure that key too")]
+    #[error(
+        "a stored secret was sealed with the key {0:?}, which META_CATALOG_KEY does not hold; configure that key too"
+    )]
     UnknownKey(String),
     /// A stored value did not open: another key under the same name, or the value was changed or moved.
-    #[error("the secret stored at {0} does not open; META_CATALOG_KEY is not the key that sealed it, or the value was altered")]
+    #[error(
+        "the secret stored at {0} does not open; META_CATALOG_KEY is not the key that sealed it, or the value was altered"
+    )]
     Broken(String),
     /// The system gave no randomness.
     #[error("the system gave no randomness: {0}")]
@@ -100,9 +104,8 @@ impl Keyring {
         let nonce = random::<24>()?;
         let aad = place.to_string();
         let payload = Payload { msg: value.expose_secret().as_bytes(), aad: aad.as_bytes() };
-        let sealed = cipher
-            .encrypt(XNonce::from_slice(&nonce), payload)
-            .map_err(|_| SealError::Broken(place.to_string()))?;
+        let sealed =
+            cipher.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| SealError::Broken(place.to_string()))?;
         Ok(format!("v1:{kid}:{}:{}", URL_SAFE_NO_PAD.encode(nonce), URL_SAFE_NO_PAD.encode(sealed)))
     }
 
@@ -165,7 +168,9 @@ mod tests {
 
         let moved = Place { column: "other", ..PLACE };
         assert!(matches!(first.open(moved, &sealed), Err(SealError::Broken(_))));
-        assert!(matches!(ring(&format!("b:{new}")).open(PLACE, &sealed), Err(SealError::UnknownKey(kid)) if kid == "a"));
+        assert!(
+            matches!(ring(&format!("b:{new}")).open(PLACE, &sealed), Err(SealError::UnknownKey(kid)) if kid == "a")
+        );
         assert!(matches!(ring(&format!("a:{new}")).open(PLACE, &sealed), Err(SealError::Broken(_))));
         assert!(matches!(first.open(PLACE, &sealed[..sealed.len() - 2]), Err(SealError::Broken(_))));
     }

@@ -90,11 +90,7 @@ pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Milli
         json(&set)?,
         now
     )?;
-    execute!(
-        tx,
-        "DELETE FROM setting WHERE grp = 'meta' AND key IN (SELECT id FROM @ids($1) AS gone)",
-        json(&unset)?
-    )?;
+    execute!(tx, "DELETE FROM setting WHERE grp = 'meta' AND key IN (SELECT id FROM @ids($1) AS gone)", json(&unset)?)?;
     let _: (i64,) =
         fetch_one!(tx, (i64,), "UPDATE revision SET value = value + 1 WHERE name = 'settings' RETURNING value")?;
     Ok(())

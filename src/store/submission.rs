@@ -90,7 +90,13 @@ pub async fn accepted(tx: &mut Tx, id: &str, handle: &str, now: Millis) -> Resul
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn close(tx: &mut Tx, id: &str, failed: Option<&str>, errors: Option<&serde_json::Value>, now: Millis) -> Result<()> {
+pub async fn close(
+    tx: &mut Tx,
+    id: &str,
+    failed: Option<&str>,
+    errors: Option<&serde_json::Value>,
+    now: Millis,
+) -> Result<()> {
     execute!(
         tx,
         "UPDATE meta_batch_handles SET state = $2, reason = $3, errors = $4, completed_at = $5, last_polled_at = COALESCE(last_polled_at, $5)

@@ -155,8 +155,7 @@ pub struct Settled<'a> {
 /// When the database does not answer.
 pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Result<Vec<String>> {
     // The inserted version is the one to follow the version read: on a conflict it tells whether the row is that one.
-    let list: Vec<_> =
-        rows.iter().map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1)).collect();
+    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1)).collect();
     let done: Vec<(String,)> = fetch_all!(
         tx,
         (String,),

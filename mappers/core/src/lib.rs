@@ -2,31 +2,143 @@
 //!
 //! Purpose: turn a shop's variant into the `data` object of Meta's `items_batch`.
 //! Promises: pure (same input, same bytes), no clock, no randomness, no I/O, no panic on any input.
+//! What lies between two edges of a sale window maps to the same bytes.
 //! Left out on purpose: whether a payload is pushed, cleared or deleted; that is the drain's decision.
+//!
+//! One file a subject: [`map`] asks `eligibility` first, then gathers `wording`, `link`, `image`,
+//! `availability`, `price`, `sale`, `identity` (with `gtin`), `category` and `attributes` into a
+//! `payload`. Each file says which way it went where the sources leave a choice. [`input`] is the JSON
+//! side of `meta-catalog mapper map`.
 
+mod attributes;
+mod availability;
+mod category;
+mod digest;
+mod eligibility;
+mod gtin;
+mod identity;
+mod image;
+pub mod input;
 mod item;
+mod link;
 mod outcome;
+mod payload;
+mod price;
+mod sale;
+mod text;
+mod trace;
+mod warnings;
+mod wording;
 
+#[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
+mod property_tests;
+
+use std::borrow::Cow;
+
+pub use digest::sha256_hex;
 pub use item::{Inventory, MapSettings, OptionValue, Product, Variant};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
+pub use payload::{FIELDS, FieldKind, FieldSpec, field};
+pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};
+
+use attributes::Attributes;
+use eligibility::Eligible;
+use identity::Identity;
+use payload::Payload;
+use trace::branch;
+use warnings::Warnings;
+use wording::Wording;
+
+/// The conditions that Meta takes.
+const CONDITIONS: [&str; 3] = ["new", "refurbished", "used"];
 
 /// Maps one variant as of `now` (milliseconds since the Unix epoch).
 #[must_use]
-pub fn map(_settings: &MapSettings, _now: i64, _product: &Product, _variant: &Variant) -> Outcome {
-    Outcome::Rejected(EligibilityReason::ProductDeleted)
+pub fn map(settings: &MapSettings, now: i64, product: &Product, variant: &Variant) -> Outcome {
+    match eligibility::check(product, variant) {
+        Ok(eligible) => Outcome::Mapped(assemble(settings, now, product, variant, eligible)),
+        Err(reason) => Outcome::Rejected(reason),
+    }
 }
-/// stub
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind { /// t
- Text, /// l
- List }
-/// stub
-#[derive(Clone, Copy, Debug)]
-pub struct FieldSpec { /// n
- pub name: &'static str, /// k
- pub kind: FieldKind, /// c
- pub clearable: bool }
-/// stub
-pub fn field_spec(_name: &str) -> Option<&'static FieldSpec> { None }
-/// stub
-pub fn sha256_hex(data: &str) -> String { use sha2::Digest; format!("{:?}", sha2::Sha256::digest(data.as_bytes())) }
+
+/// Gathers the payload of an eligible variant.
+fn assemble(settings: &MapSettings, now: i64, product: &Product, variant: &Variant, eligible: Eligible<'_>) -> Mapped {
+    let mut warnings = Warnings::default();
+    let Wording { title, description } = Wording::of(settings, product, &mut warnings);
+    let link = link::build(settings, eligible.slug, &mut warnings);
+    let images = image::collect(&settings.s3_public_url, product, variant, &mut warnings);
+    let currency = price::currency(&settings.currency, &mut warnings);
+    let sale = sale::decide(now, eligible.price, variant, &mut warnings);
+    let condition = condition(settings, &mut warnings);
+    let identity = Identity::of(settings, product, variant, &mut warnings);
+    let category = category::path(&product.categories, &mut warnings);
+    let Attributes { color, size, material, pattern } = Attributes::of(&variant.options);
+
+    let payload = Payload {
+        additional_image_link: images.additional,
+        availability: Some(availability::of(variant.inventory.as_ref()).into()),
+        brand: identity.brand,
+        color,
+        condition: Some(condition),
+        custom_label_0: identity.vendor_name,
+        custom_label_1: identity.brand_title,
+        description,
+        google_product_category: category,
+        gtin: identity.gtin.map(Cow::Owned),
+        // Ids are keys, so they go out exactly as the shop holds them.
+        id: Some(Cow::Borrowed(&variant.id)),
+        image_link: images.main,
+        item_group_id: group_id(product, variant, &mut warnings),
+        link: Some(link.into()),
+        material,
+        mpn: identity.mpn,
+        pattern,
+        price: Some(price::format(eligible.price, &currency).into()),
+        sale_price: sale.price.map(|price| price::format(price, &currency).into()),
+        sale_price_effective_date: sale.window.map(Cow::Owned),
+        size,
+        title,
+    };
+    payload.check_limits(&mut warnings);
+    Mapped {
+        data: payload.to_json(),
+        fields: payload.present(),
+        warnings: warnings.into_vec(),
+        reevaluate_at: sale.reevaluate_at,
+    }
+}
+
+/// The condition of every item; blank is `new`. A word that Meta does not take is sent all the same:
+/// calling used goods new would be worse than a refusal.
+fn condition<'a>(settings: &'a MapSettings, warnings: &mut Warnings) -> Cow<'a, str> {
+    let mut condition = text::line(&settings.default_condition);
+    if condition.is_empty() {
+        branch!("condition.blank");
+        return Cow::Borrowed("new");
+    }
+    if condition.bytes().any(|b| b.is_ascii_uppercase()) {
+        branch!("condition.lower_cased");
+        condition.to_mut().make_ascii_lowercase();
+    }
+    if !CONDITIONS.contains(&&*condition) {
+        let message = "Meta takes new, refurbished or used; correct the setting `default_condition`";
+        warnings.add(WarningCode::UnknownCondition, Some("condition"), message);
+    }
+    condition
+}
+
+/// The id that the variants of a product share.
+fn group_id<'a>(product: &'a Product, variant: &Variant, warnings: &mut Warnings) -> Option<Cow<'a, str>> {
+    if product.id.is_empty() {
+        branch!("group.none");
+        return None;
+    }
+    if product.id == variant.id {
+        let message =
+            "product and variant share an id, which Meta refuses (RETAILER_ID_USED_BY_GROUP); give them distinct ids";
+        warnings.add(WarningCode::GroupIdIsItemId, Some("item_group_id"), message);
+    }
+    Some(Cow::Borrowed(&product.id))
+}

@@ -218,7 +218,8 @@ fn steer_channel(tick: &mut Tick, rows: usize, outcome: &CallOutcome, now: Milli
         }
         CallOutcome::Unknown { reason } | CallOutcome::NotSent { reason } => {
             channel.breaker.failed(now, jitter);
-            let message = format!("Meta cannot be reached or does not answer properly; tried again by itself ({reason})");
+            let message =
+                format!("Meta cannot be reached or does not answer properly; tried again by itself ({reason})");
             (channel.problem, channel.problem_credential) = (notice("meta_unreachable", &message), None);
         }
         CallOutcome::Throttled { reason } => {
@@ -234,9 +235,15 @@ fn steer_channel(tick: &mut Tick, rows: usize, outcome: &CallOutcome, now: Milli
             if refusal == Refusal::Pause {
                 channel.breaker.failed(now, jitter);
                 let (code, message) = if *gone {
-                    ("meta_catalog_gone", "Meta does not know the selected catalog, or hides it from this account; select a catalog again")
+                    (
+                        "meta_catalog_gone",
+                        "Meta does not know the selected catalog, or hides it from this account; select a catalog again",
+                    )
                 } else {
-                    ("meta_refused", "Meta refuses whole batches; they are made smaller until the row at fault is found")
+                    (
+                        "meta_refused",
+                        "Meta refuses whole batches; they are made smaller until the row at fault is found",
+                    )
                 };
                 (channel.problem, channel.problem_credential) = (notice(code, &format!("{message} ({reason})")), None);
             }

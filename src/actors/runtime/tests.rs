@@ -37,10 +37,7 @@ impl Probe {
     /// Seconds between the starts, rounded down.
     fn gaps(&self) -> Vec<u64> {
         let starts = self.starts.lock().unwrap();
-        starts
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]).as_secs())
-            .collect()
+        starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect()
     }
 }
 
@@ -48,20 +45,11 @@ struct Probed(Arc<Probe>);
 
 impl Job for Probed {
     fn interval(&self) -> Duration {
-        Duration::from_millis(
-            self.0
-                .interval_ms
-                .load(Ordering::SeqCst)
-                .try_into()
-                .unwrap(),
-        )
+        Duration::from_millis(self.0.interval_ms.load(Ordering::SeqCst).try_into().unwrap())
     }
 
     async fn tick(&mut self) -> Result<Rest, JobError> {
-        assert!(
-            !self.0.running.swap(true, Ordering::SeqCst),
-            "two ticks at once"
-        );
+        assert!(!self.0.running.swap(true, Ordering::SeqCst), "two ticks at once");
         self.0.starts.lock().unwrap().push(Instant::now());
         let takes = *self.0.takes.lock().unwrap();
         tokio::time::sleep(takes).await;
@@ -84,15 +72,8 @@ async fn run(instance: &str, probe: &Arc<Probe>) -> Bench {
     let nudger = Nudger::new("job");
     let probe = Arc::clone(probe);
     let child = periodic(&nudger, clock.clone(), move || Probed(Arc::clone(&probe)));
-    let tree = Tree::spawn(instance, &board, vec![child])
-        .await
-        .expect("starts");
-    Bench {
-        tree,
-        board,
-        clock,
-        nudger,
-    }
+    let tree = Tree::spawn(instance, &board, vec![child]).await.expect("starts");
+    Bench { tree, board, clock, nudger }
 }
 
 /// Lets paused time run on; every timer on the way goes off at its own instant.
@@ -128,11 +109,7 @@ async fn ticks_never_pile_up_behind_a_slow_one() {
     // Later ticks are quick; were any queued, they would all start at second 60.
     *probe.takes.lock().unwrap() = Duration::ZERO;
     pass(34 * SECOND + SECOND / 2).await;
-    assert_eq!(
-        probe.gaps(),
-        [60, 1, 1, 1, 1],
-        "one tick for what was missed, then the interval"
-    );
+    assert_eq!(probe.gaps(), [60, 1, 1, 1, 1], "one tick for what was missed, then the interval");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::judge::{Judgement, Memory};
-use super::{
-    Answer, LOAD_WITHIN, Msg, REFRESH_WITHIN, StoredToken, TokenFault, TokenMsg, TokenSource,
-    report_back,
-};
+use super::{Answer, LOAD_WITHIN, Msg, REFRESH_WITHIN, StoredToken, TokenFault, TokenMsg, TokenSource, report_back};
 use crate::actors::jitter::Jitter;
 use crate::clock::SharedClock;
 
@@ -64,20 +61,11 @@ impl TokenActor {
             "reading the credential",
             LOAD_WITHIN,
             async move { source.load().await },
-            move |outcome| Msg::Loaded {
-                generation,
-                outcome,
-            },
+            move |outcome| Msg::Loaded { generation, outcome },
         );
     }
 
-    fn refresh(
-        &self,
-        myself: ActorRef<TokenMsg>,
-        state: &mut State,
-        waiters: Waiters,
-        current: Arc<StoredToken>,
-    ) {
+    fn refresh(&self, myself: ActorRef<TokenMsg>, state: &mut State, waiters: Waiters, current: Arc<StoredToken>) {
         state.generation += 1;
         state.phase = Phase::Refreshing(waiters, Arc::clone(&current));
         let (source, generation) = (Arc::clone(&self.source), state.generation);
@@ -86,10 +74,7 @@ impl TokenActor {
             "renewing the access token",
             REFRESH_WITHIN,
             async move { source.refresh(&current).await },
-            move |outcome| Msg::Refreshed {
-                generation,
-                outcome,
-            },
+            move |outcome| Msg::Refreshed { generation, outcome },
         );
     }
 
@@ -139,9 +124,7 @@ impl TokenActor {
             }
             Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => {
                 tracing::warn!(%fault, "the access token was not renewed; will try again");
-                state
-                    .memory
-                    .refresh_failed(old.version, now, (self.jitter)());
+                state.memory.refresh_failed(old.version, now, (self.jitter)());
                 waiters.answer(&state.memory.usable(&old, now).map(|()| old));
             }
         }
@@ -170,10 +153,7 @@ impl Actor for TokenActor {
                     waiters.replies.push(reply);
                 }
                 Phase::Idle => {
-                    let waiters = Waiters {
-                        replies: vec![reply],
-                        reloads: 0,
-                    };
+                    let waiters = Waiters { replies: vec![reply], reloads: 0 };
                     self.load(myself, state, waiters);
                 }
             },
@@ -189,13 +169,8 @@ impl Actor for TokenActor {
             Msg::Dead { version, problem } => {
                 state.memory.refused(version, TokenFault::Dead { problem });
             }
-            Msg::Loaded { generation, .. } | Msg::Refreshed { generation, .. }
-                if generation != state.generation =>
-            {
-                tracing::debug!(
-                    generation,
-                    "ignored a report about a credential since changed"
-                );
+            Msg::Loaded { generation, .. } | Msg::Refreshed { generation, .. } if generation != state.generation => {
+                tracing::debug!(generation, "ignored a report about a credential since changed");
             }
             Msg::Loaded { outcome, .. } => match std::mem::take(&mut state.phase) {
                 Phase::Loading(waiters) => self.loaded(myself, state, waiters, outcome),

@@ -10,10 +10,7 @@ use crate::domain::backoff::Backoff;
 const REFRESH_BEFORE: Millis = 7 * 24 * 60 * 60 * 1_000;
 
 /// Waits between exchanges that fail.
-const BACKOFF: Backoff = Backoff {
-    start: Duration::from_secs(30),
-    cap: Duration::from_secs(15 * 60),
-};
+const BACKOFF: Backoff = Backoff { start: Duration::from_secs(30), cap: Duration::from_secs(15 * 60) };
 
 /// If Meta answers an exchange with a token as short as the old one, ask for another this much later.
 const SHORT_TOKEN_PAUSE: Millis = 60 * 60 * 1_000;
@@ -67,11 +64,7 @@ impl Memory {
     /// Meta refused this version.
     pub(super) fn refused(&mut self, version: i64, fault: TokenFault) {
         // A late word about an older token says nothing about the current one.
-        if self
-            .refused
-            .as_ref()
-            .is_none_or(|(known, _)| *known <= version)
-        {
+        if self.refused.as_ref().is_none_or(|(known, _)| *known <= version) {
             self.refused = Some((version, fault));
         }
     }
@@ -80,11 +73,8 @@ impl Memory {
     pub(super) fn refresh_failed(&mut self, version: i64, now: Millis, jitter: f64) {
         let before = self.pause.as_ref().filter(|pause| pause.version == version);
         let failures = before.map_or(0, |pause| pause.failures).saturating_add(1);
-        self.pause = Some(Pause {
-            version,
-            failures,
-            until: now.saturating_add(BACKOFF.wait_millis(failures, jitter)),
-        });
+        self.pause =
+            Some(Pause { version, failures, until: now.saturating_add(BACKOFF.wait_millis(failures, jitter)) });
     }
 
     /// An exchange gave this token.
@@ -103,10 +93,7 @@ impl Memory {
 }
 
 fn wants_refresh(token: &StoredToken, now: Millis) -> bool {
-    token.kind == TokenKind::User
-        && token
-            .expires_at
-            .is_some_and(|at| at.saturating_sub(now) <= REFRESH_BEFORE)
+    token.kind == TokenKind::User && token.expires_at.is_some_and(|at| at.saturating_sub(now) <= REFRESH_BEFORE)
 }
 
 #[cfg(test)]
@@ -150,9 +137,7 @@ mod tests {
     #[test]
     fn a_refused_version_stays_refused_and_only_that_one() {
         let mut memory = Memory::default();
-        let dead = |problem: &str| TokenFault::Dead {
-            problem: problem.into(),
-        };
+        let dead = |problem: &str| TokenFault::Dead { problem: problem.into() };
         let mut token = token(TokenKind::SystemUser, None);
         memory.refused(3, dead("password changed"));
         memory.refused(2, dead("late word"));
@@ -179,11 +164,7 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 240, 480, 900, 900]);
         memory.refresh_failed(token.version, now, 0.0);
         token.version += 1;
-        assert_eq!(
-            memory.judge(&token, now),
-            Judgement::Refresh,
-            "a new credential starts afresh"
-        );
+        assert_eq!(memory.judge(&token, now), Judgement::Refresh, "a new credential starts afresh");
     }
 
     #[test]
@@ -192,9 +173,6 @@ mod tests {
         let short = token(TokenKind::User, Some(DAY));
         memory.refreshed(&short, NOW);
         assert_eq!(memory.judge(&short, NOW), Judgement::Hand);
-        assert_eq!(
-            memory.judge(&short, NOW + SHORT_TOKEN_PAUSE),
-            Judgement::Refresh
-        );
+        assert_eq!(memory.judge(&short, NOW + SHORT_TOKEN_PAUSE), Judgement::Refresh);
     }
 }

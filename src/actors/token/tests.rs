@@ -26,9 +26,7 @@ fn token(version: i64, ends_in: Millis) -> StoredToken {
 }
 
 fn down(reason: &str) -> TokenFault {
-    TokenFault::Unavailable {
-        reason: reason.into(),
-    }
+    TokenFault::Unavailable { reason: reason.into() }
 }
 
 enum Exchange {
@@ -70,12 +68,7 @@ impl TokenSource for Source {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         self.exchanges.fetch_add(1, Ordering::SeqCst);
         self.exchange_gate.acquire().await.expect("open").forget();
-        let step = self
-            .plan
-            .lock()
-            .unwrap()
-            .pop_front()
-            .expect("an exchange nobody planned");
+        let step = self.plan.lock().unwrap().pop_front().expect("an exchange nobody planned");
         match step {
             Exchange::Gives(ends_in) => {
                 let mut stored = self.stored.lock().unwrap();
@@ -123,16 +116,8 @@ async fn run(
     let board = VitalsBoard::new(clock.clone());
     let tokens = Tokens::new();
     let child = tokens.child(source.clone(), clock.clone(), jitter::fixed(0.0));
-    let tree = Tree::spawn(instance, &board, vec![child])
-        .await
-        .expect("starts");
-    Bench {
-        source,
-        tokens,
-        clock,
-        board,
-        _tree: tree,
-    }
+    let tree = Tree::spawn(instance, &board, vec![child]).await.expect("starts");
+    Bench { source, tokens, clock, board, _tree: tree }
 }
 
 impl Bench {
@@ -182,13 +167,7 @@ async fn a_valid_token_is_answered_without_an_exchange_and_read_anew_each_time()
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_askers_cost_one_exchange() {
-    let bench = run(
-        "token-1000",
-        Some(token(1, DAY)),
-        [Exchange::Gives(60 * DAY)],
-        0,
-    )
-    .await;
+    let bench = run("token-1000", Some(token(1, DAY)), [Exchange::Gives(60 * DAY)], 0).await;
     let early = bench.ask_by(500);
     settle().await;
     assert_eq!((bench.loads(), bench.exchanges()), (1, 1));
@@ -204,11 +183,7 @@ async fn a_thousand_askers_cost_one_exchange() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_answers_all_with_the_token_still_valid_and_backs_off() {
-    let plan = [
-        Exchange::Fails(down("reset")),
-        Exchange::Fails(down("reset")),
-        Exchange::Gives(60 * DAY),
-    ];
+    let plan = [Exchange::Fails(down("reset")), Exchange::Fails(down("reset")), Exchange::Gives(60 * DAY)];
     let bench = run("token-fails", Some(token(1, DAY)), plan, 0).await;
     let askers = bench.ask_by(100);
     settle().await;
@@ -228,13 +203,7 @@ async fn a_failure_answers_all_with_the_token_still_valid_and_backs_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_answers_all_with_the_fault_when_the_token_ran_out_meanwhile() {
-    let bench = run(
-        "token-ranout",
-        Some(token(1, 1_000)),
-        [Exchange::Fails(down("reset"))],
-        0,
-    )
-    .await;
+    let bench = run("token-ranout", Some(token(1, 1_000)), [Exchange::Fails(down("reset"))], 0).await;
     let askers = bench.ask_by(100);
     settle().await;
     bench.clock.advance(1_000);
@@ -277,37 +246,22 @@ async fn what_a_panic_said_is_in_the_fault() {
     );
     let child = tokens.child(Arc::new(Broken), clock.clone(), jitter::fixed(0.0));
     let board = VitalsBoard::new(clock);
-    let _tree = Tree::spawn("token-broken", &board, vec![child])
-        .await
-        .expect("starts");
+    let _tree = Tree::spawn("token-broken", &board, vec![child]).await.expect("starts");
     let fault = tokens.get().await.expect_err("broken");
-    assert_eq!(
-        fault,
-        down("reading the credential: panicked: no such column")
-    );
+    assert_eq!(fault, down("reading the credential: panicked: no such column"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_is_not_handed_out_again() {
-    let dead = || TokenFault::Dead {
-        problem: "password changed; connect again".into(),
-    };
-    let bench = run(
-        "token-dead",
-        Some(token(1, DAY)),
-        [Exchange::Fails(dead())],
-        OPEN,
-    )
-    .await;
+    let dead = || TokenFault::Dead { problem: "password changed; connect again".into() };
+    let bench = run("token-dead", Some(token(1, DAY)), [Exchange::Fails(dead())], OPEN).await;
     assert_eq!(bench.version().await, Err(dead()));
     assert_eq!(bench.version().await, Err(dead()));
     assert_eq!(bench.exchanges(), 1);
 
     bench.source.store(Ok(Some(token(2, 60 * DAY))));
     assert_eq!(bench.version().await, Ok(2));
-    let TokenFault::Dead { problem } = dead() else {
-        unreachable!()
-    };
+    let TokenFault::Dead { problem } = dead() else { unreachable!() };
     bench.tokens.dead(1, "a late word about the old one".into());
     assert_eq!(bench.version().await, Ok(2));
     bench.tokens.dead(2, problem);
@@ -326,20 +280,12 @@ async fn a_credential_changed_elsewhere_during_the_exchange_wins() {
 
     // And a disconnect is not revived.
     bench.source.store(Ok(Some(token(10, DAY))));
-    bench
-        .source
-        .plan
-        .lock()
-        .unwrap()
-        .push_back(Exchange::Gives(60 * DAY));
+    bench.source.plan.lock().unwrap().push_back(Exchange::Gives(60 * DAY));
     let askers = bench.ask_by(10);
     settle().await;
     bench.source.store(Ok(None));
     bench.source.exchange_gate.add_permits(1);
-    assert_eq!(
-        askers.join_all().await,
-        vec![Err(TokenFault::NotConnected); 10]
-    );
+    assert_eq!(askers.join_all().await, vec![Err(TokenFault::NotConnected); 10]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -352,9 +298,7 @@ async fn endless_change_ends_in_an_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_report_of_an_older_generation_is_ignored() {
-    let plan = [Exchange::Fails(TokenFault::Dead {
-        problem: "of the old credential".into(),
-    })];
+    let plan = [Exchange::Fails(TokenFault::Dead { problem: "of the old credential".into() })];
     let bench = run("token-generation", Some(token(1, DAY)), plan, 0).await;
     let askers = bench.ask_by(10);
     settle().await;
@@ -362,25 +306,16 @@ async fn a_report_of_an_older_generation_is_ignored() {
     // The same version on purpose: only the generation tells the reports apart.
     bench.source.store(Ok(Some(token(1, 60 * DAY))));
     bench.tokens.forget();
-    assert_eq!(
-        askers.join_all().await,
-        vec![Ok(1); 10],
-        "the waiters do not wait for the old exchange"
-    );
+    assert_eq!(askers.join_all().await, vec![Ok(1); 10], "the waiters do not wait for the old exchange");
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert!(
-        bench.source.plan.lock().unwrap().is_empty(),
-        "it did report"
-    );
+    assert!(bench.source.plan.lock().unwrap().is_empty(), "it did report");
     assert_eq!(bench.version().await, Ok(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_older_report_does_not_answer_for_the_exchange_under_way() {
-    let dead = TokenFault::Dead {
-        problem: "of the old credential".into(),
-    };
+    let dead = TokenFault::Dead { problem: "of the old credential".into() };
     let plan = [Exchange::Fails(dead), Exchange::Gives(60 * DAY)];
     let bench = run("token-overtaken", Some(token(1, DAY)), plan, 0).await;
     let mut askers = bench.ask_by(10);
@@ -391,11 +326,7 @@ async fn an_older_report_does_not_answer_for_the_exchange_under_way() {
     assert_eq!(bench.exchanges(), 2);
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert_eq!(
-        bench.source.plan.lock().unwrap().len(),
-        1,
-        "the old exchange did report"
-    );
+    assert_eq!(bench.source.plan.lock().unwrap().len(), 1, "the old exchange did report");
     assert!(askers.try_join_next().is_none());
     bench.source.exchange_gate.add_permits(1);
     assert_eq!(askers.join_all().await, vec![Ok(6); 10]);

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use ractor_supervisor::supervisor::{
-    Supervisor, SupervisorArguments, SupervisorMsg, SupervisorState,
-};
+use ractor_supervisor::supervisor::{Supervisor, SupervisorArguments, SupervisorMsg, SupervisorState};
 use tokio::sync::watch;
 
 use super::{Pulse, with_causes};
@@ -37,9 +35,7 @@ impl RootState {
     }
 
     fn note_end(&self, event: &SupervisionEvent) {
-        let (SupervisionEvent::ActorFailed(cell, _)
-        | SupervisionEvent::ActorTerminated(cell, _, _)) = event
-        else {
+        let (SupervisionEvent::ActorFailed(cell, _) | SupervisionEvent::ActorTerminated(cell, _, _)) = event else {
             return;
         };
         let name = cell.get_name().unwrap_or_default();
@@ -89,9 +85,7 @@ impl Actor for Root {
         message: SupervisorMsg,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
-        let result = Supervisor
-            .handle(myself, message, &mut state.supervisor)
-            .await;
+        let result = Supervisor.handle(myself, message, &mut state.supervisor).await;
         state.note(result)
     }
 
@@ -102,9 +96,7 @@ impl Actor for Root {
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
         state.note_end(&event);
-        let result = Supervisor
-            .handle_supervisor_evt(myself, event, &mut state.supervisor)
-            .await;
+        let result = Supervisor.handle_supervisor_evt(myself, event, &mut state.supervisor).await;
         state.note(result)
     }
 }

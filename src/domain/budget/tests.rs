@@ -7,10 +7,7 @@ const NOW: Millis = 1_764_000_000_000;
 const PERIOD: Millis = 7_500;
 
 fn quota(calls: u32) -> Quota {
-    Quota {
-        calls: NonZeroU32::new(calls).expect("not zero"),
-        per: Duration::from_secs(60),
-    }
+    Quota { calls: NonZeroU32::new(calls).expect("not zero"), per: Duration::from_secs(60) }
 }
 
 fn budget() -> Budget {
@@ -35,10 +32,7 @@ fn one_call_per_period_without_a_burst() {
     let mut budget = budget();
     assert_eq!(budget.ask(NOW), Answer::Permit);
     assert_eq!(budget.ask(NOW), Answer::ClosedUntil(NOW + PERIOD));
-    assert_eq!(
-        budget.ask(NOW + PERIOD - 1),
-        Answer::ClosedUntil(NOW + PERIOD)
-    );
+    assert_eq!(budget.ask(NOW + PERIOD - 1), Answer::ClosedUntil(NOW + PERIOD));
     assert_eq!(budget.ask(NOW + PERIOD), Answer::Permit);
     // A long pause saves nothing up.
     let later = NOW + 3_600_000;
@@ -52,10 +46,7 @@ fn metas_own_time_closes_exactly_that_long() {
     assert_eq!(budget.ask(NOW), Answer::Permit);
     throttled(&mut budget, NOW, Some(Duration::from_secs(300)), 0.9);
     assert_eq!(budget.closed_until(), Some(NOW + 300_000));
-    assert_eq!(
-        budget.ask(NOW + 299_999),
-        Answer::ClosedUntil(NOW + 300_000)
-    );
+    assert_eq!(budget.ask(NOW + 299_999), Answer::ClosedUntil(NOW + 300_000));
     assert_eq!(budget.ask(NOW + 300_000), Answer::Permit);
     // A day is the most that is believed.
     throttled(&mut budget, NOW, Some(Duration::MAX), 0.0);
@@ -89,11 +80,7 @@ fn answers_to_calls_under_way_neither_lengthen_nor_end_a_throttle() {
     budget.report(NOW + 2_000, None, Verdict::Success, 0.0);
     assert_eq!(budget.ask(NOW + 2_000), Answer::ClosedUntil(NOW + 60_000));
     throttled(&mut budget, NOW + 60_000, None, 0.0);
-    assert_eq!(
-        budget.closed_until(),
-        Some(NOW + 180_000),
-        "the second in a row"
-    );
+    assert_eq!(budget.closed_until(), Some(NOW + 180_000), "the second in a row");
     // Meta's shorter time does not undo a longer wait.
     throttled(&mut budget, NOW + 60_000, Some(Duration::from_secs(1)), 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 180_000));
@@ -105,9 +92,7 @@ fn usage_slows_down_from_80_percent_and_speeds_back() {
     assert_eq!(budget.ask(NOW), Answer::Permit);
     let mut at = |percent: Option<f64>| {
         budget.report(NOW, percent, Verdict::Success, 0.0);
-        let Answer::ClosedUntil(until) = budget.ask(NOW) else {
-            panic!("just called")
-        };
+        let Answer::ClosedUntil(until) = budget.ask(NOW) else { panic!("just called") };
         until - NOW
     };
     assert_eq!(at(Some(0.0)), PERIOD);
@@ -142,10 +127,7 @@ fn a_loaded_last_call_and_closure_are_respected() {
     assert_eq!(next_permit(&mut known, NOW), NOW + 60_000);
     known.load(Some(NOW + 1), Some(NOW));
     assert_eq!(known.closed_until(), Some(NOW + 60_000));
-    assert_eq!(
-        known.ask(NOW + 60_001),
-        Answer::ClosedUntil(NOW + 60_000 + PERIOD)
-    );
+    assert_eq!(known.ask(NOW + 60_001), Answer::ClosedUntil(NOW + 60_000 + PERIOD));
 }
 
 #[test]

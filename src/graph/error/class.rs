@@ -216,9 +216,9 @@ impl ErrorClass {
             Self::Throttled(Bucket::CatalogBatch | Bucket::CatalogManagement) => {
                 "This catalog's call allowance is used up; the service goes on when Meta lets it."
             }
-            Self::Throttled(
-                Bucket::Business | Bucket::App | Bucket::User | Bucket::Page | Bucket::Custom,
-            ) => "The app's call allowance is used up; the service goes on when Meta lets it.",
+            Self::Throttled(Bucket::Business | Bucket::App | Bucket::User | Bucket::Page | Bucket::Custom) => {
+                "The app's call allowance is used up; the service goes on when Meta lets it."
+            }
             Self::PolicyBlocked => {
                 "Meta blocked this account for a breach of policy: see Account Quality in Business Manager, then reconnect."
             }
@@ -230,13 +230,9 @@ impl ErrorClass {
                 "Meta does not show this catalog to the service: it was deleted or the access was taken away; select the catalog again."
             }
             Self::AccountState(cause) => cause.operator_hint(),
-            Self::AppRejected => {
-                "Meta does not accept the app: check app_id and app_secret in the settings."
-            }
+            Self::AppRejected => "Meta does not accept the app: check app_id and app_secret in the settings.",
             Self::BadRequest => "Meta refused the call; its message says why.",
-            Self::Unknown => {
-                "Meta sent an error without a code; the service tries again by itself."
-            }
+            Self::Unknown => "Meta sent an error without a code; the service tries again by itself.",
         }
     }
 }
@@ -260,23 +256,15 @@ impl TokenCause {
     #[must_use]
     pub const fn operator_hint(self) -> &'static str {
         match self {
-            Self::AppNotInstalled => {
-                "The app was removed from the Facebook account: reconnect and allow it again."
-            }
+            Self::AppNotInstalled => "The app was removed from the Facebook account: reconnect and allow it again.",
             Self::Checkpointed => {
                 "Facebook wants the account holder to log in at facebook.com and confirm something; then reconnect."
             }
-            Self::PasswordChanged => {
-                "The account's password was changed, which ended the token: reconnect."
-            }
+            Self::PasswordChanged => "The account's password was changed, which ended the token: reconnect.",
             Self::Expired => "The token has expired: reconnect.",
-            Self::Unconfirmed => {
-                "The Facebook account is not confirmed: confirm it at facebook.com, then reconnect."
-            }
+            Self::Unconfirmed => "The Facebook account is not confirmed: confirm it at facebook.com, then reconnect.",
             Self::Invalidated => "The token was revoked or its session ended: reconnect.",
-            Self::RoleLost => {
-                "The account lost its role in the business: restore the role, then reconnect."
-            }
+            Self::RoleLost => "The account lost its role in the business: restore the role, then reconnect.",
             Self::Malformed => "Meta cannot read the stored token: reconnect.",
             Self::Unspecified => "Meta no longer accepts the token: reconnect.",
         }
@@ -305,7 +293,5 @@ impl AccountCause {
 }
 
 fn asks_for_less(message: &str) -> bool {
-    message
-        .to_ascii_lowercase()
-        .contains("reduce the amount of data")
+    message.to_ascii_lowercase().contains("reduce the amount of data")
 }

@@ -31,25 +31,15 @@ impl GraphError {
     /// Reads the value of an `error` key; a bare text is taken as the message.
     #[must_use]
     pub fn from_value(error: &Value) -> Self {
-        let text = |key: &str| {
-            error
-                .get(key)
-                .and_then(as_text)
-                .filter(|text| !text.is_empty())
-        };
+        let text = |key: &str| error.get(key).and_then(as_text).filter(|text| !text.is_empty());
         let number = |key: &str| error.get(key).and_then(as_i64);
         Self {
-            message: text("message")
-                .or_else(|| as_text(error))
-                .unwrap_or_default(),
+            message: text("message").or_else(|| as_text(error)).unwrap_or_default(),
             kind: text("type"),
             code: number("code"),
             // `debug_token` spells it without the prefix.
             subcode: number("error_subcode").or_else(|| number("subcode")),
-            is_transient: error
-                .get("is_transient")
-                .and_then(Value::as_bool)
-                .unwrap_or(false),
+            is_transient: error.get("is_transient").and_then(Value::as_bool).unwrap_or(false),
             user_title: text("error_user_title"),
             user_message: text("error_user_msg"),
             blamed_fields: error.get("error_data").map_or_else(Vec::new, blamed_fields),
@@ -59,34 +49,17 @@ impl GraphError {
 
     /// Every text of the error, for taking secrets out of it.
     pub(in crate::graph) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let optional = [
-            &mut self.kind,
-            &mut self.user_title,
-            &mut self.user_message,
-            &mut self.trace_id,
-        ];
-        std::iter::once(&mut self.message)
-            .chain(optional.into_iter().flatten())
-            .chain(&mut self.blamed_fields)
+        let optional = [&mut self.kind, &mut self.user_title, &mut self.user_message, &mut self.trace_id];
+        std::iter::once(&mut self.message).chain(optional.into_iter().flatten()).chain(&mut self.blamed_fields)
     }
 }
 
 fn blamed_fields(data: &Value) -> Vec<String> {
     // An object, or a text that holds the JSON of one.
-    let parsed = data
-        .as_str()
-        .and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let specs = parsed
-        .as_ref()
-        .unwrap_or(data)
-        .get("blame_field_specs")
-        .and_then(Value::as_array);
+    let parsed = data.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let specs = parsed.as_ref().unwrap_or(data).get("blame_field_specs").and_then(Value::as_array);
     let paths = specs.into_iter().flatten().filter_map(|path| {
-        let steps = path
-            .as_array()?
-            .iter()
-            .filter_map(as_text)
-            .collect::<Vec<_>>();
+        let steps = path.as_array()?.iter().filter_map(as_text).collect::<Vec<_>>();
         (!steps.is_empty()).then(|| steps.join("."))
     });
     paths.collect()

@@ -64,11 +64,7 @@ fn codes_fall_into_their_class_whatever_the_http_status() {
     for &(code, subcode, expected) in cases {
         let error = json!({"code": code, "error_subcode": subcode, "message": "any wording"});
         for status in [200, 400, 401, 403, 429] {
-            assert_eq!(
-                class(error.clone(), status),
-                expected,
-                "{code}/{subcode:?} with HTTP {status}"
-            );
+            assert_eq!(class(error.clone(), status), expected, "{code}/{subcode:?} with HTTP {status}");
         }
     }
 }
@@ -79,26 +75,14 @@ fn what_no_code_decides_is_decided_by_the_rest() {
     let reduce = "Please reduce the amount of data you're asking for, then retry your request";
     let cases = [
         (json!({"code": 1, "message": reduce}), 500, ReduceData),
-        (
-            json!({"code": 1, "message": reduce, "is_transient": true}),
-            500,
-            ReduceData,
-        ),
+        (json!({"code": 1, "message": reduce, "is_transient": true}), 500, ReduceData),
         (json!({"code": "2", "message": "m"}), 200, Transient),
         (json!({"code": 2.0, "message": "m"}), 200, Transient),
         // Meta's own word beats the code, but not where the cure is known.
         (json!({"code": 100, "is_transient": true}), 400, Transient),
         (json!({"code": 200, "is_transient": true}), 400, Transient),
-        (
-            json!({"code": 80_014, "is_transient": true}),
-            400,
-            Throttled(Bucket::CatalogBatch),
-        ),
-        (
-            json!({"code": 190, "is_transient": true}),
-            400,
-            TokenDead(TokenCause::Unspecified),
-        ),
+        (json!({"code": 80_014, "is_transient": true}), 400, Throttled(Bucket::CatalogBatch)),
+        (json!({"code": 190, "is_transient": true}), 400, TokenDead(TokenCause::Unspecified)),
         // A documented refusal stays one under a 5xx; an undocumented code does not become one.
         (json!({"code": 100}), 500, BadRequest),
         (json!({"code": 987_654}), 500, Transient),
@@ -107,11 +91,7 @@ fn what_no_code_decides_is_decided_by_the_rest() {
         (json!("invalid_request"), 400, Unknown),
     ];
     for (error, status, expected) in cases {
-        assert_eq!(
-            class(error.clone(), status),
-            expected,
-            "{error} with HTTP {status}"
-        );
+        assert_eq!(class(error.clone(), status), expected, "{error} with HTTP {status}");
     }
 }
 
@@ -123,37 +103,13 @@ fn class_says_what_to_do() {
     let cases = [
         (Transient, true, None, false, false),
         (ReduceData, false, None, true, false),
-        (
-            Throttled(Bucket::CatalogBatch),
-            true,
-            bucket(Bucket::CatalogBatch),
-            false,
-            false,
-        ),
-        (
-            Throttled(Bucket::App),
-            true,
-            bucket(Bucket::App),
-            false,
-            false,
-        ),
+        (Throttled(Bucket::CatalogBatch), true, bucket(Bucket::CatalogBatch), false, false),
+        (Throttled(Bucket::App), true, bucket(Bucket::App), false, false),
         (PolicyBlocked, false, Some(Scope::Channel), false, true),
-        (
-            TokenDead(TokenCause::Expired),
-            false,
-            Some(Scope::Channel),
-            false,
-            true,
-        ),
+        (TokenDead(TokenCause::Expired), false, Some(Scope::Channel), false, true),
         (Permission, false, Some(Scope::Channel), false, true),
         (CatalogGone, false, Some(Scope::Channel), false, false),
-        (
-            AccountState(AccountCause::TwoFactorRequired),
-            false,
-            Some(Scope::Channel),
-            false,
-            false,
-        ),
+        (AccountState(AccountCause::TwoFactorRequired), false, Some(Scope::Channel), false, false),
         (AppRejected, false, Some(Scope::Channel), false, false),
         (BadRequest, false, None, true, false),
         (Unknown, true, None, false, false),
@@ -182,13 +138,9 @@ fn every_dead_token_asks_to_reconnect_in_its_own_words() {
         Malformed,
         Unspecified,
     ];
-    let hints: std::collections::BTreeSet<_> =
-        all.iter().map(|cause| cause.operator_hint()).collect();
+    let hints: std::collections::BTreeSet<_> = all.iter().map(|cause| cause.operator_hint()).collect();
     assert_eq!(hints.len(), all.len());
-    assert!(
-        hints.iter().all(|hint| hint.contains("reconnect")),
-        "{hints:#?}"
-    );
+    assert!(hints.iter().all(|hint| hint.contains("reconnect")), "{hints:#?}");
 }
 
 #[test]
@@ -213,31 +165,16 @@ fn error_object_is_read_in_every_form() {
     assert_eq!(error, expected);
 
     let as_object = json!({"error_data": {"blame_field_specs": [["requests"]]}});
-    assert_eq!(
-        GraphError::from_value(&as_object).blamed_fields,
-        ["requests"]
-    );
-    for junk in [
-        json!({"error_data": "not json"}),
-        json!({"error_data": []}),
-        json!({"error_data": null}),
-        json!(7),
-    ] {
-        assert_eq!(
-            GraphError::from_value(&junk).blamed_fields,
-            Vec::<String>::new(),
-            "{junk}"
-        );
+    assert_eq!(GraphError::from_value(&as_object).blamed_fields, ["requests"]);
+    for junk in [json!({"error_data": "not json"}), json!({"error_data": []}), json!({"error_data": null}), json!(7)] {
+        assert_eq!(GraphError::from_value(&junk).blamed_fields, Vec::<String>::new(), "{junk}");
     }
 }
 
 #[test]
 fn outcome_is_unknown_only_when_meta_may_have_acted() {
-    let unanswered = |kind, status| {
-        GraphFailure::without_error(kind, "items_batch", status, "detail".to_owned())
-    };
-    let refused =
-        |error: Value| GraphFailure::refused("items_batch", 400, GraphError::from_value(&error));
+    let unanswered = |kind, status| GraphFailure::without_error(kind, "items_batch", status, "detail".to_owned());
+    let refused = |error: Value| GraphFailure::refused("items_batch", 400, GraphError::from_value(&error));
     let cases = [
         (unanswered(FailureKind::NotSent, None), false),
         (unanswered(FailureKind::Connect, None), false),
@@ -255,10 +192,7 @@ fn outcome_is_unknown_only_when_meta_may_have_acted() {
         (refused(json!({"code": 100})), false),
         (refused(json!({"code": 80_014})), false),
         (refused(json!({"code": 190})), false),
-        (
-            refused(json!({"code": 1, "message": "reduce the amount of data"})),
-            false,
-        ),
+        (refused(json!({"code": 1, "message": "reduce the amount of data"})), false),
     ];
     for (failure, expected) in cases {
         assert_eq!(failure.outcome_unknown(), expected, "{failure:?}");
@@ -273,11 +207,6 @@ fn display_names_edge_message_and_codes() {
         failure.to_string(),
         "items_batch: (#80014) too many calls (HTTP 400, code 80014, subcode 5, fbtrace_id AbC)"
     );
-    let failure = GraphFailure::without_error(
-        FailureKind::Timeout,
-        "products",
-        None,
-        "no answer in 60 s".to_owned(),
-    );
+    let failure = GraphFailure::without_error(FailureKind::Timeout, "products", None, "no answer in 60 s".to_owned());
     assert_eq!(failure.to_string(), "products: no answer in 60 s");
 }

@@ -12,14 +12,9 @@ fn parsed(body: ItemsBatchBody) -> Value {
 fn body_is_the_documented_json() {
     let mut body = ItemsBatchBody::new();
     assert!(body.is_empty());
-    let clears = [
-        ("sale_price", ClearValue::Text),
-        ("additional_image_link", ClearValue::List),
-    ];
-    body.push_update(r#"{"id":"sku-1","title":"Belt"}"#, &clears)
-        .expect("it fits");
-    body.push_update(" {\"id\":\"sku-2\"} \n", &[])
-        .expect("it fits");
+    let clears = [("sale_price", ClearValue::Text), ("additional_image_link", ClearValue::List)];
+    body.push_update(r#"{"id":"sku-1","title":"Belt"}"#, &clears).expect("it fits");
+    body.push_update(" {\"id\":\"sku-2\"} \n", &[]).expect("it fits");
     body.push_delete("sku \"3\"\n").expect("it fits");
     assert_eq!(body.len(), 3);
     let bytes = body.bytes();
@@ -40,8 +35,7 @@ fn body_is_the_documented_json() {
 fn empty_bodies_and_empty_objects_are_still_json() {
     assert_eq!(parsed(ItemsBatchBody::new())["requests"], json!([]));
     let mut body = ItemsBatchBody::new();
-    body.push_update("{}", &[("odd\"name", ClearValue::Text)])
-        .expect("it fits");
+    body.push_update("{}", &[("odd\"name", ClearValue::Text)]).expect("it fits");
     body.push_update("{ }", &[]).expect("it fits");
     assert_eq!(
         parsed(body)["requests"],
@@ -53,11 +47,7 @@ fn empty_bodies_and_empty_objects_are_still_json() {
 fn refused_row_leaves_the_body_as_it_was() {
     let mut body = ItemsBatchBody::new();
     for not_an_object in ["", "[]", "\"text\"", "{", "null"] {
-        assert_eq!(
-            body.push_update(not_an_object, &[]),
-            Err(PushRefused::NotAnObject),
-            "{not_an_object}"
-        );
+        assert_eq!(body.push_update(not_an_object, &[]), Err(PushRefused::NotAnObject), "{not_an_object}");
     }
     assert_eq!(body, ItemsBatchBody::new());
 
@@ -65,11 +55,7 @@ fn refused_row_leaves_the_body_as_it_was() {
     assert_eq!(body.push_update(&huge, &[]), Err(PushRefused::RowTooLarge));
     body.push_delete("sku-1").expect("it fits");
     let before = body.clone();
-    assert_eq!(
-        body.push_update(&huge, &[]),
-        Err(PushRefused::RowTooLarge),
-        "also when the body is not empty"
-    );
+    assert_eq!(body.push_update(&huge, &[]), Err(PushRefused::RowTooLarge), "also when the body is not empty");
     assert_eq!(body, before);
 }
 
@@ -83,13 +69,9 @@ fn body_stops_at_the_last_byte() {
     assert!(!body.would_fit(room + around + 1));
     assert!(!body.would_fit(usize::MAX));
     let before = body.clone();
-    assert_eq!(
-        body.push_delete(&"x".repeat(room + 1)),
-        Err(PushRefused::Full)
-    );
+    assert_eq!(body.push_delete(&"x".repeat(room + 1)), Err(PushRefused::Full));
     assert_eq!(body, before);
-    body.push_delete(&"x".repeat(room))
-        .expect("it fits to the byte");
+    body.push_delete(&"x".repeat(room)).expect("it fits to the byte");
     assert_eq!(body.bytes(), MAX_BYTES);
     assert_eq!(body.push_delete("y"), Err(PushRefused::Full));
 }
@@ -104,10 +86,7 @@ fn body_stops_at_the_last_row() {
     assert!(!body.would_fit(1));
     assert_eq!(body.push_delete("one more"), Err(PushRefused::Full));
     assert_eq!(body.push_update("{}", &[]), Err(PushRefused::Full));
-    assert_eq!(
-        parsed(body)["requests"].as_array().expect("a list").len(),
-        MAX_ROWS
-    );
+    assert_eq!(parsed(body)["requests"].as_array().expect("a list").len(), MAX_ROWS);
 }
 
 #[test]
@@ -119,16 +98,8 @@ fn answer_is_read_in_every_form() {
     };
     let cases = [
         (json!({"handles": ["AcH"]}), vec!["AcH"], vec![]),
-        (
-            json!({"handles": [], "validation_status": []}),
-            vec![],
-            vec![],
-        ),
-        (
-            json!({"handles": null, "validation_status": null}),
-            vec![],
-            vec![],
-        ),
+        (json!({"handles": [], "validation_status": []}), vec![], vec![]),
+        (json!({"handles": null, "validation_status": null}), vec![], vec![]),
         (json!({"handles": "AcH"}), vec!["AcH"], vec![]),
         (
             json!({"handles": ["AcH"], "validation_status": [
@@ -146,19 +117,12 @@ fn answer_is_read_in_every_form() {
                 row(Some("sku-7"), &["alone"], &[]),
             ],
         ),
-        (
-            json!({"handles": ["AcH"], "validation_status": "junk"}),
-            vec!["AcH"],
-            vec![],
-        ),
+        (json!({"handles": ["AcH"], "validation_status": "junk"}), vec!["AcH"], vec![]),
     ];
     for (answer, handles, validation) in cases {
         let read: WireAnswer = serde_json::from_value(answer.clone()).expect("an answer");
         assert_eq!(read.handles, handles, "{answer}");
         assert_eq!(read.validation_status, validation, "{answer}");
     }
-    assert!(
-        serde_json::from_value::<WireAnswer>(json!({"validation_status": []})).is_err(),
-        "no handles, no answer"
-    );
+    assert!(serde_json::from_value::<WireAnswer>(json!({"validation_status": []})).is_err(), "no handles, no answer");
 }

@@ -10,9 +10,7 @@ use crate::graph::*;
 async fn submit(client: &GraphClient) -> Result<BatchAnswer, GraphFailure> {
     let mut body = ItemsBatchBody::new();
     body.push_delete("sku-1").expect("it fits");
-    client
-        .submit_items_batch(Account::new().caller(), "987", body)
-        .await
+    client.submit_items_batch(Account::new().caller(), "987", body).await
 }
 
 #[tokio::test]
@@ -22,132 +20,36 @@ async fn answers_that_are_none_are_told_apart() {
     let html = "<html><body>502 Bad Gateway</body></html>";
     // answer, kind, class, whether the outcome is unknown
     let cases = [
-        (
-            text(502, "text/html", html),
-            NotJson,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "text/html", html),
-            NotJson,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "text/plain", "Service Unavailable"),
-            NotJson,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(413, "text/html", html),
-            NotJson,
-            ErrorClass::ReduceData,
-            false,
-        ),
-        (
-            text(200, "application/json", ""),
-            NotJson,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "application/json", "{handles: []}"),
-            NotJson,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "application/json", r#"{"handles":["Ac"#),
-            Truncated,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "application/json", "true"),
-            Unreadable,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(200, "application/json", "[1]"),
-            Unreadable,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(200, json!({})),
-            Unreadable,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(200, json!({"validation_status": []})),
-            Unreadable,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(503, json!({"handles": ["AcH"]})),
-            Unreadable,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(200, json!({"success": false})),
-            SuccessFalse,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            text(302, "text/html", html),
-            Redirected,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(200, json!({"error": {"code": 100}})),
-            Refused,
-            ErrorClass::BadRequest,
-            false,
-        ),
-        (
-            Reply::Json(500, json!({"error": {"code": 2, "is_transient": true}})),
-            Refused,
-            ErrorClass::Transient,
-            true,
-        ),
-        (
-            Reply::Json(400, json!({"error": "odd"})),
-            Refused,
-            ErrorClass::Unknown,
-            true,
-        ),
+        (text(502, "text/html", html), NotJson, ErrorClass::Transient, true),
+        (text(200, "text/html", html), NotJson, ErrorClass::Transient, true),
+        (text(200, "text/plain", "Service Unavailable"), NotJson, ErrorClass::Transient, true),
+        (text(413, "text/html", html), NotJson, ErrorClass::ReduceData, false),
+        (text(200, "application/json", ""), NotJson, ErrorClass::Transient, true),
+        (text(200, "application/json", "{handles: []}"), NotJson, ErrorClass::Transient, true),
+        (text(200, "application/json", r#"{"handles":["Ac"#), Truncated, ErrorClass::Transient, true),
+        (text(200, "application/json", "true"), Unreadable, ErrorClass::Transient, true),
+        (text(200, "application/json", "[1]"), Unreadable, ErrorClass::Transient, true),
+        (Reply::Json(200, json!({})), Unreadable, ErrorClass::Transient, true),
+        (Reply::Json(200, json!({"validation_status": []})), Unreadable, ErrorClass::Transient, true),
+        (Reply::Json(503, json!({"handles": ["AcH"]})), Unreadable, ErrorClass::Transient, true),
+        (Reply::Json(200, json!({"success": false})), SuccessFalse, ErrorClass::Transient, true),
+        (text(302, "text/html", html), Redirected, ErrorClass::Transient, true),
+        (Reply::Json(200, json!({"error": {"code": 100}})), Refused, ErrorClass::BadRequest, false),
+        (Reply::Json(500, json!({"error": {"code": 2, "is_transient": true}})), Refused, ErrorClass::Transient, true),
+        (Reply::Json(400, json!({"error": "odd"})), Refused, ErrorClass::Unknown, true),
     ];
     for (number, (reply, kind, class, unknown)) in cases.into_iter().enumerate() {
         let meta = FakeMeta::answering([reply]);
         let failure = submit(&meta.client()).await.expect_err("no answer");
-        assert_eq!(
-            (failure.kind(), failure.class()),
-            (kind, class),
-            "case {number}: {failure}"
-        );
-        assert_eq!(
-            failure.outcome_unknown(),
-            unknown,
-            "case {number}: {failure}"
-        );
+        assert_eq!((failure.kind(), failure.class()), (kind, class), "case {number}: {failure}");
+        assert_eq!(failure.outcome_unknown(), unknown, "case {number}: {failure}");
         assert_eq!(meta.received().len(), 1, "case {number} was sent once");
     }
 }
 
 #[tokio::test]
 async fn null_error_and_success_true_are_no_failure() {
-    let meta = FakeMeta::answering([Reply::Json(
-        200,
-        json!({"error": null, "success": true, "handles": []}),
-    )]);
+    let meta = FakeMeta::answering([Reply::Json(200, json!({"error": null, "success": true, "handles": []}))]);
     let answer = submit(&meta.client()).await.expect("an answer");
     assert_eq!(answer.handles, Vec::<String>::new());
 }
@@ -156,14 +58,9 @@ async fn null_error_and_success_true_are_no_failure() {
 async fn redirect_is_not_followed() {
     let meta = FakeMeta::answering([]);
     let elsewhere = format!("{}steal", meta.client().config().graph_base_url);
-    let answer = format!(
-        "HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n"
-    );
+    let answer = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n");
     let failure = submit(&raw_server(answer)).await.expect_err("a redirect");
-    assert_eq!(
-        (failure.kind(), failure.http_status()),
-        (FailureKind::Redirected, Some(307))
-    );
+    assert_eq!((failure.kind(), failure.http_status()), (FailureKind::Redirected, Some(307)));
     assert!(failure.operator_hint().contains("Graph base URL"));
     assert!(meta.received().is_empty());
 }
@@ -177,24 +74,12 @@ async fn metas_error_object_arrives_whole() {
     }});
     let meta = FakeMeta::answering([Reply::Json(400, error)]);
     let failure = submit(&meta.client()).await.expect_err("a refusal");
-    assert_eq!(
-        (failure.code(), failure.subcode()),
-        (Some(100), Some(1_752_129))
-    );
-    assert_eq!(
-        (failure.fb_type(), failure.trace_id()),
-        (Some("OAuthException"), Some("AbC"))
-    );
-    assert_eq!(
-        (failure.message(), failure.http_status()),
-        ("(#100) bad rows", Some(400))
-    );
+    assert_eq!((failure.code(), failure.subcode()), (Some(100), Some(1_752_129)));
+    assert_eq!((failure.fb_type(), failure.trace_id()), (Some("OAuthException"), Some("AbC")));
+    assert_eq!((failure.message(), failure.http_status()), ("(#100) bad rows", Some(400)));
     let object = failure.error().expect("an error object");
     assert_eq!(object.blamed_fields, ["requests"]);
-    assert_eq!(
-        (object.user_title.as_deref(), object.user_message.as_deref()),
-        (Some("Title"), Some("Text"))
-    );
+    assert_eq!((object.user_title.as_deref(), object.user_message.as_deref()), (Some("Title"), Some("Text")));
 }
 
 #[tokio::test]
@@ -212,25 +97,13 @@ async fn usage_comes_with_answers_and_with_failures() {
     ]);
     let client = meta.client();
     let answer = submit(&client).await.expect("an answer");
-    assert_eq!(
-        (answer.usage.percent_for("987"), answer.usage.regain_after()),
-        (Some(81.0), None)
-    );
+    assert_eq!((answer.usage.percent_for("987"), answer.usage.regain_after()), (Some(81.0), None));
     let failure = submit(&client).await.expect_err("a throttle");
     assert_eq!(failure.pauses(), Some(Scope::Bucket(Bucket::CatalogBatch)));
-    assert_eq!(
-        failure.usage().regain_after(),
-        Some(Duration::from_secs(420))
-    );
+    assert_eq!(failure.usage().regain_after(), Some(Duration::from_secs(420)));
     let account = Account::new();
-    let polled = client
-        .batch_status(account.caller(), "987", "AcH")
-        .await
-        .expect("an answer");
-    assert_eq!(
-        (polled.status, polled.usage.percent_for("987")),
-        (None, Some(81.0))
-    );
+    let polled = client.batch_status(account.caller(), "987", "AcH").await.expect("an answer");
+    assert_eq!((polled.status, polled.usage.percent_for("987")), (None, Some(81.0)));
 }
 
 #[tokio::test]
@@ -248,16 +121,8 @@ async fn silence_is_told_by_where_it_fell() {
     ];
     for (client, kind, status, unknown) in cases {
         let failure = submit(&client).await.expect_err("no answer");
-        assert_eq!(
-            (failure.kind(), failure.http_status()),
-            (kind, status),
-            "{failure}"
-        );
-        assert_eq!(
-            (failure.class(), failure.outcome_unknown()),
-            (ErrorClass::Transient, unknown),
-            "{failure}"
-        );
+        assert_eq!((failure.kind(), failure.http_status()), (kind, status), "{failure}");
+        assert_eq!((failure.class(), failure.outcome_unknown()), (ErrorClass::Transient, unknown), "{failure}");
         assert_eq!(failure.kind().maybe_accepted(), unknown, "{failure}");
     }
 }
@@ -272,10 +137,7 @@ async fn answer_without_end_does_not_fill_the_memory() {
     let mut chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     (0..300).for_each(|_| chunked.extend_from_slice(&chunk));
-    let failure = raw_server(chunked)
-        .me(account.caller())
-        .await
-        .expect_err("too long");
+    let failure = raw_server(chunked).me(account.caller()).await.expect_err("too long");
     assert_eq!(failure.kind(), FailureKind::TooLarge);
 }
 
@@ -283,27 +145,12 @@ async fn answer_without_end_does_not_fill_the_memory() {
 async fn call_that_cannot_be_built_is_not_sent() {
     let meta = FakeMeta::answering([]);
     let (client, account) = (meta.client(), Account::new());
-    let failure = client
-        .catalog(account.caller(), "987/products")
-        .await
-        .expect_err("no id");
-    assert_eq!(
-        (failure.kind(), failure.outcome_unknown()),
-        (FailureKind::NotSent, false)
-    );
-    assert_eq!(
-        failure.message(),
-        "\"987/products\" is no Graph id: expected up to 64 letters, digits, `_` or `-`"
-    );
+    let failure = client.catalog(account.caller(), "987/products").await.expect_err("no id");
+    assert_eq!((failure.kind(), failure.outcome_unknown()), (FailureKind::NotSent, false));
+    assert_eq!(failure.message(), "\"987/products\" is no Graph id: expected up to 64 letters, digits, `_` or `-`");
 
     let broken = "EAAB\ntoken".into();
-    let failure = client
-        .me(Caller {
-            app: &account.app,
-            token: &broken,
-        })
-        .await
-        .expect_err("no token");
+    let failure = client.me(Caller { app: &account.app, token: &broken }).await.expect_err("no token");
     assert_eq!(failure.kind(), FailureKind::NotSent);
     assert!(!failure.to_string().contains("EAAB"), "{failure}");
     assert!(meta.received().is_empty());

@@ -20,10 +20,7 @@ struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no test thread panicked")
-            .extend_from_slice(bytes);
+        self.0.lock().expect("no test thread panicked").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -72,9 +69,7 @@ async fn no_secret_is_shown_whatever_comes_back() {
         let url = format!("/x?code={secret}&client_secret={APP_SECRET}");
         json!({"error": {"message": message, "code": 190, "error_user_title": secret, "error_user_msg": url}})
     };
-    let squid = format!(
-        "<html>cannot fetch /oauth/access_token?client_secret={APP_SECRET}&code={CODE}</html>"
-    );
+    let squid = format!("<html>cannot fetch /oauth/access_token?client_secret={APP_SECRET}&code={CODE}</html>");
     let replies = [
         Reply::Json(200, json!({"access_token": MINTED})),
         Reply::Json(401, quoting(CODE)),
@@ -91,52 +86,26 @@ async fn no_secret_is_shown_whatever_comes_back() {
 
     let mut shown = Vec::new();
     for _ in 0..answers {
-        let result = client
-            .exchange_code(&account.app, &code, "https://shop.example/cb")
-            .await;
+        let result = client.exchange_code(&account.app, &code, "https://shop.example/cb").await;
         shown.push(format!("{result:?}"));
         if let Err(failure) = result {
-            shown.push(format!(
-                "{failure} {:?} {:?}",
-                failure.error(),
-                failure.message()
-            ));
+            shown.push(format!("{failure} {:?} {:?}", failure.error(), failure.message()));
         }
     }
-    for client in [
-        unreachable_client(),
-        raw_server(""),
-        raw_server("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"),
-    ] {
-        let failure = client
-            .debug_token(&account.app, account.caller().token)
-            .await
-            .expect_err("no answer");
+    for client in [unreachable_client(), raw_server(""), raw_server("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{")] {
+        let failure = client.debug_token(&account.app, account.caller().token).await.expect_err("no answer");
         shown.push(format!("{failure} {failure:?}"));
     }
     let refusing = FakeMeta::answering([Reply::Json(401, quoting(TOKEN))]);
-    let failure = refusing
-        .client()
-        .catalog(account.caller(), "987")
-        .await
-        .expect_err("a refusal");
-    assert_eq!(
-        failure.class(),
-        ErrorClass::TokenDead(TokenCause::Unspecified)
-    );
+    let failure = refusing.client().catalog(account.caller(), "987").await.expect_err("a refusal");
+    assert_eq!(failure.class(), ErrorClass::TokenDead(TokenCause::Unspecified));
     shown.push(format!("{failure} {failure:?} {:?}", failure.error()));
 
     let shown = shown.join("\n");
-    assert!(
-        shown.contains("[redacted]"),
-        "Meta's words came through:\n{shown}"
-    );
+    assert!(shown.contains("[redacted]"), "Meta's words came through:\n{shown}");
     assert_clean(&shown);
     let log = captured.text();
-    assert!(
-        log.contains(r#"graph{method=GET edge="catalog" catalog_id="987"}"#),
-        "{log}"
-    );
+    assert!(log.contains(r#"graph{method=GET edge="catalog" catalog_id="987"}"#), "{log}");
     assert!(log.contains("hyper"), "the HTTP library was heard:\n{log}");
     assert!(!log.contains("client_secret="), "{log}");
     assert_clean(&log);
@@ -145,17 +114,10 @@ async fn no_secret_is_shown_whatever_comes_back() {
 #[test]
 fn debug_shows_no_secret() {
     let account = Account::new();
-    let grant = TokenGrant {
-        access_token: MINTED.into(),
-        expires_in: None,
-    };
+    let grant = TokenGrant { access_token: MINTED.into(), expires_in: None };
     let mut body = ItemsBatchBody::new();
     body.push_delete("sku-1").expect("it fits");
-    let shown = format!(
-        "{:?} {:?} {grant:?} {body:?}",
-        account.app,
-        account.caller()
-    );
+    let shown = format!("{:?} {:?} {grant:?} {body:?}", account.app, account.caller());
     assert_clean(&shown);
     assert!(shown.contains("634") && !shown.contains("sku-1"), "{shown}");
 }

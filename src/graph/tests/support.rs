@@ -40,28 +40,14 @@ impl Received {
     /// Method, path, decoded parameters and body in one line; the proof is left out.
     pub(super) fn line(&self) -> String {
         let params = |query: &str| {
-            let pairs = url::form_urlencoded::parse(query.as_bytes())
-                .filter(|(name, _)| name != "appsecret_proof");
-            pairs
-                .map(|(name, value)| format!(" {name}={value}"))
-                .collect::<String>()
+            let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "appsecret_proof");
+            pairs.map(|(name, value)| format!(" {name}={value}")).collect::<String>()
         };
-        let form = self
-            .headers
-            .get("content-type")
-            .is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+        let form = self.headers.get("content-type").is_some_and(|kind| kind == "application/x-www-form-urlencoded");
         let query = params(self.uri.query().unwrap_or_default());
-        let body = if form {
-            params(&self.body)
-        } else {
-            self.body.clone()
-        };
+        let body = if form { params(&self.body) } else { self.body.clone() };
         let separator = if body.is_empty() { "" } else { " :" };
-        format!(
-            "{} {}{query}{separator}{body}",
-            self.method,
-            self.uri.path()
-        )
+        format!("{} {}{query}{separator}{body}", self.method, self.uri.path())
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -70,9 +56,7 @@ impl Received {
 
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let query = self.uri.query().unwrap_or_default();
-        url::form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 }
 
@@ -92,20 +76,12 @@ impl FakeMeta {
     /// A server that gives these answers in this order. It has a thread of its own, so that a test that captures
     /// the log of its thread captures the client alone.
     pub(super) fn answering(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let shared = Shared {
-            replies: Arc::new(Mutex::new(replies.into_iter().collect())),
-            received: Arc::default(),
-        };
+        let shared = Shared { replies: Arc::new(Mutex::new(replies.into_iter().collect())), received: Arc::default() };
         let (listener, address) = listen();
-        listener
-            .set_nonblocking(true)
-            .expect("a listener can be non-blocking");
+        listener.set_nonblocking(true).expect("a listener can be non-blocking");
         let app = Router::new().fallback(handle).with_state(shared.clone());
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
                 axum::serve(listener, app).await.expect("the server runs");
@@ -123,11 +99,7 @@ impl FakeMeta {
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
-        self.shared
-            .received
-            .lock()
-            .expect("no test thread panicked")
-            .clone()
+        self.shared.received.lock().expect("no test thread panicked").clone()
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -143,22 +115,9 @@ async fn handle(
     body: Bytes,
 ) -> Response<Body> {
     let body = String::from_utf8(body.to_vec()).expect("bodies are UTF-8");
-    let received = Received {
-        method,
-        uri,
-        headers,
-        body,
-    };
-    shared
-        .received
-        .lock()
-        .expect("no test thread panicked")
-        .push(received);
-    let reply = shared
-        .replies
-        .lock()
-        .expect("no test thread panicked")
-        .pop_front();
+    let received = Received { method, uri, headers, body };
+    shared.received.lock().expect("no test thread panicked").push(received);
+    let reply = shared.replies.lock().expect("no test thread panicked").pop_front();
     let json = |status: u16, value: &Value| {
         Response::builder()
             .status(status)
@@ -168,15 +127,12 @@ async fn handle(
     let response = match reply.expect("an answer was prepared for every call") {
         Reply::Json(status, value) => json(status, &value).map(|response| response.map(Body::from)),
         Reply::WithHeader(name, header, value) => json(200, &value).map(|mut response| {
-            response
-                .headers_mut()
-                .insert(name, header.parse().expect("a header value"));
+            response.headers_mut().insert(name, header.parse().expect("a header value"));
             response.map(Body::from)
         }),
-        Reply::Text(status, kind, text) => Response::builder()
-            .status(status)
-            .header("content-type", kind)
-            .body(Body::from(text)),
+        Reply::Text(status, kind, text) => {
+            Response::builder().status(status).header("content-type", kind).body(Body::from(text))
+        }
         Reply::Hang => std::future::pending().await,
     };
     response.expect("a response")
@@ -210,12 +166,8 @@ fn read_request(stream: &mut TcpStream) {
         request.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&request);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-length: ")?
-                    .parse()
-                    .ok()
-            });
+            let length =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return;
             }
@@ -236,10 +188,7 @@ fn client(address: SocketAddr, request: Duration) -> GraphClient {
         graph_base_url: base.clone(),
         dialog_base_url: base,
         version: DEFAULT_VERSION.to_owned(),
-        timeouts: Timeouts {
-            request,
-            ..Timeouts::default()
-        },
+        timeouts: Timeouts { request, ..Timeouts::default() },
     };
     GraphClient::new(config).expect("a client")
 }
@@ -252,19 +201,10 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new() -> Self {
-        Self {
-            app: AppCredentials {
-                app_id: "634".to_owned(),
-                app_secret: APP_SECRET.into(),
-            },
-            token: TOKEN.into(),
-        }
+        Self { app: AppCredentials { app_id: "634".to_owned(), app_secret: APP_SECRET.into() }, token: TOKEN.into() }
     }
 
     pub(super) fn caller(&self) -> Caller<'_> {
-        Caller {
-            app: &self.app,
-            token: &self.token,
-        }
+        Caller { app: &self.app, token: &self.token }
     }
 }

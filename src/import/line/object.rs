@@ -28,10 +28,7 @@ impl Problems {
 
     pub(super) fn report(&mut self, path: Path<'_>, message: impl fmt::Display) {
         if self.kept.len() < Self::KEPT {
-            self.kept.push(Refusal {
-                path: path.to_string(),
-                message: message.to_string(),
-            });
+            self.kept.push(Refusal { path: path.to_string(), message: message.to_string() });
         } else {
             self.more += 1;
         }
@@ -40,14 +37,9 @@ impl Problems {
     /// `Err` if anything was reported.
     pub(super) fn finish(mut self) -> Result<(), Vec<Refusal>> {
         if self.more > 0 {
-            self.kept
-                .push(Refusal::of_line(format!("and {} more problems", self.more)));
+            self.kept.push(Refusal::of_line(format!("and {} more problems", self.more)));
         }
-        if self.kept.is_empty() {
-            Ok(())
-        } else {
-            Err(self.kept)
-        }
+        if self.kept.is_empty() { Ok(()) } else { Err(self.kept) }
     }
 }
 
@@ -68,10 +60,9 @@ impl Limit {
                 let chars = text.chars().count();
                 (chars > most).then(|| format!("must have at most {most} characters, has {chars}"))
             }
-            Self::Bytes(most) if text.len() > most => Some(format!(
-                "must have at most {most} bytes, has {}",
-                text.len()
-            )),
+            Self::Bytes(most) if text.len() > most => {
+                Some(format!("must have at most {most} bytes, has {}", text.len()))
+            }
             Self::Chars(_) | Self::Bytes(_) => None,
         }
     }
@@ -123,22 +114,12 @@ impl<'p, 'n> Object<'p, 'n> {
     }
 
     /// An optional text.
-    pub(super) fn text(
-        &mut self,
-        name: &str,
-        limit: Limit,
-        problems: &mut Problems,
-    ) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str, limit: Limit, problems: &mut Problems) -> Option<String> {
         text(self.take(name)?, self.path.field(name), limit, problems)
     }
 
     /// A text that must be given; empty if it is not (reported).
-    pub(super) fn required_text(
-        &mut self,
-        name: &str,
-        limit: Limit,
-        problems: &mut Problems,
-    ) -> String {
+    pub(super) fn required_text(&mut self, name: &str, limit: Limit, problems: &mut Problems) -> String {
         match self.take(name) {
             Some(node) => text(node, self.path.field(name), limit, problems).unwrap_or_default(),
             None => {
@@ -164,11 +145,7 @@ impl<'p, 'n> Object<'p, 'n> {
 
     /// An id that must be given; empty if it is not (reported).
     pub(super) fn required_id(&mut self, name: &str, problems: &mut Problems) -> String {
-        if self
-            .fields
-            .iter()
-            .any(|(given, node)| given == name && !matches!(node, Node::Null))
-        {
+        if self.fields.iter().any(|(given, node)| given == name && !matches!(node, Node::Null)) {
             return self.id(name, problems).unwrap_or_default();
         }
         problems.report(self.path.field(name), "is required");
@@ -208,8 +185,7 @@ impl<'p, 'n> Object<'p, 'n> {
     pub(super) fn quantity(&mut self, name: &str, problems: &mut Problems) -> i64 {
         const WHAT: &str = "must be a whole number of units";
         let node = self.take(name);
-        node.and_then(|node| whole(node, self.path.field(name), WHAT, problems))
-            .unwrap_or(0)
+        node.and_then(|node| whole(node, self.path.field(name), WHAT, problems)).unwrap_or(0)
     }
 
     /// A yes or no, `default` if not given.
@@ -233,9 +209,7 @@ impl<'p, 'n> Object<'p, 'n> {
             Node::Text(text) => instant(text),
             _ => None,
         };
-        let ms = time
-            .map(Timestamp::as_millisecond)
-            .filter(|ms| *ms >= EARLIEST_MS);
+        let ms = time.map(Timestamp::as_millisecond).filter(|ms| *ms >= EARLIEST_MS);
         if ms.is_none() {
             problems.report(
                 self.path.field(name),
@@ -250,12 +224,7 @@ impl<'p, 'n> Object<'p, 'n> {
     }
 
     /// The elements of a list, none if not given. Over `most`, none (reported).
-    pub(super) fn list(
-        &mut self,
-        name: &str,
-        most: usize,
-        problems: &mut Problems,
-    ) -> Vec<Node<'n>> {
+    pub(super) fn list(&mut self, name: &str, most: usize, problems: &mut Problems) -> Vec<Node<'n>> {
         let message = match self.take(name) {
             None => return Vec::new(),
             Some(Node::List(nodes)) if nodes.len() <= most => return nodes,
@@ -269,29 +238,16 @@ impl<'p, 'n> Object<'p, 'n> {
     }
 
     /// A list of texts, empty if not given.
-    pub(super) fn texts(
-        &mut self,
-        name: &str,
-        most: usize,
-        limit: Limit,
-        problems: &mut Problems,
-    ) -> Vec<String> {
+    pub(super) fn texts(&mut self, name: &str, most: usize, limit: Limit, problems: &mut Problems) -> Vec<String> {
         let nodes = self.list(name, most, problems);
         let path = self.path.field(name);
         let texts = nodes.into_iter().enumerate();
-        texts
-            .filter_map(|(at, node)| text(node, path.index(at), limit, problems))
-            .collect()
+        texts.filter_map(|(at, node)| text(node, path.index(at), limit, problems)).collect()
     }
 }
 
 /// A text that both databases can hold.
-pub(super) fn text(
-    node: Node<'_>,
-    path: Path<'_>,
-    limit: Limit,
-    problems: &mut Problems,
-) -> Option<String> {
+pub(super) fn text(node: Node<'_>, path: Path<'_>, limit: Limit, problems: &mut Problems) -> Option<String> {
     let text = match node {
         Node::Text(text) => text,
         other => {
@@ -304,10 +260,7 @@ pub(super) fn text(
         return None;
     }
     if text.contains('\0') {
-        problems.report(
-            path,
-            "must not contain the NUL character (\\u0000): PostgreSQL cannot hold it",
-        );
+        problems.report(path, "must not contain the NUL character (\\u0000): PostgreSQL cannot hold it");
         return None;
     }
     Some(text.into_owned())
@@ -317,10 +270,7 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     match node {
         Node::Integer(value) if (-MAX_EXACT..=MAX_EXACT).contains(&value) => Some(value),
         Node::Integer(value) => {
-            problems.report(
-                path,
-                format_args!("must lie within ±{MAX_EXACT}, got {value}"),
-            );
+            problems.report(path, format_args!("must lie within ±{MAX_EXACT}, got {value}"));
             None
         }
         other => {
@@ -333,22 +283,14 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
 /// A date alone is midnight UTC; anything else has to say its offset.
 fn instant(text: &str) -> Option<Timestamp> {
     let date_alone = text.len() == "2026-01-31".len();
-    if date_alone {
-        format!("{text}T00:00:00Z").parse().ok()
-    } else {
-        text.parse().ok()
-    }
+    if date_alone { format!("{text}T00:00:00Z").parse().ok() } else { text.parse().ok() }
 }
 
 /// The message for a field that is none of `known`, with the likely meaning if it only differs in
 /// case or separators (`special_price`).
 fn unknown(name: &str, known: &[&str]) -> String {
-    let folded = |name: &str| -> String {
-        name.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect()
-    };
+    let folded =
+        |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let wanted = folded(name);
     match known.iter().find(|k| folded(k) == wanted) {
         Some(meant) => format!("is not a known field; write {}", Quoted(meant)),

@@ -28,30 +28,22 @@ fn prices() -> impl Strategy<Value = Option<i64>> {
 fn stocks() -> impl Strategy<Value = Option<Inventory>> {
     let quantity = -1_000_000_000_000..1_000_000_000_000_i64;
     let fields = (any::<bool>(), quantity.clone(), quantity, any::<bool>());
-    proptest::option::of(
-        fields.prop_map(|(track, on_hand, reserved, backorder)| Inventory {
-            track_inventory: track,
-            quantity_on_hand: on_hand,
-            reserved_quantity: reserved,
-            allow_backorder: backorder,
-        }),
-    )
+    proptest::option::of(fields.prop_map(|(track, on_hand, reserved, backorder)| Inventory {
+        track_inventory: track,
+        quantity_on_hand: on_hand,
+        reserved_quantity: reserved,
+        allow_backorder: backorder,
+    }))
 }
 
 fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
     let codes = (maybe_words(), maybe_words(), maybe_words(), maybe_words());
     let sale = (prices(), prices(), times(), times());
-    let media = (
-        maybe_words(),
-        proptest::collection::vec(words(), 0..3),
-        times(),
-    );
+    let media = (maybe_words(), proptest::collection::vec(words(), 0..3), times());
     let options = proptest::collection::btree_map(words(), words(), 0..3);
     let one = (codes, sale, media, options, stocks()).prop_map(
         |((sku, ean, upc, barcode), sale, (thumbnail, images, deleted_at), options, inventory)| {
-            let options = options
-                .into_iter()
-                .map(|(name, value)| OptionValue { name, value });
+            let options = options.into_iter().map(|(name, value)| OptionValue { name, value });
             VariantRecord {
                 id: String::new(),
                 sku,
@@ -70,12 +62,8 @@ fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
             }
         },
     );
-    proptest::collection::btree_map(ids(), one, 0..4).prop_map(|variants| {
-        variants
-            .into_iter()
-            .map(|(id, variant)| VariantRecord { id, ..variant })
-            .collect()
-    })
+    proptest::collection::btree_map(ids(), one, 0..4)
+        .prop_map(|variants| variants.into_iter().map(|(id, variant)| VariantRecord { id, ..variant }).collect())
 }
 
 fn trails() -> impl Strategy<Value = Vec<CategoryRef>> {
@@ -83,11 +71,7 @@ fn trails() -> impl Strategy<Value = Vec<CategoryRef>> {
         let mut trail: Vec<CategoryRef> = Vec::new();
         for (id, title) in titles {
             let parent_id = trail.last().map(|above| above.id.clone());
-            trail.push(CategoryRef {
-                id,
-                title,
-                parent_id,
-            });
+            trail.push(CategoryRef { id, title, parent_id });
         }
         trail
     })
@@ -95,42 +79,27 @@ fn trails() -> impl Strategy<Value = Vec<CategoryRef>> {
 
 fn records() -> impl Strategy<Value = ProductRecord> {
     let texts = (ids(), words(), maybe_words(), maybe_words(), maybe_words());
-    let words_chosen = (
-        prop::sample::select(vec!["draft", "active", "archived"]),
-        any::<bool>(),
-        times(),
-    );
+    let words_chosen = (prop::sample::select(vec!["draft", "active", "archived"]), any::<bool>(), times());
     let media = (maybe_words(), proptest::collection::vec(words(), 0..3));
-    let makers = (
-        proptest::option::of((ids(), words())),
-        proptest::option::of((ids(), words())),
-    );
-    (
-        texts,
-        words_chosen,
-        media,
-        makers,
-        trails(),
-        variants_of_a_line(),
+    let makers = (proptest::option::of((ids(), words())), proptest::option::of((ids(), words())));
+    (texts, words_chosen, media, makers, trails(), variants_of_a_line()).prop_map(
+        |(texts, chosen, media, makers, categories, variants)| ProductRecord {
+            id: texts.0,
+            title: texts.1,
+            subtitle: texts.2,
+            description: texts.3,
+            slug: texts.4,
+            status: chosen.0.to_owned(),
+            visibility: if chosen.1 { "public" } else { "private" }.to_owned(),
+            deleted_at: chosen.2,
+            thumbnail: media.0,
+            images: media.1,
+            vendor: makers.0.map(|(id, name)| VendorRef { id, name }),
+            brand: makers.1.map(|(id, title)| BrandRef { id, title }),
+            categories,
+            variants,
+        },
     )
-        .prop_map(
-            |(texts, chosen, media, makers, categories, variants)| ProductRecord {
-                id: texts.0,
-                title: texts.1,
-                subtitle: texts.2,
-                description: texts.3,
-                slug: texts.4,
-                status: chosen.0.to_owned(),
-                visibility: if chosen.1 { "public" } else { "private" }.to_owned(),
-                deleted_at: chosen.2,
-                thumbnail: media.0,
-                images: media.1,
-                vendor: makers.0.map(|(id, name)| VendorRef { id, name }),
-                brand: makers.1.map(|(id, title)| BrandRef { id, title }),
-                categories,
-                variants,
-            },
-        )
 }
 
 proptest! {

@@ -1,0 +1,193 @@
+//! Pictures: which, in which order, under which URL.
+//!
+//! Order: the variant's thumbnail, the variant's images, the product's thumbnail, the product's images;
+//! blanks are skipped. The first is the main picture, the next ten distinct ones are additional.
+//! A reference is resolved first and compared after, so a key and its full URL are one picture:
+//! - `http://` or `https://` in any case passes through (only blanks and control characters, which no
+//!   URL may hold, are encoded); `//host/…` gets `https:`.
+//! - Another scheme (`data:`, `s3://` …) or a film (`.mp4` …) is no picture that Meta could fetch: skipped.
+//! - Anything else is an object key: `S3_PUBLIC_URL`, a slash, the key percent-encoded as stored (no
+//!   normalisation, its slashes kept, leading ones dropped). Without a usable `S3_PUBLIC_URL` it is skipped.
+//!
+//! Left out on purpose: nothing is fetched, and no version token is added to a URL.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, percent_encode_byte, utf8_percent_encode};
+
+use crate::item::{Product, Variant};
+use crate::link::{COMPONENT, is_absolute};
+use crate::text;
+use crate::trace::branch;
+use crate::warnings::{WarningCode, Warnings};
+
+/// How many additional pictures are sent.
+const MAX_ADDITIONAL: usize = 10;
+/// A key is a path: its slashes separate.
+const KEY: &AsciiSet = &COMPONENT.remove(b'/');
+const FILMS: [&str; 8] = ["mp4", "m4v", "mov", "webm", "avi", "mkv", "ogv", "mpg"];
+const UNREAD_FORMATS: [&str; 9] = ["webp", "gif", "svg", "avif", "bmp", "tif", "tiff", "heic", "pdf"];
+
+/// The pictures of a variant.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Images<'a> {
+    /// The main picture.
+    pub(crate) main: Option<Cow<'a, str>>,
+    /// Up to ten others.
+    pub(crate) additional: Vec<Cow<'a, str>>,
+}
+
+/// Why a reference cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unusable {
+    NoBase,
+    NoHost,
+    Scheme,
+    Film,
+}
+
+impl Unusable {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::NoBase => "is an object key, but S3_PUBLIC_URL is no http(s) address; set it",
+            Self::NoHost => "is a URL without a host; correct it",
+            Self::Scheme => "is neither an http(s) URL nor an object key; upload the picture",
+            Self::Film => "is a film; keep films out of the images",
+        }
+    }
+}
+
+/// Resolves, deduplicates and caps the pictures. `base` is the public URL of the object store.
+pub(crate) fn collect<'a>(
+    base: &str,
+    product: &'a Product,
+    variant: &'a Variant,
+    warnings: &mut Warnings,
+) -> Images<'a> {
+    let base = text::line(base);
+    let base = base.trim_end_matches('/');
+    let of_variant = sources(variant.thumbnail.as_deref(), &variant.images).map(|raw| (raw, true));
+    let of_product = sources(product.thumbnail.as_deref(), &product.images).map(|raw| (raw, false));
+
+    let mut images = Images::default();
+    let mut refused: Option<(&str, Unusable)> = None;
+    for (raw, is_variants) in of_variant.chain(of_product) {
+        let url = match resolve(base, raw) {
+            Ok(url) => url,
+            Err(reason) => {
+                refused = refused.or(Some((raw, reason)));
+                continue;
+            }
+        };
+        let Some(main) = &images.main else {
+            branch!(if is_variants { "image.main_from_variant" } else { "image.main_from_product" });
+            images.main = Some(url);
+            continue;
+        };
+        if *main == url || images.additional.contains(&url) {
+            branch!("image.duplicate");
+        } else if images.additional.len() == MAX_ADDITIONAL {
+            let message = format!("only the first {MAX_ADDITIONAL} additional images are sent");
+            warnings.add(WarningCode::AdditionalImagesCut, Some("additional_image_link"), message);
+            break;
+        } else {
+            branch!("image.additional");
+            images.additional.push(url);
+        }
+    }
+
+    if let Some((raw, reason)) = refused {
+        let message = format!("image “{}” {}", text::cut(raw, 100), reason.advice());
+        warnings.add(WarningCode::ImageUnusable, None, message);
+    }
+    match &images.main {
+        None => {
+            let message = "there is no usable image; give the variant or the product one";
+            warnings.add(WarningCode::MissingImage, Some("image_link"), message);
+        }
+        Some(main) if has_extension(main, &UNREAD_FORMATS) => {
+            let message = "Meta reads JPEG and PNG; offer the main image in one of them";
+            warnings.add(WarningCode::ImageFormat, Some("image_link"), message);
+        }
+        Some(_) => {}
+    }
+    images
+}
+
+/// A thumbnail and then the images, ends trimmed, blanks skipped.
+fn sources<'a>(thumbnail: Option<&'a str>, images: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let all = thumbnail.into_iter().chain(images.iter().map(String::as_str));
+    all.map(|raw| raw.trim_matches(|c: char| c.is_whitespace() || text::is_dropped(c))).filter(|raw| !raw.is_empty())
+}
+
+/// The URL that a reference stands for.
+fn resolve<'a>(base: &str, raw: &'a str) -> Result<Cow<'a, str>, Unusable> {
+    if has_extension(raw, &FILMS) {
+        branch!("image.film");
+        return Err(Unusable::Film);
+    }
+    if is_absolute(raw) {
+        branch!("image.absolute");
+        return Ok(without_blanks(raw));
+    }
+    if let Some(rest) = raw.strip_prefix("//") {
+        branch!("image.scheme_relative");
+        let url = format!("https://{rest}");
+        return if is_absolute(&url) {
+            Ok(Cow::Owned(without_blanks(&url).into_owned()))
+        } else {
+            Err(Unusable::NoHost)
+        };
+    }
+    if let Some(scheme) = scheme(raw) {
+        branch!("image.other_scheme");
+        let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        return Err(if is_web { Unusable::NoHost } else { Unusable::Scheme });
+    }
+    if !is_absolute(base) {
+        branch!("image.key_without_base");
+        return Err(Unusable::NoBase);
+    }
+    branch!("image.key");
+    let key = raw.trim_start_matches('/');
+    let mut url = String::with_capacity(base.len() + 1 + key.len());
+    url.push_str(base);
+    url.push('/');
+    url.extend(utf8_percent_encode(key, KEY));
+    Ok(Cow::Owned(url))
+}
+
+/// The scheme of a URL that is not an object key: `name://…` or `data:…`.
+fn scheme(raw: &str) -> Option<&str> {
+    let (scheme, rest) = raw.split_once(':')?;
+    let well_formed = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let is_url = rest.starts_with("//") || scheme.eq_ignore_ascii_case("data");
+    (well_formed && is_url).then_some(scheme)
+}
+
+/// Encodes what may not stand in a URL and leaves the rest as the shop wrote it.
+fn without_blanks(url: &str) -> Cow<'_, str> {
+    let is_foreign = |c: char| c.is_whitespace() || text::is_dropped(c);
+    if !url.contains(is_foreign) {
+        return Cow::Borrowed(url);
+    }
+    branch!("image.absolute_with_blanks");
+    let mut out = String::with_capacity(url.len() + 8);
+    for c in url.chars() {
+        if is_foreign(c) {
+            let mut bytes = [0; 4];
+            out.extend(c.encode_utf8(&mut bytes).bytes().map(percent_encode_byte));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether the path of a URL or key ends in one of the extensions, in any case.
+fn has_extension(url: &str, extensions: &[&str]) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').is_some_and(|(_, ext)| extensions.iter().any(|known| ext.eq_ignore_ascii_case(known)))
+}

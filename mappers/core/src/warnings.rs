@@ -1,0 +1,146 @@
+//! What an operator should know about a payload that is sent all the same.
+//!
+//! Every warning has a stable code; its message names what is wrong and how to mend it. Values of the
+//! shop are quoted only in short.
+
+use std::fmt;
+
+use crate::outcome::Warning;
+use crate::trace::branch;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident => $code:literal,)*) => {
+        /// The codes of the built-in mapping's warnings.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum WarningCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl WarningCode {
+            /// Every code, in the order of the declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The code as [`Warning::code`] carries it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The product has no title.
+    MissingTitle => "missing_title",
+    /// Neither description, subtitle nor title holds text.
+    MissingDescription => "missing_description",
+    /// No usable picture.
+    MissingImage => "missing_image",
+    /// No brand, which Meta lists as required.
+    MissingBrand => "missing_brand",
+    /// None of brand, gtin and mpn.
+    MissingIdentifiers => "missing_identifiers",
+    /// The title was cut at `title_max_length`.
+    TitleCut => "title_cut",
+    /// The description was cut at `description_max_length`.
+    DescriptionCut => "description_cut",
+    /// A field is longer than Meta documents.
+    OverMetaLimit => "over_meta_limit",
+    /// The title is written in capitals.
+    TitleAllCaps => "title_all_caps",
+    /// The title holds HTML, which is sent as it is.
+    MarkupInTitle => "markup_in_title",
+    /// The description shows an HTML tag as text.
+    MarkupInDescription => "markup_in_description",
+    /// The description says no more than the title.
+    DescriptionEqualsTitle => "description_equals_title",
+    /// The currency is no ISO 4217 code.
+    UnknownCurrency => "unknown_currency",
+    /// The currency's subunits are not hundredths.
+    CurrencyWithoutHundredths => "currency_without_hundredths",
+    /// The condition is none that Meta takes.
+    UnknownCondition => "unknown_condition",
+    /// The storefront base is no http(s) address.
+    LinkNotAbsolute => "link_not_absolute",
+    /// The path template has no `{slug}`.
+    LinkWithoutSlug => "link_without_slug",
+    /// A source of the GTIN holds no valid one.
+    InvalidGtin => "invalid_gtin",
+    /// The GTIN is one for use inside a shop.
+    RestrictedGtin => "restricted_gtin",
+    /// The special price is zero or below.
+    SalePriceNotPositive => "sale_price_not_positive",
+    /// The special price is not below the price.
+    SalePriceNotBelowPrice => "sale_price_not_below_price",
+    /// The sale ends before it starts.
+    SaleWindowInverted => "sale_window_inverted",
+    /// The sale is too short to be said in minutes.
+    SaleWindowTooShort => "sale_window_too_short",
+    /// An image reference leads to no picture that Meta could fetch.
+    ImageUnusable => "image_unusable",
+    /// The main picture is neither JPEG nor PNG.
+    ImageFormat => "image_format",
+    /// More additional pictures than are sent.
+    AdditionalImagesCut => "additional_images_cut",
+    /// The category path is none of Google's.
+    NotGoogleCategory => "not_google_category",
+    /// The group has the id of an item.
+    GroupIdIsItemId => "group_id_is_item_id",
+    /// The group has more variants than Meta takes.
+    GroupTooLarge => "group_too_large",
+}
+
+impl fmt::Display for WarningCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Collects the warnings of one mapping, in the order they are found.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Vec<Warning>);
+
+impl Warnings {
+    /// Adds a warning.
+    pub(crate) fn add(&mut self, code: WarningCode, field: Option<&'static str>, message: impl Into<String>) {
+        branch!(format!("warning.{code}"));
+        self.0.push(warning(code, field, message));
+    }
+
+    /// What was collected.
+    pub(crate) fn into_vec(self) -> Vec<Warning> {
+        self.0
+    }
+}
+
+fn warning(code: WarningCode, field: Option<&'static str>, message: impl Into<String>) -> Warning {
+    Warning { code: code.as_str().to_owned(), field: field.map(str::to_owned), message: message.into() }
+}
+
+/// Meta's cap on the variants of one group.
+pub const MAX_GROUP_SIZE: usize = 100;
+
+/// The warning of a group of `variants` items, if it is over [`MAX_GROUP_SIZE`]. Mapping sees one variant
+/// at a time, so whoever knows the whole group asks here.
+#[must_use]
+pub fn group_warning(variants: usize) -> Option<Warning> {
+    (variants > MAX_GROUP_SIZE).then(|| {
+        let message = format!(
+            "the product has {variants} variants, Meta groups at most {MAX_GROUP_SIZE}; split it into several products"
+        );
+        warning(WarningCode::GroupTooLarge, Some("item_group_id"), message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_warned_of_from_the_hundred_and_first_variant() {
+        assert_eq!(group_warning(100), None);
+        assert_eq!(group_warning(101).expect("over the cap").code, "group_too_large");
+    }
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Everything a change has to pass. Run it from anywhere, as any user: scripts/test.sh
+#
+# Installs what is missing (on Debian and its kin, with apt-get) and nothing that is there. The tests
+# start their own PostgreSQL server; an installed one that runs is not touched.
+set -euo pipefail
+unset CDPATH
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+step() {
+    printf '\n== %s\n' "$*"
+}
+
+run() {
+    step "$@"
+    "$@"
+}
+
+# The places where tests/integration/support/postgres.rs looks, too.
+has_postgres() {
+    local dir
+    local IFS=:
+    for dir in $PATH "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+        if [ -x "$dir/initdb" ] && [ -x "$dir/pg_ctl" ] && [ -x "$dir/postgres" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+has_venv() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null
+}
+
+install() {
+    step "installing $*"
+    if ! command -v apt-get >/dev/null; then
+        echo "There is no apt-get here. Please install what these Debian packages hold: $*" >&2
+        exit 1
+    fi
+    local root=()
+    if [ "$(id -u)" != 0 ]; then
+        root=(sudo)
+    fi
+    "${root[@]}" apt-get update
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+missing=()
+has_postgres || missing+=(postgresql)
+has_venv || missing+=(python3 python3-venv)
+command -v cc >/dev/null || missing+=(build-essential)
+if [ "${#missing[@]}" -gt 0 ]; then
+    install "${missing[@]}"
+fi
+if ! command -v cargo >/dev/null; then
+    echo "cargo is missing. Please install Rust (https://rustup.rs); Cargo.toml names the version." >&2
+    exit 1
+fi
+
+# A snapshot that is missing or differs fails; none is written.
+export CI=true INSTA_UPDATE=no
+
+run cargo fmt --all --check
+run cargo clippy --locked --workspace --all-targets -- -D warnings
+run python3 scripts/make-sample-catalog.py --check
+run cargo test --locked --workspace
+RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps
+
+step "all passed"

@@ -1,0 +1,142 @@
+//! The simulator inside a test's own process.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::calls::Counters;
+use crate::config::Config;
+use crate::faults::Fault;
+use crate::server::Shared;
+use crate::world::World;
+
+/// Starts simulators.
+#[derive(Debug)]
+pub struct Simulator;
+
+impl Simulator {
+    /// Starts one on a free port of this machine.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn spawn(config: Config) -> std::io::Result<Handle> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Shared::new(World::new(config));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async move {
+            // A dropped handle stops the server too.
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(crate::serve_world(listener, shared.clone(), shutdown));
+        Ok(Handle { address, base_url: format!("http://{address}"), shared, stop, task })
+    }
+}
+
+/// A running simulator; it stops when the handle is dropped.
+pub struct Handle {
+    address: SocketAddr,
+    base_url: String,
+    shared: Shared,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Handle {
+    /// `http://127.0.0.1:PORT`, for Graph and dialog alike.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Now by the simulator's clock, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.shared.world().clock.now()
+    }
+
+    /// Stops the clock; from then on only [`Handle::advance`] moves it.
+    pub fn freeze(&self) {
+        self.shared.world().clock.freeze(true);
+    }
+
+    /// Moves the clock by `ms` milliseconds and carries out what falls due.
+    pub fn advance(&self, ms: i64) {
+        let mut world = self.shared.world();
+        world.clock.advance(ms);
+        world.settle();
+    }
+
+    /// Plans a fault.
+    pub fn plan(&self, fault: Fault) {
+        self.shared.world().faults.add([fault]);
+    }
+
+    /// Forgets planned faults.
+    pub fn clear_faults(&self) {
+        self.shared.world().faults.clear();
+    }
+
+    /// Makes rows of this retailer id fail at processing with this message.
+    pub fn reject(&self, retailer_id: &str, message: &str) {
+        self.shared.world().rejects.insert(retailer_id.to_owned(), message.to_owned());
+    }
+
+    /// Makes no row fail any more.
+    pub fn clear_rejects(&self) {
+        self.shared.world().rejects.clear();
+    }
+
+    /// What was called so far.
+    #[must_use]
+    pub fn calls(&self) -> Counters {
+        self.shared.world().calls.counters.clone()
+    }
+
+    /// A catalog's items as saved, by retailer id; `None` when there is no such catalog.
+    #[must_use]
+    pub fn items(&self, catalog: &str) -> Option<BTreeMap<String, Value>> {
+        let mut world = self.shared.world();
+        world.settle();
+        let items = &world.catalogs.get(catalog)?.items;
+        let parsed = |(id, text): (&str, &str)| Some((id.to_owned(), serde_json::from_str(text).ok()?));
+        Some(items.saved_after(None).filter_map(parsed).collect())
+    }
+
+    /// Makes a token for a user or system user with both scopes; `expires_in_s` in seconds, `None` = never.
+    #[must_use]
+    pub fn mint_token(&self, owner: &str, expires_in_s: Option<i64>) -> String {
+        let scopes = vec!["catalog_management".to_owned(), "business_management".to_owned()];
+        self.shared.world().mint(None, owner, scopes, expires_in_s)
+    }
+
+    /// Changes the configuration at run time (quotas, times, rules, switches; the world itself stays as it is).
+    pub fn configure(&self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.shared.world().config);
+    }
+
+    /// Stops the server and waits for requests under way.
+    ///
+    /// # Errors
+    /// What the server failed with.
+    pub async fn stop(self) -> std::io::Result<()> {
+        drop(self.stop);
+        self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! The demonstration: a whole working installation against the local Meta.
+
+pub mod sample;

@@ -1,0 +1,4 @@
+//! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
+
+mod harness;
+mod support;
