@@ -242,7 +242,7 @@ mod tests {
     use crate::actors::vitals::VitalsBoard;
     use crate::clock::ManualClock;
 
-    const NOW: Millis = 1_764_000_000_000;
+    const NOW: crate::clock::Millis = 1_764_000_000_000;
 
     async fn run(instance: &str, config: LimiterConfig) -> (Tree, Limiter, std::sync::Arc<ManualClock>) {
         let clock = ManualClock::at(NOW);
