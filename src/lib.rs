@@ -2,11 +2,15 @@
 
 pub mod actors;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod graph;
+pub mod http;
 pub mod ids;
 pub mod import;
 pub mod pipeline;
 pub mod report;
+pub mod service;
 pub mod store;
+pub mod token_source;

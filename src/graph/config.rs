@@ -53,9 +53,11 @@ pub enum GraphConfigError {
     /// A version that is not `v<major>.<minor>`.
     #[error("the Graph API version must look like `{DEFAULT_VERSION}`, not `{0}`")]
     Version(String),
-    /// The HTTP client could not be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Http(#[source] reqwest::Error),
+    /// The HTTP client could not be set up; the text is the reason.
+    #[error(
+        "the HTTP client cannot be set up: {0} (https needs the system's CA certificates, package `ca-certificates`)"
+    )]
+    Http(String),
 }
 
 impl GraphConfig {

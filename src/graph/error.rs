@@ -14,6 +14,9 @@ pub use object::GraphError;
 
 use super::usage::Usage;
 
+/// The edge that makes tokens.
+pub(super) const TOKEN_EDGE: &str = "oauth/access_token";
+
 /// Where a call came to grief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
@@ -107,7 +110,7 @@ impl GraphFailure {
     pub(super) fn refused(edge: &'static str, http_status: u16, error: GraphError) -> Self {
         Self(Box::new(Inner {
             kind: FailureKind::Refused,
-            class: ErrorClass::of(&error, http_status),
+            class: class_at(edge, &error, http_status),
             edge,
             http_status: Some(http_status),
             detail: String::new(),
@@ -258,6 +261,13 @@ impl GraphFailure {
             | FailureKind::Refused => self.class().operator_hint(),
         }
     }
+}
+
+/// [`ErrorClass::of`], but where tokens are made a plain code 1 means a wrong app secret, not a passing trouble.
+fn class_at(edge: &str, error: &GraphError, http_status: u16) -> ErrorClass {
+    let class = ErrorClass::of(error, http_status);
+    let about_the_app = edge == TOKEN_EDGE && error.code == Some(1) && !error.is_transient && http_status < 500;
+    if about_the_app { ErrorClass::AppRejected } else { class }
 }
 
 impl fmt::Display for GraphFailure {

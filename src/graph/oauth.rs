@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::call::Call;
-use super::error::{GraphError, GraphFailure};
+use super::error::{GraphError, GraphFailure, TOKEN_EDGE};
 use super::tolerant;
 use super::transport::GraphClient;
 use super::{AppCredentials, Caller};
@@ -165,7 +165,7 @@ impl GraphClient {
         code: &SecretString,
         redirect_uri: &str,
     ) -> Result<TokenGrant, GraphFailure> {
-        let call = Call::get_root("oauth/access_token")
+        let call = Call::get_root(TOKEN_EDGE)
             .param("client_id", app.app_id.as_str())
             .param("redirect_uri", redirect_uri)
             .secret("client_secret", &app.app_secret)
@@ -226,7 +226,7 @@ impl GraphClient {
 }
 
 fn exchange<'a>(app: &'a AppCredentials, token: &'a SecretString) -> Call<'a> {
-    Call::get_root("oauth/access_token")
+    Call::get_root(TOKEN_EDGE)
         .param("grant_type", "fb_exchange_token")
         .param("client_id", app.app_id.as_str())
         .secret("client_secret", &app.app_secret)

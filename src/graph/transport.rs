@@ -57,12 +57,17 @@ impl GraphClient {
             .pool_idle_timeout(KEEP_IDLE_CONNECTIONS)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false);
+        if config.graph_base_url.scheme() == "http" {
+            // Without this a machine without CA certificates could not even speak to a local simulator.
+            http = http.tls_certs_only([]);
+            if !is_loopback(&config.graph_base_url) {
+                tracing::warn!("the Graph base URL is plain http: tokens travel unprotected");
+            }
+        }
         if is_loopback(&config.graph_base_url) {
             http = http.no_proxy();
-        } else if config.graph_base_url.scheme() == "http" {
-            tracing::warn!("the Graph base URL is plain http: tokens travel unprotected");
         }
-        let http = http.build().map_err(GraphConfigError::Http)?;
+        let http = http.build().map_err(|error| GraphConfigError::Http(describe(error)))?;
         Ok(Self { http, config: Arc::new(config) })
     }
 

@@ -81,6 +81,14 @@ impl Item {
 }
 
 /// Answers one line of `meta-catalog mapper map`, without a line break. Never panics.
+///
+/// ```
+/// use mapper_core::input::map_line;
+///
+/// let line = r#"{"product":{"status":"active","visibility":"public"},"variant":{"price":29900}}"#;
+/// assert_eq!(map_line(line), r#"{"rejected":"missing_storefront_slug"}"#);
+/// assert_eq!(map_line(r#"{"product":{"title":5}}"#), r#"{"error":"product.title: expected text, got number"}"#);
+/// ```
 #[must_use]
 pub fn map_line(line: &str) -> String {
     match read(line).and_then(|item| item.map()) {

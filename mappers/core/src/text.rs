@@ -46,7 +46,7 @@ pub(crate) fn line(raw: &str) -> Cow<'_, str> {
     if is_unseen(kept) { Cow::Borrowed("") } else { Cow::Owned(kept.to_owned()) }
 }
 
-/// [`line`] of a value that may be missing; empty counts as missing.
+/// [`line()`] of a value that may be missing; empty counts as missing.
 pub(crate) fn optional_line(raw: Option<&str>) -> Option<Cow<'_, str>> {
     raw.map(line).filter(|text| !text.is_empty())
 }
@@ -97,9 +97,13 @@ pub(crate) fn cut_cow(text: Cow<'_, str>, limit: usize) -> (Cow<'_, str>, bool) 
 
 /// Whether a reader would take part of this text for an HTML tag, as Meta's checks do.
 pub(crate) fn looks_like_markup(text: &str) -> bool {
-    text.match_indices('<').any(|(at, _)| {
-        let rest = text[at + 1..].strip_prefix('/').unwrap_or(&text[at + 1..]);
-        rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains('>')
+    let Some(last_end) = text.rfind('>') else {
+        return false;
+    };
+    text[..last_end].match_indices('<').any(|(at, _)| {
+        let inside = &text[at + 1..last_end];
+        let name = inside.strip_prefix('/').unwrap_or(inside);
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
     })
 }
 

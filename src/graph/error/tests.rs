@@ -96,6 +96,22 @@ fn what_no_code_decides_is_decided_by_the_rest() {
 }
 
 #[test]
+fn code_1_means_the_app_secret_only_where_tokens_are_made() {
+    let wrong_secret = json!({"code": 1, "message": "any wording"});
+    let transient = json!({"code": 1, "is_transient": true});
+    let cases = [
+        (TOKEN_EDGE, &wrong_secret, 400, ErrorClass::AppRejected),
+        (TOKEN_EDGE, &wrong_secret, 500, ErrorClass::Transient),
+        (TOKEN_EDGE, &transient, 400, ErrorClass::Transient),
+        ("items_batch", &wrong_secret, 400, ErrorClass::Transient),
+    ];
+    for (edge, error, status, expected) in cases {
+        let failure = GraphFailure::refused(edge, status, GraphError::from_value(error));
+        assert_eq!(failure.class(), expected, "{edge} {error} HTTP {status}");
+    }
+}
+
+#[test]
 fn class_says_what_to_do() {
     use ErrorClass::*;
     // class, retry alone, pauses, shrinks, needs reconnect

@@ -155,3 +155,16 @@ async fn call_that_cannot_be_built_is_not_sent() {
     assert!(!failure.to_string().contains("EAAB"), "{failure}");
     assert!(meta.received().is_empty());
 }
+
+#[test]
+fn plain_http_needs_no_certificates() {
+    // In a process of its own, since only there the machine's certificates can be hidden.
+    let probe = "graph::tests::answers::null_error_and_success_true_are_no_failure";
+    let output = std::process::Command::new(std::env::current_exe().expect("this test binary"))
+        .args([probe, "--exact"])
+        .envs([("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
+        .output()
+        .expect("the test binary runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}

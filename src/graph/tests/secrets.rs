@@ -96,14 +96,20 @@ async fn no_secret_is_shown_whatever_comes_back() {
         let failure = client.debug_token(&account.app, account.caller().token).await.expect_err("no answer");
         shown.push(format!("{failure} {failure:?}"));
     }
-    let refusing = FakeMeta::answering([Reply::Json(401, quoting(TOKEN))]);
+    // The JSON library would quote this one.
+    let odd = Reply::Json(200, json!({"data": MINTED}));
+    let refusing = FakeMeta::answering([Reply::Json(401, quoting(TOKEN)), odd]);
     let failure = refusing.client().catalog(account.caller(), "987").await.expect_err("a refusal");
     assert_eq!(failure.class(), ErrorClass::TokenDead(TokenCause::Unspecified));
     shown.push(format!("{failure} {failure:?} {:?}", failure.error()));
+    let failure = refusing.client().system_users(account.caller(), "111").await.expect_err("not a list");
+    assert_eq!(failure.kind(), FailureKind::Unreadable);
+    shown.push(format!("{failure} {failure:?}"));
 
     let shown = shown.join("\n");
     assert!(shown.contains("[redacted]"), "Meta's words came through:\n{shown}");
     assert_clean(&shown);
+    assert!(!shown.contains("http://"), "a URL shows in:\n{shown}");
     let log = captured.text();
     assert!(log.contains(r#"graph{method=GET edge="catalog" catalog_id="987"}"#), "{log}");
     assert!(log.contains("hyper"), "the HTTP library was heard:\n{log}");

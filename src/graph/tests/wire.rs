@@ -58,7 +58,22 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     let existing = client.existing_items(caller, "987", &ids).await.expect("an answer");
     assert_eq!(existing.into_iter().collect::<Vec<_>>(), ["b"]);
 
-    insta::assert_snapshot!(meta.lines().join("\n"), @"");
+    insta::assert_snapshot!(meta.lines().join("\n"), @r#"
+    GET /v25.0/me fields=id,name
+    GET /v25.0/me/businesses fields=id,name,owned_product_catalogs.limit(50){id,name,product_count,vertical},client_product_catalogs.limit(50){id,name,product_count,vertical}
+    GET /v25.0/111/system_users fields=id,name,role
+    POST /v25.0/111/system_users : name=Sync & Co role=ADMIN
+    POST /v25.0/1000/applications : business_app=634
+    POST /v25.0/987/assigned_users : user=1000 tasks=["MANAGE"]
+    POST /v25.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management
+    POST /v25.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management set_token_expires_in_60_days=true
+    GET /v25.0/1000/assigned_product_catalogs fields=id,name
+    GET /v25.0/987 fields=id,name,product_count,vertical
+    POST /v25.0/987/items_batch :{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":[{"method":"DELETE","data":{"id":"sku-1"}}]}
+    GET /v25.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
+    GET /v25.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors limit=1
+    GET /v25.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
+    "#);
     let proof = app_secret_proof(&APP_SECRET.into(), &TOKEN.into());
     for request in meta.received() {
         let line = request.line();
@@ -102,7 +117,13 @@ async fn exchanges_carry_their_credentials_in_the_parameters() {
     assert_eq!((info.is_valid, error.code, error.subcode), (false, Some(190), Some(463)));
     assert_eq!(error.message, "Session of [redacted] has expired");
 
-    insta::assert_snapshot!(meta.lines().join("\n"), @"");
+    insta::assert_snapshot!(meta.lines().join("\n"), @r"
+    GET /v25.0/oauth/access_token client_id=634 redirect_uri=https://shop.example/cb?a=b client_secret=appsecret0123456789 code=AQcode
+    GET /v25.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller
+    GET /v25.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller set_token_expires_in_60_days=true
+    GET /v25.0/debug_token input_token=EAABtokenofthecaller
+    GET /v25.0/debug_token input_token=EAABtokenofthecaller
+    ");
     let received = meta.received();
     let signed: Vec<_> = received.iter().map(|request| request.header("authorization")).collect();
     let app_token = format!("Bearer 634|{APP_SECRET}");

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{InputError, time};
+use crate::text::cut;
 use crate::trace::branch;
 
 /// An object inside the line, or the lack of one.
@@ -55,9 +56,9 @@ impl<'a> Section<'a> {
     pub(super) fn id(&self, key: &str) -> Result<Option<String>, InputError> {
         self.read(key, |path, value| match value {
             Value::String(id) => Ok(id.clone()),
-            Value::Number(_) => {
+            Value::Number(id) if !id.is_f64() => {
                 branch!("input.id_integer");
-                whole_number(value).map(|id| id.to_string()).ok_or_else(|| wrong_type(path, "text or integer", value))
+                Ok(id.to_string())
             }
             other => Err(wrong_type(path, "text or integer", other)),
         })
@@ -98,7 +99,7 @@ impl<'a> Section<'a> {
             }
             Value::String(text) => time::parse(text).ok_or_else(|| {
                 branch!("input.time_unreadable");
-                let message = format!("“{text}” is no ISO 8601 time; write it like 2026-11-01T00:00:00Z");
+                let message = format!("“{}” is no ISO 8601 time; write it like 2026-11-01T00:00:00Z", cut(text, 100));
                 InputError { path: path.to_owned(), message }
             }),
             other => Err(wrong_type(path, "ISO 8601 or integer milliseconds", other)),
@@ -106,7 +107,8 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn picture(&self, key: &str) -> Result<Option<String>, InputError> {
-        self.read(key, as_picture).map(Option::flatten)
+        // With its whole path, since the fault may lie one step further in.
+        self.get(key).map_or(Ok(None), |value| as_picture(&self.at(key), value))
     }
 
     pub(super) fn pictures(&self, key: &str) -> Result<Vec<String>, InputError> {

@@ -1,0 +1,311 @@
+//! The configuration of a process: a TOML file, overridden by the environment, overridden by flags.
+//!
+//! Promises: unknown keys are refused; every error names the key or variable and what it takes; secrets never show.
+//! Left out on purpose: what an operator changes while it runs; those are settings, in the store.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use crate::actors::limiter::LimiterConfig;
+use crate::graph::{DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, Timeouts};
+use crate::store::connect::{self, Options};
+use crate::store::seal::{Keyring, SealError};
+
+/// The whole configuration. The default runs: SQLite in `data/`, Meta's own hosts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether the module runs at all; false = no actors, no `/admin/meta`.
+    pub enabled: bool,
+    /// Where the API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The store; may hold a password, so it is a secret. None = SQLite in `data_dir`.
+    database_url: Option<SecretString>,
+    /// Where SQLite and its key file live.
+    pub data_dir: PathBuf,
+    /// Sealing keys; see [`Keyring::parse`]. None = a key file in `data_dir`, on SQLite only.
+    key: Option<SecretString>,
+    /// Where browsers reach this API; the OAuth redirect is built from it. None = the listening address.
+    pub public_api_url: Option<String>,
+    /// Where browsers reach the admin UI; the OAuth callback goes there. None = the callback answers JSON.
+    pub public_admin_url: Option<String>,
+    /// Prefix of bare image keys.
+    pub s3_public_url: String,
+    /// Connections to PostgreSQL for requests and intakes.
+    pub database_pool: u32,
+    /// How long the lease lasts without renewal, in seconds.
+    pub lease_seconds: u64,
+    /// How a log line looks.
+    pub log_format: LogFormat,
+    /// Meta.
+    pub graph: GraphSection,
+    /// Meta's quotas.
+    pub limiter: LimiterConfig,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Where Meta is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GraphSection {
+    /// Host of the API.
+    pub base_url: String,
+    /// Host of the login dialog.
+    pub dialog_base_url: String,
+    /// Version of the API.
+    pub version: String,
+    /// Longest a call may take, in seconds; must be below the lease.
+    pub request_timeout_seconds: u64,
+}
+
+impl Default for GraphSection {
+    fn default() -> Self {
+        Self {
+            base_url: DEFAULT_GRAPH_BASE_URL.into(),
+            dialog_base_url: DEFAULT_DIALOG_BASE_URL.into(),
+            version: DEFAULT_VERSION.into(),
+            request_timeout_seconds: 40,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            database_url: None,
+            data_dir: "data".into(),
+            key: None,
+            public_api_url: None,
+            public_admin_url: None,
+            s3_public_url: String::new(),
+            database_pool: 10,
+            lease_seconds: 60,
+            log_format: LogFormat::Text,
+            graph: GraphSection::default(),
+            limiter: LimiterConfig::default(),
+        }
+    }
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {error}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: Box<toml::de::Error>,
+    },
+    /// A value is not usable.
+    #[error("{name}: {problem}")]
+    Value {
+        /// The variable or key.
+        name: &'static str,
+        /// What is wrong and what it takes.
+        problem: String,
+    },
+    /// The sealing key.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl Config {
+    /// Reads the file, if one is given, and lays the environment over it. `variable` looks a variable up.
+    ///
+    /// # Errors
+    /// Names the key or variable and what it takes.
+    pub fn load(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+                toml::from_str(&text)
+                    .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?
+            }
+        };
+        config.overlay(|name| variable(name).filter(|value| !value.trim().is_empty()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn overlay(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+        if let Some(url) = variable("DATABASE_URL") {
+            self.database_url = Some(url.into());
+        }
+        if let Some(listen) = variable("META_CATALOG_LISTEN") {
+            self.listen = listen.trim().parse().map_err(|_| ConfigError::Value {
+                name: "META_CATALOG_LISTEN",
+                problem: format!("takes an address such as 127.0.0.1:8080, got {listen:?}"),
+            })?;
+        }
+        if let Some(key) = variable("META_CATALOG_KEY") {
+            self.key = Some(key.into());
+        }
+        let set = |target: &mut String, name| {
+            if let Some(value) = variable(name) {
+                *target = value.trim().to_owned();
+            }
+        };
+        set(&mut self.graph.base_url, "META_GRAPH_BASE_URL");
+        set(&mut self.graph.dialog_base_url, "META_DIALOG_BASE_URL");
+        set(&mut self.graph.version, "META_GRAPH_VERSION");
+        set(&mut self.s3_public_url, "S3_PUBLIC_URL");
+        let optional = |target: &mut Option<String>, name| {
+            if let Some(value) = variable(name) {
+                *target = Some(value.trim().to_owned());
+            }
+        };
+        optional(&mut self.public_api_url, "PUBLIC_API_URL");
+        optional(&mut self.public_admin_url, "PUBLIC_ADMIN_URL");
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        url("META_GRAPH_BASE_URL (graph.base_url)", &self.graph.base_url)?;
+        url("META_DIALOG_BASE_URL (graph.dialog_base_url)", &self.graph.dialog_base_url)?;
+        if let Some(text) = &self.public_api_url {
+            url("PUBLIC_API_URL (public_api_url)", text)?;
+        }
+        if let Some(text) = &self.public_admin_url {
+            url("PUBLIC_ADMIN_URL (public_admin_url)", text)?;
+        }
+        if !(6..=3600).contains(&self.lease_seconds) {
+            return Err(ConfigError::Value {
+                name: "lease_seconds",
+                problem: format!("takes 6 to 3600 seconds, got {}", self.lease_seconds),
+            });
+        }
+        let timeout = self.graph.request_timeout_seconds;
+        // A renewal may be a sixth of the lease old when a call begins.
+        if timeout == 0 || timeout * 6 >= self.lease_seconds * 5 {
+            return Err(ConfigError::Value {
+                name: "graph.request_timeout_seconds",
+                problem: format!(
+                    "must be above 0 and below five sixths of lease_seconds ({}), or a call could outlive the lease; got {timeout}",
+                    self.lease_seconds
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Replaces the store: the flag `--database-url`.
+    pub fn set_database_url(&mut self, url: String) {
+        self.database_url = Some(url.into());
+    }
+
+    /// The store's URL. May hold a password: not for logs.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        match &self.database_url {
+            Some(url) => url.expose_secret().to_owned(),
+            None => format!("sqlite://{}", self.data_dir.join("meta-catalog.db").display()),
+        }
+    }
+
+    /// How to open the store.
+    #[must_use]
+    pub fn store_options(&self) -> Options {
+        Options { pool: self.database_pool, lease: self.lease() }
+    }
+
+    /// How long the lease lasts without renewal.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    /// Where Meta is.
+    ///
+    /// # Errors
+    /// When a URL is not one.
+    pub fn graph(&self) -> Result<GraphConfig, ConfigError> {
+        Ok(GraphConfig {
+            graph_base_url: url("META_GRAPH_BASE_URL (graph.base_url)", &self.graph.base_url)?,
+            dialog_base_url: url("META_DIALOG_BASE_URL (graph.dialog_base_url)", &self.graph.dialog_base_url)?,
+            version: self.graph.version.clone(),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                request: Duration::from_secs(self.graph.request_timeout_seconds),
+            },
+        })
+    }
+
+    /// The sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used and
+    /// made when missing; PostgreSQL is shared, so its key has to be configured.
+    ///
+    /// # Errors
+    /// When the key is missing or not usable.
+    pub fn keyring(&self) -> Result<Keyring, ConfigError> {
+        if let Some(key) = &self.key {
+            return Ok(Keyring::parse(key)?);
+        }
+        let Some(database) = connect::sqlite_path(&self.database_url()) else {
+            return Err(ConfigError::Value {
+                name: "META_CATALOG_KEY",
+                problem:
+                    "PostgreSQL needs a configured key that all replicas share; make one with `openssl rand -base64 32`"
+                        .into(),
+            });
+        };
+        let path = database.with_extension("key");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => SecretString::from(text.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = Keyring::generate()?;
+                write_private(&path, key.expose_secret())
+                    .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+                key
+            }
+            Err(error) => return Err(ConfigError::Unreadable { path, error }),
+        };
+        Ok(Keyring::parse(&text)?)
+    }
+}
+
+fn url(name: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or_else(|| ConfigError::Value { name, problem: format!("takes an http or https URL, got {text:?}") })
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

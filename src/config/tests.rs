@@ -1,0 +1,63 @@
+use super::*;
+
+fn none(_: &str) -> Option<String> {
+    None
+}
+
+/// The shipped example cannot rot: it loads, and says nothing but the defaults.
+#[test]
+fn the_shipped_example_is_the_default() {
+    let example = Config::load(Some(Path::new("config/meta-catalog.toml")), none).expect("the example loads");
+    assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_their_place() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "lissten = \"127.0.0.1:1\"\n").expect("written");
+    let error = Config::load(Some(file.path()), none).expect_err("refused").to_string();
+    assert!(error.contains("lissten") && error.contains("listen"), "{error}");
+}
+
+#[test]
+fn the_environment_wins_and_errors_name_the_variable() {
+    let config = Config::load(None, |name| match name {
+        "META_GRAPH_BASE_URL" => Some("http://127.0.0.1:9/".into()),
+        "DATABASE_URL" => Some("postgres://u:hunter2@h/d".into()),
+        _ => None,
+    })
+    .expect("loads");
+    assert_eq!(config.graph.base_url, "http://127.0.0.1:9/");
+    assert_eq!(config.database_url(), "postgres://u:hunter2@h/d");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(matches!(config.keyring(), Err(ConfigError::Value { name: "META_CATALOG_KEY", .. })));
+
+    let refused = |variable: &'static str, value: &'static str| {
+        Config::load(None, |name| (name == variable).then(|| value.to_owned())).expect_err("refused").to_string()
+    };
+    assert!(refused("META_CATALOG_LISTEN", "localhost").contains("META_CATALOG_LISTEN"));
+    assert!(refused("PUBLIC_API_URL", "shop.example").contains("PUBLIC_API_URL"));
+}
+
+#[test]
+fn a_call_cannot_outlive_the_lease() {
+    let mut config = Config { lease_seconds: 48, ..Config::default() };
+    assert!(config.validate().is_err());
+    config.lease_seconds = 49;
+    assert!(config.validate().is_ok());
+}
+
+#[test]
+fn the_key_file_is_private_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config { data_dir: folder.path().into(), ..Config::default() };
+    let first = config.keyring().expect("made");
+    let again = config.keyring().expect("read");
+    assert_eq!(first.sealing_key(), again.sealing_key());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(folder.path().join("meta-catalog.key")).expect("a key file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
