@@ -1,8 +1,12 @@
-//! Ids that we give out.
+//! Ids and secrets that we give out.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// Id of a submission; sorts by time.
+use crate::store::seal::SealError;
+
+/// Id of a row that is found again by it, such as a submission; sorts by time.
 #[must_use]
 pub fn submission() -> String {
     Uuid::now_v7().to_string()
@@ -13,4 +17,14 @@ pub fn submission() -> String {
 #[expect(clippy::disallowed_methods, reason = "the one place that makes random ids")]
 pub fn instance() -> String {
     Uuid::new_v4().simple().to_string()
+}
+
+/// A secret of 256 random bits behind a prefix that tells what it is.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn secret(prefix: &str) -> Result<String, SealError> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| SealError::Randomness(error.to_string()))?;
+    Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }

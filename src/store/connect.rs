@@ -169,3 +169,50 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
     }
     tx.commit().await
 }
+
+/// Whether the database holds nothing of ours yet, apart from the schema.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn is_empty(url: &str, options: &Options) -> Result<bool> {
+    if sqlite_path(url).is_some_and(|path| !path.exists()) {
+        return Ok(true);
+    }
+    let db = open(url, options).await?;
+    let mut tx = db.read().await?;
+    let row: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM product) OR EXISTS (SELECT 1 FROM meta_sync_state)
+             OR EXISTS (SELECT 1 FROM meta_outbox) OR EXISTS (SELECT 1 FROM integration_credentials)
+             OR EXISTS (SELECT 1 FROM setting)"
+    )?;
+    drop(tx);
+    db.close().await;
+    Ok(row.is_none())
+}
+
+/// Removes everything of ours: the schema `meta_catalog`, or the SQLite file.
+///
+/// # Errors
+/// When the database does not allow it.
+pub async fn reset(url: &str) -> Result<()> {
+    if let Some(path) = sqlite_path(url) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.clone().into_os_string();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::Url(format!("cannot remove {}: {error}", Path::new(&file).display())));
+                }
+                _ => {}
+            }
+        }
+        return Ok(());
+    }
+    let options =
+        PgConnectOptions::from_str(url).map_err(|_| StoreError::Url("the postgres:// URL cannot be read".into()))?;
+    let mut connection = PgConnection::connect_with(&options).await?;
+    sqlx::query("DROP SCHEMA IF EXISTS meta_catalog CASCADE").execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
