@@ -40,8 +40,7 @@ pub struct LocalMeta {
     pub base_url: String,
     client: reqwest::Client,
     // Held: its stdin closes with us, and the simulator ends.
-    _child: Child,
-    _world: tempfile::NamedTempFile,
+    _process: Option<(Child, tempfile::NamedTempFile)>,
 }
 
 /// Calls it has counted.
@@ -98,7 +97,15 @@ impl LocalMeta {
             Some(url) => url.to_owned(),
             None => return Err(LocalMetaError::NoAddress(line)),
         };
-        Ok(Self { base_url, client: reqwest::Client::builder().no_proxy().build()?, _child: child, _world: world })
+        Ok(Self { _process: Some((child, world)), ..Self::attach(base_url)? })
+    }
+
+    /// One that runs already, such as in a test.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn attach(base_url: String) -> Result<Self, LocalMetaError> {
+        Ok(Self { base_url, client: reqwest::Client::builder().no_proxy().build()?, _process: None })
     }
 
     /// The calls so far.
