@@ -1,3 +1,4 @@
 //! What the integration tests stand on.
 
+pub(crate) mod installation;
 pub(crate) mod postgres;
