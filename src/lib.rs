@@ -1,6 +1,7 @@
 //! Keeps a Meta Commerce Catalog equal to a shop's own catalog.
 
 pub mod actors;
+pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;

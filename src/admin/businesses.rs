@@ -1,0 +1,99 @@
+//! The businesses and catalogs that the connected operator can choose from.
+
+use serde::Serialize;
+
+use super::{Fault, connect};
+use crate::graph::{AppCredentials, Business, Caller, Catalog};
+use crate::pipeline::Pipeline;
+use crate::store::credential::{self, Credential};
+
+/// A business with its catalogs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BusinessSummary {
+    /// Its id.
+    pub id: String,
+    /// Its name; empty when Meta gives none.
+    pub name: String,
+    /// Catalogs it owns.
+    pub owned_catalogs: Vec<CatalogSummary>,
+    /// Catalogs shared with it.
+    pub client_catalogs: Vec<CatalogSummary>,
+}
+
+/// A catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogSummary {
+    /// Its id.
+    pub id: String,
+    /// Its name; empty when Meta gives none.
+    pub name: String,
+    /// How many items it holds.
+    pub product_count: Option<u64>,
+    /// What it is for.
+    pub vertical: Option<String>,
+}
+
+/// Every business of the operator. Empty when they administer none.
+///
+/// # Errors
+/// [`Fault::Misconfigured`] when not connected; Meta's word otherwise.
+pub async fn list(pipeline: &Pipeline) -> Result<Vec<BusinessSummary>, Fault> {
+    let operator = Operator::load(pipeline).await?;
+    let businesses = pipeline.graph.businesses(operator.caller()).await.map_err(Fault::Graph)?;
+    Ok(businesses.into_iter().map(Into::into).collect())
+}
+
+/// The connected person, in whose name businesses are listed and a system user is made: a system user's own list of
+/// businesses may be empty.
+#[derive(Debug)]
+pub(super) struct Operator {
+    pub(super) app: AppCredentials,
+    pub(super) credential: Credential,
+    /// Whether the token below is the operator's own.
+    own_token: bool,
+}
+
+impl Operator {
+    pub(super) async fn load(pipeline: &Pipeline) -> Result<Self, Fault> {
+        let settings = pipeline.load_settings().await?;
+        let app = connect::app(pipeline, &settings).await?;
+        let mut tx = pipeline.db.read().await?;
+        let credential = credential::load(&mut tx, &pipeline.keyring).await?.ok_or_else(|| {
+            Fault::Misconfigured("not connected to Meta; start with GET /admin/meta/oauth/start".into())
+        })?;
+        let now = pipeline.now();
+        let living = credential.user_token_expires_at.is_none_or(|ends| ends > now);
+        let own_token = living && credential.user_token.is_some();
+        Ok(Self { app, credential, own_token })
+    }
+
+    pub(super) fn caller(&self) -> Caller<'_> {
+        let own = self.credential.user_token.as_ref().filter(|_| self.own_token);
+        Caller { app: &self.app, token: own.unwrap_or(&self.credential.access_token) }
+    }
+}
+
+impl From<Business> for BusinessSummary {
+    fn from(business: Business) -> Self {
+        let all = |catalogs: Vec<Catalog>| catalogs.into_iter().map(Into::into).collect();
+        Self {
+            id: business.id,
+            name: business.name.unwrap_or_default(),
+            owned_catalogs: all(business.owned_catalogs),
+            client_catalogs: all(business.client_catalogs),
+        }
+    }
+}
+
+impl From<Catalog> for CatalogSummary {
+    fn from(catalog: Catalog) -> Self {
+        Self {
+            id: catalog.id,
+            name: catalog.name.unwrap_or_default(),
+            product_count: catalog.product_count,
+            vertical: catalog.vertical,
+        }
+    }
+}

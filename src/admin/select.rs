@@ -1,0 +1,210 @@
+//! Choosing the catalog: from the operator's login to a system user that may manage exactly it.
+//!
+//! The flow of Meta's API: find or create the system user, install the app for it, assign the catalog to it, mint its
+//! token, look whether that token serves. Each step may be repeated, so a selection that failed half-way is simply made
+//! again. What comes of it (credential, settings, dropped claims) is committed as one.
+//!
+//! Two selections at a time: within a process they wait for each other ([`Selecting`]), so the second finds the system
+//! user that the first one made. Across replicas nothing is held while Meta is asked; the credential's version makes
+//! the later commit fail, and a retry finds the same system user by its name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::Mutex;
+use tracing::info;
+
+use super::Fault;
+use super::businesses::Operator;
+use crate::domain::credential::TokenKind;
+use crate::graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
+use crate::pipeline::Pipeline;
+use crate::store::credential::{self, Credential, Metadata};
+use crate::store::settings::Changes;
+use crate::store::{self};
+use crate::token_source::expires_at;
+
+/// The name by which the system user is found again.
+pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
+
+/// One selection at a time in this process; clones share the turn.
+#[derive(Clone, Debug, Default)]
+pub struct Selecting(Arc<Mutex<()>>);
+
+/// The choice. The names are kept for display.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Selection {
+    /// 1 to 100 characters.
+    pub business_id: String,
+    /// 1 to 200 characters.
+    pub business_name: String,
+    /// 1 to 100 characters.
+    pub catalog_id: String,
+    /// 1 to 200 characters.
+    pub catalog_name: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selected {
+    /// Whose token is used from now on.
+    pub system_user_id: String,
+    /// The catalog.
+    pub catalog_id: String,
+    /// Always the system user's.
+    pub token_kind: TokenKind,
+}
+
+impl Selection {
+    /// Trims every part and checks its length.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] names each part that does not fit.
+    pub fn checked(self) -> Result<Self, Fault> {
+        let mut wrong = BTreeMap::new();
+        let mut part = |name: &str, text: String, limit: usize| {
+            let text = text.trim().to_owned();
+            if text.is_empty() || text.chars().count() > limit || text.contains('\0') {
+                wrong.insert(name.to_owned(), format!("takes text of 1 to {limit} characters"));
+            }
+            text
+        };
+        let checked = Self {
+            business_id: part("businessId", self.business_id, 100),
+            business_name: part("businessName", self.business_name, 200),
+            catalog_id: part("catalogId", self.catalog_id, 100),
+            catalog_name: part("catalogName", self.catalog_name, 200),
+        };
+        if wrong.is_empty() { Ok(checked) } else { Err(Fault::invalid_parts("the selection is not acceptable", wrong)) }
+    }
+}
+
+/// Carries the selection out.
+///
+/// # Errors
+/// [`Fault::Account`] when Meta refuses a step, [`Fault::Graph`] when it is in trouble, [`Fault::Changed`] when the
+/// connection changed meanwhile; nothing is changed here then.
+pub async fn select(pipeline: &Pipeline, turn: &Selecting, selection: Selection) -> Result<Selected, Fault> {
+    let selection = selection.checked()?;
+    let _turn = turn.0.lock().await;
+    let operator = Operator::load(pipeline).await?;
+    let minted = prepare(pipeline, &operator, &selection).await?;
+    commit(pipeline, &operator, &selection, &minted).await?;
+    super::connection_changed(pipeline).await?;
+    info!(
+        system_user_id = minted.system_user_id,
+        business_id = selection.business_id,
+        catalog_id = selection.catalog_id,
+        "catalog selected"
+    );
+    Ok(Selected {
+        system_user_id: minted.system_user_id,
+        catalog_id: selection.catalog_id,
+        token_kind: TokenKind::SystemUser,
+    })
+}
+
+struct Minted {
+    system_user_id: String,
+    grant: TokenGrant,
+    scope: String,
+}
+
+/// Everything that is asked of Meta.
+async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection) -> Result<Minted, Fault> {
+    let graph = &pipeline.graph;
+    let caller = operator.caller();
+    let at = |step: &'static str| move |failure: GraphFailure| Fault::of_step(step, failure);
+
+    let known = graph.system_users(caller, &selection.business_id).await.map_err(at("list the system users"))?;
+    let system_user_id = match known.into_iter().find(|user| user.name.as_deref() == Some(SYSTEM_USER_NAME)) {
+        Some(user) => user.id,
+        None => graph
+            .create_system_user(caller, &selection.business_id, SYSTEM_USER_NAME, SystemUserRole::Admin)
+            .await
+            .map_err(at("create the system user"))?,
+    };
+    graph.install_app(caller, &system_user_id).await.map_err(at("install the app for the system user"))?;
+    graph
+        .assign_catalog(caller, &selection.catalog_id, &system_user_id)
+        .await
+        .map_err(at("assign the catalog to the system user"))?;
+    let grant = mint(pipeline, caller, &system_user_id).await.map_err(at("mint the system user's token"))?;
+
+    let info = graph.debug_token(&operator.app, &grant.access_token).await.map_err(at("look at the new token"))?;
+    let missing: Vec<&str> =
+        SCOPES.into_iter().filter(|scope| !info.scopes.iter().any(|granted| granted == scope)).collect();
+    if !info.is_valid || !missing.is_empty() {
+        return Err(Fault::Unusable(format!(
+            "the system user's token does not serve: {}; grant the app both permissions and select the catalog again",
+            if info.is_valid { format!("it lacks {}", missing.join(" and ")) } else { "Meta calls it invalid".into() }
+        )));
+    }
+    let assigned =
+        graph.assigned_catalogs(caller, &system_user_id).await.map_err(at("list the system user's catalogs"))?;
+    if !assigned.iter().any(|catalog| catalog.id == selection.catalog_id) {
+        return Err(Fault::Unusable(format!(
+            "the catalog {} is not among those that the system user {system_user_id} may use; select it again, and if \
+             that does not help, assign it in Business Settings",
+            selection.catalog_id
+        )));
+    }
+    Ok(Minted { system_user_id, grant, scope: info.scopes.join(",") })
+}
+
+/// A token without end; some businesses are made to use tokens of 60 days and refuse that.
+async fn mint(pipeline: &Pipeline, caller: Caller<'_>, system_user_id: &str) -> Result<TokenGrant, GraphFailure> {
+    let graph = &pipeline.graph;
+    match graph.mint_token(caller, system_user_id, TokenLifetime::Unlimited).await {
+        Err(first) if first.class() == ErrorClass::BadRequest => {
+            // If it was something else, the first refusal says it best.
+            graph.mint_token(caller, system_user_id, TokenLifetime::SixtyDays).await.map_err(|_| first)
+        }
+        answer => answer,
+    }
+}
+
+/// Credential, settings and, for another catalog, the dropped claims: as one.
+async fn commit(pipeline: &Pipeline, operator: &Operator, selection: &Selection, minted: &Minted) -> Result<(), Fault> {
+    let now = pipeline.now();
+    let before = &operator.credential;
+    let (user_token, user_token_expires_at): (Option<SecretString>, _) =
+        (before.user_token.clone(), before.user_token_expires_at);
+    let connection = Credential {
+        account_id: minted.system_user_id.clone(),
+        access_token: minted.grant.access_token.clone(),
+        access_token_expires_at: expires_at(&minted.grant, now),
+        user_token,
+        user_token_expires_at,
+        scope: Some(minted.scope.clone()),
+        metadata: Metadata { token_kind: TokenKind::SystemUser, account_name: Some(SYSTEM_USER_NAME.into()) },
+        version: before.version,
+        connected_at: before.connected_at,
+    };
+    let values = [
+        ("business_id", &selection.business_id),
+        ("business_name", &selection.business_name),
+        ("catalog_id", &selection.catalog_id),
+        ("catalog_name", &selection.catalog_name),
+        ("system_user_id", &minted.system_user_id),
+        ("token_kind", &TokenKind::SystemUser.as_str().to_owned()),
+    ];
+    let values = values.into_iter().map(|(key, value)| (key.to_owned(), Some(json!(value)))).collect();
+    let changes = Changes { values, app_secret: None };
+
+    let mut tx = pipeline.db.write().await?;
+    store::lease::hold_pipeline(&mut tx).await?;
+    let written = credential::replace_if_current(&mut tx, &pipeline.keyring, &connection, now).await?;
+    if written.is_none() {
+        return Err(Fault::Changed("the connection to Meta changed meanwhile; select the catalog again"));
+    }
+    store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
+    super::clear_problem(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(())
+}

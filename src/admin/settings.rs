@@ -1,0 +1,119 @@
+//! Reading and changing the settings of the group `meta`.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::Fault;
+use crate::domain::settings::{Kind, MASK, SPECS, Settings, find};
+use crate::pipeline::Pipeline;
+use crate::store::settings::Changes;
+use crate::store::{self, StoreError};
+
+/// Settings that calls to Meta rest on: with another one, what stopped the channel may be mended.
+const OF_THE_CHANNEL: [&str; 2] = ["app_id", "catalog_id"];
+
+/// Every setting by key, the secret masked.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn read(pipeline: &Pipeline) -> Result<Map<String, Value>, StoreError> {
+    Ok(values(&*pipeline.load_settings().await?))
+}
+
+/// Changes settings, all or none, and answers all of them. `null` asks for the default; the mask, or leaving the key
+/// out, keeps the secret.
+///
+/// # Errors
+/// [`Fault::Invalid`] names each key that does not exist or does not take its value.
+pub async fn patch(pipeline: &Pipeline, asked: &Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+    let changes = check(asked)?;
+    if !changes.values.is_empty() || changes.app_secret.is_some() {
+        let now = pipeline.now();
+        let mut tx = pipeline.db.write().await?;
+        store::lease::hold_pipeline(&mut tx).await?;
+        store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
+        if changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key)) {
+            super::clear_problem(&mut tx, now).await?;
+        }
+        tx.commit().await?;
+        super::connection_changed(pipeline).await?;
+    }
+    Ok(read(pipeline).await?)
+}
+
+fn values(settings: &Settings) -> Map<String, Value> {
+    SPECS.iter().map(|spec| (spec.key.to_owned(), settings.value(spec.key))).collect()
+}
+
+/// Checks every change and answers the stored forms.
+fn check(asked: &Map<String, Value>) -> Result<Changes, Fault> {
+    let mut changes = Changes::default();
+    let mut wrong = BTreeMap::new();
+    for (key, value) in asked {
+        let Some(spec) = find(key) else {
+            wrong.insert(key.clone(), "there is no such setting".to_owned());
+            continue;
+        };
+        if spec.kind == Kind::Secret {
+            match value {
+                Value::Null => changes.app_secret = Some(SecretString::default()),
+                Value::String(text) if text == MASK => {}
+                _ => match spec.check(value) {
+                    Ok(checked) => changes.app_secret = checked.as_str().map(SecretString::from),
+                    Err(problem) => {
+                        wrong.insert(key.clone(), problem);
+                    }
+                },
+            }
+        } else if value.is_null() {
+            changes.values.insert(key.clone(), None);
+        } else {
+            match spec.check(value) {
+                Ok(checked) => {
+                    changes.values.insert(key.clone(), Some(checked));
+                }
+                Err(problem) => {
+                    wrong.insert(key.clone(), problem);
+                }
+            }
+        }
+    }
+    if wrong.is_empty() {
+        Ok(changes)
+    } else {
+        Err(Fault::invalid_parts("some settings are not acceptable; nothing was changed", wrong))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(asked: Value) -> Result<Changes, Fault> {
+        check(asked.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn a_mask_keeps_the_secret_and_null_or_nothing_removes_it() {
+        let secret = |asked| checked(asked).expect("taken").app_secret.map(|s| s.expose_secret().to_owned());
+        assert_eq!(secret(json!({"app_secret": MASK})), None);
+        assert_eq!(secret(json!({})), None);
+        assert_eq!(secret(json!({"app_secret": null})).as_deref(), Some(""));
+        assert_eq!(secret(json!({"app_secret": " s3cret "})).as_deref(), Some("s3cret"));
+    }
+
+    #[test]
+    fn every_wrong_key_is_named_and_nothing_is_taken() {
+        let Err(Fault::Invalid { details, .. }) =
+            checked(json!({"currency": "usd", "batch_size": 0, "app_secret": 1, "nope": true}))
+        else {
+            panic!("refused")
+        };
+        assert_eq!(details.keys().collect::<Vec<_>>(), ["app_secret", "batch_size", "nope"]);
+    }
+}

@@ -1,0 +1,194 @@
+//! The one view of everything: connection, configuration, selection, counts, and what is in the way.
+
+use serde::Serialize;
+
+use super::Fault;
+use super::time::iso;
+use crate::clock::Millis;
+use crate::domain::credential::TokenKind;
+use crate::domain::settings::Settings;
+use crate::domain::state::SyncStatus;
+use crate::pipeline::Pipeline;
+use crate::store::credential::{self, Credential};
+use crate::store::{channel, outbox, submission, sync_state};
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// Whether there is a token.
+    pub connected: bool,
+    /// Facebook user id or system user id.
+    pub account_id: Option<String>,
+    /// When the operator connected, ISO 8601.
+    pub connected_at: Option<String>,
+    /// Granted scopes, comma-separated.
+    pub scope: Option<String>,
+    /// The master switch.
+    pub sync_enabled: bool,
+    /// What is set and what is not.
+    pub configuration: Configuration,
+    /// The chosen catalog.
+    pub selection: Option<SelectionView>,
+    /// How many of what.
+    pub counts: Counts,
+    /// What an operator has to mend before calls are made.
+    pub problem: Option<ProblemView>,
+    /// Intents set aside after too many faults of their own.
+    pub outbox_parked: i64,
+    /// Deletes that wait for a confirmation.
+    pub held_deletes: i64,
+}
+
+/// Whether something is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// It is.
+    Configured,
+    /// It is not.
+    Missing,
+}
+
+/// What is set and what is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// `app_id` and `app_secret`.
+    pub oauth_client: Presence,
+    /// `catalog_id`, `currency` and `storefront_base_url`.
+    pub feed: Presence,
+    /// Keys that are still blank.
+    pub missing_keys: Vec<&'static str>,
+}
+
+/// The chosen catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelectionView {
+    /// The business's id.
+    pub business_id: String,
+    /// Its name.
+    pub business_name: String,
+    /// The catalog's id.
+    pub catalog_id: String,
+    /// Its name.
+    pub catalog_name: String,
+    /// The system user's id.
+    pub system_user_id: String,
+    /// Whose token is used.
+    pub token_kind: TokenKind,
+}
+
+/// How many variants are in which state, and what is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Confirmed by Meta.
+    pub synced: i64,
+    /// Sent, verdict open.
+    pub submitted: i64,
+    /// Known, never pushed.
+    pub pending: i64,
+    /// Last push or mapping failed.
+    pub failed: i64,
+    /// Not eligible.
+    pub skipped: i64,
+    /// Deleted at Meta.
+    pub deleted: i64,
+    /// Intents to be processed.
+    pub outbox_pending: i64,
+    /// Submissions whose verdict is open.
+    pub handles_pending: i64,
+}
+
+/// Something to mend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProblemView {
+    /// Stable code.
+    pub code: String,
+    /// What to do.
+    pub message: String,
+}
+
+/// Collects it.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
+    let settings = pipeline.load_settings().await?;
+    let mut tx = pipeline.db.read().await?;
+    let credential = credential::load(&mut tx, &pipeline.keyring).await?;
+    let channel = channel::load(&mut tx).await?;
+    let states = sync_state::counts(&mut tx).await?;
+    let backlog = outbox::backlog(&mut tx).await?;
+    let (handles_pending, _) = submission::open_counts(&mut tx).await?;
+    drop(tx);
+
+    let of = |status| states.get(&status).copied().unwrap_or_default();
+    let presence = |set| if set { Presence::Configured } else { Presence::Missing };
+    Ok(ConnectionStatus {
+        connected: credential.is_some(),
+        account_id: credential.as_ref().map(|known| known.account_id.clone()),
+        connected_at: credential.as_ref().and_then(|known| iso(known.connected_at)),
+        scope: credential.as_ref().and_then(|known| known.scope.clone()),
+        sync_enabled: settings.flag("sync_enabled"),
+        configuration: Configuration {
+            oauth_client: presence(settings.oauth_client_configured()),
+            feed: presence(settings.feed_configured()),
+            missing_keys: settings.missing_keys(),
+        },
+        selection: selection(&settings, credential.as_ref()),
+        counts: Counts {
+            synced: of(SyncStatus::Synced),
+            submitted: of(SyncStatus::Submitted),
+            pending: of(SyncStatus::Pending),
+            failed: of(SyncStatus::Failed),
+            skipped: of(SyncStatus::Skipped),
+            deleted: of(SyncStatus::Deleted),
+            outbox_pending: backlog.live,
+            handles_pending,
+        },
+        problem: problem(credential.as_ref(), channel, pipeline.now()),
+        outbox_parked: backlog.parked,
+        held_deletes: 0,
+    })
+}
+
+/// Whoever chose no catalog through the selection, but set one by hand, has selected one too.
+fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<SelectionView> {
+    let catalog_id = settings.text("catalog_id");
+    if catalog_id.is_empty() {
+        return None;
+    }
+    let stored = if settings.text("token_kind") == TokenKind::SystemUser.as_str() {
+        TokenKind::SystemUser
+    } else {
+        TokenKind::User
+    };
+    Some(SelectionView {
+        business_id: settings.text("business_id"),
+        business_name: settings.text("business_name"),
+        catalog_id,
+        catalog_name: settings.text("catalog_name"),
+        system_user_id: settings.text("system_user_id"),
+        token_kind: credential.map_or(stored, |known| known.metadata.token_kind),
+    })
+}
+
+fn problem(credential: Option<&Credential>, channel: channel::Channel, now: Millis) -> Option<ProblemView> {
+    let credential = credential?;
+    // A problem met with another credential is not one of this one.
+    let current = channel.problem_credential.is_none_or(|version| version == credential.version);
+    if let Some(problem) = channel.problem.filter(|_| current) {
+        return Some(ProblemView { code: problem.code, message: problem.message });
+    }
+    let ended = credential.access_token_expires_at.filter(|ends| *ends <= now)?;
+    Some(ProblemView {
+        code: "meta_token_expired".into(),
+        message: format!(
+            "the access token ended at {}; connect the account again",
+            iso(ended).unwrap_or_else(|| ended.to_string())
+        ),
+    })
+}

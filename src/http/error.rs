@@ -1,0 +1,176 @@
+//! The shape of every failure, made in one place.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::{error, info};
+
+use crate::admin::Fault;
+use crate::graph::GraphFailure;
+use crate::report::chain;
+use crate::store::StoreError;
+
+/// A failure: `{"message", "statusCode", "errorCode", "details"?, "fbType"?, "fbCode"?, "fbSubcode"?, "fbTraceId"?}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorEnvelope {
+    /// For people: what is wrong and how to mend it.
+    pub message: String,
+    /// The HTTP status.
+    pub status_code: u16,
+    /// For programs.
+    pub error_code: &'static str,
+    /// What is wrong with each part of the input, or what a third party said, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
+    /// Meta's `error.type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fb_type: Option<String>,
+    /// Meta's `error.code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fb_code: Option<i64>,
+    /// Meta's `error.error_subcode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fb_subcode: Option<i64>,
+    /// Meta's `error.fbtrace_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fb_trace_id: Option<String>,
+}
+
+/// Why a request is not answered with success.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    envelope: Box<ErrorEnvelope>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+impl ApiError {
+    /// An error of this status; `code` is for programs, `message` for people.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let envelope = ErrorEnvelope {
+            message: message.into(),
+            status_code: status.as_u16(),
+            error_code: code,
+            details: BTreeMap::new(),
+            fb_type: None,
+            fb_code: None,
+            fb_subcode: None,
+            fb_trace_id: None,
+        };
+        Self { status, envelope: Box::new(envelope), cause: None }
+    }
+
+    /// The request is not what it must be.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    /// The request can be read, but its values are not what they must be.
+    #[must_use]
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
+    }
+
+    /// Nobody says who is asking.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "sign in, or send an API token as `Authorization: Bearer …` (`meta-catalog token create` makes one)",
+        )
+    }
+
+    /// Whoever is asking may not do it.
+    #[must_use]
+    pub fn forbidden(permission: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", format!("this needs the permission {permission}"))
+    }
+
+    /// Something of ours, which is for the log alone.
+    #[must_use]
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let message = "something went wrong here; the log has it under this request's id";
+        Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message) }
+    }
+
+    fn details(mut self, details: BTreeMap<String, String>) -> Self {
+        self.envelope.details = details;
+        self
+    }
+
+    fn meta(mut self, failure: &GraphFailure) -> Self {
+        self.envelope.fb_type = failure.fb_type().map(str::to_owned);
+        self.envelope.fb_code = failure.code();
+        self.envelope.fb_subcode = failure.subcode();
+        self.envelope.fb_trace_id = failure.trace_id().map(str::to_owned);
+        self.cause = Some(failure.to_string());
+        self
+    }
+}
+
+const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let away = matches!(
+            &error,
+            StoreError::Database(
+                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_)
+            )
+        );
+        let cause = chain(&error);
+        if away {
+            let message = "the database does not answer just now; try again in a moment";
+            let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
+            return Self { cause: Some(cause), ..error };
+        }
+        Self::internal(cause)
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        let message = fault.to_string();
+        let bad = |code| Self::new(StatusCode::BAD_REQUEST, code, message.clone());
+        match fault {
+            Fault::Invalid { details, .. } => Self::validation(message).details(details),
+            Fault::Misconfigured(_) => bad("meta_misconfigured"),
+            Fault::State(_) => bad("meta_oauth_state_invalid"),
+            Fault::Denied { details, .. } => bad("BAD_REQUEST").details(details),
+            Fault::Exchange(failure) => bad("meta_oauth_exchange_failed").meta(&failure),
+            Fault::Account { failure, .. } => bad("meta_account_error").meta(&failure),
+            Fault::Unusable(_) => bad("meta_account_error"),
+            Fault::Changed(_) => bad("BAD_REQUEST"),
+            Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
+            Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
+            Fault::Store(error) => error.into(),
+            Fault::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self { status, envelope, cause } = self;
+        let code = envelope.error_code;
+        // The one place where a failure is told; whoever made it did not log it.
+        match cause {
+            Some(cause) if status.is_server_error() => error!(error_code = code, cause, "request failed"),
+            Some(cause) => info!(error_code = code, cause, "request refused"),
+            None => info!(error_code = code, message = envelope.message, "request refused"),
+        }
+        let mut response = (status, Json(envelope)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

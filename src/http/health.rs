@@ -1,0 +1,60 @@
+//! Whether the process lives, and whether it can serve.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::App;
+use super::error::ApiError;
+use crate::store::ping::ping;
+
+/// A database that takes longer is not ready.
+const PING_WITHIN: Duration = Duration::from_secs(2);
+
+/// A plain word: probes need no envelope.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Health {
+    /// `ok`.
+    pub status: &'static str,
+}
+
+const OK: Json<Health> = Json(Health { status: "ok" });
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/health", get(health)).route("/ready", get(ready))
+}
+
+/// `GET /health`: the process answers.
+pub async fn health() -> Json<Health> {
+    OK
+}
+
+/// `GET /ready`: the database answers and no actor keeps failing.
+///
+/// # Errors
+/// 503, naming what is not ready.
+pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
+    let unavailable = |message: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
+    if !app.board.ready() {
+        let failing: Vec<String> = app
+            .board
+            .all()
+            .into_iter()
+            .filter(|vitals| vitals.recent_restarts >= crate::actors::vitals::RESTARTS_TILL_RED)
+            .map(|vitals| vitals.name)
+            .collect();
+        return Err(unavailable(format!("keeps failing: {}; the log says why", failing.join(", "))));
+    }
+    match tokio::time::timeout(PING_WITHIN, ping(&app.pipeline.db)).await {
+        Ok(Ok(())) => Ok(OK),
+        Ok(Err(error)) => {
+            tracing::warn!(cause = crate::report::chain(&error), "the database does not answer");
+            Err(unavailable("the database does not answer".into()))
+        }
+        Err(_) => Err(unavailable("the database does not answer in time".into())),
+    }
+}

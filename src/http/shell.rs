@@ -1,0 +1,100 @@
+//! What surrounds every request: its id, its span, its limits, and answers where no handler gave one.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument, Span, field, info, info_span};
+
+use super::error::ApiError;
+use crate::actors::vitals::panic_text;
+use crate::ids;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// Gives the request its id and its span, and tells its end. The query stays out of the log: a callback's holds a code.
+pub(super) async fn per_request(request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let span = info_span!(
+        "request",
+        request_id = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        route,
+        principal = field::Empty,
+        status = field::Empty,
+    );
+    let started = tokio::time::Instant::now();
+    async move {
+        let mut response = next.run(request).await;
+        let status = response.status().as_u16();
+        Span::current().record("status", status);
+        info!(status, elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "answered");
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The caller's id, if it is one that a log line can hold, or a new one.
+fn request_id(request: &Request) -> HeaderValue {
+    let fit = |value: &&HeaderValue| {
+        (1..=LONGEST_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let given = request.headers().get(REQUEST_ID).filter(fit).cloned();
+    given.unwrap_or_else(|| HeaderValue::from_str(&ids::request()).unwrap_or(HeaderValue::from_static("-")))
+}
+
+/// Answers 408 when the handler takes longer.
+pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let message = format!("not answered within {} s; try again", limit.as_secs());
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message).into_response()
+        }
+    }
+}
+
+/// Refuses a query where none is taken: a misspelt key must not be taken for no key.
+pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(_) => ApiError::validation("this endpoint takes no query parameters").into_response(),
+    }
+}
+
+pub(super) async fn no_route() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such path")
+}
+
+pub(super) async fn wrong_method(request: Request) -> ApiError {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+}
+
+type PanicHandler = fn(Box<dyn Any + Send>) -> Response<Body>;
+
+/// A panic costs its request a 500, nobody else anything.
+pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
+    CatchPanicLayer::custom(|panic| ApiError::internal(panic_text(&*panic)).into_response())
+}
+
+/// Runs to its end even when the asker is gone or timed out: for work that should not be left half-done.
+pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only the end of the runtime cancels it, and then nobody waits for this.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,89 @@
+//! Appending the intents of change events, fanned out over the variants of products.
+
+use super::{Result, Tx, execute, json};
+use crate::clock::Millis;
+use crate::domain::intent::{Intent, Origin};
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One variant, whether or not anybody knows it.
+    Variant(String),
+    /// Every variant of a product.
+    Product(String),
+}
+
+/// A change and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What changed.
+    pub target: Target,
+    /// What it asks for.
+    pub intent: Intent,
+}
+
+// A product's variants are those that the source knows (for an upsert without the deleted ones), and those that only
+// the state knows: a product that was removed from the source left its items at Meta.
+macro_rules! fan_out {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "FROM (
+                 SELECT e.pos, e.intent, e.id AS variant_id
+                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e WHERE NOT e.fan
+                 UNION ALL
+                 SELECT e.pos, e.intent, i.variant_id
+                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e
+                 JOIN variant_index i ON i.product_id = e.id
+                 WHERE e.fan AND (e.intent = 'delete' OR NOT i.variant_deleted)
+                 UNION ALL
+                 SELECT e.pos, e.intent, s.variant_id
+                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e
+                 JOIN meta_sync_state s ON s.product_id = e.id
+                 WHERE e.fan AND NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = s.variant_id)
+             ) AS c ",
+            $after
+        )
+    };
+}
+
+/// Appends the intents of these changes in their order; an unknown variant's first upsert creates its state row as
+/// `pending`. Answers how many intents that came to.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64> {
+    let rows: Vec<(usize, &str, &str, bool)> = changes
+        .iter()
+        .enumerate()
+        .map(|(pos, change)| match &change.target {
+            Target::Variant(id) => (pos, change.intent.as_str(), id.as_str(), false),
+            Target::Product(id) => (pos, change.intent.as_str(), id.as_str(), true),
+        })
+        .collect();
+    let list = json(&rows)?;
+    // In id order, or two intakes that meet could wait for each other.
+    execute!(
+        tx,
+        fan_out!(
+            "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
+             SELECT DISTINCT c.variant_id, i.product_id, 'pending', CAST($2 AS BIGINT), CAST($2 AS BIGINT) ",
+            "LEFT JOIN variant_index i ON i.variant_id = c.variant_id
+             WHERE c.intent = 'upsert' ORDER BY 1
+             ON CONFLICT (variant_id) DO NOTHING"
+        ),
+        &list,
+        now
+    )?;
+    execute!(
+        tx,
+        fan_out!(
+            "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+             SELECT c.variant_id, c.intent, $2, CAST($3 AS BIGINT) ",
+            "WHERE true ORDER BY c.pos, c.variant_id"
+        ),
+        &list,
+        Origin::Event.as_str(),
+        now
+    )
+}

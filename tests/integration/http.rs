@@ -1,0 +1,3 @@
+//! The HTTP API, against the real service and the local Meta.
+
+mod connect;

@@ -1,0 +1,267 @@
+//! A whole installation for one test: the local Meta, the service on a free port, and a client for its API.
+
+use std::sync::Arc;
+
+use graph_simulator::{Handle, Simulator};
+use meta_catalog::clock::{ManualClock, Millis};
+use meta_catalog::config::Config;
+use meta_catalog::import;
+use meta_catalog::service::Service;
+use meta_catalog::store;
+use meta_catalog::store::api_token::{self, ApiToken};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+/// Where the service's clock stands at the start.
+pub(crate) const NOW: Millis = 1_764_000_000_000;
+
+pub(crate) const BUSINESS: &str = "3000000001";
+pub(crate) const CATALOG: &str = "4000000001";
+pub(crate) const SECOND_CATALOG: &str = "4000000002";
+
+/// Which database the service stands on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Everything, running until it is dropped or [`Installation::stop`]ped.
+pub(crate) struct Installation {
+    pub(crate) meta: Handle,
+    pub(crate) service: Service,
+    pub(crate) clock: Arc<ManualClock>,
+    client: reqwest::Client,
+    base: String,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body, which is JSON in every case.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.status, self.text))
+    }
+
+    /// What a success carries.
+    pub(crate) fn data(&self) -> Value {
+        let mut body = self.json();
+        assert!(self.status.is_success(), "{} {body}", self.status);
+        body["data"].take()
+    }
+
+    /// Status and code of a failure.
+    pub(crate) fn failure(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body["statusCode"], self.status.as_u16(), "{body}");
+        (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Both, for snapshots.
+    pub(crate) fn told(&self) -> Value {
+        json!({"status": self.status.as_u16(), "body": self.json()})
+    }
+}
+
+/// What a test may change before the start.
+pub(crate) struct Plan {
+    pub(crate) database: Database,
+    pub(crate) meta: graph_simulator::Config,
+    pub(crate) config: String,
+}
+
+impl Plan {
+    pub(crate) fn on(database: Database) -> Self {
+        let mut meta = graph_simulator::Config { seed: Some(7), ..graph_simulator::Config::default() };
+        meta.app.auto_consent = true;
+        Self { database, meta, config: String::new() }
+    }
+
+    /// Starts it. The actors' intervals are long and the clock stands still: nothing is drained by itself.
+    pub(crate) async fn start(self) -> Installation {
+        let meta = Simulator::spawn(self.meta).await.expect("the local Meta starts");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = match self.database {
+            Database::Sqlite => format!("sqlite://{}", folder.path().join("test.db").display()),
+            Database::Postgres => super::postgres::database().await,
+        };
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, &self.config).expect("the configuration is written");
+        let config = Config::load(Some(&file), |name| match name {
+            "DATABASE_URL" => Some(database.clone()),
+            "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
+            "META_CATALOG_KEY" => Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into()),
+            "META_GRAPH_BASE_URL" | "META_DIALOG_BASE_URL" => Some(meta.base_url().to_owned()),
+            "S3_PUBLIC_URL" => Some("https://cdn.shop.example".into()),
+            _ => None,
+        })
+        .expect("the configuration is taken");
+        let clock = ManualClock::at(NOW);
+        let service = Service::start(&config, clock.clone()).await.expect("the service starts");
+        let base = format!("http://{}", service.address);
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client can be made");
+        let installation = Installation { meta, service, clock, client, base, _folder: folder };
+        for role in ["catalog-admin", "catalog-viewer", "nobody"] {
+            installation.create_token(role).await;
+        }
+        installation
+    }
+}
+
+impl Installation {
+    pub(crate) async fn start(database: Database) -> Self {
+        Plan::on(database).start().await
+    }
+
+    /// Ends the service in order; a drop ends it too, but only by and by.
+    pub(crate) async fn stop(self) {
+        self.service.shutdown().await.expect("every actor ends in time");
+    }
+
+    async fn create_token(&self, role: &str) {
+        let token = ApiToken {
+            id: format!("token-of-{role}"),
+            name: role.into(),
+            role: role.into(),
+            created_at: NOW,
+            revoked_at: None,
+        };
+        let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
+        api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
+        tx.commit().await.expect("committed");
+    }
+
+    /// A request in the name of a role.
+    pub(crate) fn request_as(&self, role: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(secret_of(role))
+    }
+
+    /// A request in nobody's name.
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request_as("catalog-admin", Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.request_as("catalog-admin", Method::POST, path);
+        answer(if body.is_null() { request } else { request.json(&body) }).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        answer(self.request_as("catalog-admin", Method::DELETE, path)).await
+    }
+
+    /// Changes settings.
+    pub(crate) async fn set(&self, meta: Value) -> Answer {
+        let request = self.request_as("catalog-admin", Method::PATCH, "/admin/settings/admin");
+        answer(request.json(&json!({"meta": meta}))).await
+    }
+
+    /// Sets the app of the local Meta.
+    pub(crate) async fn set_app(&self) {
+        self.set(json!({"app_id": "1000000001", "app_secret": "simulator-app-secret"})).await.data();
+    }
+
+    /// Starts a login and lets the operator's browser say yes; answers the path that Facebook sends it back to.
+    pub(crate) async fn consent(&self) -> String {
+        let started = self.get("/admin/meta/oauth/start").await.data();
+        let url = started["authUrl"].as_str().expect("a URL");
+        let page = answer(self.client.get(url)).await;
+        let back = page.headers["location"].to_str().expect("text").to_owned();
+        back.strip_prefix(&self.base).expect("back to the service").to_owned()
+    }
+
+    /// Sends the browser back to the callback.
+    pub(crate) async fn come_back(&self, path: &str) -> Answer {
+        answer(self.anonymous(Method::GET, path)).await
+    }
+
+    /// Connects as the operator.
+    pub(crate) async fn connect(&self) {
+        self.set_app().await;
+        let back = self.consent().await;
+        assert_eq!(self.come_back(&back).await.data(), json!({"connected": true}));
+    }
+
+    /// Chooses a catalog.
+    pub(crate) async fn select(&self, catalog: &str) -> Answer {
+        self.post("/admin/meta/select-catalog", selection(catalog)).await
+    }
+
+    /// Puts products into the shop, as the import does, and forgets the intents that this makes.
+    pub(crate) async fn stock(&self, lines: &[Value]) {
+        let records: Vec<_> = lines
+            .iter()
+            .map(|line| import::parse(line.to_string().as_bytes()).unwrap_or_else(|refusal| panic!("{refusal:?}")))
+            .collect();
+        let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
+        store::catalog::write(&mut tx, &records, NOW).await.expect("the shop takes them");
+        tx.commit().await.expect("committed");
+        self.sql("DELETE FROM meta_outbox").await;
+        self.sql("DELETE FROM meta_sync_state").await;
+    }
+
+    /// Runs SQL that changes something.
+    pub(crate) async fn sql(&self, sql: &str) {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match &self.service.pipeline.db {
+            store::Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.expect("it runs")),
+            store::Db::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.expect("it runs")),
+        }
+    }
+
+    /// Rows of text columns.
+    pub(crate) async fn rows<R>(&self, sql: &str) -> Vec<R>
+    where
+        R: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>
+            + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>
+            + Send
+            + Unpin,
+    {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match &self.service.pipeline.db {
+            store::Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("it runs"),
+            store::Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("it runs"),
+        }
+    }
+
+    /// What is queued, in order: variant and intent.
+    pub(crate) async fn queued(&self) -> Vec<(String, String)> {
+        self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await
+    }
+}
+
+/// A choice of one of the local Meta's catalogs.
+pub(crate) fn selection(catalog: &str) -> Value {
+    json!({
+        "businessId": BUSINESS,
+        "businessName": "Acme Holdings",
+        "catalogId": catalog,
+        "catalogName": "Acme Master Catalog",
+    })
+}
+
+fn secret_of(role: &str) -> String {
+    format!("secret-of-{role}")
+}
+
+/// Sends a request.
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.expect("a whole answer") }
+}
