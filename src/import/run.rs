@@ -98,8 +98,7 @@ impl Import<'_> {
         let mut seen = Duplicates::new();
         let mut chunk: Vec<ProductRecord> = Vec::new();
         let mut chunk_from = 0;
-        loop {
-            let Some(line) = lines.next_line()? else { break };
+        while let Some(line) = lines.next_line()? {
             let number = line.number;
             let read = line.content.map_err(|refusal| vec![refusal]).and_then(parse).and_then(|record| {
                 seen.check(number, &record)?;

@@ -96,7 +96,7 @@ impl Shop {
         let mut tx = self.db().write().await.expect("a transaction");
         credential::replace(&mut tx, &pipeline.keyring, &new, SystemClock.now()).await.expect("connected");
         tx.commit().await.expect("committed");
-        let _ = pipeline.tokens.forget();
+        pipeline.tokens.forget();
     }
 
     /// Writes settings, as the PATCH does.
