@@ -108,11 +108,8 @@ impl Fence {
         if let Some(catalog) = catalog {
             // A statement of its own, begun after the lock was had: one that waits for a lock goes on with what it saw
             // before the wait, and that would be the catalog before the change that it waited for.
-            let selected: Option<(String,)> = fetch_optional!(
-                tx,
-                (String,),
-                "SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id'"
-            )?;
+            let selected: Option<(String,)> =
+                fetch_optional!(tx, (String,), "SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id'")?;
             let selected: Option<String> = selected.and_then(|(text,)| serde_json::from_str(&text).ok());
             if selected.as_deref() != Some(catalog) {
                 return Err(StoreError::Deposed(Deposed::Catalog));
