@@ -1,4 +1,5 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
 mod harness;
+mod store;
 mod support;
