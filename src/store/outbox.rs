@@ -108,16 +108,18 @@ pub struct Window {
 /// # Errors
 /// When the database does not answer or holds a word this version does not know.
 pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
+    // SQLite keeps no statistics unless asked: left alone it takes the first index on processed_at, and each window
+    // reads and sorts the whole backlog. INDEXED BY fails where the index does not fit, so it cannot go stale unseen.
     let rows: Vec<(i64, String, String, String, i64, i64, i64)> = fetch_all!(
         tx,
         (i64, String, String, String, i64, i64, i64),
         "WITH live AS (
-             SELECT seq, variant_id FROM meta_outbox
+             SELECT seq, variant_id FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
              WHERE processed_at IS NULL AND parked_at IS NULL AND seq > $1
              ORDER BY seq LIMIT $2)
          SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, (SELECT MAX(seq) FROM live),
              (SELECT COUNT(*) FROM live)
-         FROM meta_outbox o
+         FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
          ORDER BY o.seq",
         cursor,
@@ -234,7 +236,8 @@ pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>, now: Millis
 pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Fault<'_>) -> Result<u64> {
     execute!(
         tx,
-        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3
+        "UPDATE meta_outbox @sqlite{INDEXED BY meta_outbox_open_variant}
+         SET attempts = attempts + 1, class = $2, last_error = $3
          WHERE processed_at IS NULL AND variant_id IN (SELECT id FROM @ids($1) AS variants)",
         json(variants)?,
         fault.class,

@@ -89,8 +89,8 @@ impl TestDb {
     /// Runs statements as they are.
     pub(crate) async fn run(&self, sql: &'static str) -> Done {
         match &self.db {
-            Db::Sqlite { writer, .. } => drop(sqlx::raw_sql(sql).execute(writer).await?),
-            Db::Postgres { pool, .. } => drop(sqlx::raw_sql(sql).execute(pool).await?),
+            Db::Sqlite { writer, .. } => sqlx::raw_sql(sql).execute(writer).await.map(|_| ())?,
+            Db::Postgres { pool, .. } => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())?,
         }
         Ok(())
     }
