@@ -222,6 +222,11 @@ impl Config {
         self.database_url = Some(url.into());
     }
 
+    /// Sets a sealing key unless one is configured: for an installation that does not outlive the process.
+    pub fn set_key_if_missing(&mut self, key: &str) {
+        self.key.get_or_insert_with(|| key.to_owned().into());
+    }
+
     /// The store's URL. May hold a password: not for logs.
     #[must_use]
     pub fn database_url(&self) -> String {

@@ -11,6 +11,7 @@ pub mod duplicates;
 pub mod line;
 pub mod reader;
 pub mod record;
+pub mod run;
 
 pub use duplicates::Duplicates;
 pub use line::{Refusal, parse};

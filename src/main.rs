@@ -1,3 +1,7 @@
-//! The `meta-catalog` command.
+//! The `meta-catalog` command; everything it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meta_catalog::cli::main()
+}

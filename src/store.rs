@@ -26,6 +26,7 @@ pub mod source;
 pub mod sql;
 pub mod submission;
 pub mod sync_state;
+pub mod variants;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};

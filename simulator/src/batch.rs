@@ -207,6 +207,7 @@ pub(crate) fn submit(world: &mut World, now: Millis, catalog: &str, call: Call, 
         rows.clear();
     }
     let mut handles = Vec::new();
+    world.calls.counters.batch_rows += rows.len() as u64;
     if faults.contains(&(Kind::TwoHandles {})) && rows.len() > 1 {
         let second = rows.split_off(rows.len() / 2);
         handles.push(open(world, now, catalog, rows, call.allow_upsert, faults));

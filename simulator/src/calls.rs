@@ -13,6 +13,8 @@ use crate::clock::Millis;
 pub struct Counters {
     /// Calls of `items_batch`.
     pub items_batch: u64,
+    /// Rows that batches had taken, those that failed later included.
+    pub batch_rows: u64,
     /// Calls of `check_batch_request_status`.
     pub check_batch: u64,
     /// All other Graph calls, the dialog included.

@@ -351,6 +351,13 @@ mod tests {
     }
 
     #[test]
+    fn the_annotated_example_spells_out_the_defaults() {
+        let example = Config::from_toml(include_str!("../example.toml")).expect("the example is a configuration");
+        let text = |config: &Config| toml::to_string(config).expect("TOML");
+        assert_eq!(text(&example), text(&Config::default()));
+    }
+
+    #[test]
     fn a_typo_is_refused_by_name() {
         let refused = Config::from_toml("[quotas]\nbatch_per_hour = 3").expect_err("unknown key");
         assert!(refused.to_string().contains("batch_per_hour"), "{refused}");

@@ -11,7 +11,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;mar
 
 /// The page that asks.
 pub(crate) fn page(world: &World, params: &Params, request: &Request) -> String {
-    let hidden: String = ["client_id", "redirect_uri", "scope", "state", "response_type"]
+    let hidden: String = ["client_id", "redirect_uri", "scope", "state", "response_type", "config_id"]
         .iter()
         .filter_map(|name| Some((name, params.text(name)?)))
         .map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escape(&value)))

@@ -184,11 +184,10 @@ async fn handles(State(shared): State<Shared>) -> Response {
     Json(json!({"handles": batches.into_iter().map(entry).collect::<Vec<_>>()})).into_response()
 }
 
-/// A new world from the configuration the simulator was started with, runtime changes of quotas and the like included.
+/// A new world from the configuration the simulator was started with, runtime changes of quotas and the like included;
+/// the clock goes on.
 async fn reset(State(shared): State<Shared>) -> Response {
-    let mut world = shared.world();
-    let fresh = World::new(world.config.clone());
-    *world = fresh;
+    shared.world().reset();
     ok()
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// One planned fault, as `POST /_sim/faults` takes it.
 ///
-/// `on` names calls as [`crate::calls`] does: an edge (`items_batch`, `products`, …), `oauth` for the token endpoint, or `*`.
+/// `on` is an edge (`items_batch`, `products`, …), `oauth` for the token endpoint, or `*`; `README.md` lists all names.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Fault {
     /// The call it strikes.

@@ -2,7 +2,7 @@
 //!
 //! Order: version → token → object and permission → throttle → parameters → work.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::auth::{self, Caller};
 use crate::batch;
@@ -11,19 +11,18 @@ use crate::calls::LoggedRow;
 use crate::clock::Millis;
 use crate::errors::{GraphError, Result};
 use crate::faults::Kind;
+use crate::graph_batch;
 use crate::nodes::{self, Cx, Node};
 use crate::oauth::{self, Browser};
 use crate::paging::Link;
 use crate::params::Params;
 use crate::poll;
 use crate::products;
-use crate::quota::{self, Usage};
+use crate::throttle::{charge_app, charge_catalog};
 use crate::world::{Owner, World};
 
 /// Newest version served; a dead or missing one is served like the oldest living, so any older number is taken.
 const NEWEST: u32 = 26;
-const MINUTE: Millis = 60_000;
-const HOUR: Millis = 3_600_000;
 
 /// A request apart from its parameters.
 #[derive(Debug)]
@@ -117,7 +116,7 @@ pub(crate) fn carry_out(
         "oauth" => return oauth::access_token(world, now, params).map(Answer::Json),
         "revoke" => return oauth::revoke(world, now, params).map(Answer::Json),
         "batch" if request.method == "POST" => {
-            return graph_batch(world, request, params).map(Answer::Json);
+            return graph_batch::run(world, request, params).map(Answer::Json);
         }
         _ => {}
     }
@@ -171,60 +170,6 @@ fn check_access(world: &World, caller: &Caller, node: &Node, method: &str, id: &
             }
         }
     }
-}
-
-fn planned_throttle(faults: &[Kind]) -> Option<Usage> {
-    faults.iter().find_map(|fault| match fault {
-        Kind::Throttle { regain_minutes } => {
-            Some(Usage { blocked: true, percent: 100, regain_minutes: *regain_minutes })
-        }
-        _ => None,
-    })
-}
-
-fn charge_catalog(
-    world: &mut World,
-    now: Millis,
-    id: &str,
-    batch: bool,
-    faults: &[Kind],
-    turn: &mut Turn,
-) -> Result<()> {
-    let quotas = world.config.quotas;
-    let Some(catalog) = world.catalogs.get_mut(id) else {
-        return Ok(());
-    };
-    let (window, span, allowed, bucket, code) = if batch {
-        (&mut catalog.batch_window, MINUTE, quotas.batch_per_minute, "catalog_batch", 80014)
-    } else {
-        (&mut catalog.management_window, HOUR, quotas.management_per_hour, "catalog_management", 80009)
-    };
-    let usage =
-        planned_throttle(faults).unwrap_or_else(|| window.charge(now, span, allowed, quotas.blocked_calls_count));
-    if usage.percent >= quotas.usage_header_from_percent {
-        let owner = catalog.owner.as_deref().filter(|_| quotas.usage_keyed_by_business);
-        let header = quota::business_header(owner.unwrap_or(id), bucket, usage);
-        turn.headers.push(("x-business-use-case-usage", header));
-    }
-    refuse_when_blocked(usage, code, turn)
-}
-
-fn charge_app(world: &mut World, now: Millis, faults: &[Kind], turn: &mut Turn) -> Result<()> {
-    let quotas = world.config.quotas;
-    let charge = || world.app_window.charge(now, HOUR, quotas.app_per_hour, quotas.blocked_calls_count);
-    let usage = planned_throttle(faults).unwrap_or_else(charge);
-    if usage.percent >= quotas.usage_header_from_percent {
-        turn.headers.push(("x-app-usage", quota::app_header(usage)));
-    }
-    refuse_when_blocked(usage, 4, turn)
-}
-
-fn refuse_when_blocked(usage: Usage, code: i64, turn: &mut Turn) -> Result<()> {
-    if usage.blocked {
-        turn.throttled = true;
-        return Err(GraphError::throttled(code));
-    }
-    Ok(())
 }
 
 fn read(
@@ -297,53 +242,4 @@ fn write(
             Err(GraphError::unsupported(method, id))
         }
     }
-}
-
-/// `POST /` with `batch=[…]`: up to 50 calls in one; each is a call of its own for the buckets.
-fn graph_batch(world: &mut World, request: &Request, params: &mut Params) -> Result<Value> {
-    let parts = match params.take_json("batch")? {
-        Some(Value::Array(parts)) => parts,
-        Some(_) => {
-            return Err(GraphError::parameter("batch", "(#100) Param batch must be an array."));
-        }
-        None => return Err(GraphError::unsupported("POST", "")),
-    };
-    if parts.len() > 50 {
-        return Err(GraphError::parameter(
-            "batch",
-            "(#100) Too many requests in batch message. Maximum batch size is 50",
-        ));
-    }
-    let mut answers = Vec::with_capacity(parts.len());
-    for part in &parts {
-        let text = |name| part.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (path, query) = text("relative_url").split_once('?').unwrap_or((text("relative_url"), ""));
-        let call = Request::new(text("method"), path, query, request.bearer.clone(), request.host.clone());
-        let mut own = Params::from_query(&[query, text("body")].join("&"));
-        for name in ["access_token", "appsecret_proof", "appsecret_time"] {
-            if let Some(value) = params.text(name).filter(|_| !own.has(name)) {
-                own.insert(name, value);
-            }
-        }
-        let mut turn = Turn::default();
-        let outcome = if call.call() == "batch" {
-            Err(GraphError::new(100, "(#100) A batch cannot hold a batch"))
-        } else {
-            world.calls.count(&call.method, call.call());
-            carry_out(world, &call, &mut own, &[], &mut turn)
-        };
-        let (code, body) = match outcome {
-            Ok(Answer::Json(body)) => (200, body.to_string()),
-            Ok(Answer::Browser(_)) => (400, json!({"error": {"message": "no call of a batch"}}).to_string()),
-            Err(error) => {
-                let trace = world.ids.opaque("A", 23);
-                let body = error.body(&trace, world.config.switches.error_data_as_string);
-                (error.status.as_u16(), body.to_string())
-            }
-        };
-        let headers: Vec<Value> =
-            turn.headers.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-        answers.push(json!({"code": code, "headers": headers, "body": body}));
-    }
-    Ok(answers.into())
 }

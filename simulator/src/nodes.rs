@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::clock::{Millis, graph_time};
 use crate::errors::{GraphError, Result};
 use crate::fields::{self, Field};
+use crate::item_view::View;
 use crate::paging::{Link, Page, Window};
 use crate::params::Params;
-use crate::products::{self, View};
+use crate::products::{self, Query};
 use crate::world::{Owner, World};
 
 /// What rendering needs to know about the call.
@@ -133,8 +134,15 @@ impl Node {
                 let Some(catalog) = cx.world.catalogs.get(catalog_id) else {
                     return Ok(None);
                 };
-                let default = ["id", "name", "retailer_id"].map(Field::plain);
-                products::page(cx, catalog_id, catalog, None, &window, field.sub.as_deref().unwrap_or(&default))?
+                let default = products::default_fields();
+                products::page(
+                    cx,
+                    catalog_id,
+                    catalog,
+                    &Query::default(),
+                    &window,
+                    field.sub.as_deref().unwrap_or(&default),
+                )?
             }
             _ => {
                 let entries = self.edge(cx.world, &field.name);
@@ -216,7 +224,7 @@ impl Node {
 }
 
 fn render_item(cx: &Cx<'_>, catalog: &str, retailer_id: &str, asked: Option<&[Field]>) -> Result<Value> {
-    let default = ["id", "name", "retailer_id"].map(Field::plain);
+    let default = products::default_fields();
     let found = cx.world.catalogs.get(catalog).and_then(|state| state.items.shown(retailer_id));
     let (retailer_id, item) = found.ok_or_else(|| GraphError::unsupported("GET", retailer_id))?;
     View::new(cx.world, cx.now, catalog, retailer_id, item).render(asked.unwrap_or(&default))

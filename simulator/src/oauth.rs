@@ -53,7 +53,12 @@ fn request(world: &World, params: &Params) -> std::result::Result<Request, Strin
     if params.text("response_type").is_some_and(|kind| kind != "code") {
         return Err("Invalid response_type: this simulator answers only with `code`.".into());
     }
-    let scopes = params.list("scope").unwrap_or_default();
+    // Login for Business names a configuration instead of scopes; here every configuration asks for both.
+    let by_configuration = || match params.text("config_id") {
+        Some(_) => SCOPES[..2].iter().map(|&scope| scope.to_owned()).collect(),
+        None => Vec::new(),
+    };
+    let scopes = params.list("scope").unwrap_or_else(by_configuration);
     if let Some(unknown) = scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
         return Err(format!("Invalid Scopes: {unknown}. This message is only shown to developers."));
     }

@@ -152,9 +152,10 @@ impl Params {
         }
     }
 
-    /// All parameters with secrets masked, for the log; `requests` is left to the caller, which knows the rows.
+    /// All parameters with secrets masked, for the log. `requests` is left to the caller, which knows the rows; `batch` is
+    /// left out because its parts can hold tokens.
     pub(crate) fn masked(&self) -> BTreeMap<String, Value> {
-        let shown = self.0.iter().filter(|(name, _)| *name != "requests");
+        let shown = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "requests" | "batch"));
         shown.map(|(name, value)| (name.clone(), mask(name, value))).collect()
     }
 }

@@ -177,6 +177,7 @@ fn answer(
         Delivery::Whole(response) | Delivery::Half(response) => Some(response.status().as_u16()),
         Delivery::Cut => None,
     };
+    tracing::debug!(method = %call.method, call = call.call(), ?status, ?code, faults = faults.len(), "answered");
     let entry = Entry {
         at: world.clock.now(),
         method: call.method.clone(),

@@ -124,7 +124,15 @@ pub(crate) struct Code {
 
 impl World {
     pub(crate) fn new(config: Config) -> Self {
-        let clock = Clock::default();
+        Self::at(Clock::default(), config)
+    }
+
+    /// Starts the world anew; the clock goes on.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::at(std::mem::take(&mut self.clock), self.config.clone());
+    }
+
+    fn at(clock: Clock, config: Config) -> Self {
         let seed = config.seed.unwrap_or_else(|| clock.now().unsigned_abs());
         let mut world = Self {
             ids: Ids::new(seed),

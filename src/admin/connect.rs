@@ -43,7 +43,7 @@ pub async fn app(pipeline: &Pipeline, settings: &Settings) -> Result<AppCredenti
 pub async fn start(pipeline: &Pipeline, api_url: &str) -> Result<Url, Fault> {
     let settings = pipeline.load_settings().await?;
     let app = app(pipeline, &settings).await?;
-    let nonce = ids::nonce().map_err(|error| Fault::Internal(format!("no random bytes: {error}")))?;
+    let nonce = ids::secret("").map_err(|error| Fault::Internal(error.to_string()))?;
     let mut tx = pipeline.db.write().await?;
     oauth_state::create(&mut tx, &nonce, pipeline.now()).await?;
     tx.commit().await?;

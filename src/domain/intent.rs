@@ -152,7 +152,8 @@ mod tests {
     fn folding_table() {
         use Intent::{Delete, Upsert};
         use Origin::{Event, Operator, Window};
-        let cases: &[(&[(Intent, Origin)], (Intent, Origin))] = &[
+        type Word = (Intent, Origin);
+        let cases: &[(&[Word], Word)] = &[
             (&[(Upsert, Event)], (Upsert, Event)),
             (&[(Upsert, Event), (Delete, Event)], (Delete, Event)),
             // Deleted, then restored within one batch: the later word counts.

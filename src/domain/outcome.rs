@@ -114,7 +114,7 @@ impl Shape {
             return (Self { row_cap: Some(1), refusals: 0 }, Refusal::RowFails);
         }
         let shape = Self { row_cap: Some(rows.div_ceil(2)), refusals: self.refusals + 1 };
-        let pause = shape.refusals % CHANNEL_REFUSALS == 0;
+        let pause = shape.refusals.is_multiple_of(CHANNEL_REFUSALS);
         (shape, if pause { Refusal::Pause } else { Refusal::Shrink })
     }
 

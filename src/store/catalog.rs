@@ -1,6 +1,6 @@
 //! Writing the managed catalog tables: only what changed, and its intents in the same transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mapper_core::sha256_hex;
 
@@ -80,6 +80,9 @@ impl<'r> Changes<'r> {
                 }
             }
         }
+        // Written in id order, or two imports that meet could wait for each other.
+        changes.products.sort_by_key(|(record, _)| record.id.as_str());
+        changes.variants.sort_by_key(|(_, variant, _)| variant.id.as_str());
         Ok(changes)
     }
 
@@ -315,40 +318,50 @@ async fn append_intents(
     renamed: &Renamed,
     now: Millis,
 ) -> Result<u64> {
+    let products: HashSet<&str> =
+        records.iter().filter(|record| record.deleted_at.is_some()).map(|record| record.id.as_str()).collect();
+    let variants = records.iter().flat_map(|record| &record.variants);
+    let variants: HashSet<&str> =
+        variants.filter(|variant| variant.deleted_at.is_some()).map(|variant| variant.id.as_str()).collect();
+    let mut asked: BTreeMap<String, String> = fan_out(tx, changes, renamed).await?.into_iter().collect();
+    asked.extend(changes.variants.iter().map(|(record, variant, _)| (variant.id.clone(), record.id.clone())));
+    // A deleted product takes along the variants that its line does not name.
+    let (deletes, upserts): (Vec<_>, Vec<_>) = asked
+        .into_iter()
+        .partition(|(variant, product)| products.contains(product.as_str()) || variants.contains(variant.as_str()));
+    let mut count = 0;
+    for (list, intent) in [(deletes, Intent::Delete), (upserts, Intent::Upsert)] {
+        if !list.is_empty() {
+            let ids: Vec<String> = list.into_iter().map(|(variant, _)| variant).collect();
+            count += outbox::append(tx, &ids, intent, Origin::Import, now).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// Every variant, with its product, that shows something of a changed product or a changed name.
+async fn fan_out(tx: &mut Tx, changes: &Changes<'_>, renamed: &Renamed) -> Result<Vec<(String, String)>> {
     let products: Vec<&str> = changes.products.iter().map(|(record, _)| record.id.as_str()).collect();
     let ids = |list: &[(String,)]| json(&list.iter().map(|(id,)| id).collect::<Vec<_>>());
-    // A change of the product, or of a name that it carries, is one of each of its variants.
-    let mut upserts: BTreeSet<String> = fetch_all!(
+    // A branch each, so that each finds its index. A category's name is in the trail of everything below it; UNION
+    // ends also where categories go round in a circle.
+    fetch_all!(
         tx,
-        (String,),
-        "SELECT variant_id FROM variant_index
-         WHERE product_id IN (SELECT id FROM @ids($1) AS changed)
-            OR vendor_id IN (SELECT id FROM @ids($2) AS renamed_vendor)
-            OR brand_id IN (SELECT id FROM @ids($3) AS renamed_brand)
-            OR category_id IN (SELECT id FROM @ids($4) AS renamed_category)",
+        (String, String),
+        "WITH RECURSIVE below (id) AS (
+             SELECT id FROM category WHERE id IN (SELECT id FROM @ids($4) AS renamed)
+             UNION
+             SELECT c.id FROM category c JOIN below ON c.parent_id = below.id)
+         SELECT variant_id, product_id FROM variant_index WHERE product_id IN (SELECT id FROM @ids($1) AS changed)
+         UNION
+         SELECT variant_id, product_id FROM variant_index WHERE vendor_id IN (SELECT id FROM @ids($2) AS renamed)
+         UNION
+         SELECT variant_id, product_id FROM variant_index WHERE brand_id IN (SELECT id FROM @ids($3) AS renamed)
+         UNION
+         SELECT variant_id, product_id FROM variant_index WHERE category_id IN (SELECT id FROM below)",
         json(&products)?,
         ids(&renamed.vendors)?,
         ids(&renamed.brands)?,
         ids(&renamed.categories)?
-    )?
-    .into_iter()
-    .map(|(id,)| id)
-    .collect();
-    upserts.extend(changes.variants.iter().map(|(_, variant, _)| variant.id.clone()));
-
-    let gone: BTreeSet<&str> = records
-        .iter()
-        .flat_map(|record| record.variants.iter().map(move |variant| (record, variant)))
-        .filter(|(record, variant)| record.deleted_at.is_some() || variant.deleted_at.is_some())
-        .map(|(_, variant)| variant.id.as_str())
-        .collect();
-    let (deletes, upserts): (Vec<String>, Vec<String>) = upserts.into_iter().partition(|id| gone.contains(id.as_str()));
-    let mut count = 0;
-    if !deletes.is_empty() {
-        count += outbox::append(tx, &deletes, Intent::Delete, Origin::Import, now).await?;
-    }
-    if !upserts.is_empty() {
-        count += outbox::append(tx, &upserts, Intent::Upsert, Origin::Import, now).await?;
-    }
-    Ok(count)
+    )
 }

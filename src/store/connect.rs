@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgConnection};
 
 use super::seal::{Keyring, Place};
-use super::{Db, Result, StoreError, execute, fetch_optional};
+use super::{Db, Result, StoreError, execute, fetch_optional, lease};
 
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
@@ -48,6 +48,10 @@ pub async fn open(url: &str, options: &Options) -> Result<Db> {
 
 async fn connect(url: &str, options: &Options) -> Result<Db> {
     if let Some(path) = sqlite_path(url) {
+        // Each connection to `:memory:` is a database of its own.
+        if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
+            return Err(StoreError::Url("a SQLite URL names a file, such as sqlite://data/meta-catalog.db".into()));
+        }
         return connect_sqlite(&path).await;
     }
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -64,7 +68,7 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
         })?
         .application_name("meta-catalog");
     let mut first = PgConnection::connect_with(&postgres).await?;
-    sqlx::query("CREATE SCHEMA IF NOT EXISTS meta_catalog").execute(&mut first).await?;
+    create_schema(&mut first).await?;
     first.close().await?;
 
     let postgres = postgres.options([("search_path", "meta_catalog,public")]);
@@ -86,6 +90,21 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
             .await?,
         pipeline: PgPoolOptions::new().max_connections(4).acquire_timeout(acquire).connect_lazy_with(pipeline),
     })
+}
+
+/// Replicas that start at once take turns: `IF NOT EXISTS` looks before it leaps, and the second one would fail. Where
+/// the schema exists already, no right to create one is needed.
+async fn create_schema(connection: &mut PgConnection) -> Result<()> {
+    let mut tx = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('meta_catalog schema'))").execute(&mut *tx).await?;
+    let known: Option<i32> = sqlx::query_scalar("SELECT 1 FROM pg_namespace WHERE nspname = 'meta_catalog'")
+        .fetch_optional(&mut *tx)
+        .await?;
+    if known.is_none() {
+        sqlx::query("CREATE SCHEMA meta_catalog").execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn connect_sqlite(path: &Path) -> Result<Db> {
@@ -151,6 +170,8 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
         Place { table: "key_check", row: kid, column: "sealed" }
     }
     let mut tx = db.write().await?;
+    // One at a time: of two replicas that start first with different keys, the second must see the first one's proof.
+    lease::hold_pipeline(&mut tx).await?;
     let known: Option<(String,)> = fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
     match known {
         Some((sealed,)) => {
@@ -168,4 +189,51 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
         }
     }
     tx.commit().await
+}
+
+/// Whether the database holds nothing of ours yet, apart from the schema.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn is_empty(url: &str, options: &Options) -> Result<bool> {
+    if sqlite_path(url).is_some_and(|path| !path.exists()) {
+        return Ok(true);
+    }
+    let db = open(url, options).await?;
+    let mut tx = db.read().await?;
+    let row: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM product) OR EXISTS (SELECT 1 FROM meta_sync_state)
+             OR EXISTS (SELECT 1 FROM meta_outbox) OR EXISTS (SELECT 1 FROM integration_credentials)
+             OR EXISTS (SELECT 1 FROM setting)"
+    )?;
+    drop(tx);
+    db.close().await;
+    Ok(row.is_none())
+}
+
+/// Removes everything of ours: the schema `meta_catalog`, or the SQLite file.
+///
+/// # Errors
+/// When the database does not allow it.
+pub async fn reset(url: &str) -> Result<()> {
+    if let Some(path) = sqlite_path(url) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.clone().into_os_string();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::Url(format!("cannot remove {}: {error}", Path::new(&file).display())));
+                }
+                _ => {}
+            }
+        }
+        return Ok(());
+    }
+    let options =
+        PgConnectOptions::from_str(url).map_err(|_| StoreError::Url("the postgres:// URL cannot be read".into()))?;
+    let mut connection = PgConnection::connect_with(&options).await?;
+    sqlx::query("DROP SCHEMA IF EXISTS meta_catalog CASCADE").execute(&mut connection).await?;
+    Ok(connection.close().await?)
 }

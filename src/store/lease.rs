@@ -94,18 +94,23 @@ impl Fence {
     /// [`StoreError::Deposed`] when the lease or the catalog changed.
     pub async fn begin(&self, db: &Db, catalog: Option<&str>) -> Result<Tx> {
         let mut tx = db.write_pipeline().await?;
-        let row: Option<(i64, Option<String>)> = fetch_optional!(
+        let held: Option<(i64,)> = fetch_optional!(
             tx,
-            (i64, Option<String>),
-            "SELECT epoch, (SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id')
-             FROM lease WHERE name = $1 AND holder = $2 AND epoch = $3 @pg{FOR UPDATE}",
+            (i64,),
+            "SELECT epoch FROM lease WHERE name = $1 AND holder = $2 AND epoch = $3 @pg{FOR UPDATE}",
             NAME,
             &self.holder,
             self.epoch
         )?;
-        let Some((_, selected)) = row else { return Err(StoreError::Deposed(Deposed::Lease)) };
+        if held.is_none() {
+            return Err(StoreError::Deposed(Deposed::Lease));
+        }
         if let Some(catalog) = catalog {
-            let selected: Option<String> = selected.and_then(|text| serde_json::from_str(&text).ok());
+            // A statement of its own, begun after the lock was had: one that waits for a lock goes on with what it saw
+            // before the wait, and that would be the catalog before the change that it waited for.
+            let selected: Option<(String,)> =
+                fetch_optional!(tx, (String,), "SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id'")?;
+            let selected: Option<String> = selected.and_then(|(text,)| serde_json::from_str(&text).ok());
             if selected.as_deref() != Some(catalog) {
                 return Err(StoreError::Deposed(Deposed::Catalog));
             }

@@ -20,6 +20,8 @@ pub enum Outcome {
     Dropped,
     /// Would have been sent; `feed_mode` is `preview`.
     Previewed,
+    /// Was previewed, and asked for again when `feed_mode` became `live`.
+    Requeued,
 }
 
 impl Outcome {
@@ -33,6 +35,7 @@ impl Outcome {
             Self::Skipped => "skipped",
             Self::Dropped => "dropped",
             Self::Previewed => "previewed",
+            Self::Requeued => "requeued",
         }
     }
 }
@@ -137,7 +140,8 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
     Ok(Some(Window { rows, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
-/// Marks exactly these rows as processed.
+/// Marks exactly these rows as processed. A preview counts only while the mode is `preview`: a tick that began before
+/// the change to `live` leaves its rows open, or [`requeue_previewed`] would have missed them.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -150,8 +154,42 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u
         tx,
         "UPDATE meta_outbox SET processed_at = $2, outcome = r.outcome, parked_at = NULL
          FROM @rows($1: seq bigint, outcome text) AS r
-         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL",
+         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL
+           AND (r.outcome <> 'previewed' OR EXISTS (
+               SELECT 1 FROM setting WHERE grp = 'meta' AND key = 'feed_mode' AND value = '\"preview\"'))",
         json(&list)?,
+        now
+    )
+}
+
+/// Asks again for every variant whose latest word is a preview, with the intent of that row; once, since the row's
+/// outcome becomes [`Outcome::Requeued`]. Answers how many.
+///
+/// A variant with a newer intent, processed or open, is left alone: that one is what the shop wants now, and the older
+/// intent would come after it. The caller holds the pipeline, so that no preview is recorded meanwhile.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
+    let latest = execute!(
+        tx,
+        "UPDATE meta_outbox SET outcome = $1
+         WHERE outcome = $2 AND seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)",
+        Outcome::Requeued.as_str(),
+        Outcome::Previewed.as_str()
+    )?;
+    if latest == 0 {
+        return Ok(0);
+    }
+    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above.
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT variant_id, intent, $2, CAST($3 AS BIGINT) FROM meta_outbox
+         WHERE outcome = $1 AND seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
+         ORDER BY seq",
+        Outcome::Requeued.as_str(),
+        Origin::Recovery.as_str(),
         now
     )
 }

@@ -6,9 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::seal::{Keyring, Place};
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, sync_state};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, outbox, sync_state};
 use crate::clock::Millis;
-use crate::domain::settings::Settings;
+use crate::domain::settings::{FeedMode, Settings};
 
 const SECRET: &str = "app_secret";
 const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", column: "value" };
@@ -55,20 +55,31 @@ pub struct Changes {
     pub app_secret: Option<SecretString>,
 }
 
-/// Writes the changes as one, in the caller's transaction. Another catalog drops every claim in the same
-/// transaction, and waits for the pipeline's.
+/// Writes the changes as one, in the caller's transaction, with what follows from them: another catalog drops every
+/// claim, and `feed_mode` from `preview` to `live` asks again for what was previewed. Both wait for the pipeline's
+/// transaction under way.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {
-    if changes.values.contains_key("catalog_id") {
-        lease::hold_pipeline(tx).await?;
-        let before = load(tx).await?.text("catalog_id");
-        let after = changes.values.get("catalog_id").and_then(Option::as_ref).and_then(Value::as_str);
-        if before != after.unwrap_or_default() {
-            sync_state::drop_claims(tx, now).await?;
-        }
+    let moves_the_pipeline = ["catalog_id", "feed_mode"].iter().any(|key| changes.values.contains_key(*key));
+    if !moves_the_pipeline {
+        return write_values(tx, keyring, changes, now).await;
     }
+    lease::hold_pipeline(tx).await?;
+    let before = load(tx).await?;
+    write_values(tx, keyring, changes, now).await?;
+    let after = load(tx).await?;
+    if before.text("catalog_id") != after.text("catalog_id") {
+        sync_state::drop_claims(tx, now).await?;
+    }
+    if (before.feed_mode(), after.feed_mode()) == (FeedMode::Preview, FeedMode::Live) {
+        outbox::requeue_previewed(tx, now).await?;
+    }
+    Ok(())
+}
+
+async fn write_values(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {
     let mut set: Vec<(&str, String)> = Vec::new();
     let mut unset: Vec<&str> = Vec::new();
     for (key, value) in &changes.values {

@@ -60,16 +60,20 @@ struct SourceRow {
 /// # Errors
 /// When the database does not answer.
 pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
-    // JSON columns are read as text: one unreadable value must not fail the batch.
+    // JSON columns are read as text: one unreadable value must not fail the batch. Numbers are widened: a platform's
+    // view may hold narrower ones.
     let rows: Vec<SourceRow> = fetch_all!(
         tx,
         SourceRow,
-        "SELECT variant_id, product_id, sku, ean, upc, barcode, price, special_price, special_price_start,
-             special_price_end, thumbnail, CAST(images AS TEXT) AS images, deleted_at, product_title, product_subtitle,
-             product_description, product_slug, product_status, product_visibility, product_thumbnail,
-             CAST(product_images AS TEXT) AS product_images, product_deleted_at, vendor_name, brand_title,
-             CAST(categories AS TEXT) AS categories, CAST(options AS TEXT) AS options, track_inventory,
-             quantity_on_hand, reserved_quantity, allow_backorder
+        "SELECT variant_id, product_id, sku, ean, upc, barcode, CAST(price AS BIGINT) AS price,
+             CAST(special_price AS BIGINT) AS special_price, CAST(special_price_start AS BIGINT) AS special_price_start,
+             CAST(special_price_end AS BIGINT) AS special_price_end, thumbnail, CAST(images AS TEXT) AS images,
+             CAST(deleted_at AS BIGINT) AS deleted_at, product_title, product_subtitle, product_description,
+             product_slug, product_status, product_visibility, product_thumbnail,
+             CAST(product_images AS TEXT) AS product_images, CAST(product_deleted_at AS BIGINT) AS product_deleted_at,
+             vendor_name, brand_title, CAST(categories AS TEXT) AS categories, CAST(options AS TEXT) AS options,
+             track_inventory, CAST(quantity_on_hand AS BIGINT) AS quantity_on_hand,
+             CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
     )?;

@@ -103,6 +103,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
             )
         })
         .collect();
+    // In id order, as everybody who may insert a row: an intake that creates the same ones could wait for this
+    // transaction while this one waits for it.
     execute!(
         tx,
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
@@ -111,7 +113,7 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
          SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
              r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, $3, $3
          FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint) AS r
-         WHERE true
+         WHERE true ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
              product_id = COALESCE(excluded.product_id, s.product_id),
              catalog_id = excluded.catalog_id,
@@ -161,7 +163,10 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
         (String,),
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, created_at, updated_at)
          SELECT r.id, r.product, 'skipped', r.reason, r.version, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
-         FROM @rows($1: id text, product text, reason text, version bigint) AS r WHERE true
+         FROM @rows($1: id text, product text, reason text, version bigint) AS r
+         -- Read as known and gone since: not the row that was decided on.
+         WHERE r.version = 1 OR EXISTS (SELECT 1 FROM meta_sync_state known WHERE known.variant_id = r.id)
+         ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
              status = CASE WHEN s.status = 'deleted' THEN 'deleted' ELSE 'skipped' END,
              product_id = COALESCE(excluded.product_id, s.product_id),

@@ -2,4 +2,6 @@
 
 mod harness;
 mod http;
+mod pipeline;
+mod store;
 mod support;

@@ -2,3 +2,4 @@
 
 pub(crate) mod installation;
 pub(crate) mod postgres;
+pub(crate) mod shop;

@@ -1,0 +1,149 @@
+//! The command line: parsing, logging, exit codes. One file per command.
+//!
+//! Exit codes: 0 done; 1 not done; 2 partly done (`import`) or a wrong command line; 70 the supervisor of the actors
+//! ended although nobody asked.
+
+mod demo;
+mod import;
+mod mapper;
+mod migrate;
+mod serve;
+mod simulator;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::report::chain;
+
+/// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "First steps:\n  meta-catalog demo                     see everything work against a local Meta\n  meta-catalog serve                    run it: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        a token for the API\n  meta-catalog import products.ndjson   take a catalog in\n\nConfiguration: flags beat the environment, the environment beats the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file (TOML); see config/meta-catalog.toml for every key
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Database: sqlite://path or postgres://user:password@host/database [env: DATABASE_URL] [default: sqlite://data/meta-catalog.db]
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the API and the sync
+    Serve,
+    /// Show a whole working installation against a local Meta, on a fresh temporary database
+    Demo(demo::DemoArgs),
+    /// Take products with their variants in from a file of one JSON object a line
+    Import(import::ImportArgs),
+    /// Work with field mappers
+    #[command(subcommand)]
+    Mapper(mapper::MapperCommand),
+    /// Make, list and revoke tokens for the API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Bring the database's schema up to date and end
+    Migrate,
+    /// Run the local Meta by itself
+    GraphSimulator(simulator::SimulatorArgs),
+}
+
+/// A command that did not succeed: what to tell, and the exit code.
+struct Failed {
+    message: String,
+    code: u8,
+}
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { message: chain(&error), code: 1 }
+    }
+}
+
+type Done = Result<ExitCode, Failed>;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(failed) => {
+            eprintln!("meta-catalog: {}", failed.message);
+            ExitCode::from(failed.code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Done {
+    if let Command::Mapper(command) = cli.command {
+        return mapper::run(command);
+    }
+    // The simulator's --config is its own world, not a configuration of the service.
+    let file = cli.global.config.as_deref().filter(|_| !matches!(cli.command, Command::GraphSimulator(_)));
+    let mut config = Config::load(file, |name| std::env::var(name).ok())?;
+    if let Some(url) = cli.global.database_url.clone() {
+        config.set_database_url(url);
+    }
+    // The demo shows progress instead of logs.
+    let default_level = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info" };
+    start_logging(config.log_format, default_level);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        match cli.command {
+            Command::Serve => serve::run(&config).await,
+            Command::Demo(args) => demo::run(config, args, cli.global.database_url.is_some()).await,
+            Command::Import(args) => import::run(&config, args).await,
+            Command::Token(command) => token::run(&config, command).await,
+            Command::Migrate => migrate::run(&config).await,
+            Command::GraphSimulator(args) => simulator::run(args, cli.global.config).await,
+            Command::Mapper(command) => mapper::run(command),
+        }
+    })
+}
+
+fn start_logging(format: LogFormat, default_level: &str) {
+    // sqlx and the supervisor crate say at info what concerns nobody.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},sqlx=warn,ractor_supervisor=warn,ractor=warn")));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+/// Resolves when the process is asked to end.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without a signal handler the process is ended the hard way, which the pipeline survives.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

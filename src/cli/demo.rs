@@ -1,0 +1,117 @@
+//! `meta-catalog demo`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret as _;
+
+use super::{Done, Failed, asked_to_end, token};
+use crate::config::Config;
+use crate::demo::local_meta::LocalMeta;
+use crate::demo::run::{self, Show};
+use crate::store::connect;
+use crate::store::seal::Keyring;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It starts a local Meta as a process of its own, imports a sample catalog, consents, picks a business and a catalog,\nbootstraps, drains and polls until every row is settled; then it changes a price, archives a product and lets a sale\nend, settles again and compares Meta's items with the mapper's word, field by field.\n\nWithout --exit-when-synced it goes on running, so that you can look around; Ctrl-C ends it."
+)]
+pub(super) struct DemoArgs {
+    /// How many variants
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    variants: u32,
+    /// End when everything is settled; exit code 0 only if Meta's items equal the mapper's word
+    #[arg(long)]
+    exit_when_synced: bool,
+    /// Print a report as the last line of stdout, as JSON
+    #[arg(long)]
+    json: bool,
+    /// Empty the database given with --database-url first (only what is ours)
+    #[arg(long)]
+    reset: bool,
+}
+
+pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) -> Done {
+    // Without --database-url nothing of yours is touched, whatever is configured.
+    let folder = tempfile::Builder::new().prefix("meta-catalog-demo").tempdir()?;
+    if !own_database {
+        config.set_database_url(format!("sqlite://{}", folder.path().join("demo.db").display()));
+    }
+    if connect::sqlite_path(&config.database_url()).is_none() {
+        config.set_key_if_missing(Keyring::generate()?.expose_secret());
+    }
+    if args.reset {
+        connect::reset(&config.database_url()).await?;
+    } else if !connect::is_empty(&config.database_url(), &config.store_options()).await? {
+        let message = "the database is not empty; give another one, or --reset to empty it (only what is ours)".into();
+        return Err(Failed { message, code: 1 });
+    }
+    let meta = LocalMeta::start().await?;
+    run::configure(&mut config, &meta);
+    let mut screen = Screen::default();
+    let make_token = async |db: &_| token::create(db, "catalog-admin", "demo").await;
+    let (report, running) =
+        run::run(&config, meta, args.variants as usize, make_token, &mut screen).await.inspect_err(|_| {
+            screen.done();
+        })?;
+    screen.done();
+    for told in &report.told {
+        eprintln!("differs: {told}");
+    }
+    let verdict = if report.ok { "Meta's items equal the mapper's word" } else { "NOT settled" };
+    eprintln!(
+        "{verdict}: {} variants · {} · {} calls of items_batch · {:.1} s",
+        report.variants,
+        report.outcomes,
+        report.calls["itemsBatch"],
+        Duration::from_millis(report.elapsed_ms).as_secs_f64()
+    );
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    }
+    if !args.exit_when_synced {
+        eprintln!(
+            "\nStill running:\n  API          http://{}\n  API token    {}\n  local Meta   {}\n\n  curl -H 'Authorization: Bearer {}' http://{}/admin/meta/status\n\nCtrl-C ends it.",
+            running.service.address, running.token, running.meta.base_url, running.token, running.service.address
+        );
+        asked_to_end().await;
+    }
+    let stopped = running.service.shutdown().await;
+    Ok(if report.ok && stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Steps and a bar on stderr.
+#[derive(Default)]
+struct Screen {
+    bar: Option<ProgressBar>,
+}
+
+impl Screen {
+    fn done(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Show for Screen {
+    fn step(&mut self, what: &str) {
+        self.done();
+        eprintln!("· {what}");
+    }
+
+    fn progress(&mut self, done: u64, of: u64, note: &str) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(of);
+            if let Ok(style) = ProgressStyle::with_template("  {bar:30} {pos}/{len} {msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_length(of);
+        bar.set_position(done);
+        bar.set_message(note.to_owned());
+    }
+}

@@ -1,0 +1,88 @@
+//! `meta-catalog import FILE.ndjson`.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Done, Failed};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Config;
+use crate::import::run::{Import, Mode, Progress};
+use crate::report::chain;
+use crate::store::connect;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out stays; \"deletedAt\" deletes.\n\nExit code: 0 everything was taken, 2 some lines were refused, 1 nothing was written.\nRefused lines are told on stderr, each with its line and field. Running it again is safe: what is equal is left alone."
+)]
+pub(super) struct ImportArgs {
+    /// The file; - reads stdin
+    file: PathBuf,
+    /// All or nothing: one refused line and nothing is written
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
+    let (input, size): (Box<dyn Read + Send>, u64) = if args.file.as_os_str() == "-" {
+        (Box::new(std::io::stdin()), 0)
+    } else {
+        let open = File::open(&args.file).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (size, file) =
+            open.map_err(|error| Failed { message: format!("cannot read {}: {error}", args.file.display()), code: 1 })?;
+        (Box::new(file), size)
+    };
+    let db = connect::open(&config.database_url(), &config.store_options()).await?;
+    let bar = bar(size);
+    let mut progress = BarProgress { bar: bar.clone() };
+    let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
+    let import = Import { db: &db, mode, now: SystemClock.now() };
+    let done = import.run(BufReader::with_capacity(1 << 20, input), &mut progress).await;
+    bar.finish_and_clear();
+    db.close().await;
+    let (tally, error) = match done {
+        Ok(tally) => (tally, None),
+        Err((tally, error)) => (tally, Some(error)),
+    };
+    eprintln!(
+        "{} products taken ({} products and {} variants changed, {} intents queued), {} lines refused",
+        tally.taken, tally.written.products, tally.written.variants, tally.written.intents, tally.refused
+    );
+    if let Some(error) = error {
+        let message = format!("stopped: {}; what was taken before is kept, so run it again", chain(&error));
+        return Err(Failed { message, code: if tally.taken == 0 { 1 } else { 2 } });
+    }
+    Ok(match (tally.taken, tally.refused) {
+        (_, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(1),
+        _ => ExitCode::from(2),
+    })
+}
+
+fn bar(size: u64) -> ProgressBar {
+    let bar = if size == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(size) };
+    let template = "{bar:30} {bytes}/{total_bytes} {msg} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+struct BarProgress {
+    bar: ProgressBar,
+}
+
+impl Progress for BarProgress {
+    fn at(&mut self, bytes: u64, products: u64) {
+        self.bar.set_position(bytes);
+        self.bar.set_message(format!("{products} products"));
+    }
+
+    fn refused(&mut self, line: u64, refusal: &crate::import::Refusal) {
+        self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
+    }
+}

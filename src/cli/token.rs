@@ -1,0 +1,101 @@
+//! `meta-catalog token …`: bearer tokens for programs.
+
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::{Done, Failed};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Config;
+use crate::ids;
+use crate::store::api_token::{self, ApiToken};
+use crate::store::{Db, connect};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token; prints only the token, which is shown this once
+    Create {
+        /// What it may do
+        #[arg(long, value_enum)]
+        role: Role,
+        /// What it is for
+        #[arg(long, default_value = "unnamed")]
+        name: String,
+    },
+    /// List tokens (never their secrets)
+    List,
+    /// Revoke a token by its id; takes effect at the next request
+    Revoke {
+        /// Its id, as in `token list`
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Role {
+    /// May see and change everything
+    CatalogAdmin,
+    /// May see everything
+    CatalogViewer,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::CatalogAdmin => "catalog-admin",
+            Self::CatalogViewer => "catalog-viewer",
+        }
+    }
+}
+
+pub(super) async fn run(config: &Config, command: TokenCommand) -> Done {
+    let db = connect::open(&config.database_url(), &config.store_options()).await?;
+    let done = carry_out(&db, command).await;
+    db.close().await;
+    done
+}
+
+async fn carry_out(db: &Db, command: TokenCommand) -> Done {
+    let now = SystemClock.now();
+    match command {
+        TokenCommand::Create { role, name } => {
+            let secret = create(db, role.as_str(), &name).await?;
+            println!("{secret}");
+        }
+        TokenCommand::List => {
+            let tokens = api_token::list(&mut db.read().await?).await?;
+            println!("{:<36}  {:<14}  {:<8}  {:<24}  name", "id", "role", "state", "created");
+            for token in tokens {
+                let state = if token.revoked_at.is_some() { "revoked" } else { "active" };
+                let created = jiff::Timestamp::from_millisecond(token.created_at).unwrap_or_default();
+                println!("{:<36}  {:<14}  {state:<8}  {created:<24}  {}", token.id, token.role, token.name);
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            let mut tx = db.write().await?;
+            let revoked = api_token::revoke(&mut tx, &id, now).await?;
+            tx.commit().await?;
+            if !revoked {
+                let message = format!("there is no active token {id:?}; `meta-catalog token list` shows the ids");
+                return Err(Failed { message, code: 1 });
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a token and answers its secret.
+pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
+    let secret = ids::secret("mct_")?;
+    let token = ApiToken {
+        id: ids::submission(),
+        name: name.to_owned(),
+        role: role.to_owned(),
+        created_at: SystemClock.now(),
+        revoked_at: None,
+    };
+    let mut tx = db.write().await?;
+    api_token::create(&mut tx, &token, &secret.clone().into()).await?;
+    tx.commit().await?;
+    Ok(secret)
+}

@@ -1,0 +1,129 @@
+//! The simulator as a process of its own: the binary starts itself again, so that memory and crashes stay apart.
+
+use std::process::Stdio;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// The world of the demonstration: the simulator's default with quotas that nobody meets and quick verdicts.
+const WORLD: &str = "
+[quotas]
+batch_per_minute = 100000
+management_per_hour = 10000000
+app_per_hour = 1000000
+
+[times]
+processing_ms = 1500
+visible_after_ms = 0
+";
+
+/// Why there is no local Meta.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalMetaError {
+    /// The process.
+    #[error("the simulator did not start")]
+    Start(#[from] std::io::Error),
+    /// It said something else than where it listens.
+    #[error("the simulator said {0:?} instead of where it listens")]
+    NoAddress(String),
+    /// A control call.
+    #[error("the simulator does not answer")]
+    Call(#[from] reqwest::Error),
+}
+
+/// A running simulator; it ends with this process, however that ends.
+#[derive(Debug)]
+pub struct LocalMeta {
+    /// Where it answers.
+    pub base_url: String,
+    client: reqwest::Client,
+    // Held: its stdin closes with us, and the simulator ends.
+    _process: Option<(Child, tempfile::NamedTempFile)>,
+}
+
+/// Calls it has counted.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Calls {
+    /// Batches.
+    pub items_batch: u64,
+    /// Polls.
+    pub check_batch: u64,
+    /// Everything else.
+    pub other: u64,
+}
+
+/// A page of items, as they were sent.
+#[derive(Debug, Deserialize)]
+pub struct ItemPage {
+    /// In id order.
+    pub items: Vec<StoredItem>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<String>,
+}
+
+/// An item as the simulator holds it.
+#[derive(Debug, Deserialize)]
+pub struct StoredItem {
+    /// Its retailer id.
+    pub id: String,
+    /// Its fields.
+    pub data: Value,
+}
+
+impl LocalMeta {
+    /// Starts it on a free port.
+    ///
+    /// # Errors
+    /// When the process does not start.
+    pub async fn start() -> Result<Self, LocalMetaError> {
+        let world = tempfile::Builder::new().prefix("meta-catalog-world").suffix(".toml").tempfile()?;
+        std::fs::write(world.path(), WORLD)?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["graph-simulator", "--port", "0", "--until-stdin-closes", "--config"])
+            .arg(world.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line).await?;
+        }
+        let base_url = match line.trim().strip_prefix("listening ") {
+            Some(url) => url.to_owned(),
+            None => return Err(LocalMetaError::NoAddress(line)),
+        };
+        Ok(Self { _process: Some((child, world)), ..Self::attach(base_url)? })
+    }
+
+    /// One that runs already, such as in a test.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn attach(base_url: String) -> Result<Self, LocalMetaError> {
+        Ok(Self { base_url, client: reqwest::Client::builder().no_proxy().build()?, _process: None })
+    }
+
+    /// The calls so far.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn calls(&self) -> Result<Calls, LocalMetaError> {
+        let url = format!("{}/_sim/calls", self.base_url);
+        Ok(self.client.get(url).send().await?.error_for_status()?.json().await?)
+    }
+
+    /// A page of a catalog's items after an id.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn items(&self, catalog: &str, after: &str, limit: usize) -> Result<ItemPage, LocalMetaError> {
+        let url = format!("{}/_sim/catalogs/{catalog}/items", self.base_url);
+        let query = [("after", after.to_owned()), ("limit", limit.to_string())];
+        Ok(self.client.get(url).query(&query).send().await?.error_for_status()?.json().await?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether Meta's items equal the mapper's word, field by field.
+//!
+//! Both sides are walked in id order, a page at a time, so memory does not grow with the catalog. A variant whose row
+//! Meta refused (state `failed`) is excused: its item is whatever Meta held before.
+
+use std::collections::BTreeMap;
+
+use mapper_core::{MapSettings, Outcome};
+use serde_json::Value;
+
+use super::local_meta::{LocalMeta, LocalMetaError};
+use crate::clock::Millis;
+use crate::domain::state::SyncStatus;
+use crate::store::{Db, StoreError, source, sync_state, variants};
+
+const PAGE: usize = 1_000;
+
+/// Why it cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The local Meta.
+    #[error(transparent)]
+    Meta(#[from] LocalMetaError),
+    /// The store.
+    #[error("the source cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// Counts the items that differ, and says what the first few differ in.
+///
+/// # Errors
+/// When either side does not answer.
+pub async fn mismatches(
+    meta: &LocalMeta,
+    db: &Db,
+    catalog: &str,
+    settings: &MapSettings,
+    now: Millis,
+) -> Result<(u64, Vec<String>), VerifyError> {
+    let mut theirs = Items { meta, catalog, page: Vec::new().into_iter().peekable(), next: Some(String::new()) };
+    let mut count = 0;
+    let mut told = Vec::new();
+    let mut differ = |id: &str, what: &str| {
+        count += 1;
+        if told.len() < 10 {
+            told.push(format!("{id}: {what}"));
+        }
+    };
+    let mut after = String::new();
+    loop {
+        let ids = variants::page(&mut db.read().await?, &after, PAGE).await?;
+        let Some(last) = ids.last() else { break };
+        after.clone_from(last);
+        for (id, word, excused) in words(db, &ids, settings, now).await? {
+            while let Some(foreign) = theirs.take_before(&id).await? {
+                differ(&foreign, "at Meta, but not in the source");
+            }
+            let item = theirs.take(&id).await?;
+            match (word, item) {
+                _ if excused => {}
+                (None, None) => {}
+                (Some(_), None) => differ(&id, "not at Meta"),
+                (None, Some(_)) => differ(&id, "at Meta, but not eligible"),
+                (Some(word), Some(item)) => {
+                    if word != item {
+                        differ(&id, "another payload at Meta");
+                    }
+                }
+            }
+        }
+    }
+    while let Some(foreign) = theirs.take_next().await? {
+        differ(&foreign, "at Meta, but not in the source");
+    }
+    Ok((count, told))
+}
+
+/// The mapper's word on each variant, in the order of the ids; none when it is not eligible.
+async fn words(
+    db: &Db,
+    ids: &[String],
+    settings: &MapSettings,
+    now: Millis,
+) -> Result<Vec<(String, Option<Value>, bool)>, VerifyError> {
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut tx = db.read().await?;
+    let held = sync_state::load(&mut tx, &ids).await?;
+    let batch = source::load(&mut tx, &ids).await?;
+    drop(tx);
+    let mut words: BTreeMap<&str, Value> = BTreeMap::new();
+    for (product, variant) in &batch.items {
+        if let Outcome::Mapped(mapped) = mapper_core::map(settings, now, &batch.products[*product], variant) {
+            words.insert(&variant.id, serde_json::from_str(&mapped.data).unwrap_or_default());
+        }
+    }
+    let excused = |id: &str| held.get(id).is_some_and(|held| held.status == SyncStatus::Failed);
+    Ok(ids.iter().map(|id| ((*id).to_owned(), words.remove(id), excused(id))).collect())
+}
+
+/// The catalog's items, in id order.
+struct Items<'m> {
+    meta: &'m LocalMeta,
+    catalog: &'m str,
+    page: std::iter::Peekable<std::vec::IntoIter<(String, Value)>>,
+    next: Option<String>,
+}
+
+impl Items<'_> {
+    async fn peek(&mut self) -> Result<Option<&str>, VerifyError> {
+        while self.page.peek().is_none() {
+            let Some(after) = self.next.take() else { return Ok(None) };
+            let page = self.meta.items(self.catalog, &after, PAGE).await?;
+            self.next = page.next;
+            let items: Vec<_> = page.items.into_iter().map(|item| (item.id, item.data)).collect();
+            self.page = items.into_iter().peekable();
+        }
+        Ok(self.page.peek().map(|(id, _)| id.as_str()))
+    }
+
+    async fn take_before(&mut self, id: &str) -> Result<Option<String>, VerifyError> {
+        let before = self.peek().await?.is_some_and(|next| next < id);
+        Ok(if before { self.page.next().map(|(id, _)| id) } else { None })
+    }
+
+    async fn take(&mut self, id: &str) -> Result<Option<Value>, VerifyError> {
+        let here = self.peek().await? == Some(id);
+        Ok(if here { self.page.next().map(|(_, data)| data) } else { None })
+    }
+
+    async fn take_next(&mut self) -> Result<Option<String>, VerifyError> {
+        self.peek().await?;
+        Ok(self.page.next().map(|(id, _)| id))
+    }
+}

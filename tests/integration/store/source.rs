@@ -1,0 +1,88 @@
+//! The read contract, also when a platform's own view stands behind it.
+
+use super::catalog::{product, read, save};
+use super::{Done, TestDb, conformance};
+
+conformance![
+    an_unreadable_row_costs_nobody_else,
+    images_come_as_keys_or_objects,
+    a_platform_may_use_narrower_numbers,
+    nothing_asked_is_nothing_read,
+];
+
+/// Puts a platform's view in the place of ours: `images` is text that we did not write, numbers are narrow.
+async fn replace_view(db: &TestDb) -> Done {
+    if db.is_postgres() {
+        db.run(
+            "CREATE TABLE shop (variant_id text, images text);
+             ALTER VIEW variant_source RENAME TO ours;
+             CREATE VIEW variant_source AS
+             SELECT o.variant_id, o.product_id, o.sku, o.ean, o.upc, o.barcode, o.price::int AS price,
+                 o.special_price::smallint AS special_price, o.special_price_start, o.special_price_end, o.thumbnail,
+                 COALESCE(s.images, o.images::text) AS images, o.deleted_at, o.product_title::varchar(200),
+                 o.product_subtitle, o.product_description, o.product_slug, o.product_status, o.product_visibility,
+                 o.product_thumbnail, o.product_images, o.product_deleted_at, o.vendor_name, o.brand_title,
+                 o.categories, o.options, o.track_inventory, o.quantity_on_hand::numeric AS quantity_on_hand,
+                 o.reserved_quantity::int AS reserved_quantity, o.allow_backorder
+             FROM ours o LEFT JOIN shop s USING (variant_id)",
+        )
+        .await
+    } else {
+        db.run(
+            "CREATE TABLE shop (variant_id text, images text);
+             CREATE TRIGGER shop_images AFTER INSERT ON shop BEGIN
+                 UPDATE product_variant SET images = new.images WHERE id = new.variant_id;
+             END",
+        )
+        .await
+    }
+}
+
+async fn an_unreadable_row_costs_nobody_else(db: &TestDb) -> Done {
+    save(db, &[product("p", &["a", "bad-text", "bad-shape", "b"])]).await?;
+    replace_view(db).await?;
+    db.run(
+        r#"INSERT INTO shop VALUES ('bad-text', 'one.jpg, two.jpg'), ('bad-shape', '{"front": "one.jpg"}'),
+               ('b', 'null')"#,
+    )
+    .await?;
+    let batch = read(db, &["a", "bad-text", "bad-shape", "b"]).await?;
+    let mut good: Vec<&str> = batch.items.iter().map(|(_, variant)| variant.id.as_str()).collect();
+    good.sort_unstable();
+    assert_eq!(good, ["a", "b"]);
+    let mut bad = batch.unreadable;
+    bad.sort();
+    assert_eq!(bad.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["bad-shape", "bad-text"]);
+    for (_, reason) in bad {
+        assert!(reason.starts_with("variant_source.images is not the expected list"), "{reason}");
+    }
+    Ok(())
+}
+
+async fn images_come_as_keys_or_objects(db: &TestDb) -> Done {
+    save(db, &[product("p", &["a"])]).await?;
+    replace_view(db).await?;
+    db.run(r#"INSERT INTO shop VALUES ('a', '["k", {"url": "u"}, null, {"key": "o", "alt": 1}, {"src": "s"}]')"#)
+        .await?;
+    let batch = read(db, &["a"]).await?;
+    assert_eq!(batch.items[0].1.images, ["k", "u", "o", "s"]);
+    Ok(())
+}
+
+async fn a_platform_may_use_narrower_numbers(db: &TestDb) -> Done {
+    let mut record = product("p", &["a"]);
+    record.variants[0].inventory =
+        Some(mapper_core::Inventory { track_inventory: true, quantity_on_hand: 3, ..Default::default() });
+    save(db, &[record]).await?;
+    replace_view(db).await?;
+    let batch = read(db, &["a"]).await?;
+    assert_eq!(batch.items[0].1.price, Some(1000));
+    assert_eq!(batch.items[0].1.inventory.as_ref().map(|stock| stock.quantity_on_hand), Some(3));
+    Ok(())
+}
+
+async fn nothing_asked_is_nothing_read(db: &TestDb) -> Done {
+    let batch = read(db, &[]).await?;
+    assert!(batch.items.is_empty() && batch.products.is_empty());
+    Ok(())
+}
