@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::Fault;
+use super::fault::sentence;
 use super::intents::not_found;
 use crate::actors::token::TokenFault;
 use crate::graph::{Caller, ErrorClass, ItemError, LiveItem};
@@ -74,7 +75,7 @@ pub async fn live_status(pipeline: &Pipeline, variant_id: &str) -> Result<LiveSt
             | ErrorClass::TokenDead(_)
             | ErrorClass::AppRejected
             | ErrorClass::AccountState(_) => {
-                Ok(not_asked(format!("{} {}", failure.message(), failure.operator_hint())))
+                Ok(not_asked(format!("{} {}", sentence(&failure), failure.operator_hint())))
             }
             ErrorClass::Transient
             | ErrorClass::ReduceData

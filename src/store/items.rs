@@ -108,8 +108,22 @@ pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec
         stretch.limit,
         stretch.offset
     )?;
-    let (total,): (i64,) =
-        fetch_one!(tx, (i64,), filtered!("SELECT COUNT(*)", ""), filter.status, &pattern, filter.eligible_only)?;
+    let (total,): (i64,) = match filter.status {
+        Some(status) => {
+            fetch_one!(tx, (i64,), filtered!("SELECT COUNT(*)", ""), status, &pattern, filter.eligible_only)?
+        }
+        // Without a status to look at, the state need not be joined, which is most of the work.
+        None => fetch_one!(
+            tx,
+            (i64,),
+            "SELECT COUNT(*) FROM variant_index i
+             WHERE (CAST($1 AS TEXT) IS NULL OR i.product_search_key LIKE $1 ESCAPE '!'
+                    OR i.variant_search_key LIKE $1 ESCAPE '!')
+               AND (NOT $2 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.product_deleted))",
+            &pattern,
+            filter.eligible_only
+        )?,
+    };
     Ok((rows, total))
 }
 

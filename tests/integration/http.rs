@@ -2,8 +2,10 @@
 
 mod connect;
 mod envelope;
+mod flow;
 mod intake;
 mod items;
 mod permissions;
+mod secrets;
 mod select;
 mod settings;

@@ -45,7 +45,7 @@ async fn the_consent_page_is_asked_for_what_is_needed() {
     let url = url::Url::parse(started["authUrl"].as_str().expect("a URL")).expect("a URL");
     let mut query: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(url.path(), "/v25.0/dialog/oauth");
-    assert_eq!(query.remove("state").map(|state| state.len()), Some(64));
+    assert_eq!(query.remove("state").map(|state| state.len()), Some(43));
     let redirect = format!("http://{}/admin/meta/oauth/callback", shop.service.address);
     assert_eq!(query.remove("redirect_uri"), Some(redirect));
     let rest: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -126,6 +126,9 @@ async fn the_browser_lands_on_the_admin_page_where_there_is_one() {
     assert_eq!(landed.status, 303);
     assert_eq!(landed.headers["location"], "https://admin.shop.example/settings/meta?connected=1");
     assert_eq!(landed.text, "");
+    // The admin page must not learn the code from where the browser came from.
+    assert_eq!(landed.headers["referrer-policy"], "no-referrer");
+    assert_eq!(landed.headers["cache-control"], "no-store");
     shop.stop().await;
 }
 
@@ -175,5 +178,6 @@ async fn a_new_connection_clears_what_stopped_the_old_one() {
 
     shop.clock.advance(61 * 86_400_000);
     assert_told!("status-expired", shop.get("/admin/meta/status").await);
+    assert_told!("businesses-expired", shop.get("/admin/meta/businesses").await);
     shop.stop().await;
 }

@@ -44,6 +44,15 @@ async fn every_answer_names_its_request() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_away_is_503_and_not_401() {
+    let shop = Installation::start(Database::Sqlite).await;
+    shop.service.pipeline.db.close().await;
+    assert_told!("not-ready", answer(shop.anonymous(Method::GET, "/ready")).await);
+    assert_told!("database-away", shop.get("/admin/meta/status").await);
+    assert_eq!(answer(shop.anonymous(Method::GET, "/health")).await.status, 200, "the process lives");
+}
+
+#[tokio::test]
 async fn switched_off_only_health_and_readiness_are_left() {
     let shop = Plan { config: "enabled = false".into(), ..Plan::on(Database::Sqlite) }.start().await;
     assert_eq!(answer(shop.anonymous(Method::GET, "/health")).await.status, 200);

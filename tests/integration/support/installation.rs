@@ -231,8 +231,12 @@ impl Installation {
     pub(crate) async fn sql(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.service.pipeline.db {
-            store::Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.expect("it runs")),
-            store::Db::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.expect("it runs")),
+            store::Db::Sqlite { writer, .. } => {
+                sqlx::query(sql).execute(writer).await.expect("it runs");
+            }
+            store::Db::Postgres { pool, .. } => {
+                sqlx::query(sql).execute(pool).await.expect("it runs");
+            }
         }
     }
 
