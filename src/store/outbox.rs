@@ -154,7 +154,7 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u
         tx,
         "UPDATE meta_outbox SET processed_at = $2, outcome = r.outcome, parked_at = NULL
          FROM @rows($1: seq bigint, outcome text) AS r
-         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL
+         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
            AND (r.outcome <> 'previewed' OR EXISTS (
                SELECT 1 FROM setting WHERE grp = 'meta' AND key = 'feed_mode' AND value = '\"preview\"'))",
         json(&list)?,
@@ -218,7 +218,7 @@ pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>, now: Millis
         "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3,
                 parked_at = CASE WHEN attempts + 1 >= CAST($4 AS BIGINT) THEN CAST($5 AS BIGINT) ELSE parked_at END
          FROM @rows($1: seq bigint) AS r
-         WHERE meta_outbox.seq = r.seq AND meta_outbox.processed_at IS NULL",
+         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
         json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
         fault.class,
         fault.error,

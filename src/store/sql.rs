@@ -9,6 +9,10 @@
 //! | `@rows($1: a text, b bigint, c bool, d json)` | a table with those columns, from one JSON array of arrays |
 //! | `@pg{…}` / `@sqlite{…}` | only on that database |
 //!
+//! In an `UPDATE … FROM @rows` every condition on a column that has an index of its own is written `@sqlite{+}column`:
+//! SQLite's planner would walk that index and parse the whole JSON text again for each of its rows, five thousand times
+//! five thousand. The plus keeps it from using the index, so it walks the list once and looks each row up by its key.
+//!
 //! A whole batch binds as one JSON text, so there is no statement per row anywhere, no limit on the number of
 //! parameters, and the statement text stays the same for every batch (the server's plan cache holds it once).
 

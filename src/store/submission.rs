@@ -254,7 +254,7 @@ pub async fn apply_verdict(
              version = version + 1,
              updated_at = $3
          FROM @rows($1: id text, status text, error text, fields bigint) AS r
-         WHERE variant_id = r.id AND last_handle = $2 AND meta_sync_state.status = 'submitted'
+         WHERE variant_id = r.id AND @sqlite{+}last_handle = $2 AND @sqlite{+}meta_sync_state.status = 'submitted'
          RETURNING variant_id, attempts",
         json(&list)?,
         handle,

@@ -176,6 +176,18 @@ impl Shop {
         }
     }
 
+    /// Waits until an actor has begun this many more ticks, woken as often as needed.
+    pub(crate) async fn ticks(&self, actor: &str, more: u64) {
+        let ticks = || self.service.board.get(actor).expect("an actor").ticks;
+        let enough = ticks() + more;
+        self.until("the actor has ticked", async || {
+            self.service.pipeline.drain.nudge();
+            self.service.pipeline.poll.nudge();
+            ticks() >= enough
+        })
+        .await;
+    }
+
     /// The state of a variant.
     pub(crate) async fn status(&self, variant: &str) -> Option<SyncStatus> {
         let mut tx = self.db().read().await.expect("a connection");
