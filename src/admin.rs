@@ -7,11 +7,15 @@
 //! Left out on purpose: who may do what, paths, envelopes and status codes.
 
 pub mod bootstrap;
+pub mod bulk;
 pub mod businesses;
 pub mod connect;
 pub mod events;
 pub mod fault;
 pub mod intents;
+pub mod item_detail;
+pub mod items;
+pub mod live;
 pub mod select;
 pub mod settings;
 pub mod status;

@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod health;
+pub mod items;
 pub mod lifecycle;
 pub mod oauth;
 pub mod selection;
@@ -102,6 +103,8 @@ fn strict() -> Router<App> {
         .route("/admin/meta/businesses", get(selection::businesses))
         .route("/admin/meta/oauth/start", get(oauth::start))
         .route("/admin/meta/oauth", delete(oauth::disconnect))
+        .route("/admin/meta/items/{variantId}", get(items::detail))
+        .route("/admin/meta/items/{variantId}/meta-status", get(items::meta_status))
         .route("/admin/meta/resync/{variantId}", post(lifecycle::resync))
         .route("/admin/meta/items/{variantId}/resync", post(lifecycle::resync))
         .route("/admin/meta/items/{variantId}/delete-from-meta", post(lifecycle::delete_from_meta))
@@ -112,7 +115,7 @@ fn strict() -> Router<App> {
 
 /// Routes with a query of their own.
 fn open_query() -> Router<App> {
-    Router::new().route("/admin/meta/oauth/callback", get(oauth::callback))
+    Router::new().route("/admin/meta/items", get(items::list)).route("/admin/meta/errors", get(items::errors))
 }
 
 /// Routes that walk the whole catalog or make several calls to Meta. What they began they end, whoever waits.
@@ -120,7 +123,11 @@ fn long() -> Router<App> {
     Router::new()
         .route("/admin/meta/select-catalog", post(selection::select_catalog))
         .route("/admin/meta/bootstrap", post(lifecycle::bootstrap))
+        .route("/admin/meta/items/bulk/resync-failed", post(items::resync_failed))
+        .route("/admin/meta/items/bulk/resync-skipped", post(items::resync_skipped))
         .layer(from_fn(shell::refuse_query))
+        // Facebook adds parameters of its own.
+        .route("/admin/meta/oauth/callback", get(oauth::callback))
         .layer(from_fn_with_state(LONG_TIME_LIMIT, shell::limit_time))
 }
 

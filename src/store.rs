@@ -7,6 +7,7 @@
 //! One file per aggregate. The two databases share each statement (see [`sql`]).
 
 pub mod api_token;
+pub mod bulk;
 pub mod catalog;
 pub mod channel;
 pub mod connect;

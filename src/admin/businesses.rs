@@ -66,6 +66,11 @@ impl Operator {
         let now = pipeline.now();
         let living = credential.user_token_expires_at.is_none_or(|ends| ends > now);
         let own_token = living && credential.user_token.is_some();
+        if !own_token && credential.access_token_expires_at.is_some_and(|ends| ends <= now) {
+            return Err(Fault::Misconfigured(
+                "the access token has ended; connect again, with GET /admin/meta/oauth/start".into(),
+            ));
+        }
         Ok(Self { app, credential, own_token })
     }
 

@@ -54,7 +54,7 @@ pub enum Fault {
     #[error("{0}")]
     Changed(&'static str),
     /// A call to Meta came to nothing.
-    #[error("the call to Meta did not succeed: {} {}", sentence(.0), .0.operator_hint())]
+    #[error("the call to Meta did not succeed: {} {}", sentence(.0), what_to_do(.0))]
     Graph(GraphFailure),
     /// The store did not answer or holds what it must not.
     #[error("the store did not do it")]
@@ -115,8 +115,24 @@ impl From<TokenFault> for Fault {
     }
 }
 
+/// The hint of a failure is written for calls that the pipeline repeats by itself; nobody repeats an operator's.
+fn what_to_do(failure: &GraphFailure) -> &'static str {
+    match failure.class() {
+        ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => {
+            "It may pass by itself: try again in a moment."
+        }
+        ErrorClass::PolicyBlocked
+        | ErrorClass::TokenDead(_)
+        | ErrorClass::Permission
+        | ErrorClass::CatalogGone
+        | ErrorClass::AccountState(_)
+        | ErrorClass::AppRejected
+        | ErrorClass::BadRequest => failure.operator_hint(),
+    }
+}
+
 /// Meta's message, with a full stop.
-fn sentence(failure: &GraphFailure) -> String {
+pub(super) fn sentence(failure: &GraphFailure) -> String {
     let text = failure.message().trim();
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }

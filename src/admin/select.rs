@@ -22,9 +22,9 @@ use super::businesses::Operator;
 use crate::domain::credential::TokenKind;
 use crate::graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
 use crate::pipeline::Pipeline;
+use crate::store;
 use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
-use crate::store::{self};
 use crate::token_source::expires_at;
 
 /// The name by which the system user is found again.

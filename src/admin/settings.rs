@@ -31,12 +31,15 @@ pub async fn patch(pipeline: &Pipeline, asked: &Map<String, Value>) -> Result<Ma
     let changes = check(asked)?;
     if !changes.values.is_empty() || changes.app_secret.is_some() {
         let now = pipeline.now();
+        let of_the_channel =
+            changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key));
         let mut tx = pipeline.db.write().await?;
-        store::lease::hold_pipeline(&mut tx).await?;
-        store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
-        if changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key)) {
+        if of_the_channel {
+            // Before anything else is locked: the pipeline takes its lease first, too.
+            store::lease::hold_pipeline(&mut tx).await?;
             super::clear_problem(&mut tx, now).await?;
         }
+        store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
         tx.commit().await?;
         super::connection_changed(pipeline).await?;
     }

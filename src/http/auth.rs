@@ -5,6 +5,8 @@
 //! Left out on purpose: signed-in people. [`authenticate`] is the one place that learns of them: another way of saying
 //! who one is comes as another [`Subject`].
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::http::{header, request::Parts};
 use secrecy::SecretString;
@@ -56,6 +58,15 @@ pub enum Subject {
     },
 }
 
+/// As the log names it.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiToken { id, .. } => write!(f, "api-token:{id}"),
+        }
+    }
+}
+
 /// Who is asking, with what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -97,8 +108,7 @@ fn bearer(parts: &Parts) -> Option<SecretString> {
 
 async fn require(parts: &Parts, app: &App, permission: Permission) -> Result<Principal, ApiError> {
     let principal = authenticate(parts, app).await?;
-    let Subject::ApiToken { id, .. } = &principal.subject;
-    Span::current().record("principal", format!("api-token:{id}"));
+    Span::current().record("principal", tracing::field::display(&principal.subject));
     if principal.may(permission) { Ok(principal) } else { Err(ApiError::forbidden(permission.as_str())) }
 }
 

@@ -165,7 +165,8 @@ impl IntoResponse for ApiError {
         match cause {
             Some(cause) if status.is_server_error() => error!(error_code = code, cause, "request failed"),
             Some(cause) => info!(error_code = code, cause, "request refused"),
-            None => info!(error_code = code, message = envelope.message, "request refused"),
+            // The message may quote the request, and a request may hold a secret in the wrong place.
+            None => info!(error_code = code, "request refused"),
         }
         let mut response = (status, Json(envelope)).into_response();
         if status == StatusCode::UNAUTHORIZED {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,7 +36,12 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
         let status = response.status().as_u16();
         Span::current().record("status", status);
         info!(status, elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "answered");
-        response.headers_mut().insert(REQUEST_ID, id);
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id);
+        // What an operator sees is not for a cache, and the callback's address, which holds a code, for nobody.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         response
     }
     .instrument(span)
@@ -96,5 +101,55 @@ pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> 
             // Only the end of the runtime cancels it, and then nobody waits for this.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::{from_fn, from_fn_with_state};
+    use axum::routing::get;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn panics() -> StatusCode {
+        panic!("on purpose")
+    }
+
+    async fn panics_apart() -> StatusCode {
+        to_the_end(async { panic!("on purpose") }).await
+    }
+
+    /// Answers of a small server with these layers, by path.
+    async fn ask(paths: &[&str]) -> Vec<(u16, Value)> {
+        let router = Router::new()
+            .route("/slow", get(std::future::pending::<StatusCode>))
+            .layer(from_fn_with_state(Duration::from_millis(1), limit_time))
+            .route("/panics", get(panics))
+            .route("/panics-apart", get(panics_apart))
+            .layer(catch_panic())
+            .layer(from_fn(per_request));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let mut answers = Vec::new();
+        for path in paths {
+            let answer = reqwest::get(format!("http://{address}{path}")).await.expect("an answer");
+            assert!(answer.headers().contains_key(REQUEST_ID), "{path}");
+            answers.push((answer.status().as_u16(), answer.json().await.expect("JSON")));
+        }
+        server.abort();
+        answers
+    }
+
+    #[tokio::test]
+    async fn a_late_and_a_panicking_handler_answer_in_the_envelope() {
+        let late = json!({"message": "not answered within 0 s; try again", "statusCode": 408,
+                          "errorCode": "REQUEST_TIMEOUT"});
+        let panicked = json!({"message": "something went wrong here; the log has it under this request's id",
+                              "statusCode": 500, "errorCode": "INTERNAL_SERVER_ERROR"});
+        let answers = ask(&["/slow", "/panics", "/panics-apart"]).await;
+        assert_eq!(answers, [(408, late), (500, panicked.clone()), (500, panicked)]);
     }
 }

@@ -62,14 +62,16 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
         })
         .collect();
     let list = json(&rows)?;
-    // In id order, or two intakes that meet could wait for each other.
+    // In id order, or two intakes that meet could wait for each other. The product is a scalar subquery: joined from the
+    // left, SQLite would build the whole view first.
     execute!(
         tx,
         fan_out!(
             "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
-             SELECT DISTINCT c.variant_id, i.product_id, 'pending', CAST($2 AS BIGINT), CAST($2 AS BIGINT) ",
-            "LEFT JOIN variant_index i ON i.variant_id = c.variant_id
-             WHERE c.intent = 'upsert' ORDER BY 1
+             SELECT DISTINCT c.variant_id,
+                 (SELECT i.product_id FROM variant_index i WHERE i.variant_id = c.variant_id),
+                 'pending', CAST($2 AS BIGINT), CAST($2 AS BIGINT) ",
+            "WHERE c.intent = 'upsert' ORDER BY 1
              ON CONFLICT (variant_id) DO NOTHING"
         ),
         &list,

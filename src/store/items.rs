@@ -1,6 +1,6 @@
 //! The shop's variants beside what is known of them at Meta.
 
-use super::{Result, Tx, fetch_one};
+use super::{Result, Tx, fetch_all, fetch_one, fetch_optional};
 
 /// Whether the source or the state knows this variant.
 ///
@@ -15,4 +15,275 @@ pub async fn known(tx: &mut Tx, variant_id: &str) -> Result<bool> {
         variant_id
     )?;
     Ok(known)
+}
+
+/// A stretch of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Rows before it.
+    pub offset: i64,
+    /// Most rows of it.
+    pub limit: i64,
+}
+
+/// Which variants to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// A word of the sync state, or `never_synced` for those without a row.
+    pub status: Option<&'static str>,
+    /// Folded text that id, sku, title or slug must contain.
+    pub contains: Option<String>,
+    /// Only variants whose product is active, public and not deleted.
+    pub eligible_only: bool,
+}
+
+/// A variant with its state.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ItemRow {
+    /// The variant.
+    pub variant_id: String,
+    /// Its product.
+    pub product_id: String,
+    /// Its product's title.
+    pub title: Option<String>,
+    /// Its product's slug.
+    pub slug: Option<String>,
+    /// Its product's status.
+    pub product_status: Option<String>,
+    /// Its product's visibility.
+    pub visibility: Option<String>,
+    /// Stock keeping unit.
+    pub sku: Option<String>,
+    /// Price in subunits.
+    pub price: Option<i64>,
+    /// Image key.
+    pub thumbnail: Option<String>,
+    /// Sync state; none without a row.
+    pub status: Option<String>,
+    /// Its id at Meta.
+    pub meta_retailer_id: Option<String>,
+    /// The handle it was last part of.
+    pub last_handle: Option<String>,
+    /// When it was last sent.
+    pub last_pushed_at: Option<i64>,
+    /// Why it failed or was skipped.
+    pub last_error: Option<String>,
+    /// Failures in a row.
+    pub attempts: Option<i64>,
+}
+
+// `$1` status, `$2` LIKE pattern, `$3` only eligible ones; a NULL filters nothing.
+macro_rules! filtered {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " FROM variant_index i LEFT JOIN meta_sync_state s ON s.variant_id = i.variant_id
+              WHERE (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
+                AND (CAST($2 AS TEXT) IS NULL OR i.product_search_key LIKE $2 ESCAPE '!'
+                     OR i.variant_search_key LIKE $2 ESCAPE '!')
+                AND (NOT $3 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.product_deleted)) ",
+            $after
+        )
+    };
+}
+
+/// A page of variants, those sent last first, and how many there are in all.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec<ItemRow>, i64)> {
+    let pattern = filter.contains.as_deref().map(like_containing);
+    let rows: Vec<ItemRow> = fetch_all!(
+        tx,
+        ItemRow,
+        filtered!(
+            "SELECT i.variant_id, i.product_id, i.title, i.slug, i.status AS product_status, i.visibility, i.sku,
+                 i.price, i.thumbnail, s.status, s.meta_retailer_id, s.last_handle, s.last_pushed_at, s.last_error,
+                 s.attempts",
+            "ORDER BY s.last_pushed_at DESC NULLS LAST, i.variant_id LIMIT $4 OFFSET $5"
+        ),
+        filter.status,
+        &pattern,
+        filter.eligible_only,
+        stretch.limit,
+        stretch.offset
+    )?;
+    let (total,): (i64,) = match filter.status {
+        Some(status) => {
+            fetch_one!(tx, (i64,), filtered!("SELECT COUNT(*)", ""), status, &pattern, filter.eligible_only)?
+        }
+        // Without a status to look at, the state need not be joined, which is most of the work.
+        None => fetch_one!(
+            tx,
+            (i64,),
+            "SELECT COUNT(*) FROM variant_index i
+             WHERE (CAST($1 AS TEXT) IS NULL OR i.product_search_key LIKE $1 ESCAPE '!'
+                    OR i.variant_search_key LIKE $1 ESCAPE '!')
+               AND (NOT $2 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.product_deleted))",
+            &pattern,
+            filter.eligible_only
+        )?,
+    };
+    Ok((rows, total))
+}
+
+/// A LIKE pattern, escaped with `!`, of whatever contains exactly this text.
+fn like_containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// A variant whose last push or mapping failed.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct FailedRow {
+    /// The variant.
+    pub variant_id: String,
+    /// Its id at Meta.
+    pub meta_retailer_id: Option<String>,
+    /// The handle it was last part of.
+    pub last_handle: Option<String>,
+    /// Failures in a row.
+    pub attempts: i64,
+    /// Why.
+    pub last_error: Option<String>,
+    /// When it was last sent.
+    pub last_pushed_at: Option<i64>,
+    /// When the row last changed.
+    pub updated_at: i64,
+}
+
+/// A page of failed variants, those that changed last first, and how many there are in all.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn failed(tx: &mut Tx, stretch: Stretch) -> Result<(Vec<FailedRow>, i64)> {
+    let rows: Vec<FailedRow> = fetch_all!(
+        tx,
+        FailedRow,
+        "SELECT variant_id, meta_retailer_id, last_handle, attempts, last_error, last_pushed_at, updated_at
+         FROM meta_sync_state WHERE status = 'failed' ORDER BY updated_at DESC, variant_id LIMIT $1 OFFSET $2",
+        stretch.limit,
+        stretch.offset
+    )?;
+    let (total,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'failed'")?;
+    Ok((rows, total))
+}
+
+/// The plain columns of a variant in the source: readable even where a list in its row is not.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SourceColumns {
+    /// Its product.
+    pub product_id: String,
+    /// Stock keeping unit.
+    pub sku: Option<String>,
+    /// Price in subunits.
+    pub price: Option<i64>,
+    /// Sale price in subunits.
+    pub special_price: Option<i64>,
+    /// Image key.
+    pub thumbnail: Option<String>,
+    /// Product title.
+    pub product_title: Option<String>,
+    /// Product slug.
+    pub product_slug: Option<String>,
+    /// Product status.
+    pub product_status: Option<String>,
+    /// Product visibility.
+    pub product_visibility: Option<String>,
+    /// Product image key.
+    pub product_thumbnail: Option<String>,
+    /// Whether quantities count; none without a stock record.
+    pub track_inventory: Option<bool>,
+    /// Units in the warehouse.
+    pub quantity_on_hand: Option<i64>,
+    /// Units promised.
+    pub reserved_quantity: Option<i64>,
+    /// Whether orders are taken without stock.
+    pub allow_backorder: Option<bool>,
+    /// Variants of its product that are not deleted.
+    pub group_size: i64,
+}
+
+/// A variant in the source.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn source(tx: &mut Tx, variant_id: &str) -> Result<Option<SourceColumns>> {
+    fetch_optional!(
+        tx,
+        SourceColumns,
+        "SELECT v.product_id, v.sku, v.price, v.special_price, v.thumbnail, v.product_title, v.product_slug,
+             v.product_status, v.product_visibility, v.product_thumbnail, v.track_inventory, v.quantity_on_hand,
+             v.reserved_quantity, v.allow_backorder,
+             (SELECT COUNT(*) FROM variant_index i WHERE i.product_id = v.product_id AND NOT i.variant_deleted)
+                 AS group_size
+         FROM variant_source v WHERE v.variant_id = $1",
+        variant_id
+    )
+}
+
+/// The state of a variant, as people look at it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct StateColumns {
+    /// Sync state.
+    pub status: String,
+    /// Its id at Meta.
+    pub meta_retailer_id: Option<String>,
+    /// The handle it was last part of.
+    pub last_handle: Option<String>,
+    /// Hash of the payload that Meta confirmed or is judging.
+    pub last_pushed_hash: Option<String>,
+    /// When it was last sent.
+    pub last_pushed_at: Option<i64>,
+    /// Why it failed or was skipped.
+    pub last_error: Option<String>,
+    /// Failures in a row.
+    pub attempts: i64,
+}
+
+/// The state of a variant, if it has one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn state(tx: &mut Tx, variant_id: &str) -> Result<Option<StateColumns>> {
+    fetch_optional!(
+        tx,
+        StateColumns,
+        "SELECT status, meta_retailer_id, last_handle, last_pushed_hash, last_pushed_at, last_error, attempts
+         FROM meta_sync_state WHERE variant_id = $1",
+        variant_id
+    )
+}
+
+/// The open intents of a variant: seq, intent, origin, attempts.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open_intents(tx: &mut Tx, variant_id: &str) -> Result<Vec<(i64, String, String, i64)>> {
+    fetch_all!(
+        tx,
+        (i64, String, String, i64),
+        "SELECT seq, intent, origin, attempts FROM meta_outbox
+         WHERE variant_id = $1 AND processed_at IS NULL ORDER BY seq",
+        variant_id
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_needle_is_a_wildcard() {
+        assert_eq!(like_containing("50%_off!"), "%50!%!_off!!%");
+        assert_eq!(like_containing("a\\b"), "%a\\b%");
+    }
 }

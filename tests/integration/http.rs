@@ -1,3 +1,11 @@
 //! The HTTP API, against the real service and the local Meta.
 
 mod connect;
+mod envelope;
+mod flow;
+mod intake;
+mod items;
+mod permissions;
+mod secrets;
+mod select;
+mod settings;

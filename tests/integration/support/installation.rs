@@ -65,9 +65,11 @@ impl Answer {
         (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Both, for snapshots.
+    /// Both, for snapshots, without what differs from run to run.
     pub(crate) fn told(&self) -> Value {
-        json!({"status": self.status.as_u16(), "body": self.json()})
+        let mut body = self.json();
+        redact(&mut body);
+        json!({"status": self.status.as_u16(), "body": body})
     }
 }
 
@@ -176,6 +178,16 @@ impl Installation {
         self.set(json!({"app_id": "1000000001", "app_secret": "simulator-app-secret"})).await.data();
     }
 
+    /// Plans a fault of the local Meta, as its control API takes it.
+    pub(crate) fn plan(&self, fault: Value) {
+        self.meta.plan(serde_json::from_value(fault).expect("a fault"));
+    }
+
+    /// How often the local Meta was called on this method and edge.
+    pub(crate) fn called(&self, edge: &str) -> u64 {
+        self.meta.calls().by_edge.get(edge).copied().unwrap_or_default()
+    }
+
     /// Starts a login and lets the operator's browser say yes; answers the path that Facebook sends it back to.
     pub(crate) async fn consent(&self) -> String {
         let started = self.get("/admin/meta/oauth/start").await.data();
@@ -219,8 +231,12 @@ impl Installation {
     pub(crate) async fn sql(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.service.pipeline.db {
-            store::Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.expect("it runs")),
-            store::Db::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.expect("it runs")),
+            store::Db::Sqlite { writer, .. } => {
+                sqlx::query(sql).execute(writer).await.expect("it runs");
+            }
+            store::Db::Postgres { pool, .. } => {
+                sqlx::query(sql).execute(pool).await.expect("it runs");
+            }
         }
     }
 
@@ -244,6 +260,33 @@ impl Installation {
         self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await
     }
 }
+
+/// Replaces what differs from run to run.
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match key.as_str() {
+            "fbTraceId" if value.is_string() => *value = json!("[trace]"),
+            _ => redact(value),
+        }),
+        Value::Array(list) => list.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+/// Pins an answer in the folder of reviewed snapshots; both databases must give it.
+macro_rules! assert_told {
+    ($name:expr, $answer:expr) => {
+        let told = $answer.told();
+        insta::with_settings!({
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_json_snapshot!($name, told);
+        });
+    };
+}
+pub(crate) use assert_told;
 
 /// A choice of one of the local Meta's catalogs.
 pub(crate) fn selection(catalog: &str) -> Value {

@@ -1,0 +1,130 @@
+//! One variant as Meta shows it now.
+//!
+//! Meta's view may lag the push by minutes. Whatever an operator has to set or mend is told in the answer, so the page
+//! that shows it need not know error codes; only Meta being in trouble is a failure.
+
+use serde::Serialize;
+
+use super::Fault;
+use super::fault::sentence;
+use super::intents::not_found;
+use crate::actors::token::TokenFault;
+use crate::graph::{Caller, ErrorClass, ItemError, LiveItem};
+use crate::pipeline::Pipeline;
+use crate::store::items;
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveStatus {
+    /// Whether Meta shows it.
+    pub found: bool,
+    /// Meta's own id of it.
+    pub meta_id: Option<String>,
+    /// The id we gave it.
+    pub retailer_id: Option<String>,
+    /// Such as `in stock`.
+    pub availability: Option<String>,
+    /// For display only.
+    pub price: Option<String>,
+    /// Meta's verdict.
+    pub review_status: Option<String>,
+    /// What Meta holds against it, or what keeps us from asking.
+    pub errors: Vec<LiveError>,
+}
+
+/// Something to mend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveError {
+    /// For people.
+    pub message: String,
+}
+
+/// Asks Meta.
+///
+/// # Errors
+/// [`Fault::NotFound`] when neither shop nor state knows the variant; [`Fault::Graph`] when Meta is in trouble.
+pub async fn live_status(pipeline: &Pipeline, variant_id: &str) -> Result<LiveStatus, Fault> {
+    let mut tx = pipeline.db.read().await?;
+    if !items::known(&mut tx, variant_id).await? {
+        return Err(not_found(variant_id));
+    }
+    drop(tx);
+    let settings = pipeline.load_settings().await?;
+    if !settings.feed_configured() {
+        let missing: Vec<&str> = settings.missing_keys().into_iter().filter(|key| !key.starts_with("app_")).collect();
+        return Ok(not_asked(format!("the feed settings are incomplete: set {}", missing.join(", "))));
+    }
+    let Some(app) = pipeline.app(&settings).await? else {
+        return Ok(not_asked("app_id or app_secret is blank; set both".into()));
+    };
+    let token = match pipeline.tokens.get().await {
+        Ok(token) => token,
+        Err(fault @ (TokenFault::NotConnected | TokenFault::Expired { .. } | TokenFault::Dead { .. })) => {
+            return Ok(not_asked(fault.to_string()));
+        }
+        Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => return Err(fault.into()),
+    };
+    let caller = Caller { app: &app, token: &token.token };
+    match pipeline.graph.live_item(caller, &settings.text("catalog_id"), variant_id).await {
+        Ok(Some(item)) => Ok(shown(item)),
+        Ok(None) => Ok(LiveStatus::default()),
+        Err(failure) => match failure.class() {
+            ErrorClass::CatalogGone
+            | ErrorClass::Permission
+            | ErrorClass::TokenDead(_)
+            | ErrorClass::AppRejected
+            | ErrorClass::AccountState(_) => {
+                Ok(not_asked(format!("{} {}", sentence(&failure), failure.operator_hint())))
+            }
+            ErrorClass::Transient
+            | ErrorClass::ReduceData
+            | ErrorClass::Throttled(_)
+            | ErrorClass::PolicyBlocked
+            | ErrorClass::BadRequest
+            | ErrorClass::Unknown => Err(Fault::Graph(failure)),
+        },
+    }
+}
+
+fn not_asked(message: String) -> LiveStatus {
+    LiveStatus { errors: vec![LiveError { message }], ..LiveStatus::default() }
+}
+
+fn shown(item: LiveItem) -> LiveStatus {
+    LiveStatus {
+        found: true,
+        meta_id: Some(item.id),
+        retailer_id: item.retailer_id,
+        availability: item.availability,
+        price: item.price,
+        review_status: item.review_status.filter(|verdict| !verdict.is_empty()),
+        errors: item.errors.into_iter().map(|error| LiveError { message: told(error) }).collect(),
+    }
+}
+
+/// "title: description", or whichever there is.
+fn told(error: ItemError) -> String {
+    let texts = [error.title, error.description].into_iter().flatten().filter(|text| !text.is_empty());
+    let text = texts.collect::<Vec<_>>().join(": ");
+    if text.is_empty() { error.error_type.unwrap_or_else(|| "Meta names no reason".into()) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_with_whatever_there_is() {
+        let error = |title: &str, description: &str, kind: &str| ItemError {
+            title: Some(title.into()).filter(|text: &String| !text.is_empty()),
+            description: Some(description.into()),
+            error_type: Some(kind.into()).filter(|text: &String| !text.is_empty()),
+            error_priority: None,
+        };
+        assert_eq!(told(error("No image", "Add one.", "IMAGE")), "No image: Add one.");
+        assert_eq!(told(error("", "Add one.", "IMAGE")), "Add one.");
+        assert_eq!(told(error("", "", "IMAGE")), "IMAGE");
+        assert_eq!(told(error("", "", "")), "Meta names no reason");
+    }
+}

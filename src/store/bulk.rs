@@ -1,0 +1,52 @@
+//! Queueing again whatever is in one state; one statement, however many variants.
+
+use super::{Result, Tx, execute};
+use crate::clock::Millis;
+use crate::domain::intent::Origin;
+
+/// Queues every failed variant again, with the kind of intent that failed; answers how many.
+///
+/// That kind is the latest intent's. An operator's delete that was settled together with later events was what counted
+/// then ([`crate::domain::intent::fold`]), so it counts again; a delete that an upsert turned into is asked for as that
+/// upsert, since the variant may belong into the catalog again.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
+    execute!(
+        tx,
+        "WITH failed AS (SELECT variant_id FROM meta_sync_state WHERE status = 'failed'),
+         latest AS (
+             SELECT o.variant_id, MAX(o.seq) AS seq, MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
+             FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id GROUP BY o.variant_id)
+         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT f.variant_id,
+             CASE WHEN last.intent = 'delete' THEN 'delete'
+                  WHEN asked.intent = 'delete' AND asked.processed_at IS NOT DISTINCT FROM last.processed_at
+                      THEN 'delete'
+                  ELSE 'upsert' END,
+             $1, CAST($2 AS BIGINT)
+         FROM failed f
+         LEFT JOIN latest l ON l.variant_id = f.variant_id
+         LEFT JOIN meta_outbox last ON last.seq = l.seq
+         LEFT JOIN meta_outbox asked ON asked.seq = l.asked
+         WHERE true ORDER BY f.variant_id",
+        Origin::Operator.as_str(),
+        now
+    )
+}
+
+/// Queues an upsert for every skipped variant; answers how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn requeue_skipped(tx: &mut Tx, now: Millis) -> Result<u64> {
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT variant_id, 'upsert', $1, CAST($2 AS BIGINT) FROM meta_sync_state
+         WHERE status = 'skipped' ORDER BY variant_id",
+        Origin::Operator.as_str(),
+        now
+    )
+}
