@@ -47,12 +47,14 @@ impl Outcome {
 pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Origin, now: Millis) -> Result<u64> {
     let list = json(variants)?;
     if intent == Intent::Upsert {
-        // In id order, or two intakes that meet could wait for each other.
+        // In id order, or two intakes that meet could wait for each other. The product by a scalar subquery: joined, SQLite
+        // builds the whole view for each call.
         execute!(
             tx,
             "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
-             SELECT DISTINCT new.id, i.product_id, 'pending', CAST($2 AS BIGINT), CAST($2 AS BIGINT)
-             FROM @ids($1) AS new LEFT JOIN variant_index i ON i.variant_id = new.id
+             SELECT DISTINCT new.id, (SELECT i.product_id FROM variant_index i WHERE i.variant_id = new.id), 'pending',
+                 CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+             FROM @ids($1) AS new
              WHERE true ORDER BY 1
              ON CONFLICT (variant_id) DO NOTHING",
             &list,

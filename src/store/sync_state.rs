@@ -238,7 +238,8 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
         "UPDATE meta_sync_state SET last_pushed_hash = NULL, fields_at_meta = NULL, at_meta = FALSE, last_handle = NULL,
              catalog_id = NULL, version = version + 1, updated_at = $1, attempts = 0,
              last_error = CASE WHEN status = 'skipped' THEN last_error END,
-             status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END",
+             status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END
+         WHERE catalog_id IS NOT NULL OR at_meta OR status IN ('synced', 'submitted', 'failed')",
         now
     )
 }
