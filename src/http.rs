@@ -125,6 +125,7 @@ fn long() -> Router<App> {
         .route("/admin/meta/bootstrap", post(lifecycle::bootstrap))
         .route("/admin/meta/items/bulk/resync-failed", post(items::resync_failed))
         .route("/admin/meta/items/bulk/resync-skipped", post(items::resync_skipped))
+        .route("/admin/meta/held-deletes/release", post(items::release_held))
         .layer(from_fn(shell::refuse_query))
         // Facebook adds parameters of its own.
         .route("/admin/meta/oauth/callback", get(oauth::callback))

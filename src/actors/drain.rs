@@ -31,6 +31,7 @@ use super::token::TokenFault;
 use crate::clock::Millis;
 use crate::domain::breaker::Gate;
 use crate::domain::budget::{Answer, Bucket};
+use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::Problem;
 use crate::domain::settings::{FeedMode, Pacing, Settings};
@@ -212,6 +213,15 @@ impl DrainJob {
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
                 match mapped.decide(intent, held, &tick.catalog) {
                     settle::Step::Send(row) if tick.preview => settlement.previewed(intent, row),
+                    settle::Step::Send(row)
+                        if draft::is_implicit_delete(intent, row.op)
+                            && !intent.released
+                            && self.deletes_left(tick, draft).await? == 0 =>
+                    {
+                        warn!(variant_id = intent.variant_id, "held back by the mass-delete guard");
+                        open.insert(intent.variant_id.clone());
+                        settlement.hold_back(intent);
+                    }
                     settle::Step::Send(row) => {
                         if !draft.push(intent, held, fields.as_deref(), row, &mut settlement) {
                             break;
@@ -231,6 +241,21 @@ impl DrainJob {
             draft.digest = Some(Arc::clone(&mapped.digest));
         }
         settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, tick.settings.whole("max_attempts")).await
+    }
+
+    /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
+    async fn deletes_left(&self, tick: &Tick, draft: &mut CallDraft) -> Result<usize, StoreError> {
+        let allowance = match draft.implicit_allowance {
+            Some(allowance) => allowance,
+            None => {
+                let mut tx = self.pipeline.db.read().await?;
+                let held = sync_state::count_at_meta(&mut tx).await?;
+                let since = tick.now - guard::SPAN_MS;
+                let done = store::submission::implicit_deletes_since(&mut tx, &tick.catalog, since).await?;
+                *draft.implicit_allowance.insert(guard::allowance(held, done))
+            }
+        };
+        Ok(allowance.saturating_sub(draft.implicit_deletes))
     }
 
     /// The mapper's word on a chunk's upserts.

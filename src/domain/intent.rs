@@ -91,6 +91,8 @@ pub struct OpenIntent {
     pub origin: Origin,
     /// Faults so far.
     pub attempts: i64,
+    /// Somebody released it from the mass-delete guard.
+    pub released: bool,
 }
 
 /// All open intents of one variant as one.
@@ -106,6 +108,8 @@ pub struct Folded {
     pub seqs: Vec<i64>,
     /// The most faults that any of them has seen.
     pub attempts: i64,
+    /// Whether any of them was released from the mass-delete guard.
+    pub released: bool,
 }
 
 /// Folds open intents per variant; the answer keeps the order in which the variants first asked.
@@ -126,12 +130,14 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
                 origin: row.origin,
                 seqs: vec![row.seq],
                 attempts: row.attempts,
+                released: row.released,
             });
             continue;
         };
         let whole = &mut folded[index];
         whole.seqs.push(row.seq);
         whole.attempts = whole.attempts.max(row.attempts);
+        whole.released |= row.released;
         let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
         if !kept {
             (whole.intent, whole.origin) = (row.intent, row.origin);
@@ -145,7 +151,7 @@ mod tests {
     use super::*;
 
     fn row(seq: i64, variant: &str, intent: Intent, origin: Origin) -> OpenIntent {
-        OpenIntent { seq, variant_id: variant.into(), intent, origin, attempts: seq % 3 }
+        OpenIntent { seq, variant_id: variant.into(), intent, origin, attempts: seq % 3, released: false }
     }
 
     #[test]

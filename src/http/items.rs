@@ -127,3 +127,19 @@ pub async fn resync_skipped(_: Manage, State(app): State<App>) -> Result<Envelop
     let enqueued = to_the_end(async move { bulk::resync_skipped(&app.pipeline).await }).await?;
     Ok(Envelope::accepted(Enqueued { enqueued }))
 }
+
+/// How many variants' deletes were released.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Released {
+    /// Variants.
+    pub released: i64,
+}
+
+/// `POST /admin/meta/held-deletes/release`: the explicit confirm that the mass-delete guard waits for.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+pub async fn release_held(_: Manage, State(app): State<App>) -> Result<Envelope<Released>, ApiError> {
+    let released = to_the_end(async move { bulk::release_held(&app.pipeline).await }).await?;
+    Ok(Envelope::accepted(Released { released }))
+}

@@ -46,6 +46,8 @@ pub struct NewSubmission<'a> {
     pub rows: &'a [Row],
     /// The mapper that made the payloads.
     pub mapper_digest: &'a str,
+    /// How many of its deletes nobody asked for.
+    pub implicit_deletes: usize,
 }
 
 /// Writes the `sending` row.
@@ -57,8 +59,8 @@ pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<
     execute!(
         tx,
         "INSERT INTO meta_batch_handles (id, catalog_id, epoch, state, rows, row_count, delete_retailer_ids,
-             mapper_digest, submitted_at)
-         VALUES ($1, $2, $3, 'sending', $4, $5, $6, $7, $8)",
+             mapper_digest, submitted_at, implicit_deletes)
+         VALUES ($1, $2, $3, 'sending', $4, $5, $6, $7, $8, $9)",
         new.id,
         new.catalog_id,
         new.epoch,
@@ -66,7 +68,8 @@ pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<
         i64::try_from(new.rows.len()).unwrap_or(i64::MAX),
         Json(&deletes),
         new.mapper_digest,
-        now
+        now,
+        i64::try_from(new.implicit_deletes).unwrap_or(i64::MAX)
     )?;
     Ok(())
 }
@@ -210,6 +213,22 @@ pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
                 COALESCE(SUM(CASE WHEN state = 'sending' THEN 1 ELSE 0 END), 0)
          FROM meta_batch_handles WHERE state IN ('pending', 'sending')"
     )
+}
+
+/// Deletes that nobody asked for, sent to a catalog since then. Calls that came to nothing do not count.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn implicit_deletes_since(tx: &mut Tx, catalog: &str, since: Millis) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT CAST(COALESCE(SUM(implicit_deletes), 0) AS BIGINT) FROM meta_batch_handles
+         WHERE catalog_id = $1 AND submitted_at > $2 AND implicit_deletes > 0 AND handle IS NOT NULL",
+        catalog,
+        since
+    )?;
+    Ok(count)
 }
 
 /// What a verdict says of one record.

@@ -33,6 +33,7 @@ pub(super) async fn begin(
         epoch: tick.lease.fence.epoch,
         rows: &rows,
         mapper_digest: draft.digest.as_deref().unwrap_or_default(),
+        implicit_deletes: draft.implicit_deletes,
     };
     let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
     submission::begin(&mut tx, &new, pipeline.now()).await?;

@@ -120,19 +120,25 @@ struct FaultEntry {
 pub(super) struct Settlement {
     preview: bool,
     previewed: Vec<i64>,
+    held_back: Vec<i64>,
     done: Vec<Entry>,
     faults: Vec<FaultEntry>,
 }
 
 impl Settlement {
     pub(super) fn new(preview: bool) -> Self {
-        Self { preview, previewed: Vec::new(), done: Vec::new(), faults: Vec::new() }
+        Self { preview, previewed: Vec::new(), held_back: Vec::new(), done: Vec::new(), faults: Vec::new() }
     }
 
     /// Would have been sent.
     pub(super) fn previewed(&mut self, intent: &Folded, row: SendRow<'_>) {
         info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
         self.previewed.extend(&intent.seqs);
+    }
+
+    /// A delete that the mass-delete guard holds back.
+    pub(super) fn hold_back(&mut self, intent: &Folded) {
+        self.held_back.extend(&intent.seqs);
     }
 
     /// Ends without a call.
@@ -169,7 +175,7 @@ impl Settlement {
         catalog: &str,
         max_attempts: u64,
     ) -> Result<(), StoreError> {
-        if self.previewed.is_empty() && self.done.is_empty() && self.faults.is_empty() {
+        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
             return Ok(());
         }
         let now = pipeline.now();
@@ -222,6 +228,7 @@ impl Settlement {
             sync_state::forget_pending(&mut tx, &drops).await?;
         }
         outbox::mark(&mut tx, &marks, now).await?;
+        outbox::hold(&mut tx, &self.held_back, now).await?;
         self.record_faults(&mut tx, catalog, max_attempts, now).await?;
         tx.commit().await
     }

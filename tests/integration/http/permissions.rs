@@ -28,7 +28,8 @@ fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
         post("/admin/meta/items/v/resync", none.clone(), 404),
         post("/admin/meta/items/v/delete-from-meta", none.clone(), 404),
         post("/admin/meta/items/bulk/resync-failed", none.clone(), 202),
-        post("/admin/meta/items/bulk/resync-skipped", none, 202),
+        post("/admin/meta/items/bulk/resync-skipped", none.clone(), 202),
+        post("/admin/meta/held-deletes/release", none, 202),
         post("/events", event.clone(), 202),
         post("/admin/meta/events", event, 202),
     ]
