@@ -1,5 +1,6 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
+mod cli;
 mod harness;
 mod http;
 mod pipeline;
