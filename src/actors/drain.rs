@@ -34,6 +34,7 @@ use crate::domain::budget::{Answer, Bucket};
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::Problem;
 use crate::domain::settings::{FeedMode, Pacing, Settings};
+use crate::failpoints::{Point, at};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::channel::Channel;
 use crate::store::field_set::FieldSets;
@@ -200,6 +201,7 @@ impl DrainJob {
         let held = sync_state::load(&mut tx, &ids).await?;
         drop(tx);
         self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
+        at(Point::DrainRead).await;
 
         let mut settlement = Settlement::new(tick.preview);
         for chunk in folded.chunks(CHUNK) {
@@ -207,6 +209,7 @@ impl DrainJob {
                 break;
             }
             let mapped = self.map(tick, chunk).await?;
+            at(Point::DrainMapped).await;
             for intent in chunk {
                 let held = held.get(&intent.variant_id);
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
@@ -281,7 +284,9 @@ impl DrainJob {
         self.permit = None;
         let body = draft.take_body();
         let rows = draft.len();
+        at(Point::DrainCalling).await;
         let answered = pipeline.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
+        at(Point::DrainAnswered).await;
         let report = answer::report(&answered, &tick.catalog);
         if let Err(error) = pipeline.limiter.report(&tick.catalog, Bucket::Batch, report.percent, report.verdict) {
             debug!(%error, "the limiter did not hear of the call");
@@ -293,6 +298,7 @@ impl DrainJob {
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
         }
+        at(Point::DrainRecorded).await;
         Ok(match (tick.settings.pacing(), outcome.accepted()) {
             (Pacing::Budget, accepted) => {
                 if accepted {

@@ -7,6 +7,7 @@ use super::draft::{CallDraft, CallRow};
 use crate::clock::Millis;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::field_set::FieldSets;
 use crate::store::outbox::{self, Fault, Outcome};
@@ -36,6 +37,7 @@ pub(super) async fn begin(
     };
     let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
     submission::begin(&mut tx, &new, pipeline.now()).await?;
+    at(Point::DrainBeginning).await;
     tx.commit().await
 }
 
@@ -101,6 +103,7 @@ pub(super) async fn finish(
     if let Ok(rows) = pipeline.limiter.snapshot().await {
         crate::store::limiter::save(&mut tx, &rows).await?;
     }
+    at(Point::DrainRecording).await;
     tx.commit().await
 }
 

@@ -10,6 +10,7 @@ use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::state::{Held, Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
 use crate::store::lease::Fence;
@@ -223,7 +224,10 @@ impl Settlement {
         }
         outbox::mark(&mut tx, &marks, now).await?;
         self.record_faults(&mut tx, catalog, max_attempts, now).await?;
-        tx.commit().await
+        at(Point::DrainSettling).await;
+        tx.commit().await?;
+        at(Point::DrainSettled).await;
+        Ok(())
     }
 
     async fn record_faults(

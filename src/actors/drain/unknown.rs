@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tracing::warn;
 
 use crate::domain::state::SyncStatus;
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::field_set::{FieldSets, text_of};
 use crate::store::lease::Fence;
@@ -90,5 +91,8 @@ async fn resolve_one(
     sync_state::record_pushed(&mut tx, &call.catalog_id, &rows, now).await?;
     outbox::note_fault_of_variants(&mut tx, &ids, Fault { class: "unknown", error: REASON, park_at: None }).await?;
     submission::close(&mut tx, &call.id, Some(REASON), None, now).await?;
-    tx.commit().await
+    at(Point::DrainResolving).await;
+    tx.commit().await?;
+    at(Point::DrainResolved).await;
+    Ok(())
 }
