@@ -1,5 +1,7 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
+mod crash;
+mod failover;
 mod harness;
 mod http;
 mod pipeline;
