@@ -293,7 +293,11 @@ impl DrainJob {
         }
         let outcome = answer::judge(answered);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
-        match record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await {
+        let recorded = record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await;
+        if recorded.is_err() && outcome.may_be_taken() {
+            unknown::note_late(&pipeline, &id).await;
+        }
+        match recorded {
             Ok(()) => {}
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
