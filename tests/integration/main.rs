@@ -7,3 +7,4 @@ mod http;
 mod pipeline;
 mod store;
 mod support;
+mod torture;

@@ -5,3 +5,4 @@ pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod shop;
+pub(crate) mod torture;
