@@ -233,7 +233,7 @@ impl DrainJob {
             }
             draft.digest = Some(Arc::clone(&mapped.digest));
         }
-        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, tick.settings.whole("max_attempts")).await
+        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, &tick.settings).await
     }
 
     /// The mapper's word on a chunk's upserts.
@@ -316,11 +316,15 @@ impl DrainJob {
 
     fn deposed(&self, deposed: Deposed) -> Rest {
         warn!(%deposed, "nothing was committed");
-        if deposed == Deposed::Lease {
-            self.pipeline.lease.put(None);
-            self.pipeline.leaser.nudge();
+        match deposed {
+            Deposed::Lease => {
+                self.pipeline.lease.put(None);
+                self.pipeline.leaser.nudge();
+                Rest::Interval
+            }
+            Deposed::Catalog => Rest::Interval,
+            Deposed::Settings | Deposed::Credential => Rest::Again,
         }
-        Rest::Interval
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use meta_catalog::clock::{Clock as _, SystemClock};
+use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::failpoints::Point;
 use serde_json::{Value, json};
@@ -173,6 +174,45 @@ on_both! {
         plant.ahead(2 * 3_600_000);
         recovers(&plant, "the end of the sale").await;
         assert!(plant.item("a").expect("at Meta").get("sale_price").is_none());
+    }
+
+    /// Settings that change while a tick is under way, followed by the request to push everything again: the tick must
+    /// not answer that request with payloads of the old settings.
+    async fn settings_that_change_during_a_tick(plant) {
+        plant.import(&[product("p", &[variant("a", 100)])]).await;
+        let mut serve = plant.serve_with("coalescer.asked=pause:1500");
+        serve.log.until("failpoint coalescer.asked").await;
+        plant.set(json!({"default_condition": "used"})).await;
+        plant.ask(&["a".to_owned()], Intent::Upsert, Origin::Operator).await;
+        plant.settle(&serve).await;
+        plant.check().await;
+        assert_eq!(plant.item("a").expect("at Meta")["condition"], "used");
+        serve.kill().await;
+        plant.lease_ends().await;
+
+        // The end of a preview is the same story: nothing that is queued with it may count as previewed.
+        plant.set(json!({"feed_mode": "preview"})).await;
+        plant.import(&[product("q", &[variant("b", 100)])]).await;
+        let serve = plant.serve_with("coalescer.asked=pause:1500");
+        serve.log.until("failpoint coalescer.asked").await;
+        plant.set(json!({"feed_mode": "live"})).await;
+        plant.ask(&["b".to_owned()], Intent::Upsert, Origin::Operator).await;
+        plant.settle(&serve).await;
+        assert_eq!(plant.status("b").await, Some(SyncStatus::Synced));
+        plant.check().await;
+    }
+
+    /// Disconnected while a tick is under way: the token in its hands is not used any more.
+    async fn disconnected_during_a_tick(plant) {
+        plant.import(&[product("p", &[variant("a", 100)])]).await;
+        let serve = plant.serve_with("drain.mapped=pause:1000");
+        serve.log.until("failpoint drain.mapped").await;
+        plant.disconnect().await;
+        serve.log.until("the connection to Meta changed meanwhile").await;
+        assert_eq!(plant.meta.calls().items_batch, 0);
+        plant.connect(None).await;
+        plant.settle(&serve).await;
+        plant.check().await;
     }
 
     /// A token that is exchanged and then lost with the process: the old one still works, and is exchanged again.

@@ -13,7 +13,7 @@ use crate::store::field_set::FieldSets;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
-use crate::store::{Deposed, StoreError, Tx, channel};
+use crate::store::{Deposed, StoreError, Tx, channel, credential};
 
 /// Before the call: the `sending` row.
 pub(super) async fn begin(
@@ -35,7 +35,11 @@ pub(super) async fn begin(
         rows: &rows,
         mapper_digest: draft.digest.as_deref().unwrap_or_default(),
     };
-    let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
+    let mut tx = tick.lease.fence.begin_decided(&pipeline.db, &tick.catalog, tick.settings.version).await?;
+    // Who disconnects is not called for any more, however long the tick has been under way.
+    if credential::version(&mut tx).await? != Some(tick.access.token.version) {
+        return Err(StoreError::Deposed(Deposed::Credential));
+    }
     submission::begin(&mut tx, &new, pipeline.now()).await?;
     at(Point::DrainBeginning).await;
     tx.commit().await

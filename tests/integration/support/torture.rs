@@ -336,8 +336,3 @@ impl Run {
         self.replicas.iter().map(|replica| replica.serve.log.text()).collect::<Vec<_>>().join("\n---\n")
     }
 }
-
-/// A seed nobody chose.
-pub(crate) fn any_seed() -> u64 {
-    fastrand::u64(..1_000_000)
-}

@@ -84,7 +84,7 @@ pub(crate) fn plan(seed: u64, kills: usize) -> Vec<Step> {
                 steps.push(step(&mut rng, follow));
             }
         }
-        let failpoint = rng.bool().then(|| failpoint(&mut rng));
+        let failpoint = (rng.u8(0..10) < 8).then(|| failpoint(&mut rng));
         let act = Act::Kill { replica: rng.usize(0..2), lease_ends: rng.u8(0..10) < 8, failpoint };
         steps.push(Step { act, then_ms: rng.u64(0..900) });
     }
