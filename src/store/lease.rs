@@ -27,7 +27,8 @@ pub struct Renewal {
     pub credential: i64,
 }
 
-/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended.
+/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended. A process that lost track of
+/// its own takes it again, in a new epoch, without waiting for its end.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -38,7 +39,7 @@ pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
         (i64,),
         "UPDATE lease SET holder = $2, epoch = epoch + 1,
                 expires_at = @pg{clock_timestamp() + $3 * interval '1 millisecond'}@sqlite{$3}
-         WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder = '')}
+         WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder IN ('', $2))}
          RETURNING epoch",
         NAME,
         holder,
