@@ -47,7 +47,9 @@ points! {
     DrainSettled = "drain.settled",
     /// Drain: the `sending` row is written, not committed.
     DrainBeginning = "drain.beginning",
-    /// Drain: the `sending` row is committed, and the lease was found to last; the call comes next.
+    /// Drain: the `sending` row is committed; whether the lease lasts is looked at next.
+    DrainBegun = "drain.begun",
+    /// Drain: the lease was found to last; the call comes next.
     DrainCalling = "drain.calling",
     /// Drain: Meta has answered, nothing is written.
     DrainAnswered = "drain.answered",

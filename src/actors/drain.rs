@@ -261,18 +261,8 @@ impl DrainJob {
     /// Makes the call and records what it came to.
     async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
         let pipeline = Arc::clone(&self.pipeline);
-        // A call that may outlive the lease is not begun: its outcome could not be recorded.
-        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
-        if tick.lease.until - pipeline.now() <= needs {
-            match pipeline.lease.current() {
-                Some(lease) if lease.fence == tick.lease.fence && lease.until - pipeline.now() > needs => {
-                    tick.lease = lease;
-                }
-                _ => {
-                    pipeline.leaser.nudge();
-                    return Ok(Rest::For(Duration::from_secs(1)));
-                }
-            }
+        if !self.lease_outlasts_a_call(&mut tick) {
+            return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&pipeline.db, draft.field_texts()).await?;
         let id = crate::ids::submission();
@@ -280,6 +270,12 @@ impl DrainJob {
             Ok(()) => {}
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
+        }
+        at(Point::DrainBegun).await;
+        // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
+        if !self.lease_outlasts_a_call(&mut tick) {
+            warn!(submission = id, "the lease was about to end; the call is not made");
+            return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.permit = None;
         let body = draft.take_body();
@@ -312,6 +308,23 @@ impl DrainJob {
             }
             (Pacing::Interval, _) => Rest::Interval,
         })
+    }
+
+    /// A call that may outlive the lease is not made: its outcome could not be recorded.
+    fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
+        let pipeline = &self.pipeline;
+        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
+        let lasts = |lease: &HeldLease| lease.until - pipeline.now() > needs;
+        if lasts(&tick.lease) {
+            return true;
+        }
+        // Renewed meanwhile?
+        if let Some(lease) = pipeline.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
+            tick.lease = lease;
+            return true;
+        }
+        pipeline.leaser.nudge();
+        false
     }
 
     fn deposed(&self, deposed: Deposed) -> Rest {

@@ -38,12 +38,13 @@ macro_rules! on_both {
 }
 
 /// What each round of edits leads through: a push, a noop, a skip, a delete.
-const DRAIN: [Point; 9] = [
+const DRAIN: [Point; 10] = [
     Point::DrainRead,
     Point::DrainMapped,
     Point::DrainSettling,
     Point::DrainSettled,
     Point::DrainBeginning,
+    Point::DrainBegun,
     Point::DrainCalling,
     Point::DrainAnswered,
     Point::DrainRecording,
@@ -199,6 +200,19 @@ on_both! {
         plant.ask(&["b".to_owned()], Intent::Upsert, Origin::Operator).await;
         plant.settle(&serve).await;
         assert_eq!(plant.status("b").await, Some(SyncStatus::Synced));
+        plant.check().await;
+    }
+
+    /// Committing the `sending` row took so long that the call could outlive the lease: it is not made.
+    async fn no_call_under_a_lease_that_is_about_to_end(plant) {
+        plant.import(&[product("p", &[variant("a", 100)])]).await;
+        let serve = plant.serve_with("drain.begun=pause:500,lease.renewed=pause:3000");
+        serve.log.until("failpoint drain.begun").await;
+        // For the process, time passes: its lease has a second left.
+        plant.ahead(5_000);
+        serve.log.until("the lease was about to end; the call is not made").await;
+        assert_eq!(plant.meta.calls().items_batch, 0);
+        plant.settle(&serve).await;
         plant.check().await;
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::store::lease::{self, Fence};
-use meta_catalog::store::{Db, Deposed, StoreError, settings};
+use meta_catalog::store::sync_state::Pushed;
+use meta_catalog::store::{Db, Deposed, StoreError, outbox, settings, sync_state};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
@@ -191,6 +193,16 @@ async fn terminate_backends(plant: &Plant) {
     assert!(ended > 1, "{ended} connections ended");
 }
 
+/// Waits until somebody waits for a lock.
+async fn waits_for_a_lock(plant: &Plant) {
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let began = Instant::now();
+    while plant.count(sql).await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(10), "nobody waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_may_start_at_once_on_an_empty_database() {
     let plant = open(Engine::Postgres).await;
@@ -219,15 +231,59 @@ async fn the_fence_sees_a_catalog_that_was_selected_while_it_waited() {
         let (db, fence) = (db.clone(), fence.clone());
         async move { fence.begin(&db, Some(CATALOG)).await.map(drop) }
     });
-    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    let began = Instant::now();
-    while plant.count(sql).await == 0 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the fence does not wait");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    waits_for_a_lock(&plant).await;
     selecting.commit().await.expect("committed");
     let begun = waiting.await.expect("no panic");
     assert!(matches!(begun, Err(StoreError::Deposed(Deposed::Catalog))), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_holder_that_lost_track_takes_its_own_lease_again() {
+    let plant = open(Engine::Postgres).await;
+    let take = async |holder| lease::take(plant.db(), holder, 60_000).await.expect("an answer");
+    let first = take("a").await.expect("nobody has it");
+    assert_eq!(take("b").await, None);
+    let again = take("a").await.expect("its own");
+    assert!(again.epoch > first.epoch);
+    assert!(matches!(first.begin(plant.db(), None).await, Err(StoreError::Deposed(Deposed::Lease))));
+}
+
+/// An intake creates rows in the order of their ids; the pipeline has to create them in the same order.
+#[tokio::test]
+async fn an_intake_and_the_pipeline_do_not_wait_for_each_other() {
+    let plant = open(Engine::Postgres).await;
+    let db = plant.db();
+    let fence = lease::take(db, "test", 60_000).await.expect("an answer").expect("nobody has it");
+    let mut intake = db.write().await.expect("a transaction");
+    let append =
+        async |tx: &mut _, id: &str| outbox::append(tx, &[id.to_owned()], Intent::Upsert, Origin::Event, 0).await;
+    append(&mut intake, "a").await.expect("appended");
+    let recording = tokio::spawn({
+        let db = db.clone();
+        async move {
+            let mut tx = fence.begin(&db, None).await?;
+            let rows = ["b", "a"].map(|variant_id| Pushed {
+                variant_id,
+                product_id: None,
+                status: SyncStatus::Failed,
+                handle: None,
+                hash: None,
+                pushed: true,
+                error: None,
+                count_attempt: false,
+                at_meta: true,
+                fields_at_meta: None,
+                mapper_digest: None,
+                reeval_at: None,
+            });
+            sync_state::record_pushed(&mut tx, CATALOG, &rows, 0).await?;
+            tx.commit().await
+        }
+    });
+    waits_for_a_lock(&plant).await;
+    append(&mut intake, "b").await.expect("appended");
+    intake.commit().await.expect("committed");
+    recording.await.expect("no panic").expect("recorded");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
