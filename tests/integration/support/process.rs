@@ -84,6 +84,17 @@ impl Serve {
         self.child.kill().await.expect("it can be killed");
     }
 
+    /// `SIGSTOP` now, and `SIGCONT` after so long, whatever the caller waits for meanwhile.
+    pub(crate) async fn stop_for(&self, span: Duration) {
+        self.signal("STOP").await;
+        let Some(id) = self.child.id() else { return };
+        tokio::spawn(async move {
+            tokio::time::sleep(span).await;
+            // Killed meanwhile: then there is nobody to wake.
+            let _ = Command::new("kill").args(["-s", "CONT", &id.to_string()]).stderr(Stdio::null()).status().await;
+        });
+    }
+
     /// Sends `STOP`, `CONT` or another signal.
     pub(crate) async fn signal(&self, name: &str) {
         let Some(id) = self.child.id() else { return };

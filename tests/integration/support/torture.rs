@@ -49,8 +49,8 @@ struct Variant {
 
 struct Replica {
     serve: Serve,
-    /// Steps until it goes on; none = it runs.
-    stopped: Option<usize>,
+    /// When it goes on; none = it runs.
+    stopped: Option<Instant>,
     failpoint: Option<String>,
 }
 
@@ -174,12 +174,13 @@ impl Run {
                 }
                 self.replicas[index] = start(&self.plant, failpoint);
             }
-            Act::Stop { replica, steps } => {
+            Act::Stop { replica, ms } => {
                 let index = replica % self.replicas.len();
                 let replica = &mut self.replicas[index];
                 if replica.stopped.is_none() && replica.serve.ended().is_none() {
-                    replica.serve.signal("STOP").await;
-                    replica.stopped = Some(steps);
+                    let span = Duration::from_millis(ms);
+                    replica.serve.stop_for(span).await;
+                    replica.stopped = Some(Instant::now() + span);
                     self.tally.stops += 1;
                     self.silent_since = None;
                 }
@@ -244,12 +245,7 @@ impl Run {
         assert_eq!(self.plant.twice_open().await, 0, "{what}: a variant has two open submissions");
         assert_eq!(self.plant.stranded().await, 0, "{what}: submitted iff the last handle is open");
         for replica in &mut self.replicas {
-            if let Some(steps) = replica.stopped {
-                replica.stopped = steps.checked_sub(1).filter(|left| *left > 0);
-                if replica.stopped.is_none() {
-                    replica.serve.signal("CONT").await;
-                }
-            }
+            replica.stopped = replica.stopped.filter(|until| Instant::now() < *until);
             if let Some(status) = replica.serve.ended() {
                 let log = replica.serve.log.text();
                 assert!(replica.failpoint.is_some() && log.contains(": Kill"), "{what}: ended, {status}:\n{log}");
@@ -264,11 +260,10 @@ impl Run {
     async fn peace(&mut self, seed: u64) {
         self.plant.meta.clear_faults();
         self.plant.meta.clear_rejects();
-        for replica in &mut self.replicas {
-            replica.serve.signal("CONT").await;
-        }
-        // Calls under way, and batches that take their time.
-        tokio::time::sleep(Duration::from_millis(2_700)).await;
+        // Processes that stand still, calls under way, batches that take their time.
+        let stopped = self.replicas.iter().filter_map(|replica| replica.stopped).max();
+        let left = stopped.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        tokio::time::sleep(left + Duration::from_millis(2_700)).await;
         self.plant.set(json!({"sync_enabled": true, "drain_pacing": "budget", "batch_size": 50})).await;
         self.settings(&json!({"feed_mode": "live"})).await;
         self.plant.connect(None).await;

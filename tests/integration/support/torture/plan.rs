@@ -45,8 +45,8 @@ pub(crate) enum Act {
     Ahead { ms: i64 },
     /// `kill -9`, and a new start; the lease may end at once. The new process may carry a failpoint.
     Kill { replica: usize, lease_ends: bool, failpoint: Option<String> },
-    /// `SIGSTOP`, for so many steps.
-    Stop { replica: usize, steps: usize },
+    /// `SIGSTOP`, for so many milliseconds.
+    Stop { replica: usize, ms: u64 },
 }
 
 /// An act and how long to wait after it.
@@ -120,7 +120,7 @@ fn any(rng: &mut Rng) -> Act {
         80..82 => Act::ClearRejects,
         82..84 => Act::Disconnect,
         84..96 => Act::Ahead { ms: rng.i64(5..240) * 1_000 },
-        _ => Act::Stop { replica: rng.usize(0..2), steps: rng.usize(1..60) },
+        _ => Act::Stop { replica: rng.usize(0..2), ms: rng.u64(50..5_000) },
     }
 }
 
