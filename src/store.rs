@@ -75,6 +75,12 @@ pub enum Deposed {
     /// `meta.catalog_id` is another one now.
     #[error("another catalog is selected now")]
     Catalog,
+    /// The settings are others now than those it was decided under.
+    #[error("the settings changed meanwhile")]
+    Settings,
+    /// Disconnected, or connected anew, since the token was read.
+    #[error("the connection to Meta changed meanwhile")]
+    Credential,
 }
 
 /// The store's result.

@@ -35,6 +35,7 @@ use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::Problem;
 use crate::domain::settings::{FeedMode, Pacing, Settings};
+use crate::failpoints::{Point, at};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::channel::Channel;
 use crate::store::field_set::FieldSets;
@@ -201,6 +202,7 @@ impl DrainJob {
         let held = sync_state::load(&mut tx, &ids).await?;
         drop(tx);
         self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
+        at(Point::DrainRead).await;
 
         let mut settlement = Settlement::new(tick.preview);
         for chunk in folded.chunks(CHUNK) {
@@ -208,6 +210,7 @@ impl DrainJob {
                 break;
             }
             let mapped = self.map(tick, chunk).await?;
+            at(Point::DrainMapped).await;
             for intent in chunk {
                 let held = held.get(&intent.variant_id);
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
@@ -240,7 +243,7 @@ impl DrainJob {
             }
             draft.digest = Some(Arc::clone(&mapped.digest));
         }
-        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, tick.settings.whole("max_attempts")).await
+        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, &tick.settings).await
     }
 
     /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
@@ -283,18 +286,8 @@ impl DrainJob {
     /// Makes the call and records what it came to.
     async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
         let pipeline = Arc::clone(&self.pipeline);
-        // A call that may outlive the lease is not begun: its outcome could not be recorded.
-        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
-        if tick.lease.until - pipeline.now() <= needs {
-            match pipeline.lease.current() {
-                Some(lease) if lease.fence == tick.lease.fence && lease.until - pipeline.now() > needs => {
-                    tick.lease = lease;
-                }
-                _ => {
-                    pipeline.leaser.nudge();
-                    return Ok(Rest::For(Duration::from_secs(1)));
-                }
-            }
+        if !self.lease_outlasts_a_call(&mut tick) {
+            return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&pipeline.db, draft.field_texts()).await?;
         let id = crate::ids::submission();
@@ -303,21 +296,34 @@ impl DrainJob {
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
         }
+        at(Point::DrainBegun).await;
+        // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
+        if !self.lease_outlasts_a_call(&mut tick) {
+            warn!(submission = id, "the lease was about to end; the call is not made");
+            return Ok(Rest::For(Duration::from_secs(1)));
+        }
         self.permit = None;
         let body = draft.take_body();
         let rows = draft.len();
+        at(Point::DrainCalling).await;
         let answered = pipeline.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
+        at(Point::DrainAnswered).await;
         let report = answer::report(&answered, &tick.catalog);
         if let Err(error) = pipeline.limiter.report(&tick.catalog, Bucket::Batch, report.percent, report.verdict) {
             debug!(%error, "the limiter did not hear of the call");
         }
         let outcome = answer::judge(answered);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
-        match record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await {
+        let recorded = record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await;
+        if recorded.is_err() && outcome.may_be_taken() {
+            unknown::note_late(&pipeline, &id).await;
+        }
+        match recorded {
             Ok(()) => {}
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
         }
+        at(Point::DrainRecorded).await;
         Ok(match (tick.settings.pacing(), outcome.accepted()) {
             (Pacing::Budget, accepted) => {
                 if accepted {
@@ -329,13 +335,34 @@ impl DrainJob {
         })
     }
 
+    /// A call that may outlive the lease is not made: its outcome could not be recorded.
+    fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
+        let pipeline = &self.pipeline;
+        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
+        let lasts = |lease: &HeldLease| lease.until - pipeline.now() > needs;
+        if lasts(&tick.lease) {
+            return true;
+        }
+        // Renewed meanwhile?
+        if let Some(lease) = pipeline.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
+            tick.lease = lease;
+            return true;
+        }
+        pipeline.leaser.nudge();
+        false
+    }
+
     fn deposed(&self, deposed: Deposed) -> Rest {
         warn!(%deposed, "nothing was committed");
-        if deposed == Deposed::Lease {
-            self.pipeline.lease.put(None);
-            self.pipeline.leaser.nudge();
+        match deposed {
+            Deposed::Lease => {
+                self.pipeline.lease.put(None);
+                self.pipeline.leaser.nudge();
+                Rest::Interval
+            }
+            Deposed::Catalog => Rest::Interval,
+            Deposed::Settings | Deposed::Credential => Rest::Again,
         }
-        Rest::Interval
     }
 }
 

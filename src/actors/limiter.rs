@@ -206,6 +206,7 @@ impl Actor for LimiterActor {
         let now = self.clock.now();
         match message {
             LimiterMsg::Ask { catalog, bucket, reply } => {
+                crate::failpoints::at(crate::failpoints::Point::LimiterAsked).await;
                 // An asker that gave up must not use up the permit of the next one.
                 if !reply.is_closed() {
                     let _ = reply.send(budgets.of(&self.config, catalog, bucket).ask(now));

@@ -18,6 +18,7 @@ use super::runtime::{Job, JobError, Rest};
 use crate::domain::budget::{Answer, Bucket};
 use crate::domain::settings::{Pacing, Settings};
 use crate::domain::verdict::Verdict;
+use crate::failpoints::{Point, at};
 use crate::graph::{ErrorClass, GraphFailure};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::submission::{self, Submission};
@@ -97,7 +98,9 @@ impl PollJob {
                 return Ok(Next::Stop(Rest::For(Duration::from_secs(1))));
             }
         }
+        at(Point::PollAsking).await;
         let answered = pipeline.graph.batch_status(access.caller(), &call.catalog_id, &handle).await;
+        at(Point::PollAnswered).await;
         let report = match &answered {
             Ok(answer) => answer::report_success(&answer.usage, &call.catalog_id),
             Err(failure) => answer::report_failure(failure, &call.catalog_id),

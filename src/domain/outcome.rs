@@ -70,6 +70,12 @@ impl CallOutcome {
         }
     }
 
+    /// Whether Meta may have carried the call out.
+    #[must_use]
+    pub fn may_be_taken(&self) -> bool {
+        matches!(self, Self::Accepted { .. } | Self::Unknown { .. })
+    }
+
     /// Whether the rows wait for a verdict now.
     #[must_use]
     pub fn accepted(&self) -> bool {

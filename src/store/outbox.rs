@@ -72,6 +72,30 @@ pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Or
     )
 }
 
+/// Appends one intent for each of these variants that has no live one: an open intent says more than a repetition.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append_if_idle(
+    tx: &mut Tx,
+    variants: &[&str],
+    intent: Intent,
+    origin: Origin,
+    now: Millis,
+) -> Result<u64> {
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT id, $2, $3, CAST($4 AS BIGINT) FROM @ids($1) AS again
+         WHERE NOT EXISTS (SELECT 1 FROM meta_outbox o
+             WHERE o.variant_id = id AND o.processed_at IS NULL AND o.parked_at IS NULL)",
+        json(variants)?,
+        intent.as_str(),
+        origin.as_str(),
+        now
+    )
+}
+
 /// Appends an upsert for up to `limit` eligible-looking variants after `after`, in id order; answers the last id of
 /// the chunk and how many there were.
 ///

@@ -1,7 +1,8 @@
 //! Submissions: `items_batch` calls, from the moment before they are made until their verdict.
 //!
 //! A row is written as `sending` and committed before the call; only then may the call be made. What is still
-//! `sending` when the pipeline looks again is a call whose outcome nobody knows.
+//! `sending` when the pipeline looks again is a call whose outcome nobody knows. `late` is one that was resolved as
+//! such and may have reached Meta only after that; see [`note_late`].
 
 use std::collections::HashMap;
 
@@ -128,6 +129,8 @@ pub struct Submission {
     pub submitted_at: Millis,
     /// Answers in a row that did not know the handle.
     pub poll_faults: i64,
+    /// Whether it may have reached Meta after it was resolved.
+    pub late: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -138,6 +141,7 @@ struct SubmissionRow {
     rows: Json<Vec<Row>>,
     submitted_at: i64,
     poll_faults: i64,
+    state: String,
 }
 
 impl From<SubmissionRow> for Submission {
@@ -149,8 +153,31 @@ impl From<SubmissionRow> for Submission {
             rows: row.rows.0,
             submitted_at: row.submitted_at,
             poll_faults: row.poll_faults,
+            late: row.state == "late",
         }
     }
+}
+
+/// Notes that a call may have reached Meta after another holder had resolved it: a process that stood still between
+/// its last look at the lease and the socket wakes up and sends. Meta has no fence, so what the next holder sent
+/// meanwhile may be overwritten. The one thing that a deposed holder writes, and only to its own submission; the
+/// holder resolves the call once more. Answers whether there was need for it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_late(tx: &mut Tx, id: &str) -> Result<bool> {
+    // A row that is still `sending` will be resolved anyway, and after this moment.
+    let noted = execute!(tx, "UPDATE meta_batch_handles SET state = 'late' WHERE id = $1 AND state = 'failed'", id)?;
+    Ok(noted > 0)
+}
+
+/// A late call is resolved for all but these rows, whose variants wait for the verdict on another one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn keep_late(tx: &mut Tx, id: &str, rows: &[&Row]) -> Result<()> {
+    execute!(tx, "UPDATE meta_batch_handles SET rows = $2 WHERE id = $1 AND state = 'late'", id, Json(rows))?;
+    Ok(())
 }
 
 /// Calls whose outcome nobody knows.
@@ -161,8 +188,8 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
-         WHERE state = 'sending' ORDER BY submitted_at"
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
+         WHERE state IN ('sending', 'late') ORDER BY submitted_at"
     )?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
@@ -175,7 +202,7 @@ pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submissi
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
          WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1)
          ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $2",
         before,
@@ -210,8 +237,8 @@ pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
         tx,
         (i64, i64),
         "SELECT COALESCE(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END), 0),
-                COALESCE(SUM(CASE WHEN state = 'sending' THEN 1 ELSE 0 END), 0)
-         FROM meta_batch_handles WHERE state IN ('pending', 'sending')"
+                COALESCE(SUM(CASE WHEN state = 'pending' THEN 0 ELSE 1 END), 0)
+         FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late')"
     )
 }
 

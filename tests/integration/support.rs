@@ -1,5 +1,8 @@
 //! What the integration tests stand on.
 
 pub(crate) mod installation;
+pub(crate) mod plant;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod shop;
+pub(crate) mod torture;

@@ -7,12 +7,13 @@ use super::draft::{CallDraft, CallRow};
 use crate::clock::Millis;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::field_set::FieldSets;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
-use crate::store::{Deposed, StoreError, Tx, channel};
+use crate::store::{Deposed, StoreError, Tx, channel, credential};
 
 /// Before the call: the `sending` row.
 pub(super) async fn begin(
@@ -35,8 +36,13 @@ pub(super) async fn begin(
         mapper_digest: draft.digest.as_deref().unwrap_or_default(),
         implicit_deletes: draft.implicit_deletes,
     };
-    let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
+    let mut tx = tick.lease.fence.begin_decided(&pipeline.db, &tick.catalog, tick.settings.version).await?;
+    // Who disconnects is not called for any more, however long the tick has been under way.
+    if credential::version(&mut tx).await? != Some(tick.access.token.version) {
+        return Err(StoreError::Deposed(Deposed::Credential));
+    }
     submission::begin(&mut tx, &new, pipeline.now()).await?;
+    at(Point::DrainBeginning).await;
     tx.commit().await
 }
 
@@ -102,6 +108,7 @@ pub(super) async fn finish(
     if let Ok(rows) = pipeline.limiter.snapshot().await {
         crate::store::limiter::save(&mut tx, &rows).await?;
     }
+    at(Point::DrainRecording).await;
     tx.commit().await
 }
 

@@ -9,7 +9,9 @@ use tracing::info;
 use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
+use crate::domain::settings::Settings;
 use crate::domain::state::{Held, Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
 use crate::store::lease::Fence;
@@ -173,13 +175,13 @@ impl Settlement {
         pipeline: &Pipeline,
         fence: &Fence,
         catalog: &str,
-        max_attempts: u64,
+        settings: &Settings,
     ) -> Result<(), StoreError> {
         if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
             return Ok(());
         }
         let now = pipeline.now();
-        let mut tx = fence.begin(&pipeline.db, Some(catalog)).await?;
+        let mut tx = fence.begin_decided(&pipeline.db, catalog, settings.version).await?;
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
         let mut noops = Vec::new();
@@ -229,8 +231,11 @@ impl Settlement {
         }
         outbox::mark(&mut tx, &marks, now).await?;
         outbox::hold(&mut tx, &self.held_back, now).await?;
-        self.record_faults(&mut tx, catalog, max_attempts, now).await?;
-        tx.commit().await
+        self.record_faults(&mut tx, catalog, settings.whole("max_attempts"), now).await?;
+        at(Point::DrainSettling).await;
+        tx.commit().await?;
+        at(Point::DrainSettled).await;
+        Ok(())
     }
 
     async fn record_faults(

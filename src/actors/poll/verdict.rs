@@ -9,6 +9,7 @@ use crate::domain::intent::{Intent, Origin};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::domain::verdict::{PollAnswer, VERDICT_INCOMPLETE, Verdict, judge};
+use crate::failpoints::{Point, at};
 use crate::graph::{BatchState, BatchStatus, RowMessage};
 use crate::pipeline::{Access, Pipeline};
 use crate::store::lease::Fence;
@@ -152,5 +153,8 @@ pub(super) async fn record(
         Verdict::Open | Verdict::Settled { .. } => None,
     };
     submission::close(&mut tx, &call.id, reason, errors.as_ref(), now).await?;
-    tx.commit().await
+    at(Point::PollRecording).await;
+    tx.commit().await?;
+    at(Point::PollRecorded).await;
+    Ok(())
 }
