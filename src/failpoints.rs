@@ -93,9 +93,7 @@ points! {
     ImportChunk = "import.chunk",
     /// Import: everything is written; with `--strict`, nothing is committed.
     ImportEnding = "import.ending",
-    /// Selection of a catalog: the claim row is committed.
-    SelectionClaimed = "selection.claimed",
-    /// Selection: Meta made the system user, or found it.
+    /// Selection of a catalog: Meta made the system user, or found it.
     SelectionUserMade = "selection.user-made",
     /// Selection: the catalog is assigned to the system user.
     SelectionAssigned = "selection.assigned",

@@ -1,15 +1,16 @@
 //! A real process dies, or one of its actors panics, between every two effects; the next start sets everything right.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 use meta_catalog::clock::{Clock as _, SystemClock};
+use meta_catalog::demo::operator::Operator;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::failpoints::Point;
 use serde_json::{Value, json};
 
-use crate::support::plant::Plant;
+use crate::support::plant::{CATALOG, Plant};
 use crate::support::process::Serve;
 use crate::support::shop::{Engine, product, variant};
 
@@ -52,6 +53,13 @@ const DRAIN: [Point; 10] = [
 ];
 const POLL: [Point; 4] = [Point::PollAsking, Point::PollAnswered, Point::PollRecording, Point::PollRecorded];
 const WINDOW: [Point; 2] = [Point::WindowOpening, Point::WindowOpened];
+const SELECTION: [Point; 5] = [
+    Point::SelectionUserMade,
+    Point::SelectionAssigned,
+    Point::SelectionMinted,
+    Point::SelectionCommitting,
+    Point::SelectionCommitted,
+];
 const OTHERS: [Point; 5] =
     [Point::LeaseTaken, Point::LeaseRenewed, Point::CoalescerAsked, Point::MapperAsked, Point::LimiterAsked];
 
@@ -177,6 +185,34 @@ on_both! {
         assert!(plant.item("a").expect("at Meta").get("sale_price").is_none());
     }
 
+    /// A selection of a catalog that dies anywhere is simply made again; until then nothing of it counts.
+    async fn a_kill_in_a_selection(plant) {
+        let made = plant.program.run(&["token", "create", "--role", "catalog-admin"], &plant.config).await;
+        let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+        let operator = |serve: &Serve| Operator::new(serve.address(), token.clone()).expect("an operator");
+        let system_user = "SELECT COUNT(*) FROM setting WHERE key = 'token_kind' AND value LIKE '%system_user%'";
+        for (round, point) in (0..).zip(SELECTION) {
+            plant.set(json!({"token_kind": null})).await;
+            plant.connect(None).await;
+            let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
+            serve.listening().await;
+            operator(&serve).select_first_catalog().await.expect_err("it dies");
+            serve.end().await;
+            plant.lease_ends().await;
+            let committed = i64::from(point == Point::SelectionCommitted);
+            assert_eq!(plant.count(system_user).await, committed, "{}", point.name());
+            let mut serve = plant.serve().await;
+            let catalog = operator(&serve).select_first_catalog().await.expect("selected");
+            assert_eq!(catalog, CATALOG);
+            assert_eq!(plant.count(system_user).await, 1);
+            edit(&plant, round).await;
+            plant.settle(&serve).await;
+            plant.check().await;
+            serve.kill().await;
+            plant.lease_ends().await;
+        }
+    }
+
     /// Settings that change while a tick is under way, followed by the request to push everything again: the tick must
     /// not answer that request with payloads of the old settings.
     async fn settings_that_change_during_a_tick(plant) {
@@ -300,10 +336,10 @@ on_both! {
     }
 }
 
-/// Every point that exists so far is run into by a test above.
+/// Every point is run into by a test above.
 #[test]
 fn no_point_is_forgotten() {
-    let killed = DRAIN.into_iter().chain(POLL).chain(WINDOW).chain(OTHERS).chain([
+    let killed = DRAIN.into_iter().chain(POLL).chain(WINDOW).chain(OTHERS).chain(SELECTION).chain([
         Point::DrainResolving,
         Point::DrainResolved,
         Point::TokenExchanged,
@@ -312,10 +348,7 @@ fn no_point_is_forgotten() {
         Point::ImportChunk,
         Point::ImportEnding,
     ]);
-    let killed: HashMap<&str, ()> = killed.map(|point| (point.name(), ())).collect();
-    let forgotten: Vec<_> =
-        Point::ALL.iter().map(|point| point.name()).filter(|name| !killed.contains_key(name)).collect();
-    let selection: Vec<_> =
-        Point::ALL.iter().map(|point| point.name()).filter(|name| name.starts_with("selection.")).collect();
-    assert_eq!(forgotten, selection, "the selection of a catalog has its own tests");
+    let killed: HashSet<&str> = killed.map(Point::name).collect();
+    let all: HashSet<&str> = Point::ALL.iter().map(|point| point.name()).collect();
+    assert_eq!(killed, all);
 }

@@ -68,6 +68,13 @@ impl Serve {
         }
     }
 
+    /// Where its API is.
+    pub(crate) fn address(&self) -> String {
+        let log = self.log.text();
+        let line = log.lines().find_map(|line| line.strip_prefix("listening ")).expect("it listens");
+        line.to_owned()
+    }
+
     /// Its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it can be asked for")
