@@ -3,6 +3,7 @@
 mod cli;
 mod harness;
 mod http;
+mod outcomes;
 mod pipeline;
 mod store;
 mod support;

@@ -9,12 +9,13 @@ use tracing::info;
 use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
+use crate::domain::settings::FeedMode;
 use crate::domain::state::{Held, Op, SyncStatus};
 use crate::pipeline::Pipeline;
-use crate::store::StoreError;
 use crate::store::lease::Fence;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::sync_state::{self, Pushed, Settled};
+use crate::store::{self, StoreError};
 
 /// What goes over the wire for one variant.
 pub(super) struct SendRow<'m> {
@@ -74,15 +75,20 @@ impl Mapped {
         if intent.intent == Intent::Upsert && self.undecided {
             return Step::Wait;
         }
+        // A fault is the business of the next decision, not of a submission that waits for its verdict.
+        let fault = |reason: &String| match held {
+            Some(held) if held.status == SyncStatus::Submitted => Step::Wait,
+            _ => Step::Fault(reason.clone()),
+        };
         let item = self.items.get(&intent.variant_id);
         let product_id = item.map(|item| item.product_id.as_str());
         let (payload, now) = match (intent.intent, item.map(|item| &item.outcome)) {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(MapOutcome::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(MapOutcome::Rejected(reason)))) => (None, Some(Now::NotEligible(*reason))),
-            (Intent::Upsert, Some(Err(reason))) => return Step::Fault(reason.clone()),
+            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
-                Some(reason) => return Step::Fault(reason.clone()),
+                Some(reason) => return fault(reason),
                 None => (None, None),
             },
         };
@@ -169,7 +175,7 @@ impl Settlement {
 
     /// Records all of it as one.
     pub(super) async fn commit(
-        self,
+        mut self,
         pipeline: &Pipeline,
         fence: &Fence,
         catalog: &str,
@@ -180,6 +186,11 @@ impl Settlement {
         }
         let now = pipeline.now();
         let mut tx = fence.begin(&pipeline.db, Some(catalog)).await?;
+        // Going live queues again what was previewed. What came in with that, while this tick still thought it was a
+        // preview, must not be marked as previewed once more.
+        if self.preview && store::settings::load(&mut tx).await?.feed_mode() != FeedMode::Preview {
+            self.previewed.clear();
+        }
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
         let mut noops = Vec::new();
