@@ -265,6 +265,27 @@ on_both! {
         plant.check().await;
     }
 
+    /// A delete that Meta canceled is queued again, unless the shop has said something newer meanwhile. (Found by torture.)
+    async fn what_is_queued_again_does_not_beat_what_was_said_meanwhile(plant) {
+        plant.import(&[product("p", &[variant("a", 100)])]).await;
+        recovers(&plant, "the start").await;
+        let with_status = |status: &str| {
+            let mut p = product("p", &[]);
+            p["status"] = json!(status);
+            p
+        };
+        plant.import(&[with_status("archived")]).await;
+        let kind = graph_simulator::Kind::HandleCanceled {};
+        plant.meta.plan(graph_simulator::Fault { on: "items_batch".into(), skip: 0, times: 1, kind });
+        let serve = plant.serve_with("poll.asking=pause:1500");
+        serve.log.until("failpoint poll.asking").await;
+        // Back on sale while the delete waits for its verdict.
+        plant.import(&[with_status("active")]).await;
+        plant.settle(&serve).await;
+        plant.check().await;
+        assert!(plant.item("a").is_some());
+    }
+
     /// A token that is exchanged and then lost with the process: the old one still works, and is exchanged again.
     async fn a_kill_in_a_token_refresh(plant) {
         for (round, point) in (0..).zip([Point::TokenExchanged, Point::TokenWritten]) {
