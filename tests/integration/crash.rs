@@ -93,6 +93,9 @@ async fn recovers(plant: &Plant, what: &str) {
     plant.settle(&serve).await;
     let told = plant.differences().await;
     assert!(told.is_empty(), "after {what}: {told:#?}\n{}", serve.log.text());
+    // The comparison excuses rows that Meta refused; here it refuses none.
+    let failed = plant.count("SELECT COUNT(*) FROM meta_sync_state WHERE status = 'failed'").await;
+    assert_eq!(failed, 0, "after {what}: rows that are failed and never sent again\n{}", serve.log.text());
     assert_eq!(plant.stranded().await, 0, "after {what}: a row is submitted iff its last handle is open");
     serve.kill().await;
     plant.lease_ends().await;
