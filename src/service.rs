@@ -13,6 +13,7 @@ use tracing::{error, info};
 use crate::actors::drain::DrainJob;
 use crate::actors::jitter;
 use crate::actors::lease::LeaseJob;
+use crate::actors::limiter::LimiterMemory;
 use crate::actors::poll::PollJob;
 use crate::actors::runtime::periodic;
 use crate::actors::sale_window::SaleWindowJob;
@@ -20,11 +21,12 @@ use crate::actors::tree::{Ended, Overdue, Tree, TreeError};
 use crate::actors::vitals::VitalsBoard;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
+use crate::domain::budget::LimiterRow;
 use crate::graph::{GraphClient, GraphConfigError};
 use crate::http::{self, App};
 use crate::ids;
 use crate::pipeline::{Pipeline, PipelineConfig};
-use crate::store::{Db, StoreError, connect, lease};
+use crate::store::{Db, StoreError, connect, lease, limiter};
 use crate::token_source::CredentialSource;
 
 /// How long a shutdown waits for the call in flight.
@@ -166,13 +168,24 @@ pub async fn build(config: &Config, clock: SharedClock) -> Result<Pipeline, Star
     Ok(Pipeline::new(db, keyring, graph, clock, pipeline_config))
 }
 
+/// The limiter's budgets as stored with the submissions.
+struct StoredBudgets(Db);
+
+#[ractor::async_trait]
+impl LimiterMemory for StoredBudgets {
+    async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError> {
+        let mut tx = self.0.read().await?;
+        limiter::load(&mut tx).await
+    }
+}
+
 async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsBoard) -> Result<Tree, TreeError> {
     let clock = || Arc::clone(&pipeline.clock);
     let shared = || Arc::clone(pipeline);
     let source = Arc::new(CredentialSource(shared()));
     // The last to start is the first to stop: drain and poll end while what they ask is still there.
     let children = vec![
-        pipeline.limiter.child(clock(), jitter::system(), config.limiter),
+        pipeline.limiter.child(clock(), jitter::system(), config.limiter, Arc::new(StoredBudgets(pipeline.db.clone()))),
         pipeline.tokens.child(source, clock(), jitter::system()),
         pipeline.mapper.child(),
         pipeline.coalescer.child(pipeline.db.clone()),

@@ -12,7 +12,7 @@
 
 pub(super) mod answer;
 mod draft;
-mod record;
+pub(super) mod record;
 mod settle;
 mod unknown;
 
@@ -27,13 +27,14 @@ use tracing::{debug, info, warn};
 use super::coalescer::CoalescedBatch;
 use super::mapper::MapRequest;
 use super::runtime::{Job, JobError, Rest};
+use super::slots::CallError;
 use super::token::TokenFault;
 use crate::clock::Millis;
 use crate::domain::breaker::Gate;
 use crate::domain::budget::{Answer, Bucket};
 use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
-use crate::domain::outcome::Problem;
+use crate::domain::outcome::{CallOutcome, Problem, Refusal};
 use crate::domain::settings::{FeedMode, Pacing, Settings};
 use crate::failpoints::{Point, at};
 use crate::pipeline::{Access, HeldLease, Pipeline};
@@ -43,6 +44,8 @@ use crate::store::{self, Deposed, StoreError, sync_state};
 
 /// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
 const CHUNK: usize = 1_000;
+/// The longest a tick is put off unseen.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
 /// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
 const WINDOWS_PER_CALL: usize = 40;
 
@@ -51,8 +54,9 @@ const WINDOWS_PER_CALL: usize = 40;
 pub struct DrainJob {
     pipeline: Arc<Pipeline>,
     field_sets: FieldSets,
-    /// A permit that was granted and not used: the catalog it is for.
-    permit: Option<String>,
+    /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
+    /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
+    suspects: HashSet<String>,
 }
 
 /// Everything a tick that may call Meta knows.
@@ -71,7 +75,7 @@ impl DrainJob {
     /// A drain on this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, field_sets: FieldSets::default(), permit: None }
+        Self { pipeline, field_sets: FieldSets::default(), suspects: HashSet::new() }
     }
 
     async fn run(&mut self) -> Result<Rest, StoreError> {
@@ -81,7 +85,12 @@ impl DrainJob {
             Ok(tick) => tick,
             Err(rest) => return Ok(rest),
         };
-        let (draft, more) = self.fill(&tick).await?;
+        let (mut draft, mut more) = self.fill(&tick).await?;
+        if draft.is_empty() && !self.suspects.is_empty() {
+            // Nobody else is left to try.
+            self.suspects.clear();
+            (draft, more) = self.fill(&tick).await?;
+        }
         if draft.is_empty() {
             return Ok(Rest::Interval);
         }
@@ -99,32 +108,35 @@ impl DrainJob {
         let Some(app) = pipeline.app(&settings).await? else { return Ok(Err(Rest::Interval)) };
         let mut tx = pipeline.db.read().await?;
         let mut channel = store::channel::load(&mut tx).await?;
+        // Before the token: a fault may be put down to a credential that has gone, never to the one that follows it.
+        let version = store::credential::version(&mut tx).await?;
         drop(tx);
         let token = match pipeline.tokens.get().await {
             Ok(token) => token,
-            Err(fault) => return self.without_token(&lease, channel, &fault).await.map(Err),
+            Err(fault) => return self.without_token(&lease, channel, version, &fault).await.map(Err),
         };
         let catalog = settings.text("catalog_id");
         let preview = settings.feed_mode() == FeedMode::Preview;
         if !preview {
             // A problem that names a credential waits for another one.
-            if channel.problem_credential.is_some_and(|version| version == token.version) {
-                return Ok(Err(Rest::Interval));
+            match channel.problem_credential {
+                Some(version) if version == token.version => return Ok(Err(Rest::Interval)),
+                Some(_) => {
+                    (channel.problem, channel.problem_credential) = (None, None);
+                    let mut tx = lease.fence.begin(&pipeline.db, None).await?;
+                    store::channel::save(&mut tx, &channel, now).await?;
+                    tx.commit().await?;
+                }
+                None => {}
             }
             match channel.breaker.ask(now) {
                 Gate::Go | Gate::Probe => {}
                 Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
                 Gate::Probing => return Ok(Err(Rest::Interval)),
             }
-            if self.permit.as_deref() != Some(&catalog) {
-                match pipeline.limiter.ask(&catalog, Bucket::Batch).await {
-                    Ok(Answer::Permit) => self.permit = Some(catalog.clone()),
-                    Ok(Answer::ClosedUntil(until)) => return Ok(Err(hold(until, now))),
-                    Err(error) => {
-                        debug!(%error, "no permit");
-                        return Ok(Err(Rest::For(Duration::from_secs(1))));
-                    }
-                }
+            // Only a look: a permit that lay around until there is something to send would come on top of the next.
+            if let Err(rest) = permitted(pipeline.limiter.peek(&catalog, Bucket::Batch).await, now) {
+                return Ok(Err(rest));
             }
         }
         let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
@@ -136,6 +148,7 @@ impl DrainJob {
         &self,
         lease: &HeldLease,
         mut channel: Channel,
+        version: Option<i64>,
         fault: &TokenFault,
     ) -> Result<Rest, StoreError> {
         let code = match fault {
@@ -145,9 +158,10 @@ impl DrainJob {
             TokenFault::Dead { .. } => "meta_token_dead",
         };
         let problem = Problem { code: code.into(), message: fault.to_string() };
-        if channel.problem.as_ref().is_none_or(|known| known.code != problem.code) {
+        let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
+        if !known || channel.problem_credential != version {
             warn!(code, message = problem.message, "no calls to Meta");
-            channel.problem = Some(problem);
+            (channel.problem, channel.problem_credential) = (Some(problem), version);
             let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
             store::channel::save(&mut tx, &channel, self.pipeline.now()).await?;
             tx.commit().await?;
@@ -160,7 +174,7 @@ impl DrainJob {
         let limit = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1).clamp(1, crate::graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows come again in a later window.
-        let mut open: HashSet<String> = HashSet::new();
+        let mut open: HashSet<String> = self.suspects.clone();
         let mut cursor = 0;
         let mut windows = 0;
         loop {
@@ -290,6 +304,9 @@ impl DrainJob {
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&pipeline.db, draft.field_texts()).await?;
+        if let Err(rest) = permitted(pipeline.limiter.ask(&tick.catalog, Bucket::Batch).await, pipeline.now()) {
+            return Ok(rest);
+        }
         let id = crate::ids::submission();
         match record::begin(&pipeline, &tick, &id, &draft, &self.field_sets).await {
             Ok(()) => {}
@@ -302,17 +319,15 @@ impl DrainJob {
             warn!(submission = id, "the lease was about to end; the call is not made");
             return Ok(Rest::For(Duration::from_secs(1)));
         }
-        self.permit = None;
         let body = draft.take_body();
         let rows = draft.len();
         at(Point::DrainCalling).await;
         let answered = pipeline.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
         at(Point::DrainAnswered).await;
-        let report = answer::report(&answered, &tick.catalog);
-        if let Err(error) = pipeline.limiter.report(&tick.catalog, Bucket::Batch, report.percent, report.verdict) {
-            debug!(%error, "the limiter did not hear of the call");
-        }
+        let usage = answered.as_ref().map(|answer| &answer.usage);
+        answer::report(&pipeline.limiter, &tick.catalog, Bucket::Batch, usage);
         let outcome = answer::judge(answered);
+        self.suspect(&tick, &draft, &outcome);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
         let recorded = record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await;
         if recorded.is_err() && outcome.may_be_taken() {
@@ -352,6 +367,20 @@ impl DrainJob {
         false
     }
 
+    /// Remembers a row that was refused alone and not failed for it; forgets all once something goes through.
+    fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
+        match outcome {
+            CallOutcome::Accepted { .. } => self.suspects.clear(),
+            CallOutcome::RefusedWhole { channel: false, .. } => {
+                let (_, refusal) = tick.channel.shape.refused(draft.len(), false);
+                if draft.len() == 1 && refusal == Refusal::Pause {
+                    self.suspects.extend(draft.rows.iter().map(|row| row.variant_id.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn deposed(&self, deposed: Deposed) -> Rest {
         warn!(%deposed, "nothing was committed");
         match deposed {
@@ -366,8 +395,22 @@ impl DrainJob {
     }
 }
 
+/// The limiter's word, as far as this tick is concerned.
+fn permitted(answer: Result<Answer, CallError>, now: Millis) -> Result<(), Rest> {
+    match answer {
+        Ok(Answer::Permit) => Ok(()),
+        Ok(Answer::ClosedUntil(until)) => Err(hold(until, now)),
+        Err(error) => {
+            debug!(%error, "no permit");
+            Err(Rest::For(Duration::from_secs(1)))
+        }
+    }
+}
+
+/// Waits until then, but looks again now and then: another catalog or a mended connection need not wait.
 fn hold(until: Millis, now: Millis) -> Rest {
-    Rest::Hold(Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10)))
+    let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
+    Rest::Hold(wait.min(LONGEST_HOLD))
 }
 
 impl Job for DrainJob {

@@ -116,6 +116,7 @@ pub struct Folded {
 ///
 /// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later
 /// request of an operator: someone who removes an item does not expect a stock update to bring it back at once.
+/// A recovery only repeats what was asked before, so it gives way to whatever else is asked, earlier or later.
 #[must_use]
 pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
     rows.sort_unstable_by_key(|row| row.seq);
@@ -139,7 +140,8 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
         whole.attempts = whole.attempts.max(row.attempts);
         whole.released |= row.released;
         let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
-        if !kept {
+        let repeats = row.origin == Origin::Recovery && whole.origin != Origin::Recovery;
+        if !kept && !repeats {
             (whole.intent, whole.origin) = (row.intent, row.origin);
         }
     }
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn folding_table() {
         use Intent::{Delete, Upsert};
-        use Origin::{Event, Operator, Window};
+        use Origin::{Event, Operator, Recovery, Window};
         type Word = (Intent, Origin);
         let cases: &[(&[Word], Word)] = &[
             (&[(Upsert, Event)], (Upsert, Event)),
@@ -169,6 +171,10 @@ mod tests {
             (&[(Delete, Operator), (Upsert, Operator)], (Upsert, Operator)),
             (&[(Delete, Operator), (Upsert, Operator), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Operator), (Upsert, Event), (Upsert, Operator)], (Upsert, Operator)),
+            // Restored while its delete was under way: the delete that is asked for again must not win.
+            (&[(Upsert, Event), (Delete, Recovery)], (Upsert, Event)),
+            (&[(Delete, Recovery), (Upsert, Event)], (Upsert, Event)),
+            (&[(Delete, Recovery), (Upsert, Recovery)], (Upsert, Recovery)),
         ];
         for (rows, expected) in cases {
             let rows: Vec<_> =

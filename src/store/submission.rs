@@ -34,6 +34,23 @@ impl Row {
     }
 }
 
+/// Between the handles of one submission in the `handle` column. A handle is opaque, but it comes in a JSON text of
+/// one line.
+const HANDLE_SEPARATOR: char = '\n';
+
+/// The handles of a call as the store keeps them, none if there are none.
+///
+/// Meta documents at most one. Rows wait for all that there are, since Meta would not tell which row is in which.
+#[must_use]
+pub fn join_handles(handles: &[String]) -> Option<String> {
+    (!handles.is_empty()).then(|| handles.join(&HANDLE_SEPARATOR.to_string()))
+}
+
+/// The handles to ask Meta for, of a `handle` column.
+pub fn split_handles(handle: &str) -> impl Iterator<Item = &str> {
+    handle.split(HANDLE_SEPARATOR)
+}
+
 /// A call about to be made.
 #[derive(Clone, Debug)]
 pub struct NewSubmission<'a> {
@@ -225,6 +242,15 @@ pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, now: Millis) ->
         now,
         unknown_handle
     )?;
+    Ok(())
+}
+
+/// Notes that a submission was asked for in vain: no answer, so nothing is known of its handle.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn asked_in_vain(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+    execute!(tx, "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'", id, now)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod crash;
 mod failover;
 mod harness;
 mod http;
+mod outcomes;
 mod pipeline;
 mod store;
 mod support;

@@ -42,6 +42,8 @@ pub(super) async fn begin(
         return Err(StoreError::Deposed(Deposed::Credential));
     }
     submission::begin(&mut tx, &new, pipeline.now()).await?;
+    // The permit is used up: a crash during the call must not give another one at once.
+    save_budgets(pipeline, &mut tx).await?;
     at(Point::DrainBeginning).await;
     tx.commit().await
 }
@@ -98,18 +100,25 @@ pub(super) async fn finish(
             call.note(&mut tx, outcome.name(), reason).await?;
             submission::close(&mut tx, id, Some(reason), None, now).await?;
         }
-        CallOutcome::Stopped(problem) => {
-            call.note(&mut tx, "stopped", &problem.message).await?;
+        CallOutcome::Stopped(problem) | CallOutcome::Hindered(problem) => {
+            call.note(&mut tx, outcome.name(), &problem.message).await?;
             submission::close(&mut tx, id, Some(&problem.message), None, now).await?;
         }
     }
     steer_channel(tick, draft.len(), outcome, now);
     channel::save(&mut tx, &tick.channel, now).await?;
-    if let Ok(rows) = pipeline.limiter.snapshot().await {
-        crate::store::limiter::save(&mut tx, &rows).await?;
-    }
+    save_budgets(pipeline, &mut tx).await?;
     at(Point::DrainRecording).await;
     tx.commit().await
+}
+
+/// Stores what the limiter knows. When it is down there is nothing to store: what it knew last is stored already, with
+/// the call before.
+pub(crate) async fn save_budgets(pipeline: &Pipeline, tx: &mut Tx) -> Result<(), StoreError> {
+    if let Ok(rows) = pipeline.limiter.snapshot().await {
+        crate::store::limiter::save(tx, &rows).await?;
+    }
+    Ok(())
 }
 
 struct Call<'c> {
@@ -236,6 +245,10 @@ fn steer_channel(tick: &mut Tick, rows: usize, outcome: &CallOutcome, now: Milli
         }
         CallOutcome::Stopped(problem) => {
             (channel.problem, channel.problem_credential) = (Some(problem.clone()), Some(credential));
+        }
+        CallOutcome::Hindered(problem) => {
+            channel.breaker.failed(now, jitter);
+            (channel.problem, channel.problem_credential) = (Some(problem.clone()), None);
         }
         CallOutcome::RefusedWhole { reason, channel: gone } => {
             let (shape, refusal) = channel.shape.refused(rows, *gone);

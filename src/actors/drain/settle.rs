@@ -76,15 +76,20 @@ impl Mapped {
         if intent.intent == Intent::Upsert && self.undecided {
             return Step::Wait;
         }
+        // A fault is the business of the next decision, not of a submission that waits for its verdict.
+        let fault = |reason: &String| match held {
+            Some(held) if held.status == SyncStatus::Submitted => Step::Wait,
+            _ => Step::Fault(reason.clone()),
+        };
         let item = self.items.get(&intent.variant_id);
         let product_id = item.map(|item| item.product_id.as_str());
         let (payload, now) = match (intent.intent, item.map(|item| &item.outcome)) {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(MapOutcome::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(MapOutcome::Rejected(reason)))) => (None, Some(Now::NotEligible(*reason))),
-            (Intent::Upsert, Some(Err(reason))) => return Step::Fault(reason.clone()),
+            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
-                Some(reason) => return Step::Fault(reason.clone()),
+                Some(reason) => return fault(reason),
                 None => (None, None),
             },
         };
