@@ -174,7 +174,7 @@ on_both! {
             assert_eq!(stage.batches(), u64::from(failures), "one call probes");
             let until = stage.channel().await.breaker.open_until().expect("open");
             waits.push(until - stage.now());
-            stage.look_twice((until - stage.now() - 1).min(5_000) / 2).await;
+            stage.almost(until).await;
             assert_eq!(stage.batches(), u64::from(failures), "no call while the breaker is open");
             stage.pass(until - stage.now());
         }

@@ -229,7 +229,8 @@ on_both! {
         assert_eq!(stage.sent().await.iter().map(|sent| sent.rows).collect::<Vec<_>>(), [64, 32, 16, 8]);
         assert_eq!(stage.problem().await.expect("a problem").code, "meta_refused");
         assert!(stage.is("v00", SyncStatus::Pending).await, "the state is untouched");
-        stage.look_twice(2_000).await;
+        let until = stage.channel().await.breaker.open_until().expect("open");
+        stage.almost(until).await;
         assert_eq!(stage.batches(), 4, "paused");
         stage.settle().await;
         assert_eq!(stage.problem().await, None);

@@ -9,7 +9,7 @@ use meta_catalog::clock::{Clock as _, ManualClock};
 use meta_catalog::config::Config;
 use meta_catalog::domain::outcome::Problem;
 use meta_catalog::domain::state::{Held, SyncStatus};
-use meta_catalog::store::{Db, channel, credential, submission, sync_state};
+use meta_catalog::store::{Db, channel, credential, sync_state};
 use serde_json::{Value, json};
 
 use crate::support::shop::{Engine, Shop, product, variant};
@@ -132,9 +132,10 @@ impl Stage {
     /// Lets time go by until no live intent and no open submission remain.
     pub(super) async fn settle(&self) {
         self.until("everything is settled", async || {
-            let mut tx = self.db().read().await.expect("a connection");
-            let backlog = meta_catalog::store::outbox::backlog(&mut tx).await.expect("counted");
-            backlog.live == 0 && submission::open_counts(&mut tx).await.expect("counted") == (0, 0)
+            // As one look: between two, a verdict could close a submission and ask again.
+            let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL),
+                              (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending'))";
+            query!(self, (i64, i64), sql) == [(0, 0)]
         })
         .await;
         // The next call is not held up by the limiter's millisecond after the last one.
@@ -152,6 +153,14 @@ impl Stage {
             })
             .await;
         }
+    }
+
+    /// Lets time go by to the last millisecond before `until`, and everybody who is awake look twice.
+    pub(super) async fn almost(&self, until: i64) {
+        self.pass(until - self.now() - 1);
+        let ticks = || self.service.board.get("poll").expect("a poll").ticks;
+        let before = ticks();
+        self.wait("the poll has looked", async || ticks() >= before + 2).await;
     }
 
     /// Imports one product with these variants at this price.
