@@ -8,4 +8,5 @@ mod items;
 mod permissions;
 mod secrets;
 mod select;
+mod sessions;
 mod settings;

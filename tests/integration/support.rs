@@ -1,5 +1,6 @@
 //! What the integration tests stand on.
 
+pub(crate) mod better_auth;
 pub(crate) mod installation;
 pub(crate) mod plant;
 pub(crate) mod postgres;

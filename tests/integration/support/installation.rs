@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph_simulator::{Handle, Simulator};
-use meta_catalog::clock::{ManualClock, Millis};
+use meta_catalog::clock::{Clock as _, ManualClock, Millis};
 use meta_catalog::config::Config;
 use meta_catalog::import;
 use meta_catalog::service::Service;
@@ -142,6 +142,16 @@ impl Installation {
         let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
         api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
         tx.commit().await.expect("committed");
+    }
+
+    /// Where it listens.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Moves the service's clock to a moment, also an earlier one.
+    pub(crate) fn stand_at(&self, moment: Millis) {
+        self.clock.advance(moment - self.clock.now());
     }
 
     /// A request in the name of a role.
@@ -299,7 +309,7 @@ pub(crate) fn selection(catalog: &str) -> Value {
 }
 
 fn secret_of(role: &str) -> String {
-    format!("secret-of-{role}")
+    format!("mct_secret-of-{role}")
 }
 
 /// Sends a request.
