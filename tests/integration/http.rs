@@ -1,5 +1,6 @@
 //! The HTTP API, against the real service and the local Meta.
 
+mod better_auth;
 mod connect;
 mod envelope;
 mod flow;

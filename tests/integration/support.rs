@@ -6,4 +6,5 @@ pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod shop;
+pub(crate) mod testbed;
 pub(crate) mod torture;
