@@ -128,6 +128,8 @@ fn holds(place: &[u8], text: &[u8]) -> bool {
 #[tokio::test(flavor = "current_thread")]
 async fn no_secret_is_readable_anywhere() {
     let log = Log::default();
+    // What crates say through `log` goes the same way, as in the service.
+    tracing_log::LogTracer::init().expect("no other test takes it");
     // With one subscriber alive, `tracing` asks only the thread that meets a log line first, and that may be another
     // test's, which has none. With two it asks all.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
