@@ -19,6 +19,7 @@ pub mod items;
 pub mod lifecycle;
 pub mod oauth;
 pub mod selection;
+pub mod session;
 pub mod settings;
 mod shell;
 
@@ -35,6 +36,7 @@ use crate::actors::vitals::VitalsBoard;
 use crate::admin::select::Selecting;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
+use auth::Sessions;
 
 /// Longest request body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -52,6 +54,8 @@ pub struct App {
     pub board: VitalsBoard,
     /// One selection at a time.
     pub selecting: Selecting,
+    /// How people sign in; none = only API tokens count.
+    pub sessions: Option<Arc<Sessions>>,
     /// What the configuration says of the API itself.
     pub site: Arc<Site>,
 }
@@ -70,13 +74,19 @@ pub struct Site {
 impl App {
     /// Puts it together. `address` stands in for a public URL that is not configured.
     #[must_use]
-    pub fn new(pipeline: Arc<Pipeline>, board: VitalsBoard, config: &Config, address: SocketAddr) -> Self {
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        board: VitalsBoard,
+        sessions: Option<Arc<Sessions>>,
+        config: &Config,
+        address: SocketAddr,
+    ) -> Self {
         let site = Site {
             enabled: config.enabled,
             api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
             admin_url: config.public_admin_url.clone(),
         };
-        Self { pipeline, board, selecting: Selecting::default(), site: Arc::new(site) }
+        Self { pipeline, board, selecting: Selecting::default(), sessions, site: Arc::new(site) }
     }
 }
 

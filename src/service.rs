@@ -23,6 +23,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::domain::budget::LimiterRow;
 use crate::graph::{GraphClient, GraphConfigError};
+use crate::http::auth::Sessions;
 use crate::http::{self, App};
 use crate::ids;
 use crate::pipeline::{Pipeline, PipelineConfig};
@@ -67,6 +68,7 @@ pub struct Service {
     /// How the actors are doing.
     pub board: VitalsBoard,
     tree: Option<Tree>,
+    sessions: Option<Arc<Sessions>>,
     http_stop: oneshot::Sender<()>,
     http: JoinHandle<()>,
     /// Held for life: the lease on SQLite.
@@ -85,6 +87,8 @@ impl Service {
     /// # Errors
     /// Says which part did not start; nothing is left running.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        // Does not connect: people who sign in are not worth a service that does not start.
+        let sessions = config.sessions()?.map(Arc::new);
         // The lock first: a second process must not touch the schema of a running one.
         let lock = match connect::sqlite_path(&config.database_url()) {
             Some(path) if config.enabled => Some(connect::lock_sqlite(&path)?),
@@ -101,7 +105,11 @@ impl Service {
         let board = VitalsBoard::new(Arc::clone(&pipeline.clock));
         let tree = if config.enabled { Some(start_actors(config, &pipeline, &board).await?) } else { None };
 
-        let app = App::new(Arc::clone(&pipeline), board.clone(), config, address);
+        if let Some(sessions) = &sessions {
+            let sessions = Arc::clone(sessions);
+            tokio::spawn(async move { sessions.try_out().await });
+        }
+        let app = App::new(Arc::clone(&pipeline), board.clone(), sessions.clone(), config, address);
         let (http_stop, stopped) = oneshot::channel::<()>();
         let http = tokio::spawn(async move {
             let router = http::router(app);
@@ -113,7 +121,7 @@ impl Service {
                 error!(%cause, "the API ended");
             }
         });
-        Ok(Self { address, pipeline, board, tree, http_stop, http, lock })
+        Ok(Self { address, pipeline, board, tree, sessions, http_stop, http, lock })
     }
 
     /// Resolves when the actors' supervisor ends although nobody asked; never without actors.
@@ -130,7 +138,7 @@ impl Service {
     /// # Errors
     /// Names the actors that did not end in time.
     pub async fn shutdown(self) -> Result<(), Overdue> {
-        let Self { pipeline, tree, http_stop, http, lock, .. } = self;
+        let Self { pipeline, tree, sessions, http_stop, http, lock, .. } = self;
         let _ = http_stop.send(());
         if tokio::time::timeout(Duration::from_secs(10), http).await.is_err() {
             info!("some requests did not end in time");
@@ -144,6 +152,9 @@ impl Service {
             if let Err(cause) = lease::release(&pipeline.db, &held.fence).await {
                 info!(%cause, "the lease was not given back; it ends by itself");
             }
+        }
+        if let Some(sessions) = sessions {
+            sessions.close().await;
         }
         pipeline.db.close().await;
         drop(lock);

@@ -7,6 +7,7 @@
 //! One file per aggregate. The two databases share each statement (see [`sql`]).
 
 pub mod api_token;
+pub mod better_auth;
 pub mod bulk;
 pub mod catalog;
 pub mod channel;

@@ -1,5 +1,6 @@
 //! The HTTP API, against the real service and the local Meta.
 
+mod better_auth;
 mod connect;
 mod envelope;
 mod flow;
@@ -8,4 +9,5 @@ mod items;
 mod permissions;
 mod secrets;
 mod select;
+mod sessions;
 mod settings;
