@@ -129,6 +129,18 @@ pub struct Window {
     pub live: usize,
 }
 
+#[derive(sqlx::FromRow)]
+struct WindowRow {
+    seq: i64,
+    variant_id: String,
+    intent: String,
+    origin: String,
+    attempts: i64,
+    released: bool,
+    cursor: i64,
+    live: i64,
+}
+
 /// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
 ///
 /// # Errors
@@ -136,33 +148,33 @@ pub struct Window {
 pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
     // SQLite keeps no statistics unless asked: left alone it takes the first index on processed_at, and each window
     // reads and sorts the whole backlog. INDEXED BY fails where the index does not fit, so it cannot go stale unseen.
-    let rows: Vec<(i64, String, String, String, i64, bool, i64, i64)> = fetch_all!(
+    let rows: Vec<WindowRow> = fetch_all!(
         tx,
-        (i64, String, String, String, i64, bool, i64, i64),
+        WindowRow,
         "WITH live AS (
              SELECT seq, variant_id FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
              WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND seq > $1
              ORDER BY seq LIMIT $2)
-         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL,
-             (SELECT MAX(seq) FROM live), (SELECT COUNT(*) FROM live)
+         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released,
+             (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live
          FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
          ORDER BY o.seq",
         cursor,
         limit
     )?;
-    let Some((cursor, live)) = rows.first().map(|row| (row.6, row.7)) else { return Ok(None) };
+    let Some((cursor, live)) = rows.first().map(|row| (row.cursor, row.live)) else { return Ok(None) };
+    let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
     let rows = rows
         .into_iter()
-        .map(|(seq, variant_id, intent, origin, attempts, released, _, _)| {
-            let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
+        .map(|row| {
             Ok(OpenIntent {
-                seq,
-                variant_id,
-                intent: intent.parse().map_err(|found| corrupt("intent", found))?,
-                origin: origin.parse().map_err(|found| corrupt("origin", found))?,
-                attempts,
-                released,
+                seq: row.seq,
+                variant_id: row.variant_id,
+                intent: row.intent.parse().map_err(|found| corrupt("intent", found))?,
+                origin: row.origin.parse().map_err(|found| corrupt("origin", found))?,
+                attempts: row.attempts,
+                released: row.released,
             })
         })
         .collect::<Result<_>>()?;
