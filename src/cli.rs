@@ -99,6 +99,7 @@ fn run(cli: Cli) -> Done {
     if let Command::Mapper(command) = cli.command {
         return mapper::run(command);
     }
+    crate::failpoints::check().map_err(|message| Failed { message, code: 2 })?;
     // The simulator's --config is its own world, not a configuration of the service.
     let file = cli.global.config.as_deref().filter(|_| !matches!(cli.command, Command::GraphSimulator(_)));
     let mut config = Config::load(file, |name| std::env::var(name).ok())?;

@@ -3,6 +3,8 @@
 //! Promises: unknown keys are refused; every error names the key or variable and what it takes; secrets never show.
 //! Left out on purpose: what an operator changes while it runs; those are settings, in the store.
 
+mod sessions;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,8 +15,10 @@ use url::Url;
 
 use crate::actors::limiter::LimiterConfig;
 use crate::graph::{DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, Timeouts};
+use crate::http::auth::Sessions;
 use crate::store::connect::{self, Options};
 use crate::store::seal::{Keyring, SealError};
+use sessions::SessionsSection;
 
 /// The whole configuration. The default runs: SQLite in `data/`, Meta's own hosts.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub graph: GraphSection,
     /// Meta's quotas.
     pub limiter: LimiterConfig,
+    /// People who sign in.
+    sessions: SessionsSection,
 }
 
 /// How a log line looks.
@@ -100,6 +106,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             graph: GraphSection::default(),
             limiter: LimiterConfig::default(),
+            sessions: SessionsSection::default(),
         }
     }
 }
@@ -185,7 +192,7 @@ impl Config {
         };
         optional(&mut self.public_api_url, "PUBLIC_API_URL");
         optional(&mut self.public_admin_url, "PUBLIC_ADMIN_URL");
-        Ok(())
+        self.sessions.overlay(variable)
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
@@ -197,6 +204,7 @@ impl Config {
         if let Some(text) = &self.public_admin_url {
             url("PUBLIC_ADMIN_URL (public_admin_url)", text)?;
         }
+        self.sessions.validate()?;
         if !(6..=3600).contains(&self.lease_seconds) {
             return Err(ConfigError::Value {
                 name: "lease_seconds",
@@ -262,6 +270,15 @@ impl Config {
                 request: Duration::from_secs(self.graph.request_timeout_seconds),
             },
         })
+    }
+
+    /// How people sign in; none when neither a secret nor a database of Better-Auth is configured. Does not
+    /// connect, but is for inside the runtime.
+    ///
+    /// # Errors
+    /// When only one of them is configured, or one is not usable.
+    pub fn sessions(&self) -> Result<Option<Sessions>, ConfigError> {
+        self.sessions.open()
     }
 
     /// The sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used and

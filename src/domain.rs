@@ -10,6 +10,7 @@ pub mod budget;
 pub mod clears;
 pub mod credential;
 pub mod decision;
+pub mod guard;
 pub mod intent;
 pub mod outcome;
 pub mod settings;

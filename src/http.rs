@@ -2,9 +2,10 @@
 //!
 //! Purpose: read requests, ask who is asking, hand over to [`crate::admin`], write answers in the one envelope.
 //! Promises: every answer, of whatever went wrong, is JSON of one of two shapes ([`envelope`], [`error`]) with an
-//! `X-Request-Id`; every route but health, readiness and the OAuth callback asks for a permission before it looks at
-//! anything else of the request; unknown query keys and body fields are refused, but on the callback; bodies and time
-//! are limited.
+//! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description asks for a
+//! permission before it looks at anything else of the request; unknown query keys and body fields, and such that come
+//! twice, are refused, but on the callback; bodies and time are limited; what is served is what the OpenAPI document
+//! describes, for both are made of one list.
 //! Left out on purpose: what the endpoints do.
 //!
 //! One file per endpoint group.
@@ -20,6 +21,7 @@ pub mod lifecycle;
 pub mod oauth;
 pub mod openapi;
 pub mod selection;
+pub mod session;
 pub mod settings;
 mod shell;
 
@@ -37,6 +39,7 @@ use crate::actors::vitals::VitalsBoard;
 use crate::admin::select::Selecting;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
+use auth::Sessions;
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +67,8 @@ pub struct App {
     pub board: VitalsBoard,
     /// One selection at a time.
     pub selecting: Selecting,
+    /// How people sign in; none = only API tokens count.
+    pub sessions: Option<Arc<Sessions>>,
     /// What the configuration says of the API itself.
     pub site: Arc<Site>,
     /// What a request may cost.
@@ -73,7 +78,7 @@ pub struct App {
 /// What the configuration says of the API itself.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// False = only health and readiness are served.
+    /// False = only health, readiness and the API's description are served.
     pub enabled: bool,
     /// Where browsers reach this API.
     pub api_url: String,
@@ -84,13 +89,26 @@ pub struct Site {
 impl App {
     /// Puts it together. `address` stands in for a public URL that is not configured.
     #[must_use]
-    pub fn new(pipeline: Arc<Pipeline>, board: VitalsBoard, config: &Config, address: SocketAddr) -> Self {
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        board: VitalsBoard,
+        sessions: Option<Arc<Sessions>>,
+        config: &Config,
+        address: SocketAddr,
+    ) -> Self {
         let site = Site {
             enabled: config.enabled,
             api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
             admin_url: config.public_admin_url.clone(),
         };
-        Self { pipeline, board, selecting: Selecting::default(), site: Arc::new(site), limits: Limits::default() }
+        Self {
+            pipeline,
+            board,
+            selecting: Selecting::default(),
+            sessions,
+            site: Arc::new(site),
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -156,6 +174,7 @@ fn long() -> OpenApiRouter<App> {
         .routes(routes!(lifecycle::bootstrap))
         .routes(routes!(items::resync_failed))
         .routes(routes!(items::resync_skipped))
+        .routes(routes!(items::release_held))
         .layer(from_fn(shell::refuse_query))
         // Facebook adds parameters of its own.
         .routes(routes!(oauth::callback))

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod failpoints;
 pub mod graph;
 pub mod http;
 pub mod ids;

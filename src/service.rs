@@ -13,6 +13,7 @@ use tracing::{error, info};
 use crate::actors::drain::DrainJob;
 use crate::actors::jitter;
 use crate::actors::lease::LeaseJob;
+use crate::actors::limiter::LimiterMemory;
 use crate::actors::poll::PollJob;
 use crate::actors::runtime::periodic;
 use crate::actors::sale_window::SaleWindowJob;
@@ -20,11 +21,13 @@ use crate::actors::tree::{Ended, Overdue, Tree, TreeError};
 use crate::actors::vitals::VitalsBoard;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
+use crate::domain::budget::LimiterRow;
 use crate::graph::{GraphClient, GraphConfigError};
+use crate::http::auth::Sessions;
 use crate::http::{self, App};
 use crate::ids;
 use crate::pipeline::{Pipeline, PipelineConfig};
-use crate::store::{Db, StoreError, connect, lease};
+use crate::store::{Db, StoreError, connect, lease, limiter};
 use crate::token_source::CredentialSource;
 
 /// How long a shutdown waits for the call in flight.
@@ -65,6 +68,7 @@ pub struct Service {
     /// How the actors are doing.
     pub board: VitalsBoard,
     tree: Option<Tree>,
+    sessions: Option<Arc<Sessions>>,
     http_stop: oneshot::Sender<()>,
     http: JoinHandle<()>,
     /// Held for life: the lease on SQLite.
@@ -83,6 +87,8 @@ impl Service {
     /// # Errors
     /// Says which part did not start; nothing is left running.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        // Does not connect: people who sign in are not worth a service that does not start.
+        let sessions = config.sessions()?.map(Arc::new);
         // The lock first: a second process must not touch the schema of a running one.
         let lock = match connect::sqlite_path(&config.database_url()) {
             Some(path) if config.enabled => Some(connect::lock_sqlite(&path)?),
@@ -99,7 +105,11 @@ impl Service {
         let board = VitalsBoard::new(Arc::clone(&pipeline.clock));
         let tree = if config.enabled { Some(start_actors(config, &pipeline, &board).await?) } else { None };
 
-        let app = App::new(Arc::clone(&pipeline), board.clone(), config, address);
+        if let Some(sessions) = &sessions {
+            let sessions = Arc::clone(sessions);
+            tokio::spawn(async move { sessions.try_out().await });
+        }
+        let app = App::new(Arc::clone(&pipeline), board.clone(), sessions.clone(), config, address);
         let (http_stop, stopped) = oneshot::channel::<()>();
         let http = tokio::spawn(async move {
             let router = http::router(app);
@@ -111,7 +121,7 @@ impl Service {
                 error!(%cause, "the API ended");
             }
         });
-        Ok(Self { address, pipeline, board, tree, http_stop, http, lock })
+        Ok(Self { address, pipeline, board, tree, sessions, http_stop, http, lock })
     }
 
     /// Resolves when the actors' supervisor ends although nobody asked; never without actors.
@@ -128,7 +138,7 @@ impl Service {
     /// # Errors
     /// Names the actors that did not end in time.
     pub async fn shutdown(self) -> Result<(), Overdue> {
-        let Self { pipeline, tree, http_stop, http, lock, .. } = self;
+        let Self { pipeline, tree, sessions, http_stop, http, lock, .. } = self;
         let _ = http_stop.send(());
         if tokio::time::timeout(Duration::from_secs(10), http).await.is_err() {
             info!("some requests did not end in time");
@@ -142,6 +152,9 @@ impl Service {
             if let Err(cause) = lease::release(&pipeline.db, &held.fence).await {
                 info!(%cause, "the lease was not given back; it ends by itself");
             }
+        }
+        if let Some(sessions) = sessions {
+            sessions.close().await;
         }
         pipeline.db.close().await;
         drop(lock);
@@ -166,13 +179,24 @@ pub async fn build(config: &Config, clock: SharedClock) -> Result<Pipeline, Star
     Ok(Pipeline::new(db, keyring, graph, clock, pipeline_config))
 }
 
+/// The limiter's budgets as stored with the submissions.
+struct StoredBudgets(Db);
+
+#[ractor::async_trait]
+impl LimiterMemory for StoredBudgets {
+    async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError> {
+        let mut tx = self.0.read().await?;
+        limiter::load(&mut tx).await
+    }
+}
+
 async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsBoard) -> Result<Tree, TreeError> {
     let clock = || Arc::clone(&pipeline.clock);
     let shared = || Arc::clone(pipeline);
     let source = Arc::new(CredentialSource(shared()));
     // The last to start is the first to stop: drain and poll end while what they ask is still there.
     let children = vec![
-        pipeline.limiter.child(clock(), jitter::system(), config.limiter),
+        pipeline.limiter.child(clock(), jitter::system(), config.limiter, Arc::new(StoredBudgets(pipeline.db.clone()))),
         pipeline.tokens.child(source, clock(), jitter::system()),
         pipeline.mapper.child(),
         pipeline.coalescer.child(pipeline.db.clone()),

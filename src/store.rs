@@ -7,6 +7,7 @@
 //! One file per aggregate. The two databases share each statement (see [`sql`]).
 
 pub mod api_token;
+pub mod better_auth;
 pub mod bulk;
 pub mod catalog;
 pub mod channel;
@@ -75,6 +76,12 @@ pub enum Deposed {
     /// `meta.catalog_id` is another one now.
     #[error("another catalog is selected now")]
     Catalog,
+    /// The settings are others now than those it was decided under.
+    #[error("the settings changed meanwhile")]
+    Settings,
+    /// Disconnected, or connected anew, since the token was read.
+    #[error("the connection to Meta changed meanwhile")]
+    Credential,
 }
 
 /// The store's result.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::actors::token::{StoredToken, TokenFault, TokenSource};
 use crate::clock::Millis;
+use crate::failpoints::{Point, at};
 use crate::graph::{ErrorClass, GraphFailure, TokenGrant};
 use crate::pipeline::Pipeline;
 use crate::report::chain;
@@ -40,6 +41,7 @@ impl TokenSource for CredentialSource {
             return Err(TokenFault::Unavailable { reason });
         };
         let grant = pipeline.graph.extend_user_token(&app, &current.token).await.map_err(refused)?;
+        at(Point::TokenExchanged).await;
         let now = pipeline.now();
         let mut tx = pipeline.db.write().await.map_err(unavailable)?;
         let Some(known) = credential::load(&mut tx, &pipeline.keyring).await.map_err(unavailable)? else {
@@ -58,6 +60,7 @@ impl TokenSource for CredentialSource {
             credential::replace_if_current(&mut tx, &pipeline.keyring, &renewed, now).await.map_err(unavailable)?;
         let Some(version) = written else { return Err(TokenFault::Superseded) };
         tx.commit().await.map_err(unavailable)?;
+        at(Point::TokenWritten).await;
         Ok(stored(&Credential { version, ..renewed }))
     }
 }

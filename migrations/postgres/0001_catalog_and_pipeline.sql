@@ -175,10 +175,14 @@ CREATE TABLE meta_outbox (
     -- Class of the last fault that left the intent open (mapper, unknown, throttled, token, …).
     class        TEXT,
     last_error   TEXT,
-    parked_at    BIGINT
+    parked_at    BIGINT,
+    -- Held back by the mass-delete guard, until somebody releases it or a newer intent takes its place.
+    held_at      BIGINT,
+    released_at  BIGINT
 );
 CREATE INDEX meta_outbox_fifo ON meta_outbox (processed_at, enqueued_at);
-CREATE INDEX meta_outbox_open ON meta_outbox (seq) WHERE processed_at IS NULL AND parked_at IS NULL;
+CREATE INDEX meta_outbox_open ON meta_outbox (seq)
+    WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL;
 CREATE INDEX meta_outbox_open_variant ON meta_outbox (variant_id, seq) WHERE processed_at IS NULL;
 
 -- One submission a row: an items_batch call from the moment before it is made.
@@ -193,6 +197,8 @@ CREATE TABLE meta_batch_handles (
     row_count           BIGINT NOT NULL,
     delete_retailer_ids JSONB NOT NULL DEFAULT '[]',
     mapper_digest       TEXT,
+    -- Deletes that nobody asked for: the variant is not eligible any more, or gone.
+    implicit_deletes    BIGINT NOT NULL DEFAULT 0,
     submitted_at        BIGINT NOT NULL,
     last_polled_at      BIGINT,
     poll_faults         BIGINT NOT NULL DEFAULT 0,
@@ -201,6 +207,7 @@ CREATE TABLE meta_batch_handles (
     errors              JSONB
 );
 CREATE INDEX meta_batch_handles_state ON meta_batch_handles (state, last_polled_at, submitted_at);
+CREATE INDEX meta_batch_handles_implicit ON meta_batch_handles (submitted_at) WHERE implicit_deletes > 0;
 CREATE UNIQUE INDEX meta_batch_handles_handle ON meta_batch_handles (handle) WHERE handle IS NOT NULL;
 
 -- Who runs the pipeline. Taken and renewed by the server's clock; locked first by every pipeline transaction.
@@ -290,8 +297,10 @@ CREATE TABLE key_check (
 );
 
 -- For a platform's own triggers: append an intent to the outbox and nothing else. They never raise: the write that
--- fires them must not fail because of us.
-CREATE FUNCTION enqueue_upsert(variant TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
+-- fires them must not fail because of us. They run with our rights, so a platform's role only needs
+-- GRANT USAGE ON SCHEMA meta_catalog.
+CREATE FUNCTION enqueue_upsert(variant TEXT) RETURNS VOID LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = meta_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO meta_catalog.meta_outbox (variant_id, intent, origin, enqueued_at)
     VALUES (variant, 'upsert', 'event', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT);
@@ -299,7 +308,8 @@ EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'meta_catalog.enqueue_upsert(%): %', variant, SQLERRM;
 END $$;
 
-CREATE FUNCTION enqueue_delete(variant TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE FUNCTION enqueue_delete(variant TEXT) RETURNS VOID LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = meta_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO meta_catalog.meta_outbox (variant_id, intent, origin, enqueued_at)
     VALUES (variant, 'delete', 'event', (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT);

@@ -174,10 +174,14 @@ CREATE TABLE meta_outbox (
     -- Class of the last fault that left the intent open (mapper, unknown, throttled, token, …).
     class        TEXT,
     last_error   TEXT,
-    parked_at    BIGINT
+    parked_at    BIGINT,
+    -- Held back by the mass-delete guard, until somebody releases it or a newer intent takes its place.
+    held_at      BIGINT,
+    released_at  BIGINT
 );
 CREATE INDEX meta_outbox_fifo ON meta_outbox (processed_at, enqueued_at);
-CREATE INDEX meta_outbox_open ON meta_outbox (seq) WHERE processed_at IS NULL AND parked_at IS NULL;
+CREATE INDEX meta_outbox_open ON meta_outbox (seq)
+    WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL;
 CREATE INDEX meta_outbox_open_variant ON meta_outbox (variant_id, seq) WHERE processed_at IS NULL;
 
 -- One submission a row: an items_batch call from the moment before it is made.
@@ -192,6 +196,8 @@ CREATE TABLE meta_batch_handles (
     row_count           BIGINT NOT NULL,
     delete_retailer_ids TEXT NOT NULL DEFAULT '[]',
     mapper_digest       TEXT,
+    -- Deletes that nobody asked for: the variant is not eligible any more, or gone.
+    implicit_deletes    BIGINT NOT NULL DEFAULT 0,
     submitted_at        BIGINT NOT NULL,
     last_polled_at      BIGINT,
     poll_faults         BIGINT NOT NULL DEFAULT 0,
@@ -200,6 +206,7 @@ CREATE TABLE meta_batch_handles (
     errors              TEXT
 );
 CREATE INDEX meta_batch_handles_state ON meta_batch_handles (state, last_polled_at, submitted_at);
+CREATE INDEX meta_batch_handles_implicit ON meta_batch_handles (submitted_at) WHERE implicit_deletes > 0;
 CREATE UNIQUE INDEX meta_batch_handles_handle ON meta_batch_handles (handle) WHERE handle IS NOT NULL;
 
 -- Who runs the pipeline. Here the process's lock file decides and the row carries the epoch.

@@ -120,6 +120,12 @@ impl Handle {
         self.shared.world().mint(None, owner, scopes, expires_in_s)
     }
 
+    /// Every token made so far, the dead ones too, in full: for tests that look for them where none must be.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.world().tokens.keys().cloned().collect()
+    }
+
     /// Changes the configuration at run time (quotas, times, rules, switches; the world itself stays as it is).
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         change(&mut self.shared.world().config);

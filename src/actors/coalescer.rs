@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::slots::{CallError, Slot};
 use super::tree::Child;
 use crate::domain::intent::{Folded, fold};
+use crate::failpoints::{Point, at};
 use crate::store::{Db, Result as StoreResult, StoreError, outbox};
 
 /// Reading a window takes milliseconds; longer means that the database is in trouble.
@@ -123,6 +124,7 @@ impl Actor for CoalescerActor {
         CoalescerMsg::Next { cursor, limit, reply }: CoalescerMsg,
         ahead: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        at(Point::CoalescerAsked).await;
         let batch = match ahead.take().filter(|read| (read.cursor, read.limit) == (cursor, limit)) {
             Some(mut read) => (&mut read.read).await?,
             None => read(&self.db, cursor, limit, None).await,

@@ -12,7 +12,7 @@
 
 pub(super) mod answer;
 mod draft;
-mod record;
+pub(super) mod record;
 mod settle;
 mod unknown;
 
@@ -27,13 +27,16 @@ use tracing::{debug, info, warn};
 use super::coalescer::CoalescedBatch;
 use super::mapper::MapRequest;
 use super::runtime::{Job, JobError, Rest};
+use super::slots::CallError;
 use super::token::TokenFault;
 use crate::clock::Millis;
 use crate::domain::breaker::Gate;
 use crate::domain::budget::{Answer, Bucket};
+use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
-use crate::domain::outcome::Problem;
+use crate::domain::outcome::{CallOutcome, Problem, Refusal};
 use crate::domain::settings::{FeedMode, Pacing, Settings};
+use crate::failpoints::{Point, at};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::channel::Channel;
 use crate::store::field_set::FieldSets;
@@ -41,6 +44,8 @@ use crate::store::{self, Deposed, StoreError, sync_state};
 
 /// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
 const CHUNK: usize = 1_000;
+/// The longest a tick is put off unseen.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
 /// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
 const WINDOWS_PER_CALL: usize = 40;
 
@@ -49,8 +54,9 @@ const WINDOWS_PER_CALL: usize = 40;
 pub struct DrainJob {
     pipeline: Arc<Pipeline>,
     field_sets: FieldSets,
-    /// A permit that was granted and not used: the catalog it is for.
-    permit: Option<String>,
+    /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
+    /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
+    suspects: HashSet<String>,
 }
 
 /// Everything a tick that may call Meta knows.
@@ -69,7 +75,7 @@ impl DrainJob {
     /// A drain on this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, field_sets: FieldSets::default(), permit: None }
+        Self { pipeline, field_sets: FieldSets::default(), suspects: HashSet::new() }
     }
 
     async fn run(&mut self) -> Result<Rest, StoreError> {
@@ -79,7 +85,12 @@ impl DrainJob {
             Ok(tick) => tick,
             Err(rest) => return Ok(rest),
         };
-        let (draft, more) = self.fill(&tick).await?;
+        let (mut draft, mut more) = self.fill(&tick).await?;
+        if draft.is_empty() && !self.suspects.is_empty() {
+            // Nobody else is left to try.
+            self.suspects.clear();
+            (draft, more) = self.fill(&tick).await?;
+        }
         if draft.is_empty() {
             return Ok(Rest::Interval);
         }
@@ -97,32 +108,35 @@ impl DrainJob {
         let Some(app) = pipeline.app(&settings).await? else { return Ok(Err(Rest::Interval)) };
         let mut tx = pipeline.db.read().await?;
         let mut channel = store::channel::load(&mut tx).await?;
+        // Before the token: a fault may be put down to a credential that has gone, never to the one that follows it.
+        let version = store::credential::version(&mut tx).await?;
         drop(tx);
         let token = match pipeline.tokens.get().await {
             Ok(token) => token,
-            Err(fault) => return self.without_token(&lease, channel, &fault).await.map(Err),
+            Err(fault) => return self.without_token(&lease, channel, version, &fault).await.map(Err),
         };
         let catalog = settings.text("catalog_id");
         let preview = settings.feed_mode() == FeedMode::Preview;
         if !preview {
             // A problem that names a credential waits for another one.
-            if channel.problem_credential.is_some_and(|version| version == token.version) {
-                return Ok(Err(Rest::Interval));
+            match channel.problem_credential {
+                Some(version) if version == token.version => return Ok(Err(Rest::Interval)),
+                Some(_) => {
+                    (channel.problem, channel.problem_credential) = (None, None);
+                    let mut tx = lease.fence.begin(&pipeline.db, None).await?;
+                    store::channel::save(&mut tx, &channel, now).await?;
+                    tx.commit().await?;
+                }
+                None => {}
             }
             match channel.breaker.ask(now) {
                 Gate::Go | Gate::Probe => {}
                 Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
                 Gate::Probing => return Ok(Err(Rest::Interval)),
             }
-            if self.permit.as_deref() != Some(&catalog) {
-                match pipeline.limiter.ask(&catalog, Bucket::Batch).await {
-                    Ok(Answer::Permit) => self.permit = Some(catalog.clone()),
-                    Ok(Answer::ClosedUntil(until)) => return Ok(Err(hold(until, now))),
-                    Err(error) => {
-                        debug!(%error, "no permit");
-                        return Ok(Err(Rest::For(Duration::from_secs(1))));
-                    }
-                }
+            // Only a look: a permit that lay around until there is something to send would come on top of the next.
+            if let Err(rest) = permitted(pipeline.limiter.peek(&catalog, Bucket::Batch).await, now) {
+                return Ok(Err(rest));
             }
         }
         let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
@@ -134,6 +148,7 @@ impl DrainJob {
         &self,
         lease: &HeldLease,
         mut channel: Channel,
+        version: Option<i64>,
         fault: &TokenFault,
     ) -> Result<Rest, StoreError> {
         let code = match fault {
@@ -143,9 +158,10 @@ impl DrainJob {
             TokenFault::Dead { .. } => "meta_token_dead",
         };
         let problem = Problem { code: code.into(), message: fault.to_string() };
-        if channel.problem.as_ref().is_none_or(|known| known.code != problem.code) {
+        let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
+        if !known || channel.problem_credential != version {
             warn!(code, message = problem.message, "no calls to Meta");
-            channel.problem = Some(problem);
+            (channel.problem, channel.problem_credential) = (Some(problem), version);
             let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
             store::channel::save(&mut tx, &channel, self.pipeline.now()).await?;
             tx.commit().await?;
@@ -158,7 +174,7 @@ impl DrainJob {
         let limit = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1).clamp(1, crate::graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows come again in a later window.
-        let mut open: HashSet<String> = HashSet::new();
+        let mut open: HashSet<String> = self.suspects.clone();
         let mut cursor = 0;
         let mut windows = 0;
         loop {
@@ -200,6 +216,7 @@ impl DrainJob {
         let held = sync_state::load(&mut tx, &ids).await?;
         drop(tx);
         self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
+        at(Point::DrainRead).await;
 
         let mut settlement = Settlement::new(tick.preview);
         for chunk in folded.chunks(CHUNK) {
@@ -207,11 +224,21 @@ impl DrainJob {
                 break;
             }
             let mapped = self.map(tick, chunk).await?;
+            at(Point::DrainMapped).await;
             for intent in chunk {
                 let held = held.get(&intent.variant_id);
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
                 match mapped.decide(intent, held, &tick.catalog) {
                     settle::Step::Send(row) if tick.preview => settlement.previewed(intent, row),
+                    settle::Step::Send(row)
+                        if draft::is_implicit_delete(intent, row.op)
+                            && !intent.released
+                            && self.deletes_left(tick, draft).await? == 0 =>
+                    {
+                        warn!(variant_id = intent.variant_id, "held back by the mass-delete guard");
+                        open.insert(intent.variant_id.clone());
+                        settlement.hold_back(intent);
+                    }
                     settle::Step::Send(row) => {
                         if !draft.push(intent, held, fields.as_deref(), row, &mut settlement) {
                             break;
@@ -230,7 +257,22 @@ impl DrainJob {
             }
             draft.digest = Some(Arc::clone(&mapped.digest));
         }
-        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, tick.settings.whole("max_attempts")).await
+        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, &tick.settings).await
+    }
+
+    /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
+    async fn deletes_left(&self, tick: &Tick, draft: &mut CallDraft) -> Result<usize, StoreError> {
+        let allowance = match draft.implicit_allowance {
+            Some(allowance) => allowance,
+            None => {
+                let mut tx = self.pipeline.db.read().await?;
+                let held = sync_state::count_at_meta(&mut tx).await?;
+                let since = tick.now - guard::SPAN_MS;
+                let done = store::submission::implicit_deletes_since(&mut tx, &tick.catalog, since).await?;
+                *draft.implicit_allowance.insert(guard::allowance(held, done))
+            }
+        };
+        Ok(allowance.saturating_sub(draft.implicit_deletes))
     }
 
     /// The mapper's word on a chunk's upserts.
@@ -258,41 +300,45 @@ impl DrainJob {
     /// Makes the call and records what it came to.
     async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
         let pipeline = Arc::clone(&self.pipeline);
-        // A call that may outlive the lease is not begun: its outcome could not be recorded.
-        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
-        if tick.lease.until - pipeline.now() <= needs {
-            match pipeline.lease.current() {
-                Some(lease) if lease.fence == tick.lease.fence && lease.until - pipeline.now() > needs => {
-                    tick.lease = lease;
-                }
-                _ => {
-                    pipeline.leaser.nudge();
-                    return Ok(Rest::For(Duration::from_secs(1)));
-                }
-            }
+        if !self.lease_outlasts_a_call(&mut tick) {
+            return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&pipeline.db, draft.field_texts()).await?;
+        if let Err(rest) = permitted(pipeline.limiter.ask(&tick.catalog, Bucket::Batch).await, pipeline.now()) {
+            return Ok(rest);
+        }
         let id = crate::ids::submission();
         match record::begin(&pipeline, &tick, &id, &draft, &self.field_sets).await {
             Ok(()) => {}
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
         }
-        self.permit = None;
+        at(Point::DrainBegun).await;
+        // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
+        if !self.lease_outlasts_a_call(&mut tick) {
+            warn!(submission = id, "the lease was about to end; the call is not made");
+            return Ok(Rest::For(Duration::from_secs(1)));
+        }
         let body = draft.take_body();
         let rows = draft.len();
+        at(Point::DrainCalling).await;
         let answered = pipeline.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
-        let report = answer::report(&answered, &tick.catalog);
-        if let Err(error) = pipeline.limiter.report(&tick.catalog, Bucket::Batch, report.percent, report.verdict) {
-            debug!(%error, "the limiter did not hear of the call");
-        }
+        at(Point::DrainAnswered).await;
+        let usage = answered.as_ref().map(|answer| &answer.usage);
+        answer::report(&pipeline.limiter, &tick.catalog, Bucket::Batch, usage);
         let outcome = answer::judge(answered);
+        self.suspect(&tick, &draft, &outcome);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
-        match record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await {
+        let recorded = record::finish(&pipeline, &mut tick, &id, &draft, &self.field_sets, &outcome).await;
+        if recorded.is_err() && outcome.may_be_taken() {
+            unknown::note_late(&pipeline, &id).await;
+        }
+        match recorded {
             Ok(()) => {}
             Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
             Err(error) => return Err(error),
         }
+        at(Point::DrainRecorded).await;
         Ok(match (tick.settings.pacing(), outcome.accepted()) {
             (Pacing::Budget, accepted) => {
                 if accepted {
@@ -304,18 +350,67 @@ impl DrainJob {
         })
     }
 
+    /// A call that may outlive the lease is not made: its outcome could not be recorded.
+    fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
+        let pipeline = &self.pipeline;
+        let needs = i64::try_from(pipeline.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
+        let lasts = |lease: &HeldLease| lease.until - pipeline.now() > needs;
+        if lasts(&tick.lease) {
+            return true;
+        }
+        // Renewed meanwhile?
+        if let Some(lease) = pipeline.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
+            tick.lease = lease;
+            return true;
+        }
+        pipeline.leaser.nudge();
+        false
+    }
+
+    /// Remembers a row that was refused alone and not failed for it; forgets all once something goes through.
+    fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
+        match outcome {
+            CallOutcome::Accepted { .. } => self.suspects.clear(),
+            CallOutcome::RefusedWhole { channel: false, .. } => {
+                let (_, refusal) = tick.channel.shape.refused(draft.len(), false);
+                if draft.len() == 1 && refusal == Refusal::Pause {
+                    self.suspects.extend(draft.rows.iter().map(|row| row.variant_id.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn deposed(&self, deposed: Deposed) -> Rest {
         warn!(%deposed, "nothing was committed");
-        if deposed == Deposed::Lease {
-            self.pipeline.lease.put(None);
-            self.pipeline.leaser.nudge();
+        match deposed {
+            Deposed::Lease => {
+                self.pipeline.lease.put(None);
+                self.pipeline.leaser.nudge();
+                Rest::Interval
+            }
+            Deposed::Catalog => Rest::Interval,
+            Deposed::Settings | Deposed::Credential => Rest::Again,
         }
-        Rest::Interval
     }
 }
 
+/// The limiter's word, as far as this tick is concerned.
+fn permitted(answer: Result<Answer, CallError>, now: Millis) -> Result<(), Rest> {
+    match answer {
+        Ok(Answer::Permit) => Ok(()),
+        Ok(Answer::ClosedUntil(until)) => Err(hold(until, now)),
+        Err(error) => {
+            debug!(%error, "no permit");
+            Err(Rest::For(Duration::from_secs(1)))
+        }
+    }
+}
+
+/// Waits until then, but looks again now and then: another catalog or a mended connection need not wait.
 fn hold(until: Millis, now: Millis) -> Rest {
-    Rest::Hold(Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10)))
+    let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
+    Rest::Hold(wait.min(LONGEST_HOLD))
 }
 
 impl Job for DrainJob {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::runtime::{Job, JobError, Rest};
+use crate::failpoints::{Point, at};
 use crate::pipeline::{HeldLease, Pipeline};
 use crate::store::lease::{self, Renewal};
 use crate::store::{StoreError, limiter};
@@ -36,6 +37,7 @@ impl LeaseJob {
         let Some(fence) = lease::take(&pipeline.db, &pipeline.config.instance, self.ttl()).await? else {
             return Ok(());
         };
+        at(Point::LeaseTaken).await;
         info!(epoch = fence.epoch, "this process runs the pipeline");
         let mut tx = pipeline.db.read().await?;
         let budgets = limiter::load(&mut tx).await?;
@@ -55,6 +57,7 @@ impl LeaseJob {
         let until = pipeline.now() + self.ttl();
         match lease::renew(&pipeline.db, &held.fence, self.ttl()).await? {
             Some(renewal) => {
+                at(Point::LeaseRenewed).await;
                 pipeline.lease.put(Some(HeldLease { until, ..held }));
                 if self.seen.is_some_and(|seen| seen.settings != renewal.settings) {
                     pipeline.load_settings().await?;

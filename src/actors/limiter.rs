@@ -2,15 +2,16 @@
 //!
 //! Promises: never waits inside, an asker gets a permit or the time to come back; one budget per
 //! catalog **and** bucket, so a closed batch bucket does not stop polls. What must outlive the process
-//! (closed until, last call) is read with [`Limiter::snapshot`] to be stored with the submission and
-//! given back with [`Limiter::load`] when the lease is taken.
+//! (closed until, last call) is read with [`Limiter::snapshot`] to be stored with the submission, given
+//! back with [`Limiter::load`] when the lease is taken, and read from [`LimiterMemory`] by an actor that
+//! has just started before it answers anything: a restart gives nobody an early call.
 //!
-//! Left out on purpose: the arithmetic ([`crate::domain::budget`]) and storing. An actor that restarts
-//! has forgotten its budgets until the next load; at worst that is one early call per budget.
+//! Left out on purpose: the arithmetic ([`crate::domain::budget`]) and storing.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -21,6 +22,7 @@ use super::slots::{CallError, Slot};
 use super::tree::Child;
 use crate::clock::SharedClock;
 use crate::domain::budget::{Answer, Bucket, Budget, LimiterRow, Quota, Verdict};
+use crate::store::StoreError;
 
 /// The actor only computes; an answer that takes longer than this will not come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -56,6 +58,16 @@ impl LimiterConfig {
     }
 }
 
+/// Where a limiter that has just started finds what was stored.
+#[ractor::async_trait]
+pub trait LimiterMemory: Send + Sync + 'static {
+    /// The stored rows.
+    ///
+    /// # Errors
+    /// When the store does not answer; the limiter then gives no permit and asks again at the next question.
+    async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError>;
+}
+
 /// Asks the actor; clones ask the same one. Exists before the tree.
 #[derive(Clone, Debug)]
 pub struct Limiter {
@@ -76,11 +88,32 @@ impl Limiter {
     }
 
     /// The actor behind this handle.
-    pub fn child(&self, clock: SharedClock, jitter: Jitter, config: LimiterConfig) -> Child {
+    pub fn child(
+        &self,
+        clock: SharedClock,
+        jitter: Jitter,
+        config: LimiterConfig,
+        memory: Arc<dyn LimiterMemory>,
+    ) -> Child {
         Child::new(&self.slot, move || {
-            let actor = LimiterActor { clock: SharedClock::clone(&clock), jitter: Jitter::clone(&jitter), config };
+            let actor = LimiterActor {
+                clock: SharedClock::clone(&clock),
+                jitter: Jitter::clone(&jitter),
+                config,
+                memory: Arc::clone(&memory),
+            };
             (actor, ())
         })
+    }
+
+    /// What [`Limiter::ask`] would answer just now; uses no permit up.
+    ///
+    /// # Errors
+    /// [`CallError`] when the actor is down.
+    pub async fn peek(&self, catalog_id: &str, bucket: Bucket) -> Result<Answer, CallError> {
+        let catalog = catalog_id.to_owned();
+        let peek = |reply| LimiterMsg::Peek { catalog, bucket, reply };
+        self.slot.call(peek, ANSWER_WITHIN).await
     }
 
     /// May this catalog be called now? A permit is used up by asking.
@@ -136,6 +169,15 @@ pub enum LimiterMsg {
         /// Where the answer goes.
         reply: RpcReplyPort<Answer>,
     },
+    /// See [`Limiter::peek`].
+    Peek {
+        /// The catalog to be called.
+        catalog: String,
+        /// The allowance the call would draw on.
+        bucket: Bucket,
+        /// Where the answer goes.
+        reply: RpcReplyPort<Answer>,
+    },
     /// See [`Limiter::report`].
     Report {
         /// The catalog that was called.
@@ -157,6 +199,7 @@ struct LimiterActor {
     clock: SharedClock,
     jitter: Jitter,
     config: LimiterConfig,
+    memory: Arc<dyn LimiterMemory>,
 }
 
 impl fmt::Debug for LimiterActor {
@@ -166,12 +209,22 @@ impl fmt::Debug for LimiterActor {
 }
 
 #[derive(Debug, Default)]
-struct Budgets(HashMap<(String, Bucket), Budget>);
+struct Budgets {
+    open: HashMap<(String, Bucket), Budget>,
+    /// Whether what is stored has been taken in since this actor started.
+    remembered: bool,
+}
 
 impl Budgets {
     fn of(&mut self, config: &LimiterConfig, catalog: String, bucket: Bucket) -> &mut Budget {
         let open = || Budget::new(config.quota(bucket));
-        self.0.entry((catalog, bucket)).or_insert_with(open)
+        self.open.entry((catalog, bucket)).or_insert_with(open)
+    }
+
+    fn load(&mut self, config: &LimiterConfig, rows: Vec<LimiterRow>) {
+        for row in rows {
+            self.of(config, row.catalog_id, row.bucket).load(row.closed_until, row.last_call_at);
+        }
     }
 
     fn rows(&self) -> Vec<LimiterRow> {
@@ -181,7 +234,7 @@ impl Budgets {
             closed_until: budget.closed_until(),
             last_call_at: budget.last_call(),
         };
-        let mut rows: Vec<LimiterRow> = self.0.iter().map(row).collect();
+        let mut rows: Vec<LimiterRow> = self.open.iter().map(row).collect();
         rows.sort_by(|a, b| (&a.catalog_id, a.bucket).cmp(&(&b.catalog_id, b.bucket)));
         rows
     }
@@ -203,9 +256,28 @@ impl Actor for LimiterActor {
         message: LimiterMsg,
         budgets: &mut Budgets,
     ) -> Result<(), ActorProcessingErr> {
+        if !budgets.remembered {
+            match self.memory.stored().await {
+                Ok(rows) => {
+                    budgets.load(&self.config, rows);
+                    budgets.remembered = true;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %crate::report::chain(&error), "the stored budgets could not be read");
+                    // The question goes unanswered: whoever asked must not call.
+                    if !matches!(message, LimiterMsg::Report { .. } | LimiterMsg::Load(_)) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
         let now = self.clock.now();
         match message {
+            LimiterMsg::Peek { catalog, bucket, reply } => {
+                let _ = reply.send(budgets.of(&self.config, catalog, bucket).peek(now));
+            }
             LimiterMsg::Ask { catalog, bucket, reply } => {
+                crate::failpoints::at(crate::failpoints::Point::LimiterAsked).await;
                 // An asker that gave up must not use up the permit of the next one.
                 if !reply.is_closed() {
                     let _ = reply.send(budgets.of(&self.config, catalog, bucket).ask(now));
@@ -219,12 +291,7 @@ impl Actor for LimiterActor {
                     tracing::warn!(catalog, ?bucket, ?regain, closed_until, "Meta throttles");
                 }
             }
-            LimiterMsg::Load(rows) => {
-                for row in rows {
-                    let budget = budgets.of(&self.config, row.catalog_id, row.bucket);
-                    budget.load(row.closed_until, row.last_call_at);
-                }
-            }
+            LimiterMsg::Load(rows) => budgets.load(&self.config, rows),
             LimiterMsg::Snapshot(reply) => {
                 // The asker is gone; nobody misses the answer.
                 let _ = reply.send(budgets.rows());
@@ -244,10 +311,29 @@ mod tests {
 
     const NOW: crate::clock::Millis = 1_764_000_000_000;
 
-    async fn run(instance: &str, config: LimiterConfig) -> (Tree, Limiter, std::sync::Arc<ManualClock>) {
+    /// Rows as stored, after so many failures to read them.
+    struct Stored(std::sync::Mutex<usize>, Vec<LimiterRow>);
+
+    #[ractor::async_trait]
+    impl LimiterMemory for Stored {
+        async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError> {
+            let mut failures = self.0.lock().expect("not poisoned");
+            if *failures > 0 {
+                *failures -= 1;
+                return Err(StoreError::Url("away".into()));
+            }
+            Ok(self.1.clone())
+        }
+    }
+
+    async fn run(instance: &str, config: LimiterConfig) -> (Tree, Limiter, Arc<ManualClock>) {
+        run_with(instance, config, Stored(0.into(), Vec::new())).await
+    }
+
+    async fn run_with(instance: &str, config: LimiterConfig, stored: Stored) -> (Tree, Limiter, Arc<ManualClock>) {
         let clock = ManualClock::at(NOW);
         let limiter = Limiter::new();
-        let child = limiter.child(clock.clone(), jitter::fixed(0.0), config);
+        let child = limiter.child(clock.clone(), jitter::fixed(0.0), config, Arc::new(stored));
         let board = VitalsBoard::new(clock.clone());
         let tree = Tree::spawn(instance, &board, vec![child]).await.expect("starts");
         (tree, limiter, clock)
@@ -299,6 +385,59 @@ mod tests {
         assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(until));
         let until = Answer::ClosedUntil(NOW + 120_000);
         assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fresh_actor_answers_nothing_before_it_knows_what_is_stored() {
+        let closed = LimiterRow {
+            catalog_id: "a".into(),
+            bucket: Bucket::Batch,
+            closed_until: Some(NOW + 60_000),
+            last_call_at: None,
+        };
+        let stored = Stored(1.into(), vec![closed]);
+        let (_tree, limiter, _) = run_with("limiter-memory", LimiterConfig::default(), stored).await;
+        assert!(matches!(limiter.ask("a", Bucket::Batch).await, Err(CallError::NoAnswer(_))), "the store is away");
+        let until = Ok(Answer::ClosedUntil(NOW + 60_000));
+        assert_eq!(limiter.peek("a", Bucket::Batch).await, until);
+        assert_eq!(limiter.ask("a", Bucket::Batch).await, until);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restarted_actor_knows_what_was_stored() {
+        /// What the service stores with each submission.
+        struct Shared(std::sync::Mutex<Vec<LimiterRow>>);
+        #[ractor::async_trait]
+        impl LimiterMemory for Shared {
+            async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError> {
+                Ok(self.0.lock().expect("not poisoned").clone())
+            }
+        }
+
+        let clock = ManualClock::at(NOW);
+        let limiter = Limiter::new();
+        let memory = Arc::new(Shared(Vec::new().into()));
+        let trip = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let armed = Arc::clone(&trip);
+        let jitter: Jitter = Arc::new(move || {
+            assert!(!armed.swap(false, std::sync::atomic::Ordering::SeqCst), "a bug");
+            0.0
+        });
+        let shared: Arc<dyn LimiterMemory> = memory.clone();
+        let child = limiter.child(clock.clone(), jitter, LimiterConfig::default(), shared);
+        let board = VitalsBoard::new(clock.clone());
+        let _tree = Tree::spawn("limiter-restart", &board, vec![child]).await.expect("starts");
+
+        assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::Permit));
+        limiter.report("a", Bucket::Batch, None, Verdict::Throttled { regain: None }).expect("up");
+        *memory.0.lock().expect("not poisoned") = limiter.snapshot().await.expect("up");
+        trip.store(true, std::sync::atomic::Ordering::SeqCst);
+        limiter.report("a", Bucket::Batch, None, Verdict::Success).expect("up");
+        // Paused time runs on while this waits, through the restart's back-off.
+        while board.get("limiter").is_none_or(|limiter| limiter.restarts == 0 || !limiter.running) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::ClosedUntil(NOW + 60_000)));
     }
 
     #[test]

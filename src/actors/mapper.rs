@@ -116,6 +116,7 @@ impl Actor for MapperActor {
         MapperMsg::Map(request, reply): MapperMsg,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
+        crate::failpoints::at(crate::failpoints::Point::MapperAsked).await;
         let permit = Arc::clone(&self.permits).acquire_owned().await?;
         tokio::task::spawn_blocking(move || {
             let answer = map_builtin(&request);

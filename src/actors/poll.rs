@@ -3,21 +3,25 @@
 //! Promises: a verdict changes only rows that still wait for its handle; under an incomplete error list nothing
 //! unnamed becomes synced; a handle times out only after an answer past its age, so a night of downtime costs nothing;
 //! handles that never end do not starve the others (those asked longest ago come first). Handles of a catalog that is
-//! no longer selected are polled where they belong.
+//! no longer selected are polled where they belong. A submission that Meta split over several handles is judged when
+//! each of them is final.
 //! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
 
 mod verdict;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::drain::answer;
+use super::drain::record::save_budgets;
 use super::runtime::{Job, JobError, Rest};
 use crate::domain::budget::{Answer, Bucket};
 use crate::domain::settings::{Pacing, Settings};
 use crate::domain::verdict::Verdict;
+use crate::failpoints::{Point, at};
 use crate::graph::{ErrorClass, GraphFailure};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::submission::{self, Submission};
@@ -52,10 +56,13 @@ impl PollJob {
         let Some(lease) = pipeline.lease.current() else { return Ok(Rest::Interval) };
         let settings = pipeline.load_settings().await?;
         let budget = settings.pacing() == Pacing::Budget;
-        let before = if budget { pipeline.now() - BUDGET_POLL.as_millis() as i64 / 2 } else { pipeline.now() };
+        let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.whole("poll_interval_seconds")) };
+        // A round that the limiter spreads over several ticks must not begin anew with each of them.
+        let before = pipeline.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
         let mut tx = pipeline.db.read().await?;
         let limit = i64::try_from(settings.whole("handles_per_poll_tick")).unwrap_or(1);
         let due = submission::due(&mut tx, before, limit).await?;
+        let channel = store::channel::load(&mut tx).await?;
         drop(tx);
         let pending = !due.is_empty();
         if pending {
@@ -67,74 +74,86 @@ impl PollJob {
                     return Ok(Rest::Interval);
                 }
             };
-            let access = Access { app, token };
+            // A problem that names a credential waits for another one.
+            if channel.problem_credential == Some(token.version) {
+                return Ok(Rest::Interval);
+            }
+            let round = Round { pipeline, lease, settings, access: Access { app, token } };
             for call in due {
-                if let Next::Stop(rest) = self.poll(&lease, &settings, &access, call).await? {
+                if let Next::Stop(rest) = round.poll(&call).await? {
                     return Ok(rest);
                 }
             }
         }
         Ok(if budget && pending { Rest::For(BUDGET_POLL) } else { Rest::Interval })
     }
+}
 
-    async fn poll(
-        &self,
-        lease: &HeldLease,
-        settings: &Settings,
-        access: &Access,
-        call: Submission,
-    ) -> Result<Next, StoreError> {
-        let pipeline = &self.pipeline;
-        let Some(handle) = call.handle.clone() else { return Ok(Next::Go) };
-        match pipeline.limiter.ask(&call.catalog_id, Bucket::Management).await {
-            Ok(Answer::Permit) => {}
+/// What the polls of one tick share.
+struct Round<'p> {
+    pipeline: &'p Pipeline,
+    lease: HeldLease,
+    settings: Arc<Settings>,
+    access: Access,
+}
+
+impl Round<'_> {
+    async fn poll(&self, call: &Submission) -> Result<Next, StoreError> {
+        let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
+        let mut parts = Vec::new();
+        let mut judged: Option<Verdict> = None;
+        // One permit a submission. What it takes to settle it, a second handle or a look-up, goes with that: asked for
+        // on its own, it would come too early each time.
+        if let Some(wait) = self.closed(call).await {
+            return Ok(Next::Stop(wait));
+        }
+        for part in submission::split_handles(handle) {
+            at(Point::PollAsking).await;
+            let answered = self.pipeline.graph.batch_status(self.access.caller(), &call.catalog_id, part).await;
+            at(Point::PollAnswered).await;
+            let usage = answered.as_ref().map(|answer| &answer.usage);
+            answer::report(&self.pipeline.limiter, &call.catalog_id, Bucket::Management, usage);
+            let status = match answered {
+                Ok(answer) => answer.status,
+                Err(failure) => return self.failed(call, handle, failure).await,
+            };
+            let Some(status) = status else { return self.unknown_handle(call, handle).await };
+            debug!(submission = call.id, state = ?status.state, "poll");
+            let verdict = verdict::judge_status(&status, call);
+            judged = Some(match judged {
+                Some(others) => others.and(verdict),
+                None => verdict,
+            });
+            parts.push(status);
+        }
+        self.apply(call, handle, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
+    }
+
+    /// How long to wait for the next call, if one may not be made now.
+    async fn closed(&self, call: &Submission) -> Option<Rest> {
+        match self.pipeline.limiter.ask(&call.catalog_id, Bucket::Management).await {
+            Ok(Answer::Permit) => None,
             Ok(Answer::ClosedUntil(until)) => {
-                let wait = u64::try_from(until - pipeline.now()).unwrap_or(0).max(10);
-                return Ok(Next::Stop(Rest::For(Duration::from_millis(wait))));
+                let wait = u64::try_from(until - self.pipeline.now()).unwrap_or(0).max(10);
+                Some(Rest::For(Duration::from_millis(wait)))
             }
             Err(error) => {
                 debug!(%error, "no permit");
-                return Ok(Next::Stop(Rest::For(Duration::from_secs(1))));
+                Some(Rest::For(Duration::from_secs(1)))
             }
         }
-        let answered = pipeline.graph.batch_status(access.caller(), &call.catalog_id, &handle).await;
-        let report = match &answered {
-            Ok(answer) => answer::report_success(&answer.usage, &call.catalog_id),
-            Err(failure) => answer::report_failure(failure, &call.catalog_id),
-        };
-        if let Err(error) =
-            pipeline.limiter.report(&call.catalog_id, Bucket::Management, report.percent, report.verdict)
-        {
-            debug!(%error, "the limiter did not hear of the poll");
-        }
-        match answered {
-            Ok(answer) => match answer.status {
-                Some(status) => {
-                    let judged = verdict::judge_status(&status, &call);
-                    debug!(submission = call.id, state = ?status.state, "poll");
-                    let errors = verdict::kept(&status);
-                    self.apply(lease, settings, access, &call, &handle, judged, Some(errors)).await?;
-                }
-                None => self.unknown_handle(lease, settings, access, &call, &handle).await?,
-            },
-            Err(failure) => return self.failed(lease, settings, access, &call, &handle, failure).await,
-        }
-        Ok(Next::Go)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one verdict with everything it rests on")]
+    /// Records what an answer means.
     async fn apply(
         &self,
-        lease: &HeldLease,
-        settings: &Settings,
-        access: &Access,
         call: &Submission,
         handle: &str,
         judged: Verdict,
         errors: Option<serde_json::Value>,
-    ) -> Result<(), StoreError> {
-        let pipeline = &self.pipeline;
-        let age_limit = i64::try_from(settings.whole("handle_poll_max_age_minutes")).unwrap_or(1440) * 60_000;
+    ) -> Result<Next, StoreError> {
+        let pipeline = self.pipeline;
+        let age_limit = i64::try_from(self.settings.whole("handle_poll_max_age_minutes")).unwrap_or(1440) * 60_000;
         let judged = match judged {
             Verdict::Open if pipeline.now() - call.submitted_at > age_limit => {
                 Verdict::NotRun { reason: "poll_timeout" }
@@ -142,73 +161,85 @@ impl PollJob {
             other => other,
         };
         if judged == Verdict::Open {
-            let mut tx = lease.fence.begin(&pipeline.db, None).await?;
+            let mut tx = self.lease.fence.begin(&pipeline.db, None).await?;
             submission::polled(&mut tx, &call.id, false, pipeline.now()).await?;
-            return tx.commit().await;
+            tx.commit().await?;
+            return Ok(Next::Go);
         }
-        let absent = verdict::absent_deletes(pipeline, access, call, &judged).await;
-        verdict::record(pipeline, &lease.fence, settings, call, handle, &judged, &absent, errors).await?;
-        info!(submission = call.id, rows = call.rows.len(), verdict = verdict::name(&judged), "verdict");
-        if settings.pacing() == Pacing::Budget {
+        let doubtful = verdict::doubtful_deletes(call, &judged);
+        let absent = if doubtful.is_empty() {
+            HashSet::new()
+        } else {
+            match pipeline.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
+                Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
+                // Meta will not tell: nothing is known and nothing is claimed.
+                Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
+                    warn!(submission = call.id, %failure, "errored deletes could not be looked up");
+                    HashSet::new()
+                }
+                Err(failure) => {
+                    answer::report(&pipeline.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
+                    warn!(submission = call.id, %failure, "errored deletes are looked up later");
+                    return self.troubled(call, &failure).await;
+                }
+            }
+        };
+        let name = verdict::name(&judged);
+        verdict::record(pipeline, &self.lease.fence, &self.settings, call, handle, &judged, &absent, errors).await?;
+        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict");
+        if self.settings.pacing() == Pacing::Budget {
             pipeline.drain.nudge();
         }
-        Ok(())
+        Ok(Next::Go)
     }
 
     /// Meta does not know the handle. Said often enough, it never will.
-    async fn unknown_handle(
-        &self,
-        lease: &HeldLease,
-        settings: &Settings,
-        access: &Access,
-        call: &Submission,
-        handle: &str,
-    ) -> Result<(), StoreError> {
+    async fn unknown_handle(&self, call: &Submission, handle: &str) -> Result<Next, StoreError> {
         if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
-            let judged = Verdict::NotRun { reason: "unknown_handle" };
-            return self.apply(lease, settings, access, call, handle, judged, None).await;
+            return self.apply(call, handle, Verdict::NotRun { reason: "unknown_handle" }, None).await;
         }
-        let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
+        let mut tx = self.lease.fence.begin(&self.pipeline.db, None).await?;
         submission::polled(&mut tx, &call.id, true, self.pipeline.now()).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(Next::Go)
     }
 
-    async fn failed(
-        &self,
-        lease: &HeldLease,
-        settings: &Settings,
-        access: &Access,
-        call: &Submission,
-        handle: &str,
-        failure: GraphFailure,
-    ) -> Result<Next, StoreError> {
+    async fn failed(&self, call: &Submission, handle: &str, failure: GraphFailure) -> Result<Next, StoreError> {
         warn!(submission = call.id, %failure, "poll failed");
+        let selected = self.settings.text("catalog_id") == call.catalog_id;
         match failure.class() {
-            ErrorClass::BadRequest => {
-                self.unknown_handle(lease, settings, access, call, handle).await?;
-                Ok(Next::Go)
-            }
-            ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::ReduceData | ErrorClass::CatalogGone => {
-                let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
-                submission::polled(&mut tx, &call.id, false, self.pipeline.now()).await?;
-                tx.commit().await?;
-                Ok(Next::Go)
-            }
-            ErrorClass::Throttled(_) => Ok(Next::Stop(Rest::Interval)),
-            ErrorClass::TokenDead(_)
-            | ErrorClass::Permission
-            | ErrorClass::PolicyBlocked
-            | ErrorClass::AccountState(_)
-            | ErrorClass::AppRejected => {
-                let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
-                let mut channel = store::channel::load(&mut tx).await?;
-                channel.problem = Some(answer::problem(&failure));
-                channel.problem_credential = Some(access.token.version);
-                store::channel::save(&mut tx, &channel, self.pipeline.now()).await?;
-                tx.commit().await?;
-                Ok(Next::Stop(Rest::Interval))
-            }
+            ErrorClass::BadRequest => self.unknown_handle(call, handle).await,
+            // An answer, if not one about the batch: the age limit counts. That the present account may not see a
+            // catalog that was selected once is no fault of the channel.
+            ErrorClass::CatalogGone => self.apply(call, handle, Verdict::Open, None).await,
+            ErrorClass::Permission if !selected => self.apply(call, handle, Verdict::Open, None).await,
+            _ => self.troubled(call, &failure).await,
         }
+    }
+
+    /// No answer on the batch: nothing is known of it, and the rest of the round would fare no better.
+    async fn troubled(&self, call: &Submission, failure: &GraphFailure) -> Result<Next, StoreError> {
+        let pipeline = self.pipeline;
+        let mut tx = self.lease.fence.begin(&pipeline.db, None).await?;
+        let mut tell = async |credential: Option<i64>| {
+            let mut channel = store::channel::load(&mut tx).await?;
+            (channel.problem, channel.problem_credential) = (Some(answer::problem(failure)), credential);
+            store::channel::save(&mut tx, &channel, pipeline.now()).await
+        };
+        match failure.class() {
+            ErrorClass::Throttled(_) => save_budgets(pipeline, &mut tx).await?,
+            ErrorClass::TokenDead(_) | ErrorClass::Permission | ErrorClass::PolicyBlocked => {
+                tell(Some(self.access.token.version)).await?;
+            }
+            ErrorClass::AccountState(_) | ErrorClass::AppRejected => tell(None).await?,
+            ErrorClass::Transient
+            | ErrorClass::Unknown
+            | ErrorClass::ReduceData
+            | ErrorClass::CatalogGone
+            | ErrorClass::BadRequest => submission::asked_in_vain(&mut tx, &call.id, pipeline.now()).await?,
+        }
+        tx.commit().await?;
+        Ok(Next::Stop(Rest::Interval))
     }
 }
 

@@ -121,9 +121,10 @@ struct Periodic<F> {
 enum Plan {
     Now,
     Interval,
-    At(Instant),
+    /// On either clock, whichever comes there first.
+    At(Instant, Millis),
     /// As `At`, deaf to nudges.
-    Hold(Instant),
+    Hold(Instant, Millis),
 }
 
 struct Running<J> {
@@ -149,7 +150,10 @@ impl<J: Job> Running<J> {
     fn remaining(&self, clock: &SharedClock) -> Duration {
         match self.plan {
             Plan::Now => Duration::ZERO,
-            Plan::At(at) | Plan::Hold(at) => at.saturating_duration_since(Instant::now()),
+            Plan::At(at, millis) | Plan::Hold(at, millis) => {
+                let by_clock = u64::try_from(millis.saturating_sub(clock.now())).unwrap_or(0);
+                at.saturating_duration_since(Instant::now()).min(Duration::from_millis(by_clock))
+            }
             Plan::Interval => {
                 let (instant, millis) = self.started;
                 let by_clock = u64::try_from(clock.now().saturating_sub(millis)).unwrap_or(0);
@@ -208,19 +212,31 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 self.pulse.tick_started();
                 let rest = state.job.tick().await?;
                 self.pulse.tick_finished();
-                let now = Instant::now();
+                let (now, millis) = (Instant::now(), self.clock.now());
+                let after = |wait: Duration| {
+                    let wait = wait.min(LONGEST_REST);
+                    (now + wait, millis.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX)))
+                };
                 state.plan = match rest {
                     Rest::Again => Plan::Now,
                     Rest::Interval => Plan::Interval,
-                    Rest::For(wait) => Plan::At(now + wait.min(LONGEST_REST)),
-                    Rest::Hold(wait) => Plan::Hold(now + wait.min(LONGEST_REST)),
+                    Rest::For(wait) => {
+                        let (at, millis) = after(wait);
+                        Plan::At(at, millis)
+                    }
+                    Rest::Hold(wait) => {
+                        let (at, millis) = after(wait);
+                        Plan::Hold(at, millis)
+                    }
                 };
             }
             Tick::Nudge => {
                 self.pending.store(false, Ordering::SeqCst);
                 match state.plan {
-                    Plan::Now | Plan::Hold(_) => return Ok(()),
-                    Plan::Interval | Plan::At(_) => state.plan = Plan::Now,
+                    Plan::Now => return Ok(()),
+                    // The hold stays; armed anew, it ends at once if the clock has moved past it.
+                    Plan::Hold(..) => {}
+                    Plan::Interval | Plan::At(..) => state.plan = Plan::Now,
                 }
             }
         }

@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::runtime::{Job, JobError, Rest};
 use crate::domain::settings::Pacing;
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::{StoreError, sync_state};
 
@@ -38,7 +39,9 @@ impl SaleWindowJob {
         }
         let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
         let queued = sync_state::open_windows(&mut tx, now).await?;
+        at(Point::WindowOpening).await;
         tx.commit().await?;
+        at(Point::WindowOpened).await;
         info!(queued, "sales that started or ended");
         if self.pipeline.settings.current().pacing() == Pacing::Budget {
             self.pipeline.drain.nudge();

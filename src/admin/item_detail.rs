@@ -198,6 +198,7 @@ fn open_intent(rows: Vec<(i64, String, String, i64)>, variant_id: &str) -> Resul
                 intent: intent.parse().map_err(|found| corrupt("intent", found))?,
                 origin: origin.parse().map_err(|found| corrupt("origin", found))?,
                 attempts,
+                released: false,
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

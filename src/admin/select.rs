@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use super::Fault;
 use super::businesses::Operator;
 use crate::domain::credential::TokenKind;
+use crate::failpoints::{self, Point};
 use crate::graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
 use crate::pipeline::Pipeline;
 use crate::store;
@@ -134,12 +135,15 @@ async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection
             .await
             .map_err(at("create the system user"))?,
     };
+    failpoints::at(Point::SelectionUserMade).await;
     graph.install_app(caller, &system_user_id).await.map_err(at("install the app for the system user"))?;
     graph
         .assign_catalog(caller, &selection.catalog_id, &system_user_id)
         .await
         .map_err(at("assign the catalog to the system user"))?;
+    failpoints::at(Point::SelectionAssigned).await;
     let grant = mint(pipeline, caller, &system_user_id).await.map_err(at("mint the system user's token"))?;
+    failpoints::at(Point::SelectionMinted).await;
 
     let info = graph.debug_token(&operator.app, &grant.access_token).await.map_err(at("look at the new token"))?;
     let missing: Vec<&str> =
@@ -210,6 +214,8 @@ async fn commit(pipeline: &Pipeline, operator: &Operator, selection: &Selection,
     }
     store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
     super::clear_problem(&mut tx, now).await?;
+    failpoints::at(Point::SelectionCommitting).await;
     tx.commit().await?;
+    failpoints::at(Point::SelectionCommitted).await;
     Ok(())
 }

@@ -150,9 +150,9 @@ pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
             outbox_pending: backlog.live,
             handles_pending,
         },
-        problem: problem(credential.as_ref(), channel, pipeline.now()),
+        problem: problem(credential.as_ref(), channel, pipeline.now()).or_else(|| held_back(backlog.held)),
         outbox_parked: backlog.parked,
-        held_deletes: 0,
+        held_deletes: backlog.held,
     })
 }
 
@@ -174,6 +174,16 @@ fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<Sel
         catalog_name: settings.text("catalog_name"),
         system_user_id: settings.text("system_user_id"),
         token_kind: credential.map_or(stored, |known| known.metadata.token_kind),
+    })
+}
+
+fn held_back(variants: i64) -> Option<ProblemView> {
+    (variants > 0).then(|| ProblemView {
+        code: "mass_delete_held".into(),
+        message: format!(
+            "{variants} variants stopped being eligible at once and are still at Meta. If that is meant, release their \
+             deletion with POST /admin/meta/held-deletes/release; if not, mend the source and bootstrap again"
+        ),
     })
 }
 

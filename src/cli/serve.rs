@@ -2,20 +2,19 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
 use super::{Done, asked_to_end};
-use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::failpoints;
 use crate::service::Service;
 
 /// The exit code when the actors' supervisor ended unasked.
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {
-    let service = Service::start(config, Arc::new(SystemClock)).await?;
+    let service = Service::start(config, failpoints::clock()).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening http://{}", service.address)?;
     stdout.flush()?;

@@ -7,6 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use super::{Done, Failed};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
+use crate::http::auth::API_TOKEN_PREFIX;
 use crate::ids;
 use crate::store::api_token::{self, ApiToken};
 use crate::store::{Db, connect};
@@ -86,7 +87,7 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
 
 /// Makes a token and answers its secret.
 pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
-    let secret = ids::secret("mct_")?;
+    let secret = ids::secret(API_TOKEN_PREFIX)?;
     let token = ApiToken {
         id: ids::submission(),
         name: name.to_owned(),

@@ -2,11 +2,13 @@
 //!
 //! Promises: pure, the time and the jitter come with each question; one call per period and no burst
 //! (a burst of a full minute's quota would make twice the quota in the first minute); once Meta says
-//! "too many", nothing until its own time or a growing wait; from 80 % usage on, ever slower.
+//! "too many", nothing until its own time or a growing wait; from 80 % usage on, ever slower, unless the usage is
+//! nothing but our own calls at the allowed pace.
 //!
 //! Left out on purpose: waiting, and the split between buckets; the limiter actor keeps one [`Budget`]
 //! per catalog and bucket, so a closed one closes no other.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -169,6 +171,8 @@ pub struct Budget {
     quota: Quota,
     cell: Cell,
     last_call: Option<Millis>,
+    /// Permits of the last span of the quota, oldest first.
+    recent: VecDeque<Millis>,
     closed_until: Option<Millis>,
     /// Throttle errors in a row.
     throttles: u32,
@@ -195,6 +199,7 @@ impl Budget {
             quota,
             cell: Cell::new(quota.period(), None),
             last_call: None,
+            recent: VecDeque::new(),
             closed_until: None,
             throttles: 0,
             slowdown: 1.0,
@@ -214,10 +219,20 @@ impl Budget {
         match self.cell.take(now) {
             Ok(()) => {
                 self.last_call = Some(now);
+                self.recent.push_back(now);
+                self.forget_before(now);
                 Answer::Permit
             }
             Err(until) => Answer::ClosedUntil(until),
         }
+    }
+
+    /// What [`Budget::ask`] would answer; uses nothing up.
+    #[must_use]
+    pub fn peek(&self, now: Millis) -> Answer {
+        let next = self.last_call.filter(|last| *last <= now).map_or(now, |last| last.saturating_add(self.period_ms()));
+        let until = self.closed(now).unwrap_or(now).max(next);
+        if until > now { Answer::ClosedUntil(until) } else { Answer::Permit }
     }
 
     /// Takes in how a call ended. `usage_percent` is the highest share of the allowance that Meta's
@@ -229,7 +244,11 @@ impl Budget {
             Verdict::Success if self.closed(now).is_none() => self.throttles = 0,
             Verdict::Success => {}
         }
+        self.forget_before(now);
         let slowdown = match usage_percent {
+            // A full window that our own calls fill at the allowed pace is just the allowance in use. What counts is
+            // usage beyond it: somebody else's calls, or an allowance smaller than the one configured.
+            Some(percent) if percent <= self.own_percent() => 1.0,
             Some(percent) => slowdown(percent),
             // Meta leaves the header out while usage is low; believe that step by step.
             None if verdict == Verdict::Success => ease(self.slowdown),
@@ -265,6 +284,23 @@ impl Budget {
     #[must_use]
     pub fn period(&self) -> Duration {
         self.quota.period().mul_f64(self.slowdown)
+    }
+
+    /// The share of the quota that our calls of the last span make up, and one call for Meta's rounding.
+    fn own_percent(&self) -> f64 {
+        let calls = u32::try_from(self.recent.len()).unwrap_or(u32::MAX).saturating_add(1);
+        100.0 * f64::from(calls) / f64::from(self.quota.calls.get())
+    }
+
+    fn forget_before(&mut self, now: Millis) {
+        let span = Millis::try_from(self.quota.per.as_millis()).unwrap_or(Millis::MAX);
+        while self.recent.front().is_some_and(|at| *at <= now.saturating_sub(span) || *at > now) {
+            self.recent.pop_front();
+        }
+    }
+
+    fn period_ms(&self) -> Millis {
+        Millis::try_from(self.period().as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX)
     }
 
     fn closed(&self, now: Millis) -> Option<Millis> {

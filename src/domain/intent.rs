@@ -91,6 +91,8 @@ pub struct OpenIntent {
     pub origin: Origin,
     /// Faults so far.
     pub attempts: i64,
+    /// Somebody released it from the mass-delete guard.
+    pub released: bool,
 }
 
 /// All open intents of one variant as one.
@@ -106,12 +108,15 @@ pub struct Folded {
     pub seqs: Vec<i64>,
     /// The most faults that any of them has seen.
     pub attempts: i64,
+    /// Whether any of them was released from the mass-delete guard.
+    pub released: bool,
 }
 
 /// Folds open intents per variant; the answer keeps the order in which the variants first asked.
 ///
 /// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later
 /// request of an operator: someone who removes an item does not expect a stock update to bring it back at once.
+/// A recovery only repeats what was asked before, so it gives way to whatever else is asked, earlier or later.
 #[must_use]
 pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
     rows.sort_unstable_by_key(|row| row.seq);
@@ -126,14 +131,17 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
                 origin: row.origin,
                 seqs: vec![row.seq],
                 attempts: row.attempts,
+                released: row.released,
             });
             continue;
         };
         let whole = &mut folded[index];
         whole.seqs.push(row.seq);
         whole.attempts = whole.attempts.max(row.attempts);
+        whole.released |= row.released;
         let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
-        if !kept {
+        let repeats = row.origin == Origin::Recovery && whole.origin != Origin::Recovery;
+        if !kept && !repeats {
             (whole.intent, whole.origin) = (row.intent, row.origin);
         }
     }
@@ -145,13 +153,13 @@ mod tests {
     use super::*;
 
     fn row(seq: i64, variant: &str, intent: Intent, origin: Origin) -> OpenIntent {
-        OpenIntent { seq, variant_id: variant.into(), intent, origin, attempts: seq % 3 }
+        OpenIntent { seq, variant_id: variant.into(), intent, origin, attempts: seq % 3, released: false }
     }
 
     #[test]
     fn folding_table() {
         use Intent::{Delete, Upsert};
-        use Origin::{Event, Operator, Window};
+        use Origin::{Event, Operator, Recovery, Window};
         type Word = (Intent, Origin);
         let cases: &[(&[Word], Word)] = &[
             (&[(Upsert, Event)], (Upsert, Event)),
@@ -163,6 +171,10 @@ mod tests {
             (&[(Delete, Operator), (Upsert, Operator)], (Upsert, Operator)),
             (&[(Delete, Operator), (Upsert, Operator), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Operator), (Upsert, Event), (Upsert, Operator)], (Upsert, Operator)),
+            // Restored while its delete was under way: the delete that is asked for again must not win.
+            (&[(Upsert, Event), (Delete, Recovery)], (Upsert, Event)),
+            (&[(Delete, Recovery), (Upsert, Event)], (Upsert, Event)),
+            (&[(Delete, Recovery), (Upsert, Recovery)], (Upsert, Recovery)),
         ];
         for (rows, expected) in cases {
             let rows: Vec<_> =

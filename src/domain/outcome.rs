@@ -44,8 +44,10 @@ pub enum CallOutcome {
         /// Meta's text.
         reason: String,
     },
-    /// A person has to act: reconnect, grant, appeal.
+    /// A person has to act and then connect again: no call is made until there is another credential.
     Stopped(Problem),
+    /// A person has to act, but nothing tells us when they have: tried again at the breaker's pace.
+    Hindered(Problem),
     /// Meta refused the call as a whole: too much data, or something in it.
     RefusedWhole {
         /// Meta's text.
@@ -66,8 +68,15 @@ impl CallOutcome {
             Self::NotSent { .. } => "not_sent",
             Self::Throttled { .. } => "throttled",
             Self::Stopped(_) => "stopped",
+            Self::Hindered(_) => "hindered",
             Self::RefusedWhole { .. } => "refused",
         }
+    }
+
+    /// Whether Meta may have carried the call out.
+    #[must_use]
+    pub fn may_be_taken(&self) -> bool {
+        matches!(self, Self::Accepted { .. } | Self::Unknown { .. })
     }
 
     /// Whether the rows wait for a verdict now.
@@ -85,11 +94,11 @@ pub const NOT_TAKEN: &str = "not taken: Meta answered without a handle";
 pub struct Shape {
     /// Most rows of the next call; none = the setting.
     pub row_cap: Option<usize>,
-    /// Refusals in a row.
+    /// Refusals in a row without a success; of rows alone, once the cap is 1.
     pub refusals: u32,
 }
 
-/// After this many refusals in a row it is the channel, not the rows.
+/// After this many refusals in a row it may be the channel, not the rows.
 pub const CHANNEL_REFUSALS: u32 = 4;
 
 /// What a refusal of the whole call means.
@@ -99,22 +108,30 @@ pub enum Refusal {
     Shrink,
     /// It was one row alone: that row fails.
     RowFails,
-    /// It is the channel: pause.
+    /// It may be the channel: pause, and blame no row.
     Pause,
 }
 
 impl Shape {
     /// After a call of `rows` rows was refused whole.
+    ///
+    /// A row that is refused alone fails, but only the first few in a row: when row after row is refused and nothing
+    /// goes through, it is not the rows, and failing them would empty the backlog into `failed`.
     #[must_use]
     pub fn refused(self, rows: usize, channel: bool) -> (Self, Refusal) {
         if channel {
-            return (Self { refusals: self.refusals + 1, ..self }, Refusal::Pause);
+            return (Self { refusals: self.refusals.saturating_add(1), ..self }, Refusal::Pause);
         }
         if rows <= 1 {
-            return (Self { row_cap: Some(1), refusals: 0 }, Refusal::RowFails);
+            let alone = if self.row_cap == Some(1) { self.refusals.saturating_add(1) } else { 1 };
+            let refusal = if alone < CHANNEL_REFUSALS { Refusal::RowFails } else { Refusal::Pause };
+            return (Self { row_cap: Some(1), refusals: alone }, refusal);
         }
-        let shape = Self { row_cap: Some(rows.div_ceil(2)), refusals: self.refusals + 1 };
-        let pause = shape.refusals.is_multiple_of(CHANNEL_REFUSALS);
+        let refusals = self.refusals.saturating_add(1);
+        let cap = rows.div_ceil(2);
+        let pause = refusals.is_multiple_of(CHANNEL_REFUSALS);
+        // At cap 1 the count begins anew: from there it counts rows, not halvings.
+        let shape = Self { row_cap: Some(cap), refusals: if cap == 1 { 0 } else { refusals } };
         (shape, if pause { Refusal::Pause } else { Refusal::Shrink })
     }
 
@@ -159,6 +176,21 @@ mod tests {
             calls += 1;
         }
         assert!((15..30).contains(&calls), "grows back slowly, took {calls} calls");
+    }
+
+    #[test]
+    fn row_after_row_refused_is_the_channel() {
+        let mut shape = Shape { row_cap: Some(2), refusals: 2 };
+        let mut refusals = Vec::new();
+        for rows in [2, 1, 1, 1, 1, 1] {
+            let (next, refusal) = shape.refused(rows, false);
+            refusals.push(refusal);
+            shape = next;
+        }
+        use Refusal::{Pause, RowFails, Shrink};
+        assert_eq!(refusals, [Shrink, RowFails, RowFails, RowFails, Pause, Pause]);
+        // A success ends the suspicion: the next row alone is to blame again.
+        assert_eq!(shape.accepted(1).refused(1, false).1, RowFails);
     }
 
     #[test]

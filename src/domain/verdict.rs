@@ -38,6 +38,33 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The verdict on a submission that Meta split over several handles: final only when each is, and then each row
+    /// has the worst that any of them said. Which row is in which handle is not told, so a part that did not run
+    /// leaves every row to be sent again.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Open, _) | (_, Self::Open) => Self::Open,
+            (Self::NotRun { reason }, _) | (_, Self::NotRun { reason }) => Self::NotRun { reason },
+            (Self::Settled { failed: one }, Self::Settled { failed: two }) => {
+                Self::Settled { failed: merged(one, two) }
+            }
+            (
+                Self::Incomplete { named: one } | Self::Settled { failed: one },
+                Self::Incomplete { named: two } | Self::Settled { failed: two },
+            ) => Self::Incomplete { named: merged(one, two) },
+        }
+    }
+}
+
+fn merged(mut one: HashMap<String, String>, two: HashMap<String, String>) -> HashMap<String, String> {
+    for (id, message) in two {
+        one.entry(id).and_modify(|known| known.push_str(&format!("; {message}"))).or_insert(message);
+    }
+    one
+}
+
 /// The reason on rows whose outcome an incomplete error list leaves open.
 pub const VERDICT_INCOMPLETE: &str = "verdict incomplete: Meta counted more errors than it named";
 
@@ -108,6 +135,26 @@ mod tests {
             ("error", Verdict::NotRun { reason: "error" }),
         ] {
             assert_eq!(judge(&answer(word, &[], 0, &[]), &rows), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn parts_of_one_submission() {
+        let settled = |rows: &[(&str, &str)]| Verdict::Settled { failed: failed(rows) };
+        let incomplete = |rows: &[(&str, &str)]| Verdict::Incomplete { named: failed(rows) };
+        let not_run = Verdict::NotRun { reason: "canceled" };
+        for (one, two, expected) in [
+            (settled(&[]), Verdict::Open, Verdict::Open),
+            (not_run.clone(), Verdict::Open, Verdict::Open),
+            (settled(&[]), settled(&[]), settled(&[])),
+            (settled(&[("a", "x")]), settled(&[("b", "y")]), settled(&[("a", "x"), ("b", "y")])),
+            (settled(&[("a", "x")]), settled(&[("a", "x")]), settled(&[("a", "x; x")])),
+            (settled(&[("a", "x")]), incomplete(&[]), incomplete(&[("a", "x")])),
+            (settled(&[("a", "x")]), not_run.clone(), not_run.clone()),
+            (incomplete(&[]), not_run.clone(), not_run),
+        ] {
+            assert_eq!(one.clone().and(two.clone()), expected);
+            assert_eq!(two.and(one), expected);
         }
     }
 

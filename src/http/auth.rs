@@ -1,23 +1,31 @@
 //! Who is asking, and what they may do.
 //!
 //! Promises: a handler that takes [`View`] or [`Manage`] runs only for somebody with that permission; take it as the
-//! first argument, and nothing else of the request is looked at before.
-//! Left out on purpose: signed-in people. [`authenticate`] is the one place that learns of them: another way of saying
-//! who one is comes as another [`Subject`].
+//! first argument, and nothing else of the request is looked at before. A program says who it is with an API token, a
+//! person with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database.
+//! Left out on purpose: making tokens (`meta-catalog token create`) and signing in (Better-Auth).
 
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use axum::http::{header, request::Parts};
+use axum::http::{StatusCode, request::Parts};
 use secrecy::SecretString;
-use tracing::Span;
+use serde::Deserialize;
+use tracing::{Span, info, warn};
 
 use super::App;
 use super::error::ApiError;
+use super::session::{self, SessionRules, Via};
+use crate::report::chain;
 use crate::store::api_token;
+use crate::store::better_auth::{BetterAuthDb, LookUpError};
+
+/// What every API token begins with; everything else is a session's.
+pub const API_TOKEN_PREFIX: &str = "mct_";
 
 /// What may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Permission {
     /// `metaCatalog:view`.
     View,
@@ -36,7 +44,7 @@ impl Permission {
     }
 }
 
-/// The permissions of a role; an unknown role has none.
+/// The permissions of a built-in role; an unknown role has none.
 #[must_use]
 pub fn permissions(role: &str) -> &'static [Permission] {
     match role {
@@ -56,6 +64,13 @@ pub enum Subject {
         /// What it is for.
         name: String,
     },
+    /// A person who is signed in.
+    Session {
+        /// The user.
+        user_id: String,
+        /// The user who took on that user.
+        impersonated_by: Option<String>,
+    },
 }
 
 /// As the log names it.
@@ -63,6 +78,8 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiToken { id, .. } => write!(f, "api-token:{id}"),
+            Self::Session { user_id, impersonated_by: None } => write!(f, "user:{user_id}"),
+            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id} taken on by user:{by}"),
         }
     }
 }
@@ -84,33 +101,85 @@ impl Principal {
     }
 }
 
-/// Finds out who is asking.
+/// Verifies sessions.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    rules: SessionRules,
+    db: BetterAuthDb,
+}
+
+impl Sessions {
+    /// Sessions of one Better-Auth instance.
+    #[must_use]
+    pub fn new(rules: SessionRules, db: BetterAuthDb) -> Self {
+        Self { rules, db }
+    }
+
+    /// Looks up a session that does not exist, and logs why that fails: a wrong URL or name shows before the first
+    /// person is turned away.
+    pub async fn try_out(&self) {
+        match self.db.session(&SecretString::from("")).await {
+            Ok(_) => info!("sessions can be looked up"),
+            Err(error) => warn!(cause = chain(&error), "{AWAY}"),
+        }
+    }
+
+    /// Closes the connections and waits for it.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+const AWAY: &str = "sessions cannot be verified just now, so nobody who is signed in gets in; API tokens work. If this \
+                    lasts, check BETTER_AUTH_DATABASE_URL and sessions.names in the configuration; the log has the cause";
+
+impl From<LookUpError> for ApiError {
+    fn from(error: LookUpError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", AWAY).because(chain(&error))
+    }
+}
+
+/// Finds out who is asking, and by what.
 ///
 /// # Errors
 /// 401 when nobody says so or what they say does not hold; 5xx when that cannot be found out.
-pub async fn authenticate(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
-    let Some(secret) = bearer(parts) else { return Err(ApiError::unauthorized()) };
-    let mut tx = app.pipeline.db.read().await?;
-    let Some(token) = api_token::find(&mut tx, &secret).await? else { return Err(ApiError::unauthorized()) };
-    Ok(Principal {
-        permissions: permissions(&token.role).to_vec(),
-        subject: Subject::ApiToken { id: token.id, name: token.name },
-    })
-}
-
-/// The scheme is case-insensitive; a header that cannot be read says nothing.
-fn bearer(parts: &Parts) -> Option<SecretString> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
-    let secret = secret.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then(|| SecretString::from(secret))
+pub async fn authenticate(parts: &Parts, app: &App) -> Result<(Principal, Via), ApiError> {
+    if let Some(secret) = session::bearer(&parts.headers).filter(|secret| secret.starts_with(API_TOKEN_PREFIX)) {
+        let mut tx = app.pipeline.db.read().await?;
+        let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
+        let token =
+            token.ok_or_else(|| ApiError::unauthorized().because("there is no such API token, or no longer"))?;
+        let permissions = permissions(&token.role).to_vec();
+        return Ok((
+            Principal { subject: Subject::ApiToken { id: token.id, name: token.name }, permissions },
+            Via::Bearer,
+        ));
+    }
+    let Some(sessions) = app.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
+    let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(ApiError::unauthorized()) };
+    let row = sessions.db.session(&claim.token).await?;
+    let holder = session::decide(row, app.pipeline.clock.now(), &sessions.rules)
+        .map_err(|refusal| ApiError::unauthorized().because(refusal.to_string()))?;
+    let subject = Subject::Session { user_id: holder.user_id, impersonated_by: holder.impersonated_by };
+    Ok((Principal { subject, permissions: holder.permissions }, claim.via))
 }
 
 async fn require(parts: &Parts, app: &App, permission: Permission) -> Result<Principal, ApiError> {
-    let principal = authenticate(parts, app).await?;
+    let (principal, via) = authenticate(parts, app).await?;
     Span::current().record("principal", tracing::field::display(&principal.subject));
-    if principal.may(permission) { Ok(principal) } else { Err(ApiError::forbidden(permission.as_str())) }
+    if !principal.may(permission) {
+        return Err(ApiError::forbidden(permission.as_str()));
+    }
+    let ours = [Some(app.site.api_url.as_str()), app.site.admin_url.as_deref()].into_iter().flatten();
+    if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, ours) {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", FOREIGN_PAGE));
+    }
+    Ok(principal)
 }
+
+const FOREIGN_PAGE: &str = "a request that a cookie vouches for changes something only when its Origin is that of \
+                            PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url): configure where \
+                            browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
 
 /// Somebody who may view.
 #[derive(Clone, Debug)]

@@ -109,6 +109,13 @@ impl ApiError {
         Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message) }
     }
 
+    /// With a cause, which is for the log alone.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
     fn details(mut self, details: BTreeMap<String, String>) -> Self {
         self.envelope.details = details;
         self

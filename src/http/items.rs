@@ -213,3 +213,27 @@ pub async fn resync_skipped(_: Manage, State(app): State<App>) -> Result<Envelop
     let enqueued = to_the_end(async move { bulk::resync_skipped(&app.pipeline).await }).await?;
     Ok(Envelope::accepted(Enqueued { enqueued }))
 }
+
+/// How many variants' deletes were released.
+#[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Released {
+    /// Variants.
+    pub released: i64,
+}
+
+/// `POST /admin/meta/held-deletes/release`: the explicit confirm that the mass-delete guard waits for.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/held-deletes/release", tag = "Items", operation_id = "releaseHeldDeletes",
+    summary = "Let deletes go that were held back",
+    description = "When many variants stop being eligible at once, their deletion waits for this confirmation: a broken source must not empty the shop at Meta.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "Released.", body = Envelope<Released>,
+        example = json!({"data": {"released": 120}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn release_held(_: Manage, State(app): State<App>) -> Result<Envelope<Released>, ApiError> {
+    let released = to_the_end(async move { bulk::release_held(&app.pipeline).await }).await?;
+    Ok(Envelope::accepted(Released { released }))
+}

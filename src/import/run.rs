@@ -6,6 +6,7 @@ use std::io::BufRead;
 
 use super::{Duplicates, LineReader, ProductRecord, Refusal, parse};
 use crate::clock::Millis;
+use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
 use crate::store::{Db, StoreError, Tx};
 
@@ -116,10 +117,12 @@ impl Import<'_> {
             if chunk.len() >= CHUNK_PRODUCTS || variants >= CHUNK_VARIANTS || bytes >= CHUNK_BYTES {
                 self.write(&mut whole, &mut chunk, tally).await?;
                 chunk_from = lines.bytes_read();
+                at(Point::ImportChunk).await;
                 progress.at(lines.bytes_read(), tally.taken);
             }
         }
         self.write(&mut whole, &mut chunk, tally).await?;
+        at(Point::ImportEnding).await;
         progress.at(lines.bytes_read(), tally.taken);
         match whole {
             Some(tx) if tally.refused == 0 => tx.commit().await?,
@@ -146,6 +149,7 @@ impl Import<'_> {
             None => {
                 let mut tx = self.db.write().await?;
                 let written = catalog::write(&mut tx, chunk, self.now).await?;
+                at(Point::ImportWriting).await;
                 tx.commit().await?;
                 written
             }

@@ -108,10 +108,7 @@ async fn create_schema(connection: &mut PgConnection) -> Result<()> {
 }
 
 async fn connect_sqlite(path: &Path) -> Result<Db> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent)
-            .map_err(|error| StoreError::Url(format!("cannot make the folder {}: {error}", parent.display())))?;
-    }
+    make_folder(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -128,6 +125,12 @@ async fn connect_sqlite(path: &Path) -> Result<Db> {
     Ok(Db::Sqlite { writer, readers })
 }
 
+fn make_folder(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(parent)
+        .map_err(|error| StoreError::Url(format!("cannot make the folder {}: {error}", parent.display())))
+}
+
 /// The file of a `sqlite://` URL; none for another database.
 #[must_use]
 pub fn sqlite_path(url: &str) -> Option<PathBuf> {
@@ -140,6 +143,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
 /// # Errors
 /// [`StoreError::Held`] when another process has it.
 pub fn lock_sqlite(path: &Path) -> Result<File> {
+    make_folder(path)?;
     let lock = path.with_extension("lock");
     let file = File::options()
         .create(true)

@@ -5,7 +5,7 @@
 //! SELECT (or KEY SHARE) would let it commit between the read and the take-over.
 //! SQLite: the process's lock file decides ([`super::connect::lock_sqlite`]); the row carries the epoch.
 
-use super::{Db, Deposed, Result, StoreError, Tx, execute, fetch_optional};
+use super::{Db, Deposed, Result, StoreError, Tx, execute, fetch_one, fetch_optional};
 
 const NAME: &str = "pipeline";
 
@@ -27,7 +27,8 @@ pub struct Renewal {
     pub credential: i64,
 }
 
-/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended.
+/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended. A process that lost track of
+/// its own takes it again, in a new epoch, without waiting for its end.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -38,7 +39,7 @@ pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
         (i64,),
         "UPDATE lease SET holder = $2, epoch = epoch + 1,
                 expires_at = @pg{clock_timestamp() + $3 * interval '1 millisecond'}@sqlite{$3}
-         WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder = '')}
+         WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder IN ('', $2))}
          RETURNING epoch",
         NAME,
         holder,
@@ -116,6 +117,17 @@ impl Fence {
             }
         }
         Ok(tx)
+    }
+
+    /// Begins a transaction that records what was decided under settings of this version: an operator who changes them
+    /// and then queues variants again must not find those intents marked by a tick that still had the old ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the lease, the catalog or the settings changed.
+    pub async fn begin_decided(&self, db: &Db, catalog: &str, settings: i64) -> Result<Tx> {
+        let mut tx = self.begin(db, Some(catalog)).await?;
+        let (now,): (i64,) = fetch_one!(tx, (i64,), "SELECT value FROM revision WHERE name = 'settings'")?;
+        if now == settings { Ok(tx) } else { Err(StoreError::Deposed(Deposed::Settings)) }
     }
 }
 

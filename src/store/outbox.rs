@@ -72,6 +72,30 @@ pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Or
     )
 }
 
+/// Appends one intent for each of these variants that has no live one: an open intent says more than a repetition.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append_if_idle(
+    tx: &mut Tx,
+    variants: &[&str],
+    intent: Intent,
+    origin: Origin,
+    now: Millis,
+) -> Result<u64> {
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT id, $2, $3, CAST($4 AS BIGINT) FROM @ids($1) AS again
+         WHERE NOT EXISTS (SELECT 1 FROM meta_outbox o
+             WHERE o.variant_id = id AND o.processed_at IS NULL AND o.parked_at IS NULL)",
+        json(variants)?,
+        intent.as_str(),
+        origin.as_str(),
+        now
+    )
+}
+
 /// Appends an upsert for up to `limit` eligible-looking variants after `after`, in id order; answers the last id of
 /// the chunk and how many there were.
 ///
@@ -105,6 +129,18 @@ pub struct Window {
     pub live: usize,
 }
 
+#[derive(sqlx::FromRow)]
+struct WindowRow {
+    seq: i64,
+    variant_id: String,
+    intent: String,
+    origin: String,
+    attempts: i64,
+    released: bool,
+    cursor: i64,
+    live: i64,
+}
+
 /// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
 ///
 /// # Errors
@@ -112,32 +148,33 @@ pub struct Window {
 pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
     // SQLite keeps no statistics unless asked: left alone it takes the first index on processed_at, and each window
     // reads and sorts the whole backlog. INDEXED BY fails where the index does not fit, so it cannot go stale unseen.
-    let rows: Vec<(i64, String, String, String, i64, i64, i64)> = fetch_all!(
+    let rows: Vec<WindowRow> = fetch_all!(
         tx,
-        (i64, String, String, String, i64, i64, i64),
+        WindowRow,
         "WITH live AS (
              SELECT seq, variant_id FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
-             WHERE processed_at IS NULL AND parked_at IS NULL AND seq > $1
+             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND seq > $1
              ORDER BY seq LIMIT $2)
-         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, (SELECT MAX(seq) FROM live),
-             (SELECT COUNT(*) FROM live)
+         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released,
+             (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live
          FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
          ORDER BY o.seq",
         cursor,
         limit
     )?;
-    let Some((cursor, live)) = rows.first().map(|row| (row.5, row.6)) else { return Ok(None) };
+    let Some((cursor, live)) = rows.first().map(|row| (row.cursor, row.live)) else { return Ok(None) };
+    let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
     let rows = rows
         .into_iter()
-        .map(|(seq, variant_id, intent, origin, attempts, _, _)| {
-            let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
+        .map(|row| {
             Ok(OpenIntent {
-                seq,
-                variant_id,
-                intent: intent.parse().map_err(|found| corrupt("intent", found))?,
-                origin: origin.parse().map_err(|found| corrupt("origin", found))?,
-                attempts,
+                seq: row.seq,
+                variant_id: row.variant_id,
+                intent: row.intent.parse().map_err(|found| corrupt("intent", found))?,
+                origin: row.origin.parse().map_err(|found| corrupt("origin", found))?,
+                attempts: row.attempts,
+                released: row.released,
             })
         })
         .collect::<Result<_>>()?;
@@ -156,7 +193,7 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u
     let list: Vec<_> = rows.iter().map(|(seq, outcome)| (seq, outcome.as_str())).collect();
     execute!(
         tx,
-        "UPDATE meta_outbox SET processed_at = $2, outcome = r.outcome, parked_at = NULL
+        "UPDATE meta_outbox SET processed_at = $2, outcome = r.outcome, parked_at = NULL, held_at = NULL
          FROM @rows($1: seq bigint, outcome text) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
            AND (r.outcome <> 'previewed' OR EXISTS (
@@ -254,6 +291,8 @@ pub struct Backlog {
     pub live: i64,
     /// Parked after too many faults of their own.
     pub parked: i64,
+    /// Variants whose deletion the mass-delete guard holds back.
+    pub held: i64,
 }
 
 /// Counts the open intents.
@@ -261,10 +300,43 @@ pub struct Backlog {
 /// # Errors
 /// When the database does not answer.
 pub async fn backlog(tx: &mut Tx) -> Result<Backlog> {
-    let (live, parked): (i64, i64) = fetch_one!(
+    let (live, parked, held): (i64, i64, i64) = fetch_one!(
         tx,
-        (i64, i64),
-        "SELECT COUNT(*) - COUNT(parked_at), COUNT(parked_at) FROM meta_outbox WHERE processed_at IS NULL"
+        (i64, i64, i64),
+        "SELECT COUNT(*) - COUNT(COALESCE(parked_at, held_at)), COUNT(parked_at),
+             COUNT(DISTINCT CASE WHEN held_at IS NOT NULL THEN variant_id END)
+         FROM meta_outbox WHERE processed_at IS NULL"
     )?;
-    Ok(Backlog { live, parked })
+    Ok(Backlog { live, parked, held })
+}
+
+/// Holds exactly these rows back: see [`crate::domain::guard`].
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
+    if seqs.is_empty() {
+        return Ok(0);
+    }
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET held_at = $2 FROM @rows($1: seq bigint) AS r
+         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
+        json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
+        now
+    )
+}
+
+/// Releases everything that is held back; answers how many variants that were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release_held(tx: &mut Tx, now: Millis) -> Result<i64> {
+    let held = backlog(tx).await?.held;
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET held_at = NULL, released_at = $1 WHERE processed_at IS NULL AND held_at IS NOT NULL",
+        now
+    )?;
+    Ok(held)
 }

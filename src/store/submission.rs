@@ -1,7 +1,8 @@
 //! Submissions: `items_batch` calls, from the moment before they are made until their verdict.
 //!
 //! A row is written as `sending` and committed before the call; only then may the call be made. What is still
-//! `sending` when the pipeline looks again is a call whose outcome nobody knows.
+//! `sending` when the pipeline looks again is a call whose outcome nobody knows. `late` is one that was resolved as
+//! such and may have reached Meta only after that; see [`note_late`].
 
 use std::collections::HashMap;
 
@@ -33,6 +34,23 @@ impl Row {
     }
 }
 
+/// Between the handles of one submission in the `handle` column. A handle is opaque, but it comes in a JSON text of
+/// one line.
+const HANDLE_SEPARATOR: char = '\n';
+
+/// The handles of a call as the store keeps them, none if there are none.
+///
+/// Meta documents at most one. Rows wait for all that there are, since Meta would not tell which row is in which.
+#[must_use]
+pub fn join_handles(handles: &[String]) -> Option<String> {
+    (!handles.is_empty()).then(|| handles.join(&HANDLE_SEPARATOR.to_string()))
+}
+
+/// The handles to ask Meta for, of a `handle` column.
+pub fn split_handles(handle: &str) -> impl Iterator<Item = &str> {
+    handle.split(HANDLE_SEPARATOR)
+}
+
 /// A call about to be made.
 #[derive(Clone, Debug)]
 pub struct NewSubmission<'a> {
@@ -46,6 +64,8 @@ pub struct NewSubmission<'a> {
     pub rows: &'a [Row],
     /// The mapper that made the payloads.
     pub mapper_digest: &'a str,
+    /// How many of its deletes nobody asked for.
+    pub implicit_deletes: usize,
 }
 
 /// Writes the `sending` row.
@@ -57,8 +77,8 @@ pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<
     execute!(
         tx,
         "INSERT INTO meta_batch_handles (id, catalog_id, epoch, state, rows, row_count, delete_retailer_ids,
-             mapper_digest, submitted_at)
-         VALUES ($1, $2, $3, 'sending', $4, $5, $6, $7, $8)",
+             mapper_digest, submitted_at, implicit_deletes)
+         VALUES ($1, $2, $3, 'sending', $4, $5, $6, $7, $8, $9)",
         new.id,
         new.catalog_id,
         new.epoch,
@@ -66,7 +86,8 @@ pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<
         i64::try_from(new.rows.len()).unwrap_or(i64::MAX),
         Json(&deletes),
         new.mapper_digest,
-        now
+        now,
+        i64::try_from(new.implicit_deletes).unwrap_or(i64::MAX)
     )?;
     Ok(())
 }
@@ -125,6 +146,8 @@ pub struct Submission {
     pub submitted_at: Millis,
     /// Answers in a row that did not know the handle.
     pub poll_faults: i64,
+    /// Whether it may have reached Meta after it was resolved.
+    pub late: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -135,6 +158,7 @@ struct SubmissionRow {
     rows: Json<Vec<Row>>,
     submitted_at: i64,
     poll_faults: i64,
+    state: String,
 }
 
 impl From<SubmissionRow> for Submission {
@@ -146,8 +170,31 @@ impl From<SubmissionRow> for Submission {
             rows: row.rows.0,
             submitted_at: row.submitted_at,
             poll_faults: row.poll_faults,
+            late: row.state == "late",
         }
     }
+}
+
+/// Notes that a call may have reached Meta after another holder had resolved it: a process that stood still between
+/// its last look at the lease and the socket wakes up and sends. Meta has no fence, so what the next holder sent
+/// meanwhile may be overwritten. The one thing that a deposed holder writes, and only to its own submission; the
+/// holder resolves the call once more. Answers whether there was need for it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_late(tx: &mut Tx, id: &str) -> Result<bool> {
+    // A row that is still `sending` will be resolved anyway, and after this moment.
+    let noted = execute!(tx, "UPDATE meta_batch_handles SET state = 'late' WHERE id = $1 AND state = 'failed'", id)?;
+    Ok(noted > 0)
+}
+
+/// A late call is resolved for all but these rows, whose variants wait for the verdict on another one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn keep_late(tx: &mut Tx, id: &str, rows: &[&Row]) -> Result<()> {
+    execute!(tx, "UPDATE meta_batch_handles SET rows = $2 WHERE id = $1 AND state = 'late'", id, Json(rows))?;
+    Ok(())
 }
 
 /// Calls whose outcome nobody knows.
@@ -158,8 +205,8 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
-         WHERE state = 'sending' ORDER BY submitted_at"
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
+         WHERE state IN ('sending', 'late') ORDER BY submitted_at"
     )?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
@@ -172,7 +219,7 @@ pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submissi
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
          WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1)
          ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $2",
         before,
@@ -198,6 +245,15 @@ pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, now: Millis) ->
     Ok(())
 }
 
+/// Notes that a submission was asked for in vain: no answer, so nothing is known of its handle.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn asked_in_vain(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+    execute!(tx, "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'", id, now)?;
+    Ok(())
+}
+
 /// How many submissions wait for a verdict, and how many calls have an unknown outcome.
 ///
 /// # Errors
@@ -207,9 +263,25 @@ pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
         tx,
         (i64, i64),
         "SELECT COALESCE(SUM(CASE WHEN state = 'pending' THEN 1 ELSE 0 END), 0),
-                COALESCE(SUM(CASE WHEN state = 'sending' THEN 1 ELSE 0 END), 0)
-         FROM meta_batch_handles WHERE state IN ('pending', 'sending')"
+                COALESCE(SUM(CASE WHEN state = 'pending' THEN 0 ELSE 1 END), 0)
+         FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late')"
     )
+}
+
+/// Deletes that nobody asked for, sent to a catalog since then. Calls that came to nothing do not count.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn implicit_deletes_since(tx: &mut Tx, catalog: &str, since: Millis) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT CAST(COALESCE(SUM(implicit_deletes), 0) AS BIGINT) FROM meta_batch_handles
+         WHERE catalog_id = $1 AND submitted_at > $2 AND implicit_deletes > 0 AND handle IS NOT NULL",
+        catalog,
+        since
+    )?;
+    Ok(count)
 }
 
 /// What a verdict says of one record.

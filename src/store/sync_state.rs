@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_optional, json};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
 use crate::clock::Millis;
 use crate::domain::state::{Held, SyncStatus};
 
@@ -226,6 +226,15 @@ pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
     let rows: Vec<(String, i64)> =
         fetch_all!(tx, (String, i64), "SELECT status, COUNT(*) FROM meta_sync_state GROUP BY status")?;
     rows.into_iter().map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
+}
+
+/// How many items we hold to be at Meta.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count_at_meta(tx: &mut Tx) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE at_meta")?;
+    Ok(count)
 }
 
 /// Drops every claim on a catalog that is no longer the selected one: what Meta holds there is not known here.

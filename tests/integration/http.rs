@@ -2,6 +2,7 @@
 
 mod api_checks;
 mod away;
+mod better_auth;
 mod connect;
 mod envelope;
 mod flow;
@@ -13,4 +14,5 @@ mod openapi;
 mod permissions;
 mod secrets;
 mod select;
+mod sessions;
 mod settings;

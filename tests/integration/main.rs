@@ -1,7 +1,12 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
+mod cli;
+mod crash;
+mod failover;
 mod harness;
 mod http;
+mod outcomes;
 mod pipeline;
 mod store;
 mod support;
+mod torture;

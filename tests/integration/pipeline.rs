@@ -228,4 +228,64 @@ on_both! {
         shop.check().await;
         shop.close().await;
     }
+
+    /// A broken view must not empty the shop: a tenth goes, the rest waits for a word, and a mended source needs none.
+    async fn the_mass_delete_guard(shop) {
+        let whole: Vec<_> = (0..40)
+            .map(|p| product(&format!("p{p}"), &(0..5).map(|v| variant(&format!("v{p}-{v}"), 100)).collect::<Vec<_>>()))
+            .collect();
+        let archived: Vec<_> = whole.iter().cloned().map(|mut p| { p["status"] = json!("archived"); p }).collect();
+        shop.import(&whole).await;
+        shop.settle().await;
+        let items = || shop.meta.items(crate::support::shop::CATALOG).expect("the catalog").len();
+        let held = async || {
+            let mut tx = shop.db().read().await.expect("a connection");
+            meta_catalog::store::outbox::backlog(&mut tx).await.expect("counted").held
+        };
+        assert_eq!(items(), 200);
+
+        shop.import(&archived).await;
+        shop.settle().await;
+        assert_eq!((items(), held().await), (100, 100));
+
+        // The source is mended: the held intents are folded into the new ones, and everything comes back.
+        shop.import(&whole).await;
+        shop.settle().await;
+        assert_eq!((items(), held().await), (200, 0));
+
+        // The allowance of the hour is used up; deletes that somebody asks for go all the same.
+        shop.import(&archived).await;
+        shop.settle().await;
+        assert_eq!((items(), held().await), (200, 200));
+        shop.ask(&["v0-0"], Intent::Delete, Origin::Operator).await;
+        shop.settle().await;
+        assert_eq!((items(), held().await), (199, 199));
+
+        meta_catalog::admin::bulk::release_held(&shop.service.pipeline).await.expect("released");
+        shop.settle().await;
+        assert_eq!((items(), held().await), (0, 0));
+        shop.check().await;
+        shop.close().await;
+    }
+
+    /// Another catalog: claims count no more, and everything is pushed there; the old one keeps what it has.
+    async fn another_catalog(shop) {
+        shop.import(&[product("p", &[variant("a", 100), variant("b", 100)])]).await;
+        shop.settle().await;
+        shop.set(json!({"catalog_id": "4000000002"})).await;
+        assert_eq!(shop.status("a").await, Some(SyncStatus::Pending));
+        shop.bootstrap().await;
+        shop.settle().await;
+        let items = |catalog: &str| shop.meta.items(catalog).expect("a catalog").len();
+        assert_eq!((items("4000000001"), items("4000000002")), (2, 2));
+        assert_eq!(shop.status("a").await, Some(SyncStatus::Synced));
+
+        // The same catalog written again drops nothing.
+        let calls = shop.batches();
+        shop.set(json!({"catalog_id": "4000000002"})).await;
+        shop.bootstrap().await;
+        shop.settle().await;
+        assert_eq!(shop.batches(), calls);
+        shop.close().await;
+    }
 }

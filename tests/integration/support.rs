@@ -1,5 +1,10 @@
 //! What the integration tests stand on.
 
+pub(crate) mod better_auth;
 pub(crate) mod installation;
+pub(crate) mod plant;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod shop;
+pub(crate) mod testbed;
+pub(crate) mod torture;

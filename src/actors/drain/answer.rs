@@ -2,36 +2,43 @@
 
 use std::collections::HashMap;
 
-use crate::domain::budget::Verdict;
+use tracing::{debug, warn};
+
+use crate::actors::limiter::Limiter;
+use crate::domain::budget::{Bucket, Verdict};
 use crate::domain::outcome::{CallOutcome, Problem};
-use crate::graph::{BatchAnswer, ErrorClass, FailureKind, GraphFailure, Usage};
+use crate::graph::{BatchAnswer, Bucket as ThrottledBy, ErrorClass, FailureKind, GraphFailure, Usage};
+use crate::store::submission::join_handles;
 
-/// What the limiter hears of a call.
-pub(crate) struct Report {
-    pub(crate) percent: Option<f64>,
-    pub(crate) verdict: Verdict,
-}
-
-/// What the limiter hears of a call of `catalog`'s.
-pub(super) fn report(answered: &Result<BatchAnswer, GraphFailure>, catalog: &str) -> Report {
-    match answered {
-        Ok(answer) => report_success(&answer.usage, catalog),
-        Err(failure) => report_failure(failure, catalog),
-    }
-}
-
-/// After a good answer.
-pub(crate) fn report_success(usage: &Usage, catalog: &str) -> Report {
-    Report { percent: usage.percent_for(catalog), verdict: Verdict::Success }
-}
-
-/// After a failure.
-pub(crate) fn report_failure(failure: &GraphFailure, catalog: &str) -> Report {
-    let verdict = match failure.class() {
-        ErrorClass::Throttled(_) => Verdict::Throttled { regain: failure.usage().regain_after() },
-        _ => Verdict::Success,
+/// Tells the limiter of a call on `catalog` that drew on `bucket`.
+///
+/// A throttle closes the bucket that the call drew on. It closes the other one too, unless Meta's code names exactly
+/// this catalog's bucket: an app or a user that may not call gets no better answer there, and each further call
+/// makes the block longer.
+pub(crate) fn report(limiter: &Limiter, catalog: &str, bucket: Bucket, answered: Result<&Usage, &GraphFailure>) {
+    let usage = answered.unwrap_or_else(GraphFailure::usage);
+    let percent = usage.percent_for(catalog);
+    let throttled = answered.err().and_then(|failure| match failure.class() {
+        ErrorClass::Throttled(by) => Some(by),
+        _ => None,
+    });
+    let verdict = match throttled {
+        Some(_) => Verdict::Throttled { regain: usage.regain_after() },
+        None => Verdict::Success,
     };
-    Report { percent: failure.usage().percent_for(catalog), verdict }
+    let heard = limiter.report(catalog, bucket, percent, verdict).and_then(|()| {
+        let (own, other) = match bucket {
+            Bucket::Batch => (ThrottledBy::CatalogBatch, Bucket::Management),
+            Bucket::Management => (ThrottledBy::CatalogManagement, Bucket::Batch),
+        };
+        match throttled {
+            Some(by) if by != own => limiter.report(catalog, other, None, verdict),
+            _ => Ok(()),
+        }
+    });
+    if let Err(error) = heard {
+        debug!(%error, "the limiter did not hear of the call");
+    }
 }
 
 /// What the call means for its rows.
@@ -49,11 +56,10 @@ pub(super) fn judge(answered: Result<BatchAnswer, GraphFailure>) -> CallOutcome 
         ErrorClass::Throttled(_) => CallOutcome::Throttled { reason },
         ErrorClass::ReduceData | ErrorClass::BadRequest => CallOutcome::RefusedWhole { reason, channel: false },
         ErrorClass::CatalogGone => CallOutcome::RefusedWhole { reason, channel: true },
-        ErrorClass::PolicyBlocked
-        | ErrorClass::TokenDead(_)
-        | ErrorClass::Permission
-        | ErrorClass::AccountState(_)
-        | ErrorClass::AppRejected => CallOutcome::Stopped(problem(&failure)),
+        ErrorClass::PolicyBlocked | ErrorClass::TokenDead(_) | ErrorClass::Permission => {
+            CallOutcome::Stopped(problem(&failure))
+        }
+        ErrorClass::AccountState(_) | ErrorClass::AppRejected => CallOutcome::Hindered(problem(&failure)),
     }
 }
 
@@ -80,8 +86,12 @@ fn judge_answer(answer: BatchAnswer) -> CallOutcome {
             named.insert(id, row.errors.join("; "));
         }
     }
-    // Meta documents one handle at most.
-    match answer.handles.into_iter().next() {
+    // Meta documents one handle at most. Should there be more, nothing tells which row is in which: the submission
+    // waits for all of them.
+    if answer.handles.len() > 1 {
+        warn!(handles = answer.handles.len(), "Meta answered with more than one handle");
+    }
+    match join_handles(&answer.handles) {
         Some(handle) => CallOutcome::Accepted { handle, refused: named },
         None => CallOutcome::NothingTaken { named },
     }

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use super::settle::{SendRow, Settlement};
 use crate::domain::clears::clears;
-use crate::domain::intent::Folded;
+use crate::domain::intent::{Folded, Intent};
 use crate::domain::state::{Held, Op};
 use crate::graph::{ClearValue, ItemsBatchBody, PushRefused};
 use crate::store::field_set::text_of;
@@ -35,12 +35,24 @@ pub(super) struct CallDraft {
     cap: usize,
     full: bool,
     pub(super) rows: Vec<CallRow>,
+    /// Deletes among them that nobody asked for.
+    pub(super) implicit_deletes: usize,
+    /// How many of those the mass-delete guard lets through; none = not counted yet.
+    pub(super) implicit_allowance: Option<usize>,
     pub(super) digest: Option<Arc<str>>,
 }
 
 impl CallDraft {
     pub(super) fn new(cap: usize) -> Self {
-        Self { body: ItemsBatchBody::new(), cap, full: false, rows: Vec::new(), digest: None }
+        Self {
+            body: ItemsBatchBody::new(),
+            cap,
+            full: false,
+            rows: Vec::new(),
+            implicit_deletes: 0,
+            implicit_allowance: None,
+            digest: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -109,6 +121,7 @@ impl CallDraft {
                 return true;
             }
         }
+        self.implicit_deletes += usize::from(is_implicit_delete(intent, row.op));
         self.rows.push(CallRow {
             variant_id: intent.variant_id.clone(),
             product_id: row.product_id.map(str::to_owned),
@@ -123,4 +136,9 @@ impl CallDraft {
         });
         true
     }
+}
+
+/// Whether this is a delete that nobody asked for.
+pub(super) fn is_implicit_delete(intent: &Folded, op: Op) -> bool {
+    op == Op::Delete && intent.intent == Intent::Upsert
 }

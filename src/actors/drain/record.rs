@@ -7,12 +7,13 @@ use super::draft::{CallDraft, CallRow};
 use crate::clock::Millis;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::field_set::FieldSets;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
-use crate::store::{Deposed, StoreError, Tx, channel};
+use crate::store::{Deposed, StoreError, Tx, channel, credential};
 
 /// Before the call: the `sending` row.
 pub(super) async fn begin(
@@ -33,9 +34,17 @@ pub(super) async fn begin(
         epoch: tick.lease.fence.epoch,
         rows: &rows,
         mapper_digest: draft.digest.as_deref().unwrap_or_default(),
+        implicit_deletes: draft.implicit_deletes,
     };
-    let mut tx = tick.lease.fence.begin(&pipeline.db, Some(&tick.catalog)).await?;
+    let mut tx = tick.lease.fence.begin_decided(&pipeline.db, &tick.catalog, tick.settings.version).await?;
+    // Who disconnects is not called for any more, however long the tick has been under way.
+    if credential::version(&mut tx).await? != Some(tick.access.token.version) {
+        return Err(StoreError::Deposed(Deposed::Credential));
+    }
     submission::begin(&mut tx, &new, pipeline.now()).await?;
+    // The permit is used up: a crash during the call must not give another one at once.
+    save_budgets(pipeline, &mut tx).await?;
+    at(Point::DrainBeginning).await;
     tx.commit().await
 }
 
@@ -91,17 +100,25 @@ pub(super) async fn finish(
             call.note(&mut tx, outcome.name(), reason).await?;
             submission::close(&mut tx, id, Some(reason), None, now).await?;
         }
-        CallOutcome::Stopped(problem) => {
-            call.note(&mut tx, "stopped", &problem.message).await?;
+        CallOutcome::Stopped(problem) | CallOutcome::Hindered(problem) => {
+            call.note(&mut tx, outcome.name(), &problem.message).await?;
             submission::close(&mut tx, id, Some(&problem.message), None, now).await?;
         }
     }
     steer_channel(tick, draft.len(), outcome, now);
     channel::save(&mut tx, &tick.channel, now).await?;
-    if let Ok(rows) = pipeline.limiter.snapshot().await {
-        crate::store::limiter::save(&mut tx, &rows).await?;
-    }
+    save_budgets(pipeline, &mut tx).await?;
+    at(Point::DrainRecording).await;
     tx.commit().await
+}
+
+/// Stores what the limiter knows. When it is down there is nothing to store: what it knew last is stored already, with
+/// the call before.
+pub(crate) async fn save_budgets(pipeline: &Pipeline, tx: &mut Tx) -> Result<(), StoreError> {
+    if let Ok(rows) = pipeline.limiter.snapshot().await {
+        crate::store::limiter::save(tx, &rows).await?;
+    }
+    Ok(())
 }
 
 struct Call<'c> {
@@ -228,6 +245,10 @@ fn steer_channel(tick: &mut Tick, rows: usize, outcome: &CallOutcome, now: Milli
         }
         CallOutcome::Stopped(problem) => {
             (channel.problem, channel.problem_credential) = (Some(problem.clone()), Some(credential));
+        }
+        CallOutcome::Hindered(problem) => {
+            channel.breaker.failed(now, jitter);
+            (channel.problem, channel.problem_credential) = (Some(problem.clone()), None);
         }
         CallOutcome::RefusedWhole { reason, channel: gone } => {
             let (shape, refusal) = channel.shape.refused(rows, *gone);

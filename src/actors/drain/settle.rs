@@ -9,7 +9,9 @@ use tracing::info;
 use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
+use crate::domain::settings::Settings;
 use crate::domain::state::{Held, Op, SyncStatus};
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
 use crate::store::lease::Fence;
@@ -74,15 +76,20 @@ impl Mapped {
         if intent.intent == Intent::Upsert && self.undecided {
             return Step::Wait;
         }
+        // A fault is the business of the next decision, not of a submission that waits for its verdict.
+        let fault = |reason: &String| match held {
+            Some(held) if held.status == SyncStatus::Submitted => Step::Wait,
+            _ => Step::Fault(reason.clone()),
+        };
         let item = self.items.get(&intent.variant_id);
         let product_id = item.map(|item| item.product_id.as_str());
         let (payload, now) = match (intent.intent, item.map(|item| &item.outcome)) {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(MapOutcome::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(MapOutcome::Rejected(reason)))) => (None, Some(Now::NotEligible(*reason))),
-            (Intent::Upsert, Some(Err(reason))) => return Step::Fault(reason.clone()),
+            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
-                Some(reason) => return Step::Fault(reason.clone()),
+                Some(reason) => return fault(reason),
                 None => (None, None),
             },
         };
@@ -120,19 +127,25 @@ struct FaultEntry {
 pub(super) struct Settlement {
     preview: bool,
     previewed: Vec<i64>,
+    held_back: Vec<i64>,
     done: Vec<Entry>,
     faults: Vec<FaultEntry>,
 }
 
 impl Settlement {
     pub(super) fn new(preview: bool) -> Self {
-        Self { preview, previewed: Vec::new(), done: Vec::new(), faults: Vec::new() }
+        Self { preview, previewed: Vec::new(), held_back: Vec::new(), done: Vec::new(), faults: Vec::new() }
     }
 
     /// Would have been sent.
     pub(super) fn previewed(&mut self, intent: &Folded, row: SendRow<'_>) {
         info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
         self.previewed.extend(&intent.seqs);
+    }
+
+    /// A delete that the mass-delete guard holds back.
+    pub(super) fn hold_back(&mut self, intent: &Folded) {
+        self.held_back.extend(&intent.seqs);
     }
 
     /// Ends without a call.
@@ -167,13 +180,13 @@ impl Settlement {
         pipeline: &Pipeline,
         fence: &Fence,
         catalog: &str,
-        max_attempts: u64,
+        settings: &Settings,
     ) -> Result<(), StoreError> {
-        if self.previewed.is_empty() && self.done.is_empty() && self.faults.is_empty() {
+        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
             return Ok(());
         }
         let now = pipeline.now();
-        let mut tx = fence.begin(&pipeline.db, Some(catalog)).await?;
+        let mut tx = fence.begin_decided(&pipeline.db, catalog, settings.version).await?;
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
         let mut noops = Vec::new();
@@ -222,8 +235,12 @@ impl Settlement {
             sync_state::forget_pending(&mut tx, &drops).await?;
         }
         outbox::mark(&mut tx, &marks, now).await?;
-        self.record_faults(&mut tx, catalog, max_attempts, now).await?;
-        tx.commit().await
+        outbox::hold(&mut tx, &self.held_back, now).await?;
+        self.record_faults(&mut tx, catalog, settings.whole("max_attempts"), now).await?;
+        at(Point::DrainSettling).await;
+        tx.commit().await?;
+        at(Point::DrainSettled).await;
+        Ok(())
     }
 
     async fn record_faults(

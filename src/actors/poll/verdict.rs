@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
-use tracing::warn;
 
 use crate::domain::intent::{Intent, Origin};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::domain::verdict::{PollAnswer, VERDICT_INCOMPLETE, Verdict, judge};
+use crate::failpoints::{Point, at};
 use crate::graph::{BatchState, BatchStatus, RowMessage};
-use crate::pipeline::{Access, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::store::lease::Fence;
 use crate::store::submission::{self, RowVerdict, Submission};
 use crate::store::{StoreError, outbox};
@@ -36,17 +36,19 @@ pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
     judge(&answer, &rows)
 }
 
-/// What is kept of Meta's answer, in the `errors` column.
-pub(super) fn kept(status: &BatchStatus) -> Value {
-    let messages = |rows: &[RowMessage]| -> Vec<Value> {
-        rows.iter().map(|row| json!({"id": row.id, "line": row.line, "message": row.message})).collect()
+/// What is kept of Meta's answers, one for each handle, in the `errors` column.
+pub(super) fn kept(parts: &[BatchStatus]) -> Value {
+    let messages = |rows: fn(&BatchStatus) -> &[RowMessage]| -> Vec<Value> {
+        let message = |row: &RowMessage| json!({"id": row.id, "line": row.line, "message": row.message});
+        parts.iter().flat_map(rows).map(message).collect()
     };
     json!({
-        "errors": messages(&status.errors),
-        "errors_total_count": status.errors_total_count,
-        "warnings": messages(&status.warnings),
-        "warnings_total_count": status.warnings_total_count,
-        "ids_of_invalid_requests": status.ids_of_invalid_requests,
+        "errors": messages(|part| &part.errors),
+        "errors_total_count": parts.iter().map(|part| part.errors_total_count).sum::<u64>(),
+        "warnings": messages(|part| &part.warnings),
+        "warnings_total_count": parts.iter().map(|part| part.warnings_total_count).sum::<u64>(),
+        "ids_of_invalid_requests":
+            parts.iter().flat_map(|part| &part.ids_of_invalid_requests).collect::<Vec<_>>(),
     })
 }
 
@@ -60,33 +62,16 @@ pub(super) fn name(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Deletes that came back with an error and whose item is not in the catalog: they are done all the same.
-///
-/// When the look-up fails, nothing is known and nothing is claimed.
-pub(super) async fn absent_deletes(
-    pipeline: &Pipeline,
-    access: &Access,
-    call: &Submission,
-    verdict: &Verdict,
-) -> HashSet<String> {
-    let (Verdict::Settled { failed } | Verdict::Incomplete { named: failed }) = verdict else { return HashSet::new() };
-    let incomplete = matches!(verdict, Verdict::Incomplete { .. });
-    let asked: Vec<String> = call
-        .rows
-        .iter()
-        .filter(|row| row.is_delete() && (incomplete || failed.contains_key(&row.0)))
-        .map(|row| row.0.clone())
-        .collect();
-    if asked.is_empty() {
-        return HashSet::new();
-    }
-    match pipeline.graph.existing_items(access.caller(), &call.catalog_id, &asked).await {
-        Ok(existing) => asked.into_iter().filter(|id| !existing.contains(id)).collect(),
-        Err(failure) => {
-            warn!(%failure, "errored deletes could not be looked up");
-            HashSet::new()
-        }
-    }
+/// Deletes that came back with an error, or that an incomplete list leaves open: whether they are done shows only in
+/// the catalog. One whose item is not there is done all the same.
+pub(super) fn doubtful_deletes(call: &Submission, verdict: &Verdict) -> Vec<String> {
+    let (named, incomplete) = match verdict {
+        Verdict::Settled { failed } => (failed, false),
+        Verdict::Incomplete { named } => (named, true),
+        Verdict::Open | Verdict::NotRun { .. } => return Vec::new(),
+    };
+    let doubtful = |id: &String| incomplete || named.contains_key(id);
+    call.rows.iter().filter(|row| row.is_delete() && doubtful(&row.0)).map(|row| row.0.clone()).collect()
 }
 
 /// Records a final verdict as one: rows, fresh intents, the submission.
@@ -152,5 +137,8 @@ pub(super) async fn record(
         Verdict::Open | Verdict::Settled { .. } => None,
     };
     submission::close(&mut tx, &call.id, reason, errors.as_ref(), now).await?;
-    tx.commit().await
+    at(Point::PollRecording).await;
+    tx.commit().await?;
+    at(Point::PollRecorded).await;
+    Ok(())
 }

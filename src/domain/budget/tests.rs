@@ -110,6 +110,28 @@ fn usage_slows_down_from_80_percent_and_speeds_back() {
     assert_eq!(at(None), PERIOD);
 }
 
+/// The whole allowance in use by our own steady calls reads as 100 % and is no reason to slow down; the same header
+/// with fewer calls of ours is.
+#[test]
+fn our_own_calls_at_the_allowed_pace_do_not_slow_us_down() {
+    let mut budget = budget();
+    let mut now = NOW;
+    for call in 1..=40 {
+        assert_eq!(budget.peek(now), Answer::Permit);
+        assert_eq!(budget.ask(now), Answer::Permit, "call {call}");
+        let percent = f64::from(call.min(8)) * 100.0 / 8.0;
+        budget.report(now, Some(percent), Verdict::Success, 0.0);
+        assert_eq!(budget.peek(now), Answer::ClosedUntil(now + PERIOD));
+        now += PERIOD;
+    }
+    // A minute of silence, then one call: whoever uses the allowance now, it is not us.
+    now += 60_000;
+    assert_eq!(budget.ask(now), Answer::Permit);
+    budget.report(now, Some(100.0), Verdict::Success, 0.0);
+    assert_eq!(budget.peek(now), Answer::ClosedUntil(now + 4 * PERIOD));
+    assert_eq!(budget.ask(now), Answer::ClosedUntil(now + 4 * PERIOD), "asking says what looking said");
+}
+
 #[test]
 fn a_loaded_last_call_and_closure_are_respected() {
     let mut fresh = budget();

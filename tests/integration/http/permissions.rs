@@ -28,7 +28,8 @@ fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
         post("/admin/meta/items/v/resync", none.clone(), 404),
         post("/admin/meta/items/v/delete-from-meta", none.clone(), 404),
         post("/admin/meta/items/bulk/resync-failed", none.clone(), 202),
-        post("/admin/meta/items/bulk/resync-skipped", none, 202),
+        post("/admin/meta/items/bulk/resync-skipped", none.clone(), 202),
+        post("/admin/meta/held-deletes/release", none, 202),
         post("/events", event.clone(), 202),
         post("/admin/meta/events", event, 202),
     ]
@@ -45,7 +46,7 @@ async fn every_route_asks_for_its_permission_and_for_nothing_else() {
         let nobody = told(shop.anonymous(method.clone(), path)).await;
         assert_eq!(nobody.failure(), (401, "UNAUTHORIZED".into()), "{what}");
         assert_eq!(nobody.headers["www-authenticate"], "Bearer", "{what}");
-        let stranger = told(shop.anonymous(method.clone(), path).bearer_auth("made-up")).await;
+        let stranger = told(shop.anonymous(method.clone(), path).bearer_auth("mct_made-up")).await;
         assert_eq!(stranger.failure(), (401, "UNAUTHORIZED".into()), "{what}");
         let roleless = told(shop.request_as("nobody", method.clone(), path)).await;
         assert_eq!(roleless.failure(), (403, "FORBIDDEN".into()), "{what}");
@@ -67,12 +68,12 @@ async fn only_a_bearer_token_that_stands_counts() {
         |value: &str| shop.anonymous(Method::GET, "/admin/meta/status").header("authorization", value.to_owned());
     assert_told!("unauthorized", answer(shop.anonymous(Method::GET, "/admin/meta/status")).await);
     assert_told!("forbidden", answer(shop.request_as("catalog-viewer", Method::POST, "/admin/meta/bootstrap")).await);
-    assert_eq!(answer(with("bearer  secret-of-catalog-viewer")).await.status, 200);
-    for refused in ["Basic secret-of-catalog-viewer", "Bearer", "Bearer ", "secret-of-catalog-viewer"] {
+    assert_eq!(answer(with("bearer  mct_secret-of-catalog-viewer")).await.status, 200);
+    for refused in ["Basic mct_secret-of-catalog-viewer", "Bearer", "Bearer ", "mct_secret-of-catalog-viewer"] {
         assert_eq!(answer(with(refused)).await.status, 401, "{refused}");
     }
     shop.sql("UPDATE api_token SET revoked_at = 1 WHERE id = 'token-of-catalog-viewer'").await;
-    assert_eq!(answer(with("Bearer secret-of-catalog-viewer")).await.status, 401);
+    assert_eq!(answer(with("Bearer mct_secret-of-catalog-viewer")).await.status, 401);
     shop.stop().await;
 }
 

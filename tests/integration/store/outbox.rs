@@ -52,7 +52,7 @@ pub(super) async fn mark(db: &TestDb, rows: &[(i64, Outcome)]) -> Result<u64, St
 
 pub(super) async fn backlog(db: &TestDb) -> Result<(i64, i64), StoreError> {
     let mut tx = db.read().await?;
-    let Backlog { live, parked } = outbox::backlog(&mut tx).await?;
+    let Backlog { live, parked, .. } = outbox::backlog(&mut tx).await?;
     Ok((live, parked))
 }
 

@@ -44,7 +44,14 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
 
     let mut tx = db.write().await?;
     let rows: Vec<Row> = ids.iter().map(|id| Row(id.clone(), "u".into(), Some("hash".into()), Some(1))).collect();
-    let new = NewSubmission { id: "s", catalog_id: "cat", epoch: 1, rows: &rows, mapper_digest: "digest" };
+    let new = NewSubmission {
+        id: "s",
+        catalog_id: "cat",
+        epoch: 1,
+        rows: &rows,
+        mapper_digest: "digest",
+        implicit_deletes: 0,
+    };
     submission::begin(&mut tx, &new, NOW).await?;
     let seqs: Vec<i64> = window.rows.iter().map(|row| row.seq).collect();
     let fault = Fault { class: "throttled", error: "later", park_at: None };

@@ -24,7 +24,8 @@ fn rows() -> Vec<Row> {
 async fn begin(db: &TestDb, id: &str, now: i64) -> Done {
     let mut tx = db.write().await?;
     let rows = rows();
-    let new = NewSubmission { id, catalog_id: "cat", epoch: 7, rows: &rows, mapper_digest: "digest" };
+    let new =
+        NewSubmission { id, catalog_id: "cat", epoch: 7, rows: &rows, mapper_digest: "digest", implicit_deletes: 0 };
     submission::begin(&mut tx, &new, now).await?;
     tx.commit().await
 }

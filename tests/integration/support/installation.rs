@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graph_simulator::{Handle, Simulator};
-use meta_catalog::clock::{ManualClock, Millis};
+use meta_catalog::clock::{Clock as _, ManualClock, Millis};
 use meta_catalog::config::Config;
 use meta_catalog::import;
 use meta_catalog::service::Service;
@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 
 /// Where the service's clock stands at the start.
 pub(crate) const NOW: Millis = 1_764_000_000_000;
+
+/// What it seals with.
+pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 pub(crate) const BUSINESS: &str = "3000000001";
 pub(crate) const CATALOG: &str = "4000000001";
@@ -34,7 +37,7 @@ pub(crate) struct Installation {
     pub(crate) clock: Arc<ManualClock>,
     client: reqwest::Client,
     base: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An answer of the API.
@@ -103,7 +106,7 @@ impl Plan {
         let config = Config::load(Some(&file), |name| match name {
             "DATABASE_URL" => Some(database.clone()),
             "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
-            "META_CATALOG_KEY" => Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".into()),
+            "META_CATALOG_KEY" => Some(KEY.into()),
             "META_GRAPH_BASE_URL" | "META_DIALOG_BASE_URL" => Some(meta.base_url().to_owned()),
             "S3_PUBLIC_URL" => Some("https://cdn.shop.example".into()),
             _ => None,
@@ -116,7 +119,7 @@ impl Plan {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client can be made");
-        let installation = Installation { meta, service, clock, client, base, _folder: folder };
+        let installation = Installation { meta, service, clock, client, base, folder };
         for role in ["catalog-admin", "catalog-viewer", "nobody"] {
             installation.create_token(role).await;
         }
@@ -145,6 +148,23 @@ impl Installation {
         let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
         api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
         tx.commit().await.expect("committed");
+    }
+
+    /// Every byte of the SQLite database, its write-ahead log included.
+    pub(crate) fn raw_database(&self) -> Vec<u8> {
+        let entries = std::fs::read_dir(self.folder.path()).expect("the folder").map(|entry| entry.expect("an entry"));
+        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("test.db"));
+        ours.flat_map(|entry| std::fs::read(entry.path()).expect("it can be read")).collect()
+    }
+
+    /// Where it listens.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Moves the service's clock to a moment, also an earlier one.
+    pub(crate) fn stand_at(&self, moment: Millis) {
+        self.clock.advance(moment - self.clock.now());
     }
 
     /// A request in the name of a role.
@@ -306,8 +326,8 @@ pub(crate) fn selection(catalog: &str) -> Value {
     })
 }
 
-fn secret_of(role: &str) -> String {
-    format!("secret-of-{role}")
+pub(crate) fn secret_of(role: &str) -> String {
+    format!("mct_secret-of-{role}")
 }
 
 /// Sends a request.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graph_simulator::{Handle, Simulator};
-use meta_catalog::clock::{Clock as _, SystemClock};
+use meta_catalog::clock::{Clock as _, SharedClock, SystemClock};
 use meta_catalog::config::Config;
 use meta_catalog::demo::local_meta::LocalMeta;
 use meta_catalog::demo::verify;
@@ -16,7 +16,7 @@ use meta_catalog::service::Service;
 use meta_catalog::store::catalog::{self, Written};
 use meta_catalog::store::credential::{Credential, Metadata};
 use meta_catalog::store::settings::Changes;
-use meta_catalog::store::{Db, credential, outbox, settings, submission, sync_state};
+use meta_catalog::store::{Db, credential, outbox, settings, sync_state};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -38,12 +38,22 @@ pub(crate) struct Shop {
     pub(crate) service: Service,
     pub(crate) meta: Handle,
     pub(crate) config: Config,
+    clock: SharedClock,
     _folder: tempfile::TempDir,
 }
 
 impl Shop {
     /// A connected shop with an empty catalog; sync is on, calls are paced by budget with no quota to meet.
     pub(crate) async fn open(engine: Engine) -> Self {
+        Self::open_with(engine, |_| Arc::new(SystemClock), |_| ()).await
+    }
+
+    /// As [`Shop::open`], with a clock made for this Meta and with a changed configuration.
+    pub(crate) async fn open_with(
+        engine: Engine,
+        clock: impl FnOnce(&Handle) -> SharedClock,
+        tune: impl FnOnce(&mut Config),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let meta = Simulator::spawn(graph_simulator::Config::default()).await.expect("a simulator");
         meta.configure(|world| {
@@ -62,8 +72,10 @@ impl Shop {
         if let Engine::Postgres = engine {
             config.set_database_url(postgres::database().await);
         }
-        let service = Service::start(&config, Arc::new(SystemClock)).await.expect("a service");
-        let shop = Self { service, meta, config, _folder: folder };
+        tune(&mut config);
+        let clock = clock(&meta);
+        let service = Service::start(&config, Arc::clone(&clock)).await.expect("a service");
+        let shop = Self { service, meta, config, clock, _folder: folder };
         shop.connect().await;
         shop.set(json!({
             "app_id": "1000000001", "app_secret": "simulator-app-secret", "catalog_id": CATALOG,
@@ -72,6 +84,15 @@ impl Shop {
         }))
         .await;
         shop
+    }
+
+    /// Stops the service and starts it anew on the same database; `meanwhile` happens in between.
+    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Handle)) -> Self {
+        let Self { service, meta, config, clock, _folder } = self;
+        service.shutdown().await.expect("a clean end");
+        meanwhile(&meta);
+        let service = Service::start(&config, Arc::clone(&clock)).await.expect("a service");
+        Self { service, meta, config, clock, _folder }
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -157,10 +178,15 @@ impl Shop {
         self.until("everything is settled", async || {
             self.service.pipeline.drain.nudge();
             self.service.pipeline.poll.nudge();
-            let mut tx = self.db().read().await.expect("a connection");
-            let backlog = outbox::backlog(&mut tx).await.expect("counted");
-            let open = submission::open_counts(&mut tx).await.expect("counted");
-            backlog.live == 0 && open == (0, 0)
+            // As one look: between two, a verdict could close a submission and ask again.
+            let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox
+                               WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL)
+                            + (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late'))";
+            let open: i64 = match self.db() {
+                Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_one(readers).await.expect("counted"),
+                Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_one(pool).await.expect("counted"),
+            };
+            open == 0
         })
         .await;
     }

@@ -1,0 +1,10 @@
+//! What the integration tests stand on, and this too.
+
+#[path = "../../tests/integration/support/plant.rs"]
+pub(crate) mod plant;
+#[path = "../../tests/integration/support/postgres.rs"]
+pub(crate) mod postgres;
+#[path = "../../tests/integration/support/process.rs"]
+pub(crate) mod process;
+#[path = "../../tests/integration/support/torture.rs"]
+pub(crate) mod torture;

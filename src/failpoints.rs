@@ -1,0 +1,276 @@
+//! Named places between two effects, where a test lets the process die, an actor panic, or a task stand still.
+//!
+//! They exist in debug builds (so every test has them without a second build) and with the feature `failpoints`; in
+//! any other build [`at`] is an empty function, and nothing of this is in the binary.
+//!
+//! The environment arms them: `FAILPOINTS="drain.answered=kill,poll.recording=panic@2"`. `kill` ends the process
+//! without unwinding, flushing or closing; `panic` panics; `pause:MS` lets the task wait, with what it holds. `@N`
+//! strikes the Nth passing instead of the first. Each entry strikes once; what it did is said on stderr.
+//!
+//! For tests of what hours do, `META_CATALOG_TEST_CLOCK=FILE` puts the clock of `serve` ahead by the milliseconds that
+//! the file holds.
+//!
+//! Left out on purpose: faults of Meta (the simulator has those) and of the database (`pg_terminate_backend` is real).
+
+/// A place; the name is what the environment says.
+macro_rules! points {
+    ($($(#[$doc:meta])* $point:ident = $name:literal,)+) => {
+        /// Where something may be made to happen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Point {
+            $($(#[$doc])* $point,)+
+        }
+
+        impl Point {
+            /// Every place.
+            pub const ALL: &[Self] = &[$(Self::$point),+];
+
+            /// Its name in the environment.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$point => $name,)+
+                }
+            }
+        }
+    };
+}
+
+points! {
+    /// Drain: a window of the outbox and the states are read.
+    DrainRead = "drain.read",
+    /// Drain: a chunk is mapped, nothing is decided.
+    DrainMapped = "drain.mapped",
+    /// Drain: noops, skips and drops are written, not committed.
+    DrainSettling = "drain.settling",
+    /// Drain: they are committed; the call of this tick is not made yet.
+    DrainSettled = "drain.settled",
+    /// Drain: the `sending` row is written, not committed.
+    DrainBeginning = "drain.beginning",
+    /// Drain: the `sending` row is committed; whether the lease lasts is looked at next.
+    DrainBegun = "drain.begun",
+    /// Drain: the lease was found to last; the call comes next.
+    DrainCalling = "drain.calling",
+    /// Drain: Meta has answered, nothing is written.
+    DrainAnswered = "drain.answered",
+    /// Drain: the outcome is written, not committed.
+    DrainRecording = "drain.recording",
+    /// Drain: the outcome is committed.
+    DrainRecorded = "drain.recorded",
+    /// Drain: a call of unknown outcome is resolved, not committed.
+    DrainResolving = "drain.resolving",
+    /// Drain: that is committed.
+    DrainResolved = "drain.resolved",
+    /// Poll: before Meta is asked for a handle.
+    PollAsking = "poll.asking",
+    /// Poll: Meta has answered, nothing is written.
+    PollAnswered = "poll.answered",
+    /// Poll: the verdict is written, not committed.
+    PollRecording = "poll.recording",
+    /// Poll: the verdict is committed.
+    PollRecorded = "poll.recorded",
+    /// Token: Meta gave a new token, nothing is written.
+    TokenExchanged = "token.exchanged",
+    /// Token: the new token is committed, nobody was answered.
+    TokenWritten = "token.written",
+    /// Sale windows: the intents are written, not committed.
+    WindowOpening = "window.opening",
+    /// Sale windows: the intents are committed.
+    WindowOpened = "window.opened",
+    /// Lease: taken in the store, not known in the process.
+    LeaseTaken = "lease.taken",
+    /// Lease: renewed in the store, not known in the process.
+    LeaseRenewed = "lease.renewed",
+    /// Coalescer: before it answers a request for a window.
+    CoalescerAsked = "coalescer.asked",
+    /// Mapper: before it answers a request.
+    MapperAsked = "mapper.asked",
+    /// Limiter: before it answers a request.
+    LimiterAsked = "limiter.asked",
+    /// Import: a chunk is written, not committed.
+    ImportWriting = "import.writing",
+    /// Import: a chunk is committed, or is part of the one transaction of a strict import; another follows.
+    ImportChunk = "import.chunk",
+    /// Import: everything is written; with `--strict`, nothing is committed.
+    ImportEnding = "import.ending",
+    /// Selection of a catalog: Meta made the system user, or found it.
+    SelectionUserMade = "selection.user-made",
+    /// Selection: the catalog is assigned to the system user.
+    SelectionAssigned = "selection.assigned",
+    /// Selection: Meta minted the system user's token, nothing is written.
+    SelectionMinted = "selection.minted",
+    /// Selection: credential, settings and dropped claims are written, not committed.
+    SelectionCommitting = "selection.committing",
+    /// Selection: they are committed.
+    SelectionCommitted = "selection.committed",
+}
+
+#[cfg(not(any(debug_assertions, feature = "failpoints")))]
+mod armed {
+    use std::sync::Arc;
+
+    use super::Point;
+    use crate::clock::{SharedClock, SystemClock};
+
+    /// The machine's clock.
+    #[must_use]
+    pub fn clock() -> SharedClock {
+        Arc::new(SystemClock)
+    }
+
+    /// Does nothing in this build.
+    #[inline(always)]
+    pub async fn at(_: Point) {}
+
+    /// Does nothing in this build.
+    ///
+    /// # Errors
+    /// Never.
+    #[inline(always)]
+    pub fn check() -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+mod armed {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, OnceLock};
+    use std::time::Duration;
+
+    use super::Point;
+    use crate::clock::{Clock, Millis, SharedClock, SystemClock};
+
+    /// The machine's clock, or one that is ahead of it; see the module.
+    #[must_use]
+    pub fn clock() -> SharedClock {
+        match std::env::var_os("META_CATALOG_TEST_CLOCK") {
+            None => Arc::new(SystemClock),
+            Some(file) => Arc::new(AheadClock(file.into())),
+        }
+    }
+
+    struct AheadClock(PathBuf);
+
+    impl Clock for AheadClock {
+        fn now(&self) -> Millis {
+            let ahead = std::fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse::<Millis>().ok());
+            SystemClock.now() + ahead.unwrap_or(0)
+        }
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) enum Action {
+        Kill,
+        Panic,
+        Pause(Duration),
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Armed {
+        pub(super) point: Point,
+        pub(super) action: Action,
+        pub(super) nth: u32,
+        passed: AtomicU32,
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Vec<Armed>, String> {
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(parse_entry).collect()
+    }
+
+    fn parse_entry(entry: &str) -> Result<Armed, String> {
+        let wrong = |what: &str| format!("FAILPOINTS: {entry:?}: {what}; an entry is NAME=kill|panic|pause:MS[@N]");
+        let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no ="))?;
+        let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("no such place"))?;
+        let (action, nth) = rest.split_once('@').unwrap_or((rest, "1"));
+        let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N is a number above zero"))?;
+        let action = match action.split_once(':') {
+            None if action == "kill" => Action::Kill,
+            None if action == "panic" => Action::Panic,
+            Some(("pause", ms)) => {
+                Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS is a number"))?))
+            }
+            _ => return Err(wrong("no such action")),
+        };
+        Ok(Armed { point: *point, action, nth, passed: AtomicU32::new(0) })
+    }
+
+    fn armed() -> &'static Result<Vec<Armed>, String> {
+        static ARMED: OnceLock<Result<Vec<Armed>, String>> = OnceLock::new();
+        ARMED.get_or_init(|| parse(&std::env::var("FAILPOINTS").unwrap_or_default()))
+    }
+
+    /// Whether the environment can be read; asked once at start, so that a typo does not pass for a test.
+    ///
+    /// # Errors
+    /// Names the entry and what it takes.
+    pub fn check() -> Result<(), String> {
+        armed().as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn strikes(point: Point) -> Option<Action> {
+        let armed = armed().as_ref().ok()?;
+        let entry = armed.iter().find(|entry| entry.point == point)?;
+        let passed = entry.passed.fetch_add(1, Ordering::SeqCst) + 1;
+        (passed == entry.nth).then_some(entry.action)
+    }
+
+    /// A place is passed.
+    pub async fn at(point: Point) {
+        if let Some(Action::Pause(span)) = strike(point) {
+            tokio::time::sleep(span).await;
+        }
+    }
+
+    /// Kills and panics; a pause is the caller's.
+    fn strike(point: Point) -> Option<Action> {
+        let action = strikes(point)?;
+        eprintln!("failpoint {}: {action:?}", point.name());
+        match action {
+            // No unwinding, no destructors, nothing flushed: for the store it is a kill -9.
+            Action::Kill => std::process::abort(),
+            Action::Panic => panic!("failpoint {}", point.name()),
+            Action::Pause(_) => Some(action),
+        }
+    }
+}
+
+pub use armed::{at, check, clock};
+
+#[cfg(all(test, any(debug_assertions, feature = "failpoints")))]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::Point;
+    use super::armed::{Action, parse};
+
+    #[test]
+    fn names_are_unique() {
+        let names: HashSet<&str> = Point::ALL.iter().map(|point| point.name()).collect();
+        assert_eq!(names.len(), Point::ALL.len());
+    }
+
+    #[test]
+    fn the_environment_is_read() {
+        let armed = parse("drain.answered=kill, poll.recording=panic@2,lease.taken=pause:30").expect("well formed");
+        let read: Vec<_> = armed.iter().map(|entry| (entry.point, entry.action, entry.nth)).collect();
+        let pause = Action::Pause(Duration::from_millis(30));
+        assert_eq!(
+            read,
+            [
+                (Point::DrainAnswered, Action::Kill, 1),
+                (Point::PollRecording, Action::Panic, 2),
+                (Point::LeaseTaken, pause, 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_typo_is_refused() {
+        for text in ["drain.answerd=kill", "drain.answered", "drain.answered=die", "drain.answered=kill@0"] {
+            assert!(parse(text).expect_err(text).contains(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Signed-in people: sessions of a Better-Auth instance.
+//!
+//! Purpose: find the session token in a request, and decide from the session's rows who is asking and what they may do.
+//! Promises: a cookie counts only with its signature; nothing but the rows is believed; every cause of a refusal looks
+//! the same from outside. All of it is pure: [`crate::store::better_auth`] reads the rows.
+//! Left out on purpose: refreshing, ending and making sessions, which are Better-Auth's, and its other plugins (jwt,
+//! api-key), which make no sessions.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, Method, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::Sha256;
+use url::Url;
+
+use super::auth::Permission;
+use crate::clock::Millis;
+use crate::store::better_auth::{Ban, Session};
+
+/// The role of a user who has none.
+const DEFAULT_ROLE: &str = "user";
+/// 32 bytes of base64, with padding.
+const SIGNATURE_LENGTH: usize = 44;
+
+/// How the Better-Auth instance is set up, and what its roles may do here.
+#[derive(Clone, Debug)]
+pub struct SessionRules {
+    /// Its secret.
+    pub secret: SecretString,
+    /// Name of its session cookie.
+    pub cookie_name: String,
+    /// Whether a token without signature counts as a bearer token.
+    pub raw_bearer: bool,
+    /// Whether an impersonated session may manage.
+    pub impersonation_may_manage: bool,
+    /// What each role may do.
+    pub roles: Roles,
+}
+
+/// What each role may do; a role that is not here may do nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Roles(pub BTreeMap<String, Vec<Permission>>);
+
+impl Default for Roles {
+    fn default() -> Self {
+        let built_in = ["catalog-admin", "catalog-viewer"];
+        Self(built_in.into_iter().map(|role| (role.to_owned(), super::auth::permissions(role).to_vec())).collect())
+    }
+}
+
+/// How a request says who is asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// By a header that only a program of ours sets.
+    Bearer,
+    /// By a cookie, which a browser sends along with requests of any page.
+    Cookie,
+}
+
+/// A token that a request carries, its signature verified where it has to have one.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The session's token.
+    pub token: SecretString,
+    /// Where it was.
+    pub via: Via,
+}
+
+/// Who holds a session that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub user_id: String,
+    /// The user who took on that user.
+    pub impersonated_by: Option<String>,
+    /// What they may do.
+    pub permissions: Vec<Permission>,
+}
+
+/// Why a session does not count. For the log: from outside, all look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Revoked, or never made.
+    #[error("there is no such session")]
+    Unknown,
+    /// Over.
+    #[error("the session has expired")]
+    Expired,
+    /// The user is banned.
+    #[error("the session's user is banned")]
+    Banned,
+    /// The user who took on the session's user is banned or gone.
+    #[error("the session's impersonator is banned or gone")]
+    Impersonator,
+}
+
+/// The secret of an `Authorization: Bearer` header. The scheme is case-insensitive; a header that cannot be read says
+/// nothing.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let secret = secret.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
+}
+
+/// The session token of a request. A bearer token goes before a cookie; one with a wrong signature is as good as none.
+#[must_use]
+pub fn claim(headers: &HeaderMap, rules: &SessionRules) -> Option<Claim> {
+    let by_bearer = bearer(headers).and_then(|secret| {
+        if secret.contains('.') {
+            verified(&percent_decoded(secret), &rules.secret)
+        } else {
+            rules.raw_bearer.then(|| SecretString::from(secret))
+        }
+    });
+    if let Some(token) = by_bearer {
+        return Some(Claim { token, via: Via::Bearer });
+    }
+    let value = cookie(headers, &rules.cookie_name)?;
+    let token = verified(&percent_decoded(&value), &rules.secret)?;
+    Some(Claim { token, via: Via::Cookie })
+}
+
+/// The value of the first cookie with exactly this name, without the quotes around it.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get_all(header::COOKIE).iter().find_map(|line| {
+        // Bytes that are no UTF-8 may stand in a cookie of somebody else's.
+        let line = String::from_utf8_lossy(line.as_bytes());
+        let mut pairs = line.split(';').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(known, _)| known.trim() == name)?;
+        let value = value.trim();
+        let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Some(unquoted.unwrap_or(value).to_owned())
+    })
+}
+
+/// Decoded once; what cannot be decoded is taken as it is.
+fn percent_decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), |decoded| decoded.into_owned())
+}
+
+/// The token of `token.signature`, if the signature is the token's.
+fn verified(signed: &str, secret: &SecretString) -> Option<SecretString> {
+    let (token, signature) = signed.rsplit_once('.')?;
+    if token.is_empty() || signature.len() != SIGNATURE_LENGTH {
+        return None;
+    }
+    let signature = STANDARD.decode(signature).ok()?;
+    // The key is the text itself, whatever it looks like.
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
+    mac.update(token.as_bytes());
+    // Compares in constant time.
+    mac.verify_slice(&signature).ok().map(|()| SecretString::from(token))
+}
+
+/// Who holds the session.
+///
+/// # Errors
+/// Why it does not count.
+pub fn decide(session: Option<Session>, now: Millis, rules: &SessionRules) -> Result<Holder, Refusal> {
+    let session = session.ok_or(Refusal::Unknown)?;
+    if session.expires_at < now {
+        return Err(Refusal::Expired);
+    }
+    if in_force(session.ban, now) {
+        return Err(Refusal::Banned);
+    }
+    if let Some(impersonator) = &session.impersonator
+        && impersonator.ban.is_none_or(|ban| in_force(ban, now))
+    {
+        return Err(Refusal::Impersonator);
+    }
+    let mut permissions = granted(session.role.as_deref(), &rules.roles);
+    if session.impersonator.is_some() && !rules.impersonation_may_manage {
+        permissions.retain(|permission| *permission != Permission::Manage);
+    }
+    let impersonated_by = session.impersonator.map(|impersonator| impersonator.id);
+    Ok(Holder { user_id: session.user_id, impersonated_by, permissions })
+}
+
+/// A ban with an end in the past is none.
+fn in_force(ban: Ban, now: Millis) -> bool {
+    ban.banned && ban.until.is_none_or(|until| until >= now)
+}
+
+/// What a stored list of roles may do: names joined by commas, compared exactly.
+fn granted(role: Option<&str>, roles: &Roles) -> Vec<Permission> {
+    let names = role.filter(|names| !names.is_empty()).unwrap_or(DEFAULT_ROLE);
+    let of = |permission: &Permission| {
+        names.split(',').filter_map(|name| roles.0.get(name)).any(|granted| granted.contains(permission))
+    };
+    [Permission::View, Permission::Manage].into_iter().filter(of).collect()
+}
+
+/// Whether a request that a cookie vouches for was made on purpose: it changes nothing, or a page of ours made it.
+///
+/// `ours` are the URLs whose origins are trusted. A browser names the origin with every such request, and no page can
+/// make it name another one.
+#[must_use]
+pub fn is_intended<'a>(method: &Method, headers: &HeaderMap, mut ours: impl Iterator<Item = &'a str>) -> bool {
+    if method.is_safe() {
+        return true;
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text("sec-fetch-site") == Some("same-origin") {
+        return true;
+    }
+    let Some(origin) = text(header::ORIGIN.as_str()).and_then(|text| Url::parse(text).ok()).map(|url| url.origin())
+    else {
+        return false;
+    };
+    origin.is_tuple() && ours.any(|url| Url::parse(url).is_ok_and(|url| url.origin() == origin))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The command line as its user meets it: the real binary, in an empty folder.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meta-catalog"));
+    // Nothing of the developer's own environment may decide a test.
+    command.current_dir(folder).args(args).env_clear().env("META_CATALOG_LISTEN", "127.0.0.1:0");
+    command
+}
+
+fn run(folder: &Path, args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = command(folder, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut pipe = child.stdin.take().expect("a stdin");
+    // A command that refuses its arguments does not read.
+    let _ = pipe.write_all(stdin);
+    drop(pipe);
+    child.wait_with_output().expect("ended")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+struct Serve(Child);
+
+impl Serve {
+    /// Starts it and waits until it listens; answers where.
+    fn start(folder: &Path) -> (Self, String) {
+        let mut child =
+            command(folder, &["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a stdout")).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("listening ").unwrap_or_else(|| panic!("said {line:?}")).to_owned();
+        (Self(child), url)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn serve_needs_nothing_and_a_second_one_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, url) = Serve::start(folder.path());
+
+    let second = run(folder.path(), &["serve"], b"");
+    assert_eq!(second.status.code(), Some(1));
+    let told = text(&second.stderr);
+    assert!(told.contains("another meta-catalog process runs on data/meta-catalog.db"), "{told}");
+
+    // A token made beside the running service works at once.
+    let made = run(folder.path(), &["token", "create", "--role", "catalog-admin"], b"");
+    let token = text(&made.stdout).trim().to_owned();
+    let client = reqwest::Client::new();
+    let status = client.get(format!("{url}/admin/meta/status")).bearer_auth(&token).send().await.expect("answered");
+    assert_eq!(status.status().as_u16(), 200);
+    let body: Value = status.json().await.expect("JSON");
+    assert_eq!((&body["data"]["connected"], &body["statusCode"]), (&Value::Bool(false), &Value::from(200)));
+
+    // Killed the hard way, the next one starts at once.
+    drop(first);
+    let (_again, url) = Serve::start(folder.path());
+    let ready = client.get(format!("{url}/ready")).send().await.expect("answered");
+    assert_eq!(ready.status().as_u16(), 200);
+}
+
+#[test]
+fn import_tells_line_and_field_and_takes_the_rest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = br#"{"id":"p1","title":"Belt","slug":"belt","status":"active","visibility":"public","variants":[{"id":"v1","price":100}]}"#;
+    let mut lines: Vec<Vec<u8>> = vec![
+        good.to_vec(),
+        br#"{"id":"p2","title":"T","status":"active","visibility":"public","variants":[{"id":"v2","price":-1}]}"#
+            .to_vec(),
+        br#"{"id":"p3","title":"T","status":"active","visibility":"public","variants":[{"id":"v3","price":9.5}]}"#
+            .to_vec(),
+        br#"{"id":"p4","title":"T","status":"active","visibility":"public","colour":"red"}"#.to_vec(),
+        br#"{"id":"p5","title":"#.to_vec(),
+        br#"{"id":"p6","title":"T","status":"active","visibility":"public","variants":[{"id":"v1"}]}"#.to_vec(),
+        b"{\"id\":\"p7\",\"title\":\"\xff\",\"status\":\"active\",\"visibility\":\"public\"}".to_vec(),
+    ];
+    let long = "x".repeat(1_000_000);
+    lines.push(format!(r#"{{"id":"p8","title":"{long}","status":"active","visibility":"public"}}"#).into_bytes());
+    let file = lines.join(&b'\n');
+
+    let lenient = run(folder.path(), &["import", "-"], &file);
+    assert_eq!(lenient.status.code(), Some(2));
+    let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/cli");
+    insta::with_settings!({ snapshot_path => snapshots, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("import_refusals", text(&lenient.stderr));
+    });
+
+    let strict = run(folder.path(), &["--database-url", "sqlite://strict.db", "import", "--strict", "-"], &file);
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(
+        text(&strict.stderr)
+            .ends_with("0 products taken (0 products and 0 variants changed, 0 intents queued), 7 lines refused\n")
+    );
+    let strict = run(folder.path(), &["--database-url", "sqlite://strict.db", "import", "--strict", "-"], good);
+    assert_eq!(
+        (strict.status.code(), text(&strict.stderr).starts_with("1 products taken (1 products")),
+        (Some(0), true)
+    );
+}
+
+#[test]
+fn mapper_map_answers_line_by_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = concat!(
+        r#"{"now":"2026-01-01T00:00:00Z","settings":{"storefront_base_url":"https://shop.example"},"env":{},"product":{"id":"p","title":"Belt","slug":"belt","status":"active","visibility":"public"},"variant":{"id":"v","price":29900}}"#,
+        "\n",
+        r#"{"product":{"id":"p","slug":"s","status":"archived","visibility":"public"},"variant":{"id":"v","price":1}}"#,
+        "\n{\n"
+    );
+    let mapped = run(folder.path(), &["mapper", "map"], lines.as_bytes());
+    assert_eq!(mapped.status.code(), Some(0));
+    let answers: Vec<Value> =
+        text(&mapped.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(answers[0]["data"]["price"], "299.00 INR");
+    assert_eq!(answers[1], serde_json::json!({"rejected": "product_not_active"}));
+    assert!(answers[2]["error"].is_string() && answers.len() == 3);
+}
+
+#[test]
+fn a_broken_configuration_names_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = run(folder.path(), &["--database-url", "mysql://x", "migrate"], b"");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("must start with sqlite:// or postgres://"), "{}", text(&refused.stderr));
+    let mut listen = command(folder.path(), &["serve"]);
+    let refused = listen.env("META_CATALOG_LISTEN", "here").output().expect("ended");
+    assert!(text(&refused.stderr).contains("META_CATALOG_LISTEN"), "{}", text(&refused.stderr));
+}

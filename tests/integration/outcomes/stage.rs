@@ -1,0 +1,275 @@
+//! A shop whose two clocks, the service's and Meta's, stand still until a test moves them together.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graph_simulator::{Fault, Handle, Kind};
+use meta_catalog::clock::{Clock as _, ManualClock};
+use meta_catalog::config::Config;
+use meta_catalog::domain::outcome::Problem;
+use meta_catalog::domain::state::{Held, SyncStatus};
+use meta_catalog::store::{Db, channel, credential, sync_state};
+use serde_json::{Value, json};
+
+use crate::support::shop::{Engine, Shop, product, variant};
+
+/// The shop and its clocks.
+pub(super) struct Stage {
+    pub(super) shop: Shop,
+    clock: Arc<ManualClock>,
+}
+
+impl Deref for Stage {
+    type Target = Shop;
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+/// An intent as the outbox holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) attempts: i64,
+    pub(super) class: Option<String>,
+    pub(super) parked: bool,
+    /// What became of it; none while it is open.
+    pub(super) outcome: Option<String>,
+}
+
+/// A submission as the store holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) catalog: String,
+    pub(super) state: String,
+    pub(super) rows: i64,
+    pub(super) reason: Option<String>,
+    pub(super) errors: Option<Value>,
+}
+
+/// Runs one query on either database; the columns come back as a tuple.
+macro_rules! query {
+    ($stage:expr, $row:ty, $sql:expr $(, $arg:expr)*) => {
+        match $stage.db() {
+            Db::Sqlite { readers, .. } => {
+                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(readers).await
+            }
+            Db::Postgres { pool, .. } => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(pool).await,
+        }
+        .expect("an answer")
+    };
+}
+
+impl Stage {
+    pub(super) async fn open(engine: Engine) -> Self {
+        Self::open_with(engine, |_| ()).await
+    }
+
+    pub(super) async fn open_with(engine: Engine, tune: impl FnOnce(&mut Config)) -> Self {
+        let mut clock = None;
+        let frozen = |meta: &Handle| {
+            meta.freeze();
+            let at = ManualClock::at(meta.now_ms());
+            clock = Some(Arc::clone(&at));
+            at as Arc<dyn meta_catalog::clock::Clock>
+        };
+        let shop = Shop::open_with(engine, frozen, tune).await;
+        Self { shop, clock: clock.expect("a clock") }
+    }
+
+    pub(super) async fn restart(self, meanwhile_ms: i64) -> Self {
+        let Self { shop, clock } = self;
+        let shop = shop
+            .restart(|meta| {
+                meta.advance(meanwhile_ms);
+                clock.advance(meanwhile_ms);
+            })
+            .await;
+        Self { shop, clock }
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// Moves both clocks and wakes everybody who looks at them.
+    pub(super) fn pass(&self, ms: i64) {
+        self.drift(ms);
+        let pipeline = &self.service.pipeline;
+        pipeline.leaser.nudge();
+        pipeline.drain.nudge();
+        pipeline.poll.nudge();
+    }
+
+    /// Moves both clocks and wakes nobody.
+    pub(super) fn drift(&self, ms: i64) {
+        self.meta.advance(ms);
+        self.clock.advance(ms);
+    }
+
+    /// Lets time go by in small steps until a condition holds; fails after a minute of the machine's time.
+    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            let vitals: Vec<_> =
+                self.service.board.all().into_iter().filter_map(|v| Some((v.name, v.last_error?))).collect();
+            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}; actors: {vitals:?}");
+            self.pass(50);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for a condition without letting time go by.
+    pub(super) async fn wait(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}");
+            self.pass(0);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets time go by until no live intent and no open submission remain.
+    pub(super) async fn settle(&self) {
+        self.until("everything is settled", async || {
+            // As one look: between two, a verdict could close a submission and ask again.
+            let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL),
+                              (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending'))";
+            query!(self, (i64, i64), sql) == [(0, 0)]
+        })
+        .await;
+        // The next call is not held up by the limiter's millisecond after the last one.
+        self.pass(2);
+    }
+
+    /// Lets the drain and the poll each look at least twice; `step` must reach over a hold of theirs.
+    pub(super) async fn look_twice(&self, step: i64) {
+        let ticks = |name: &str| self.service.board.get(name).expect("an actor").ticks;
+        let before = (ticks("drain"), ticks("poll"));
+        for looks in 1..=2 {
+            self.pass(step);
+            self.wait("drain and poll have looked", async || {
+                ticks("drain") >= before.0 + looks && ticks("poll") >= before.1 + looks
+            })
+            .await;
+        }
+    }
+
+    /// Lets time go by to the last millisecond before `until`, and everybody who is awake look twice.
+    pub(super) async fn almost(&self, until: i64) {
+        self.pass(until - self.now() - 1);
+        let ticks = || self.service.board.get("poll").expect("a poll").ticks;
+        let before = ticks();
+        self.wait("the poll has looked", async || ticks() >= before + 2).await;
+    }
+
+    /// Imports one product with these variants at this price.
+    pub(super) async fn sell(&self, variants: &[&str], price: i64) {
+        let variants: Vec<Value> = variants.iter().map(|id| variant(id, price)).collect();
+        self.import(&[product("p", &variants)]).await;
+    }
+
+    /// Archives the product, which deletes its variants at Meta, or takes it back.
+    pub(super) async fn archive(&self, archived: bool) {
+        let mut product = product("p", &[]);
+        product["status"] = json!(if archived { "archived" } else { "active" });
+        self.import(&[product]).await;
+    }
+
+    /// Plans a fault for the next call of an edge.
+    pub(super) fn strike(&self, on: &str, kind: Kind) {
+        self.strikes(on, 0, 1, kind);
+    }
+
+    pub(super) fn strikes(&self, on: &str, skip: u32, times: u32, kind: Kind) {
+        self.meta.plan(Fault { on: on.into(), skip, times, kind });
+    }
+
+    pub(super) async fn held(&self, variant: &str) -> Held {
+        let mut tx = self.db().read().await.expect("a connection");
+        let mut held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
+        held.remove(variant).expect("a state")
+    }
+
+    pub(super) async fn is(&self, variant: &str, status: SyncStatus) -> bool {
+        self.status(variant).await == Some(status)
+    }
+
+    pub(super) async fn problem(&self) -> Option<Problem> {
+        let mut tx = self.db().read().await.expect("a connection");
+        channel::load(&mut tx).await.expect("loaded").problem
+    }
+
+    pub(super) async fn channel(&self) -> channel::Channel {
+        let mut tx = self.db().read().await.expect("a connection");
+        channel::load(&mut tx).await.expect("loaded")
+    }
+
+    /// The intents of a variant, oldest first.
+    pub(super) async fn asked(&self, variant: &str) -> Vec<Asked> {
+        let sql = "SELECT attempts, class, parked_at, outcome FROM meta_outbox WHERE variant_id = $1 ORDER BY seq";
+        query!(self, (i64, Option<String>, Option<i64>, Option<String>), sql, variant)
+            .into_iter()
+            .map(|(attempts, class, parked, outcome)| Asked { attempts, class, parked: parked.is_some(), outcome })
+            .collect()
+    }
+
+    /// The latest intent of a variant.
+    pub(super) async fn last_asked(&self, variant: &str) -> Asked {
+        self.asked(variant).await.pop().expect("an intent")
+    }
+
+    /// The submissions, oldest first.
+    pub(super) async fn sent(&self) -> Vec<Sent> {
+        let sql =
+            "SELECT catalog_id, state, row_count, reason, CAST(errors AS TEXT) FROM meta_batch_handles ORDER BY id";
+        query!(self, (String, String, i64, Option<String>, Option<String>), sql)
+            .into_iter()
+            .map(|(catalog, state, rows, reason, errors)| {
+                let errors = errors.map(|text| serde_json::from_str(&text).expect("JSON"));
+                Sent { catalog, state, rows, reason, errors }
+            })
+            .collect()
+    }
+
+    /// Writes an unreadable `images` column, or mends it: a fault of the source that only the mapper's input shows.
+    pub(super) async fn images(&self, variant: &str, text: &str) {
+        let (sqlite, postgres) = (
+            "UPDATE product_variant SET images = $1 WHERE id = $2",
+            "UPDATE meta_catalog.product_variant SET images = CAST($1 AS jsonb) WHERE id = $2",
+        );
+        match self.db() {
+            Db::Sqlite { writer, .. } => {
+                sqlx::query(sqlite).bind(text).bind(variant).execute(writer).await.expect("written");
+            }
+            Db::Postgres { pool, .. } => {
+                sqlx::query(postgres).bind(text).bind(variant).execute(pool).await.expect("written");
+            }
+        }
+    }
+
+    /// Disconnects, as the DELETE does.
+    pub(super) async fn disconnect(&self) {
+        let mut tx = self.db().write().await.expect("a transaction");
+        assert!(credential::delete(&mut tx).await.expect("deleted"));
+        tx.commit().await.expect("committed");
+        self.service.pipeline.tokens.forget();
+    }
+
+    pub(super) async fn close(self) {
+        self.shop.close().await;
+    }
+}
+
+/// A Graph error as Meta would send it.
+pub(super) fn graph_error(code: i64, subcode: Option<i64>) -> Kind {
+    Kind::GraphError {
+        code,
+        subcode,
+        message: None,
+        is_transient: None,
+        error_data: None,
+        status: None,
+        after_accept: false,
+    }
+}

@@ -1,0 +1,190 @@
+//! The access token: renewed in time through Meta's exchange, never against a newer word.
+
+use graph_simulator::Kind;
+use meta_catalog::actors::token::TokenFault;
+use meta_catalog::domain::credential::TokenKind;
+use meta_catalog::store::credential::{self, Credential, Metadata};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::on_both;
+use super::stage::{Stage, graph_error};
+
+const DAY: i64 = 86_400_000;
+
+/// Connects with a user's token that ends in `ms`; answers the token.
+async fn connect_for(stage: &Stage, ms: i64) -> String {
+    let text = stage.meta.mint_token("2000000001", Some(ms / 1_000));
+    let pipeline = &stage.service.pipeline;
+    let (token, end) = (SecretString::from(text.clone()), Some(pipeline.clock.now() + ms));
+    let new = Credential {
+        account_id: "2000000001".into(),
+        access_token: token.clone(),
+        access_token_expires_at: end,
+        user_token: Some(token),
+        user_token_expires_at: end,
+        scope: None,
+        metadata: Metadata { token_kind: TokenKind::User, account_name: None },
+        version: 0,
+        connected_at: pipeline.now(),
+    };
+    let mut tx = stage.db().write().await.expect("a transaction");
+    credential::replace(&mut tx, &pipeline.keyring, &new, pipeline.now()).await.expect("connected");
+    tx.commit().await.expect("committed");
+    pipeline.tokens.forget();
+    text
+}
+
+async fn stored(stage: &Stage) -> Option<Credential> {
+    let mut tx = stage.db().read().await.expect("a connection");
+    credential::load(&mut tx, &stage.service.pipeline.keyring).await.expect("loaded")
+}
+
+fn exchanges(stage: &Stage) -> u64 {
+    stage.meta.calls().by_edge.iter().filter(|(edge, _)| edge.ends_with(" oauth")).map(|(_, calls)| calls).sum()
+}
+
+on_both! {
+    /// From seven days before its end a user's token is exchanged; a day earlier it is not.
+    async fn renewed_from_seven_days_before_the_end(stage) {
+        let first = connect_for(&stage, 8 * DAY).await;
+        let tokens = &stage.service.pipeline.tokens;
+        assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), first);
+        assert_eq!(exchanges(&stage), 0);
+        stage.pass(DAY);
+        let second = tokens.get().await.expect("a token");
+        assert_ne!(second.token.expose_secret(), first);
+        assert_eq!(exchanges(&stage), 1);
+        let known = stored(&stage).await.expect("a credential");
+        assert_eq!(known.access_token.expose_secret(), second.token.expose_secret());
+        assert_eq!(known.user_token.expect("kept").expose_secret(), second.token.expose_secret());
+        assert_eq!(known.access_token_expires_at, Some(stage.now() + 60 * DAY));
+        stage.sell(&["a"], 100).await;
+        stage.settle().await;
+        assert_eq!(exchanges(&stage), 1, "the new one is good for long");
+        stage.check().await;
+        stage.close().await;
+    }
+
+    /// A thousand askers at once cost one exchange and hear one answer.
+    async fn a_thousand_askers_cost_one_exchange(stage) {
+        connect_for(&stage, 3 * DAY).await;
+        stage.strike("oauth", Kind::SlowMs { ms: 300 });
+        let before = exchanges(&stage);
+        let asks = (0..1_000).map(|_| {
+            let tokens = stage.service.pipeline.tokens.clone();
+            tokio::spawn(async move { tokens.get().await.expect("a token").token.expose_secret().to_owned() })
+        });
+        let mut heard = std::collections::HashSet::new();
+        for ask in asks.collect::<Vec<_>>() {
+            heard.insert(ask.await.expect("an answer"));
+        }
+        assert_eq!((heard.len(), exchanges(&stage) - before), (1, 1));
+        stage.close().await;
+    }
+
+    /// A refresh that comes home late finds the credential changed: it overwrites nothing, and the asker hears the
+    /// newer word.
+    async fn a_late_refresh_overwrites_nothing(stage) {
+        connect_for(&stage, 3 * DAY).await;
+        stage.strike("oauth", Kind::SlowMs { ms: 500 });
+        let tokens = stage.service.pipeline.tokens.clone();
+        let before = exchanges(&stage);
+        let asked = tokio::spawn(async move { tokens.get().await });
+        stage.wait("the exchange is under way", async || exchanges(&stage) > before).await;
+        let newer = connect_for(&stage, 50 * DAY).await;
+        let heard = asked.await.expect("an answer").expect("a token");
+        assert_eq!(heard.token.expose_secret(), newer);
+        let version = stored(&stage).await.expect("a credential").version;
+        stage.until("the late refresh has come home", async || stage.meta.calls().by_edge.contains_key("GET oauth")).await;
+        // The refresh is over once another exchange answers: Meta's answers come in order on this machine.
+        let known = stored(&stage).await.expect("a credential");
+        assert_eq!((known.access_token.expose_secret(), known.version), (newer.as_str(), version));
+        stage.close().await;
+    }
+
+    /// Nor does it revive a connection that was given up meanwhile.
+    async fn a_late_refresh_revives_nothing(stage) {
+        connect_for(&stage, 3 * DAY).await;
+        stage.strike("oauth", Kind::SlowMs { ms: 500 });
+        let pipeline = std::sync::Arc::clone(&stage.service.pipeline);
+        let before = exchanges(&stage);
+        // The source itself, whose late success no newer generation hides.
+        let current = {
+            let known = stored(&stage).await.expect("a credential");
+            meta_catalog::actors::token::StoredToken {
+                token: known.access_token, kind: TokenKind::User, expires_at: known.access_token_expires_at,
+                version: known.version, account_id: None,
+            }
+        };
+        let refreshed = tokio::spawn(async move {
+            use meta_catalog::actors::token::TokenSource as _;
+            meta_catalog::token_source::CredentialSource(pipeline).refresh(&current).await
+        });
+        stage.wait("the exchange is under way", async || exchanges(&stage) > before).await;
+        stage.disconnect().await;
+        assert_eq!(refreshed.await.expect("an answer").map(|token| token.version), Err(TokenFault::Superseded));
+        assert!(stored(&stage).await.is_none());
+        assert_eq!(stage.service.pipeline.tokens.get().await.err(), Some(TokenFault::NotConnected));
+        stage.close().await;
+    }
+
+    /// One failure answers everybody: with the old token while it is good, with the fault when Meta calls it dead.
+    async fn a_failed_refresh_answers_all(stage) {
+        for (kind, usable) in [(Kind::Html502 { after_accept: false }, true), (graph_error(190, Some(463)), false)] {
+            let old = connect_for(&stage, 3 * DAY).await;
+            stage.strike("oauth", kind);
+            let before = exchanges(&stage);
+            let asks = (0..50).map(|_| {
+                let tokens = stage.service.pipeline.tokens.clone();
+                tokio::spawn(async move { tokens.get().await })
+            });
+            for ask in asks.collect::<Vec<_>>() {
+                match ask.await.expect("an answer") {
+                    Ok(token) => assert!(usable && token.token.expose_secret() == old),
+                    Err(fault) => assert!(!usable && matches!(fault, TokenFault::Dead { .. }), "{fault}"),
+                }
+            }
+            assert_eq!(exchanges(&stage) - before, 1, "and the next one waits");
+        }
+        stage.close().await;
+    }
+
+    /// The token ends with work left, and the exchange does not come through: the drain stops, says why, counts
+    /// nothing more, and goes on after a reconnect.
+    async fn a_token_that_ends_mid_drain(stage) {
+        connect_for(&stage, DAY).await;
+        stage.strikes("oauth", 0, 1_000, Kind::Html502 { after_accept: false });
+        stage.sell(&["a"], 100).await;
+        stage.settle().await;
+        stage.pass(2 * DAY);
+        stage.sell(&["b"], 100).await;
+        stage.until("the problem is recorded", async || stage.problem().await.is_some()).await;
+        let told = stage.problem().await.expect("a problem");
+        assert_eq!(told.code, "meta_token_expired");
+        assert!(told.message.contains("connect the account again"), "{}", told.message);
+        stage.look_twice(600_000).await;
+        assert_eq!((stage.batches(), stage.last_asked("b").await.attempts), (1, 0));
+        stage.meta.clear_faults();
+        stage.connect().await;
+        stage.settle().await;
+        assert_eq!(stage.problem().await, None);
+        stage.check().await;
+        stage.close().await;
+    }
+
+    /// Meta ends the token between two calls: the call finds out, and nothing is lost.
+    async fn a_token_that_meta_ends_mid_drain(stage) {
+        stage.set(serde_json::json!({"batch_size": 1})).await;
+        stage.strikes("items_batch", 1, 1, graph_error(190, Some(463)));
+        stage.sell(&["a", "b", "c"], 100).await;
+        stage.until("the problem is recorded", async || stage.problem().await.is_some()).await;
+        assert_eq!(stage.batches(), 2);
+        stage.look_twice(600_000).await;
+        assert_eq!(stage.batches(), 2);
+        stage.connect().await;
+        stage.settle().await;
+        assert_eq!(stage.batches(), 4);
+        stage.check().await;
+        stage.close().await;
+    }
+}
