@@ -7,6 +7,7 @@ mod demo;
 mod import;
 mod mapper;
 mod migrate;
+mod openapi;
 mod serve;
 mod simulator;
 mod token;
@@ -61,6 +62,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Bring the database's schema up to date and end
     Migrate,
+    /// Print the OpenAPI document of the API
+    Openapi,
     /// Run the local Meta by itself
     GraphSimulator(simulator::SimulatorArgs),
 }
@@ -113,6 +116,7 @@ fn run(cli: Cli) -> Done {
             Command::Import(args) => import::run(&config, args).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Migrate => migrate::run(&config).await,
+            Command::Openapi => openapi::run(&config),
             Command::GraphSimulator(args) => simulator::run(args, cli.global.config).await,
             Command::Mapper(command) => mapper::run(command),
         }

@@ -18,6 +18,7 @@ pub mod health;
 pub mod items;
 pub mod lifecycle;
 pub mod oauth;
+pub mod openapi;
 pub mod selection;
 pub mod session;
 pub mod settings;
@@ -30,7 +31,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::actors::vitals::VitalsBoard;
 use crate::admin::select::Selecting;
@@ -38,12 +40,22 @@ use crate::config::Config;
 use crate::pipeline::Pipeline;
 use auth::Sessions;
 
-/// Longest request body, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
-/// Longest a request may take.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// Longest a request may take that walks the whole catalog or makes several calls to Meta.
-const LONG_TIME_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// What a request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest body, in bytes.
+    pub body: usize,
+    /// Longest a request may take, or its body.
+    pub time: Duration,
+    /// Longest a request may take that walks the whole catalog or makes several calls to Meta.
+    pub long_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 1024 * 1024, time: Duration::from_secs(30), long_time: Duration::from_secs(10 * 60) }
+    }
+}
 
 /// What every handler reaches.
 #[derive(Clone, Debug)]
@@ -58,6 +70,8 @@ pub struct App {
     pub sessions: Option<Arc<Sessions>>,
     /// What the configuration says of the API itself.
     pub site: Arc<Site>,
+    /// What a request may cost.
+    pub limits: Limits,
 }
 
 /// What the configuration says of the API itself.
@@ -86,62 +100,81 @@ impl App {
             api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
             admin_url: config.public_admin_url.clone(),
         };
-        Self { pipeline, board, selecting: Selecting::default(), sessions, site: Arc::new(site) }
+        Self {
+            pipeline,
+            board,
+            selecting: Selecting::default(),
+            sessions,
+            site: Arc::new(site),
+            limits: Limits::default(),
+        }
     }
 }
 
 /// Every route.
 pub fn router(app: App) -> Router {
-    let mut routes = quick(health::routes());
-    if app.site.enabled {
-        routes = routes.merge(quick(strict())).merge(quick(open_query())).merge(long());
-    }
+    let (routes, document) = described(app.site.enabled, app.limits).split_for_parts();
     routes
+        .merge(openapi::pages(document))
         .fallback(shell::no_route)
         .method_not_allowed_fallback(shell::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(DefaultBodyLimit::max(app.limits.body))
         .layer(shell::catch_panic())
         .layer(from_fn(shell::per_request))
         .with_state(app)
 }
 
+/// The OpenAPI document of these routes. `enabled` = with those of the module.
+#[must_use]
+pub fn document(enabled: bool) -> serde_json::Value {
+    openapi::complete(described(enabled, Limits::default()).into_openapi())
+}
+
+/// Every route that the document describes, which is every one but the document and its page.
+fn described(enabled: bool, limits: Limits) -> OpenApiRouter<App> {
+    let time = |routes: OpenApiRouter<App>, limit| routes.layer(from_fn_with_state(limit, shell::limit_time));
+    let mut routes = time(health::routes(), limits.time);
+    if enabled {
+        routes = routes
+            .merge(time(strict(), limits.time))
+            .merge(time(open_query(), limits.time))
+            .merge(time(long(), limits.long_time));
+    }
+    routes
+}
+
 /// Routes that take no query.
-fn strict() -> Router<App> {
-    Router::new()
-        .route("/admin/settings/admin", get(settings::read).patch(settings::patch))
-        .route("/admin/meta/status", get(lifecycle::status))
-        .route("/admin/meta/businesses", get(selection::businesses))
-        .route("/admin/meta/oauth/start", get(oauth::start))
-        .route("/admin/meta/oauth", delete(oauth::disconnect))
-        .route("/admin/meta/items/{variantId}", get(items::detail))
-        .route("/admin/meta/items/{variantId}/meta-status", get(items::meta_status))
-        .route("/admin/meta/resync/{variantId}", post(lifecycle::resync))
-        .route("/admin/meta/items/{variantId}/resync", post(lifecycle::resync))
-        .route("/admin/meta/items/{variantId}/delete-from-meta", post(lifecycle::delete_from_meta))
-        .route("/events", post(events::take))
-        .route("/admin/meta/events", post(events::take))
+fn strict() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(settings::read, settings::patch))
+        .routes(routes!(lifecycle::status))
+        .routes(routes!(selection::businesses))
+        .routes(routes!(oauth::start))
+        .routes(routes!(oauth::disconnect))
+        .routes(routes!(items::detail))
+        .routes(routes!(items::meta_status))
+        .routes(routes!(lifecycle::resync))
+        .routes(routes!(lifecycle::resync_variant))
+        .routes(routes!(lifecycle::delete_from_meta))
+        .routes(routes!(events::take))
+        .routes(routes!(events::take_admin))
         .layer(from_fn(shell::refuse_query))
 }
 
 /// Routes with a query of their own.
-fn open_query() -> Router<App> {
-    Router::new().route("/admin/meta/items", get(items::list)).route("/admin/meta/errors", get(items::errors))
+fn open_query() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
 }
 
 /// Routes that walk the whole catalog or make several calls to Meta. What they began they end, whoever waits.
-fn long() -> Router<App> {
-    Router::new()
-        .route("/admin/meta/select-catalog", post(selection::select_catalog))
-        .route("/admin/meta/bootstrap", post(lifecycle::bootstrap))
-        .route("/admin/meta/items/bulk/resync-failed", post(items::resync_failed))
-        .route("/admin/meta/items/bulk/resync-skipped", post(items::resync_skipped))
-        .route("/admin/meta/held-deletes/release", post(items::release_held))
+fn long() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(selection::select_catalog))
+        .routes(routes!(lifecycle::bootstrap))
+        .routes(routes!(items::resync_failed))
+        .routes(routes!(items::resync_skipped))
+        .routes(routes!(items::release_held))
         .layer(from_fn(shell::refuse_query))
         // Facebook adds parameters of its own.
-        .route("/admin/meta/oauth/callback", get(oauth::callback))
-        .layer(from_fn_with_state(LONG_TIME_LIMIT, shell::limit_time))
-}
-
-fn quick(routes: Router<App>) -> Router<App> {
-    routes.layer(from_fn_with_state(TIME_LIMIT, shell::limit_time))
+        .routes(routes!(oauth::callback))
 }

@@ -16,4 +16,5 @@ pub mod pipeline;
 pub mod report;
 pub mod service;
 pub mod store;
+pub mod strict;
 pub mod token_source;

@@ -1,6 +1,7 @@
 //! The businesses and catalogs that the connected operator can choose from.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Fault, connect};
 use crate::graph::{AppCredentials, Business, Caller, Catalog};
@@ -8,7 +9,7 @@ use crate::pipeline::Pipeline;
 use crate::store::credential::{self, Credential};
 
 /// A business with its catalogs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BusinessSummary {
     /// Its id.
@@ -22,7 +23,7 @@ pub struct BusinessSummary {
 }
 
 /// A catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSummary {
     /// Its id.

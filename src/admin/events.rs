@@ -12,12 +12,13 @@ use super::Fault;
 use crate::domain::intent::Intent;
 use crate::pipeline::Pipeline;
 use crate::store::events::{self, Change, Target};
+use crate::strict::{UniqueMap, present};
 
 /// Most events of one request.
 pub const MOST: usize = 1000;
 
-/// Longest id, in bytes.
-const LONGEST_ID: usize = 200;
+/// Longest id, in characters.
+pub const LONGEST_ID: usize = 200;
 
 /// What each event is about and asks for.
 const EVENTS: [(&str, About, Intent); 9] = [
@@ -47,22 +48,29 @@ impl About {
     }
 }
 
+/// The names of the events about a variant and of those about a product, for the OpenAPI document.
+#[must_use]
+pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
+    let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
+    (of(About::Variant), of(About::Product))
+}
+
 /// A request: one event, or a list of them under `events`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventsRequest {
     /// Name of the one event.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub event: Option<String>,
     /// The variant it is about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub variant_id: Option<String>,
     /// The product it is about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub product_id: Option<String>,
     /// Many events, in the order they happened.
-    #[serde(default)]
-    pub events: Option<Vec<Map<String, Value>>>,
+    #[serde(default, deserialize_with = "present")]
+    pub events: Option<Vec<UniqueMap>>,
 }
 
 /// Queues what the events ask for; answers how many intents that came to.
@@ -98,7 +106,7 @@ fn read(request: EventsRequest) -> Result<Vec<Change>, Fault> {
     }
     let mut wrong = BTreeMap::new();
     let mut changes = Vec::with_capacity(list.len());
-    for (index, fields) in list.iter().enumerate() {
+    for (index, UniqueMap(fields)) in list.iter().enumerate() {
         match read_one(fields) {
             Ok(change) => changes.push(change),
             Err(problem) => {
@@ -125,8 +133,8 @@ fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
         return Err(format!("{shown}: {name} takes only event and {key}"));
     }
     let id = fields.get(key).and_then(Value::as_str).unwrap_or_default();
-    if id.is_empty() || id.len() > LONGEST_ID || id.contains('\0') {
-        return Err(format!("{key}: takes an id of 1 to {LONGEST_ID} bytes"));
+    if id.is_empty() || id.chars().count() > LONGEST_ID || id.contains('\0') {
+        return Err(format!("{key}: takes an id of 1 to {LONGEST_ID} characters"));
     }
     let target = match about {
         About::Variant => Target::Variant(id.to_owned()),
@@ -171,9 +179,9 @@ mod tests {
             @r"
         event: takes the name of an event
         variantId: vendor.product.deleted takes only event and productId
-        variantId: takes an id of 1 to 200 bytes
+        variantId: takes an id of 1 to 200 characters
         takes either one event or a list under `events`, not both
-        events[1] productId: takes an id of 1 to 200 bytes; events[2] when: inventory.stock.adjusted takes only event and variantId
+        events[1] productId: takes an id of 1 to 200 characters; events[2] when: inventory.stock.adjusted takes only event and variantId
         takes at most 1000 events at a time, got 1001
         "
         );

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mapper_core::{Mapped, Outcome, Warning, group_warning, sha256_hex};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Fault;
 use super::intents::not_found;
@@ -21,7 +22,7 @@ use crate::store::items::{self, SourceColumns, StateColumns};
 use crate::store::{StoreError, source, sync_state};
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemDetail {
     /// The variant in the shop.
@@ -35,9 +36,10 @@ pub struct ItemDetail {
     /// Whether it belongs into the catalog.
     pub eligibility: Eligibility,
     /// The payload as the mapper makes it now.
+    #[schema(value_type = Option<Object>)]
     pub mapped_item_data: Option<Value>,
     /// What Meta or a shopper may mind.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<WarningView>,
     /// Fields that Meta may still hold and the next push empties.
     pub clears: Vec<String>,
     /// What the drain would do with it now.
@@ -47,8 +49,26 @@ pub struct ItemDetail {
     pub mapper_error: Option<String>,
 }
 
+/// What Meta or a shopper may mind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WarningView {
+    /// Stable code.
+    pub code: String,
+    /// The field of Meta's that it is about, if one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// For people; says how to mend it.
+    pub message: String,
+}
+
+impl From<Warning> for WarningView {
+    fn from(Warning { code, field, message }: Warning) -> Self {
+        Self { code, field, message }
+    }
+}
+
 /// The variant in the shop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VariantView {
     /// Its id.
@@ -64,7 +84,7 @@ pub struct VariantView {
 }
 
 /// Its product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProductView {
     /// Its id.
     pub id: String,
@@ -81,7 +101,7 @@ pub struct ProductView {
 }
 
 /// Its stock record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryView {
     /// Whether quantities count.
@@ -95,10 +115,11 @@ pub struct InventoryView {
 }
 
 /// What is known of it at Meta.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateView {
     /// Sync state.
+    #[schema(schema_with = super::schema::sync_status)]
     pub status: String,
     /// Its id at Meta, once sent.
     pub meta_retailer_id: Option<String>,
@@ -115,7 +136,7 @@ pub struct StateView {
 }
 
 /// Whether it belongs into the catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Eligibility {
     /// It does.
     pub eligible: bool,
@@ -124,7 +145,7 @@ pub struct Eligibility {
 }
 
 /// What the drain would do with it now, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
     /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait`, or `fault` when the mapper has no word.
     pub action: &'static str,
@@ -252,7 +273,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             Err(_) => Eligibility { eligible: false, reason: None },
         },
         mapped_item_data: mapped.and_then(|mapped| serde_json::from_str(&mapped.data).ok()),
-        warnings: warnings(mapped, &clears, group),
+        warnings: warnings(mapped, &clears, group).into_iter().map(Into::into).collect(),
         clears: clears.fields.into_iter().map(|(name, _)| name).collect(),
         next: next(seen, mapped),
         mapper_error: seen.outcome.as_ref().err().cloned(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Fault;
 use super::time::iso;
@@ -78,7 +79,7 @@ pub struct ItemsAsked<'q> {
 }
 
 /// A variant with its state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemSummary {
     /// The variant.
@@ -100,6 +101,7 @@ pub struct ItemSummary {
     /// Image key.
     pub thumbnail: Option<String>,
     /// A sync state, or `never_synced`.
+    #[schema(schema_with = super::schema::item_status)]
     pub sync_status: String,
     /// Its id at Meta, once sent.
     pub meta_retailer_id: Option<String>,
@@ -177,7 +179,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), Fault> {
 }
 
 /// A variant whose last push or mapping failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedItem {
     /// The variant.

@@ -4,6 +4,7 @@
 //! that shows it need not know error codes; only Meta being in trouble is a failure.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Fault;
 use super::fault::sentence;
@@ -14,7 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::store::items;
 
 /// The answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveStatus {
     /// Whether Meta shows it.
@@ -34,7 +35,7 @@ pub struct LiveStatus {
 }
 
 /// Something to mend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LiveError {
     /// For people.
     pub message: String,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::Fault;
 use super::businesses::Operator;
@@ -36,21 +37,25 @@ pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
 pub struct Selecting(Arc<Mutex<()>>);
 
 /// The choice. The names are kept for display.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, example = "3000000001")]
     pub business_id: String,
     /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200, example = "Acme Holdings")]
     pub business_name: String,
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100, example = "4000000001")]
     pub catalog_id: String,
     /// 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200, example = "Acme Master Catalog")]
     pub catalog_name: String,
 }
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
     /// Whose token is used from now on.

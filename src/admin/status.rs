@@ -1,6 +1,7 @@
 //! The one view of everything: connection, configuration, selection, counts, and what is in the way.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Fault;
 use super::time::iso;
@@ -13,7 +14,7 @@ use crate::store::credential::{self, Credential};
 use crate::store::{channel, outbox, submission, sync_state};
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatus {
     /// Whether there is a token.
@@ -41,7 +42,7 @@ pub struct ConnectionStatus {
 }
 
 /// Whether something is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
     /// It is.
@@ -51,7 +52,7 @@ pub enum Presence {
 }
 
 /// What is set and what is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
     /// `app_id` and `app_secret`.
@@ -63,7 +64,7 @@ pub struct Configuration {
 }
 
 /// The chosen catalog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SelectionView {
     /// The business's id.
@@ -81,7 +82,7 @@ pub struct SelectionView {
 }
 
 /// How many variants are in which state, and what is under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// Confirmed by Meta.
@@ -103,7 +104,7 @@ pub struct Counts {
 }
 
 /// Something to mend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemView {
     /// Stable code.
     pub code: String,

@@ -1,9 +1,10 @@
 //! Whose token the connection to Meta rests on.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Whose token it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
     /// The operator's, good for about 60 days; can be exchanged for a longer one while it is valid.

@@ -4,24 +4,40 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// A success: `{"data", "message": "Success", "statusCode", "metadata"?}`.
-#[derive(Clone, Debug, Serialize)]
+const SUCCESS: &str = "Success";
+
+/// A success: `{"data", "message": "Success", "statusCode"}`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<T> {
     /// The answer.
     pub data: T,
     /// Always `Success`.
+    #[schema(pattern = "^Success$", example = "Success")]
     pub message: &'static str,
     /// The HTTP status.
     pub status_code: u16,
-    /// Where in a list the answer is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<PageInfo>,
+}
+
+/// A page of a list: `{"data", "message": "Success", "statusCode", "metadata"}`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Paged<T> {
+    /// The rows of the page.
+    pub data: Vec<T>,
+    /// Always `Success`.
+    #[schema(pattern = "^Success$", example = "Success")]
+    pub message: &'static str,
+    /// The HTTP status.
+    pub status_code: u16,
+    /// Where in the list the page is.
+    pub metadata: PageInfo,
 }
 
 /// Where in a list a page is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageInfo {
     /// Number of the page, from 1.
@@ -46,23 +62,31 @@ impl<T> Envelope<T> {
     /// Done.
     #[must_use]
     pub fn ok(data: T) -> Self {
-        Self::with(StatusCode::OK, data, None)
+        Self::with(StatusCode::OK, data)
     }
 
     /// Queued: it will be done.
     #[must_use]
     pub fn accepted(data: T) -> Self {
-        Self::with(StatusCode::ACCEPTED, data, None)
+        Self::with(StatusCode::ACCEPTED, data)
     }
 
+    fn with(status: StatusCode, data: T) -> Self {
+        Self { data, message: SUCCESS, status_code: status.as_u16() }
+    }
+}
+
+impl<T> Paged<T> {
     /// A page of a list.
     #[must_use]
-    pub fn page(data: T, info: PageInfo) -> Self {
-        Self::with(StatusCode::OK, data, Some(info))
+    pub fn new(data: Vec<T>, metadata: PageInfo) -> Self {
+        Self { data, message: SUCCESS, status_code: StatusCode::OK.as_u16(), metadata }
     }
+}
 
-    fn with(status: StatusCode, data: T, metadata: Option<PageInfo>) -> Self {
-        Self { data, message: "Success", status_code: status.as_u16(), metadata }
+impl<T: Serialize> IntoResponse for Paged<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::{error, info};
+use utoipa::ToSchema;
 
 use crate::admin::Fault;
 use crate::graph::GraphFailure;
@@ -14,12 +15,13 @@ use crate::report::chain;
 use crate::store::StoreError;
 
 /// A failure: `{"message", "statusCode", "errorCode", "details"?, "fbType"?, "fbCode"?, "fbSubcode"?, "fbTraceId"?}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEnvelope {
     /// For people: what is wrong and how to mend it.
     pub message: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status_code: u16,
     /// For programs.
     pub error_code: &'static str,
@@ -94,6 +96,12 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", format!("this needs the permission {permission}"))
     }
 
+    /// The request took too long, on our side or on the asker's.
+    #[must_use]
+    pub fn late(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
+    }
+
     /// Something of ours, which is for the log alone.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
@@ -125,16 +133,24 @@ impl ApiError {
 
 const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
 
+/// Whether the database is not there just now, as against saying no.
+fn away(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error else { return false };
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        // PostgreSQL's own words for it: connection lost, no connection to spare, starting or shutting down.
+        sqlx::Error::Database(said) => {
+            let code = said.code().unwrap_or_default();
+            code.starts_with("08") || code.starts_with("57P") || code == "53300"
+        }
+        _ => false,
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let away = matches!(
-            &error,
-            StoreError::Database(
-                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_)
-            )
-        );
         let cause = chain(&error);
-        if away {
+        if away(&error) {
             let message = "the database does not answer just now; try again in a moment";
             let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
             return Self { cause: Some(cause), ..error };

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::App;
 use super::error::ApiError;
@@ -16,7 +18,7 @@ use crate::store::ping::ping;
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
 /// A plain word: probes need no envelope.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`.
     pub status: &'static str,
@@ -24,11 +26,18 @@ pub struct Health {
 
 const OK: Json<Health> = Json(Health { status: "ok" });
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/health", get(health)).route("/ready", get(ready))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
 }
 
 /// `GET /health`: the process answers.
+#[utoipa::path(
+    get, path = "/health", tag = "Health", operation_id = "getHealth",
+    summary = "Whether the process lives",
+    description = "Answers as long as the process does; asks nothing of the database.",
+    responses((status = 200, description = "It lives.", body = Health,
+        example = json!({"status": "ok"}))),
+)]
 pub async fn health() -> Json<Health> {
     OK
 }
@@ -37,6 +46,14 @@ pub async fn health() -> Json<Health> {
 ///
 /// # Errors
 /// 503, naming what is not ready.
+#[utoipa::path(
+    get, path = "/ready", tag = "Health", operation_id = "getReadiness",
+    summary = "Whether the service can serve",
+    description = "Ready when the database answers and no actor keeps failing.",
+    extensions(("x-error-codes" = json!(["SERVICE_UNAVAILABLE"]))),
+    responses((status = 200, description = "It can.", body = Health,
+        example = json!({"status": "ok"}))),
+)]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     let unavailable = |message: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
     if !app.board.ready() {

@@ -61,10 +61,7 @@ fn request_id(request: &Request) -> HeaderValue {
 pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            let message = format!("not answered within {} s; try again", limit.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message).into_response()
-        }
+        Err(_) => ApiError::late(format!("not answered within {} s; try again", limit.as_secs())).into_response(),
     }
 }
 

@@ -1,11 +1,16 @@
 //! The HTTP API, against the real service and the local Meta.
 
+mod api_checks;
+mod away;
 mod better_auth;
 mod connect;
 mod envelope;
 mod flow;
+mod fuzz;
+mod hostile;
 mod intake;
 mod items;
+mod openapi;
 mod permissions;
 mod secrets;
 mod select;

@@ -81,22 +81,25 @@ pub(crate) struct Plan {
     pub(crate) database: Database,
     pub(crate) meta: graph_simulator::Config,
     pub(crate) config: String,
+    /// A database to stand on instead of a fresh one.
+    pub(crate) url: Option<String>,
 }
 
 impl Plan {
     pub(crate) fn on(database: Database) -> Self {
         let mut meta = graph_simulator::Config { seed: Some(7), ..graph_simulator::Config::default() };
         meta.app.auto_consent = true;
-        Self { database, meta, config: String::new() }
+        Self { database, meta, config: String::new(), url: None }
     }
 
     /// Starts it. The actors' intervals are long and the clock stands still: nothing is drained by itself.
     pub(crate) async fn start(self) -> Installation {
         let meta = Simulator::spawn(self.meta).await.expect("the local Meta starts");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = match self.database {
-            Database::Sqlite => format!("sqlite://{}", folder.path().join("test.db").display()),
-            Database::Postgres => super::postgres::database().await,
+        let database = match (self.url, self.database) {
+            (Some(url), _) => url,
+            (None, Database::Sqlite) => format!("sqlite://{}", folder.path().join("test.db").display()),
+            (None, Database::Postgres) => super::postgres::database().await,
         };
         let file = folder.path().join("config.toml");
         std::fs::write(&file, &self.config).expect("the configuration is written");
@@ -169,9 +172,14 @@ impl Installation {
         self.anonymous(method, path).bearer_auth(secret_of(role))
     }
 
+    /// Where one of its paths is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// A request in nobody's name.
     pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.base))
+        self.client.request(method, self.url(path))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

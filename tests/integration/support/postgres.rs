@@ -136,6 +136,36 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// Takes it down; its connections break. In order, because without `fsync` a crash would lose what it holds.
+    pub(crate) fn stop(&self) {
+        self.control(&["stop", "--wait", "--mode=fast", "--silent"]);
+    }
+
+    /// Starts it again after [`Server::stop`], with what it held.
+    pub(crate) fn start_again(&self) {
+        self.control(&["start", "--wait", "--timeout=60", "--silent"]);
+    }
+
+    fn control(&self, what: &[&str]) {
+        let program = binaries().expect("the programs are there").join("pg_ctl");
+        let log = self.directory.join("server.log");
+        let status = as_ordinary_user()
+            .expect("there is a user for it")
+            .arg(program)
+            .args(what)
+            .arg("--pgdata")
+            .arg(self.directory.join("data"))
+            .arg("--log")
+            .arg(log)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("pg_ctl runs");
+        assert!(status.success(), "pg_ctl {what:?}: {status}");
+    }
+
     /// Where its data and its socket are.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory

@@ -1,0 +1,23 @@
+//! Words of the admin surface as the OpenAPI document lists them, taken from where they are defined.
+
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+use super::items::NEVER_SYNCED;
+use crate::domain::state::SyncStatus;
+
+/// A stored sync state.
+#[must_use]
+pub fn sync_status() -> Object {
+    words(SyncStatus::ALL.map(SyncStatus::as_str))
+}
+
+/// A sync state, or the word for a variant without a state.
+#[must_use]
+pub fn item_status() -> Object {
+    words(SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]))
+}
+
+/// One of these words.
+pub fn words(words: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}

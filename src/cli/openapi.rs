@@ -1,0 +1,15 @@
+//! `meta-catalog openapi`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::Done;
+use crate::config::Config;
+use crate::http;
+
+/// Prints the document of the API that `serve` would serve. Asks no database.
+pub(super) fn run(config: &Config) -> Done {
+    let document = serde_json::to_string_pretty(&http::document(config.enabled))?;
+    writeln!(std::io::stdout(), "{document}")?;
+    Ok(ExitCode::SUCCESS)
+}
