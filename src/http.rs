@@ -2,9 +2,10 @@
 //!
 //! Purpose: read requests, ask who is asking, hand over to [`crate::admin`], write answers in the one envelope.
 //! Promises: every answer, of whatever went wrong, is JSON of one of two shapes ([`envelope`], [`error`]) with an
-//! `X-Request-Id`; every route but health, readiness and the OAuth callback asks for a permission before it looks at
-//! anything else of the request; unknown query keys and body fields are refused, but on the callback; bodies and time
-//! are limited.
+//! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description asks for a
+//! permission before it looks at anything else of the request; unknown query keys and body fields, and such that come
+//! twice, are refused, but on the callback; bodies and time are limited; what is served is what the OpenAPI document
+//! describes, for both are made of one list.
 //! Left out on purpose: what the endpoints do.
 //!
 //! One file per endpoint group.
@@ -77,7 +78,7 @@ pub struct App {
 /// What the configuration says of the API itself.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// False = only health and readiness are served.
+    /// False = only health, readiness and the API's description are served.
     pub enabled: bool,
     /// Where browsers reach this API.
     pub api_url: String,

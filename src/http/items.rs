@@ -227,11 +227,11 @@ pub struct Released {
 /// 401, 403; 5xx when the store does not answer.
 #[utoipa::path(
     post, path = "/admin/meta/held-deletes/release", tag = "Items", operation_id = "releaseHeldDeletes",
-    summary = "Release the deletes that the mass-delete guard holds back",
-    description = "Variants that stopped being eligible at once, over a tenth of the catalog an hour. Release them if that is meant; if it is not, mend the source and bootstrap again.",
+    summary = "Let deletes go that were held back",
+    description = "When many variants stop being eligible at once, their deletion waits for this confirmation: a broken source must not empty the shop at Meta.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Released.", body = Envelope<Released>,
-        example = json!({"data": {"released": 300}, "message": "Success", "statusCode": 202}))),
+        example = json!({"data": {"released": 120}, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn release_held(_: Manage, State(app): State<App>) -> Result<Envelope<Released>, ApiError> {
     let released = to_the_end(async move { bulk::release_held(&app.pipeline).await }).await?;

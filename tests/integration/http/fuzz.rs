@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::api_checks;
-use crate::support::installation::{CATALOG, Database, Installation};
+use crate::support::installation::{CATALOG, Database, Installation, secret_of};
 
 /// Requests that both runs together must come to.
 const FEWEST_CASES: usize = 2000;
@@ -26,7 +26,7 @@ async fn attack(shop: &Installation, examples: u32, more: &[&str]) -> usize {
         .arg(api_checks::folder().join("schemathesis.toml"))
         .args(["run", &shop.url("/openapi.json"), "--workers", "4", "--no-color"])
         .args(["--max-examples", &examples.to_string()])
-        .args(["--header", "Authorization: Bearer secret-of-catalog-admin"])
+        .args(["--header", &format!("Authorization: Bearer {}", secret_of("catalog-admin"))])
         .args(more)
         .current_dir(std::env::temp_dir());
     let said = tokio::task::spawn_blocking(move || api_checks::run(&mut command)).await.expect("no panic");

@@ -13,11 +13,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::support::installation::{Database, Installation};
+use crate::support::installation::{Database, Installation, secret_of};
 
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
-const TOKEN: &str = "secret-of-catalog-admin";
 const SETTINGS: &str = "/admin/settings/admin";
 
 /// What came back: the status, and the body if there is one.
@@ -248,7 +247,7 @@ async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
         let exchange = async {
             let stream = TcpStream::connect(&address).await.expect("a connection");
             let (mut from, mut to) = stream.into_split();
-            to.write_all(&json_head(method, path, TOKEN, 1000)).await.expect("the head is taken");
+            to.write_all(&json_head(method, path, &secret_of("catalog-admin"), 1000)).await.expect("the head is taken");
             let drip = tokio::spawn(async move {
                 let mut pace = tokio::time::interval(Duration::from_millis(20));
                 while to.write_all(b" ").await.is_ok() {
@@ -265,7 +264,7 @@ async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
         assert_eq!(told.failure(), (408, "REQUEST_TIMEOUT".into()), "{path}");
     }
     let event = json!({"event": "inventory.stock.adjusted", "variantId": "v"}).to_string();
-    let quick = send(&address, &with_json("POST", "/events", TOKEN, event.as_bytes())).await;
+    let quick = send(&address, &with_json("POST", "/events", &secret_of("catalog-admin"), event.as_bytes())).await;
     assert_eq!(quick.status, 202, "{}", quick.body);
     shop.stop().await;
 }
@@ -275,7 +274,7 @@ async fn a_body_that_breaks_off_harms_nobody() {
     let shop = Installation::start(Database::Sqlite).await;
     let address = shop.url("").trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await.expect("a connection");
-    let part = [json_head("POST", "/events", TOKEN, 1000), b"{\"events\":[".to_vec()].concat();
+    let part = [json_head("POST", "/events", &secret_of("catalog-admin"), 1000), b"{\"events\":[".to_vec()].concat();
     stream.write_all(&part).await.expect("taken");
     stream.shutdown().await.expect("no more comes");
     let mut answer = Vec::new();

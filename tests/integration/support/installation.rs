@@ -326,7 +326,7 @@ pub(crate) fn selection(catalog: &str) -> Value {
     })
 }
 
-fn secret_of(role: &str) -> String {
+pub(crate) fn secret_of(role: &str) -> String {
     format!("mct_secret-of-{role}")
 }
 
