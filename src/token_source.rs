@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::actors::token::{StoredToken, TokenFault, TokenSource};
 use crate::clock::Millis;
+use crate::domain::credential::TokenKind;
 use crate::failpoints::{Point, at};
 use crate::graph::{ErrorClass, GraphFailure, TokenGrant};
 use crate::pipeline::Pipeline;
@@ -40,7 +41,12 @@ impl TokenSource for CredentialSource {
             let reason = "app_id or app_secret is blank, and the exchange needs both".into();
             return Err(TokenFault::Unavailable { reason });
         };
-        let grant = pipeline.graph.extend_user_token(&app, &current.token).await.map_err(refused)?;
+        // Most system users' tokens have no end and never come here; some businesses are only given tokens of 60 days.
+        let grant = match current.kind {
+            TokenKind::User => pipeline.graph.extend_user_token(&app, &current.token).await,
+            TokenKind::SystemUser => pipeline.graph.renew_system_user_token(&app, &current.token).await,
+        }
+        .map_err(refused)?;
         at(Point::TokenExchanged).await;
         let now = pipeline.now();
         let mut tx = pipeline.db.write().await.map_err(unavailable)?;
@@ -50,11 +56,17 @@ impl TokenSource for CredentialSource {
         let renewed = Credential {
             access_token: grant.access_token.clone(),
             access_token_expires_at: expires_at(&grant, now),
-            // While the operator's token is the access token, both are the same one.
-            user_token: Some(grant.access_token.clone()),
-            user_token_expires_at: expires_at(&grant, now),
             version: current.version,
             ..known
+        };
+        // While the operator's token is the access token, both are the same one.
+        let renewed = match current.kind {
+            TokenKind::SystemUser => renewed,
+            TokenKind::User => Credential {
+                user_token: Some(grant.access_token.clone()),
+                user_token_expires_at: expires_at(&grant, now),
+                ..renewed
+            },
         };
         let written =
             credential::replace_if_current(&mut tx, &pipeline.keyring, &renewed, now).await.map_err(unavailable)?;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub enum TokenKind {
     /// The operator's, good for about 60 days; can be exchanged for a longer one while it is valid.
     User,
-    /// The system user's; is not exchanged. Without an end unless Meta gave one.
+    /// The system user's. Without an end unless Meta gave one; then it is renewed before.
     SystemUser,
 }
 

@@ -208,6 +208,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_log_names_who_it_was_and_who_took_them_on() {
+        let named = |by: Option<&str>| {
+            Subject::Session { user_id: "u".into(), impersonated_by: by.map(str::to_owned) }.to_string()
+        };
+        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u taken on by user:i"]);
+    }
+
+    #[test]
     fn manage_does_not_imply_view_and_unknown_roles_have_nothing() {
         assert_eq!(permissions("catalog-admin"), [Permission::View, Permission::Manage]);
         assert_eq!(permissions("catalog-viewer"), [Permission::View]);

@@ -274,11 +274,13 @@ fn sqlite_query(names: &Names) -> String {
 fn postgres_query(names: &Names) -> String {
     // JavaScript's dates, and so the clock of the sessions, end at milliseconds. A `timestamp` without zone is UTC.
     let time = |column: &str| format!("CAST(floor(extract(epoch FROM {column}) * 1000) AS bigint)::text");
-    let [id, impersonated_by] = [&names.user_id, &names.impersonated_by].map(|column| quoted(column));
+    let [id, banned, ban_expires, impersonated_by] =
+        [&names.user_id, &names.banned, &names.ban_expires, &names.impersonated_by].map(|column| quoted(column));
     // The key may be text, uuid or integer, the other column is always text, and the cast costs the index. With the
-    // limit the planner looks at the first condition once and skips the scan for everybody but impersonators.
+    // limit the planner looks at the first condition once and skips the scan for everybody but impersonators. Columns
+    // by name: the role may be granted no others.
     let impersonator = format!(
-        "LEFT JOIN LATERAL (SELECT * FROM {} x
+        "LEFT JOIN LATERAL (SELECT x.{id}, x.{banned}, x.{ban_expires} FROM {} x
                              WHERE s.{impersonated_by} IS NOT NULL AND CAST(x.{id} AS TEXT) = s.{impersonated_by}
                              LIMIT 1) i ON TRUE",
         table_name(&names.user_table)

@@ -1,7 +1,7 @@
 //! One body, two databases.
 //!
 //! Statements are written once, in the SQL both databases share (`$1`, `ON CONFLICT`, `RETURNING`, CTEs).
-//! Only these fragments differ, and [`text`] fills them in:
+//! Only these fragments differ; they are filled in for each database:
 //!
 //! | fragment | meaning |
 //! |---|---|

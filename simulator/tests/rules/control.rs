@@ -44,7 +44,7 @@ async fn calls_are_counted_and_logged_without_secrets() {
     let counters = sim.look("calls").await;
     assert_eq!(
         counters,
-        json!({"itemsBatch": 1, "checkBatch": 1, "other": 1, "throttled": 0, "byEdge": {
+        json!({"itemsBatch": 1, "batchRows": 2, "checkBatch": 1, "other": 1, "throttled": 0, "byEdge": {
             "POST items_batch": 1, "GET check_batch_request_status": 1, "GET me": 1}})
     );
     let log = sim.look("calls/log?limit=3").await;

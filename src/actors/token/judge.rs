@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{StoredToken, TokenFault, TokenKind};
+use super::{StoredToken, TokenFault};
 use crate::clock::Millis;
 use crate::domain::backoff::Backoff;
 
-/// A user token is exchanged from this long before its end.
+/// A token that ends is exchanged from this long before: afterwards it cannot be.
 const REFRESH_BEFORE: Millis = 7 * 24 * 60 * 60 * 1_000;
 
 /// Waits between exchanges that fail.
@@ -93,11 +93,12 @@ impl Memory {
 }
 
 fn wants_refresh(token: &StoredToken, now: Millis) -> bool {
-    token.kind == TokenKind::User && token.expires_at.is_some_and(|at| at.saturating_sub(now) <= REFRESH_BEFORE)
+    token.expires_at.is_some_and(|at| at.saturating_sub(now) <= REFRESH_BEFORE)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::TokenKind;
     use super::*;
 
     const NOW: Millis = 1_764_000_000_000;
@@ -125,7 +126,8 @@ mod tests {
             (User, Some(1), Refresh),
             (User, Some(0), expired()),
             (SystemUser, None, Hand),
-            (SystemUser, Some(1), Hand),
+            (SystemUser, Some(7 * DAY + 1), Hand),
+            (SystemUser, Some(1), Refresh),
             (SystemUser, Some(0), expired()),
         ];
         for (kind, ends_in, expected) in cases {

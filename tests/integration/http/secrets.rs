@@ -1,6 +1,6 @@
 //! No secret is in a log, in an answer or readable in the database, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -115,9 +115,9 @@ impl Watch {
 }
 
 /// As it is, in a query, and in base64.
-fn forms(secret: &str) -> [String; 3] {
+fn forms(secret: &str) -> BTreeSet<String> {
     let encoded = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    [secret.to_owned(), encoded, STANDARD.encode(secret).trim_end_matches('=').to_owned()]
+    [secret.to_owned(), encoded, STANDARD.encode(secret).trim_end_matches('=').to_owned()].into()
 }
 
 fn holds(place: &[u8], text: &[u8]) -> bool {

@@ -13,6 +13,10 @@ const DAY: i64 = 86_400_000;
 
 /// Connects with a user's token that ends in `ms`; answers the token.
 async fn connect_for(stage: &Stage, ms: i64) -> String {
+    connect_as(stage, TokenKind::User, ms).await
+}
+
+async fn connect_as(stage: &Stage, token_kind: TokenKind, ms: i64) -> String {
     let text = stage.meta.mint_token("2000000001", Some(ms / 1_000));
     let pipeline = &stage.service.pipeline;
     let (token, end) = (SecretString::from(text.clone()), Some(pipeline.clock.now() + ms));
@@ -23,7 +27,7 @@ async fn connect_for(stage: &Stage, ms: i64) -> String {
         user_token: Some(token),
         user_token_expires_at: end,
         scope: None,
-        metadata: Metadata { token_kind: TokenKind::User, account_name: None },
+        metadata: Metadata { token_kind, account_name: None },
         version: 0,
         connected_at: pipeline.now(),
     };
@@ -62,6 +66,18 @@ on_both! {
         stage.settle().await;
         assert_eq!(exchanges(&stage), 1, "the new one is good for long");
         stage.check().await;
+        stage.close().await;
+    }
+
+    /// A system user's token that has an end is renewed before it; the operator's own stays beside it.
+    async fn a_system_users_token_with_an_end_is_renewed(stage) {
+        let first = connect_as(&stage, TokenKind::SystemUser, 3 * DAY).await;
+        let second = stage.service.pipeline.tokens.get().await.expect("a token");
+        assert_ne!(second.token.expose_secret(), first);
+        let known = stored(&stage).await.expect("a credential");
+        assert_eq!(known.access_token.expose_secret(), second.token.expose_secret());
+        assert_eq!(known.user_token.expect("kept").expose_secret(), first);
+        assert_eq!(known.metadata.token_kind, TokenKind::SystemUser);
         stage.close().await;
     }
 
