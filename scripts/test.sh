@@ -50,6 +50,7 @@ missing=()
 has_postgres || missing+=(postgresql)
 has_venv || missing+=(python3 python3-venv)
 command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
+command -v curl >/dev/null || missing+=(curl)
 command -v cc >/dev/null || missing+=(build-essential)
 if [ "${#missing[@]}" -gt 0 ]; then
     install "${missing[@]}"

@@ -19,6 +19,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
 
 use super::slots::Slot;
 use super::tree::Child;
@@ -210,7 +211,7 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 // This tick serves whoever has called so far; who calls during it wants another.
                 self.pending.store(false, Ordering::SeqCst);
                 self.pulse.tick_started();
-                let rest = state.job.tick().await?;
+                let rest = state.job.tick().instrument(info_span!("tick", actor = self.pulse.name())).await?;
                 self.pulse.tick_finished();
                 let (now, millis) = (Instant::now(), self.clock.now());
                 let after = |wait: Duration| {

@@ -133,6 +133,11 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
+    /// The actor's name, without the instance.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The actor is about to start; every time after the first is a restart.
     pub(crate) fn starting(&self) {
         self.write(|record, now| {

@@ -16,3 +16,4 @@ mod secrets;
 mod select;
 mod sessions;
 mod settings;
+mod tour;

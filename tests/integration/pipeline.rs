@@ -288,4 +288,35 @@ on_both! {
         assert_eq!(shop.batches(), calls);
         shop.close().await;
     }
+
+    /// Disconnected, nobody is called and nothing is forgotten; connected again, what Meta holds need not be sent, and a
+    /// handle that was open is asked for.
+    async fn disconnect_then_reconnect(shop) {
+        shop.import(&[product("p", &[variant("a", 100)])]).await;
+        shop.settle().await;
+        shop.meta.configure(|world| world.times.processing_ms = 3_600_000);
+        shop.import(&[product("p", &[variant("a", 100), variant("b", 200)])]).await;
+        shop.until("b waits for its verdict", async || shop.status("b").await == Some(SyncStatus::Submitted)).await;
+
+        meta_catalog::admin::connect::disconnect(&shop.service.pipeline).await.expect("disconnected");
+        shop.ticks("drain", 2).await;
+        shop.ticks("poll", 2).await;
+        let calls = |meta: &graph_simulator::Handle| (meta.calls().items_batch, meta.calls().check_batch);
+        let before = calls(&shop.meta);
+        shop.import(&[product("p", &[variant("c", 300)])]).await;
+        shop.ticks("drain", 2).await;
+        shop.ticks("poll", 2).await;
+        assert_eq!(calls(&shop.meta), before, "nobody is called");
+        assert_eq!(shop.status("a").await, Some(SyncStatus::Synced));
+        assert_eq!(shop.status("b").await, Some(SyncStatus::Submitted));
+
+        shop.meta.advance(3_600_000);
+        shop.meta.configure(|world| world.times.processing_ms = 0);
+        shop.connect().await;
+        shop.bootstrap().await;
+        shop.settle().await;
+        assert_eq!(shop.meta.calls().batch_rows, 3, "only c was new");
+        shop.check().await;
+        shop.close().await;
+    }
 }
