@@ -37,10 +37,12 @@ use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::{CallOutcome, Problem, Refusal};
 use crate::domain::settings::{FeedMode, Pacing, Settings};
 use crate::failpoints::{Point, at};
+use crate::mapping::Running;
+use crate::mapping::follow::{NotFollowed, follow};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::channel::Channel;
 use crate::store::field_set::FieldSets;
-use crate::store::{self, Deposed, StoreError, sync_state};
+use crate::store::{self, Deposed, StoreError, Tx, sync_state};
 
 /// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
 const CHUNK: usize = 1_000;
@@ -68,7 +70,16 @@ struct Tick {
     access: Access,
     channel: Channel,
     preview: bool,
+    /// The mapper of the whole tick: what it records counts only while this one is active.
+    mapper: Arc<Running>,
     now: Millis,
+}
+
+impl Tick {
+    /// Begins a transaction that records what this tick decided.
+    async fn begin_decided(&self, pipeline: &Pipeline) -> Result<Tx, StoreError> {
+        self.lease.fence.begin_decided(&pipeline.db, &self.catalog, self.settings.version, self.mapper.key()).await
+    }
 }
 
 impl DrainJob {
@@ -139,9 +150,24 @@ impl DrainJob {
                 return Ok(Err(rest));
             }
         }
+        let mapper = match follow(pipeline).await {
+            Ok(mapper) => mapper,
+            Err(NotFollowed::Store(error)) => return Err(error),
+            Err(error) => return Ok(Err(self.give_lease_up(&lease, &error).await)),
+        };
         let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
         let access = Access { app, token };
-        Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, now }))
+        Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, mapper, now }))
+    }
+
+    /// Another replica may be able to run the active mapper.
+    async fn give_lease_up(&self, lease: &HeldLease, why: &NotFollowed) -> Rest {
+        warn!(%why, "the lease is given up");
+        self.pipeline.lease.put(None);
+        if let Err(error) = store::lease::release(&self.pipeline.db, &lease.fence).await {
+            warn!(%error, "the lease was not given back; it ends by itself");
+        }
+        Rest::Interval
     }
 
     async fn without_token(
@@ -255,9 +281,8 @@ impl DrainJob {
                     settle::Step::Done(done) => settlement.done(intent, held, done),
                 }
             }
-            draft.digest = Some(Arc::clone(&mapped.digest));
         }
-        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, &tick.settings).await
+        settlement.commit(&self.pipeline, tick).await
     }
 
     /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
@@ -286,7 +311,12 @@ impl DrainJob {
         let batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);
         let unreadable = batch.unreadable.clone();
-        let request = MapRequest { settings: Arc::clone(&tick.map_settings), now: tick.now, batch };
+        let request = MapRequest {
+            mapper: Arc::clone(&tick.mapper),
+            settings: Arc::clone(&tick.map_settings),
+            now: tick.now,
+            batch,
+        };
         match self.pipeline.mapper.map(request).await {
             Ok(answer) => Ok(settle::Mapped::new(answer, unreadable)),
             Err(error) => {
@@ -390,7 +420,7 @@ impl DrainJob {
                 Rest::Interval
             }
             Deposed::Catalog => Rest::Interval,
-            Deposed::Settings | Deposed::Credential => Rest::Again,
+            Deposed::Settings | Deposed::Credential | Deposed::Mapper => Rest::Again,
         }
     }
 }
