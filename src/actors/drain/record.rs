@@ -2,8 +2,8 @@
 
 use tracing::warn;
 
-use super::Tick;
 use super::draft::{CallDraft, CallRow};
+use super::prepare::Tick;
 use crate::clock::Millis;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};

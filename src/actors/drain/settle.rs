@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mapper_core::sha256_hex;
 use tracing::info;
 
-use super::Tick;
+use super::prepare::Tick;
 use crate::actors::mapper::{MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
