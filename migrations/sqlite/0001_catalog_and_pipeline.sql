@@ -33,6 +33,8 @@ CREATE TABLE product (
     category_id TEXT,
     deleted_at  BIGINT,
     search_key  TEXT NOT NULL DEFAULT '',
+    -- A JSON object for mapper modules, canonical; text on both databases, since jsonb reorders keys.
+    extra       TEXT,
     -- SHA-256 of the imported product without its variants: an equal one needs no write.
     digest      TEXT
 );
@@ -55,6 +57,7 @@ CREATE TABLE product_variant (
     images              TEXT NOT NULL DEFAULT '[]',
     deleted_at          BIGINT,
     search_key          TEXT NOT NULL DEFAULT '',
+    extra               TEXT,
     digest              TEXT
 );
 CREATE INDEX product_variant_product ON product_variant (product_id);
@@ -96,9 +99,11 @@ SELECT v.id AS variant_id,
        v.price AS price, v.special_price AS special_price,
        v.special_price_start AS special_price_start, v.special_price_end AS special_price_end,
        v.thumbnail AS thumbnail, v.images AS images, v.deleted_at AS deleted_at,
+       v.extra AS extra,
        p.title AS product_title, p.subtitle AS product_subtitle, p.description AS product_description,
        p.slug AS product_slug, p.status AS product_status, p.visibility AS product_visibility,
        p.thumbnail AS product_thumbnail, p.images AS product_images, p.deleted_at AS product_deleted_at,
+       p.extra AS product_extra,
        (SELECT name FROM vendor WHERE vendor.id = p.vendor_id) AS vendor_name,
        (SELECT title FROM brand WHERE brand.id = p.brand_id) AS brand_title,
        (WITH RECURSIVE trail (title, parent_id, depth) AS (

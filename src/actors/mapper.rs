@@ -8,13 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapper_core::{MapSettings, Outcome};
+use mapper_core::{Item, MapSettings};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::Semaphore;
 
 use super::slots::{CallError, Slot};
 use super::tree::Child;
 use crate::clock::Millis;
+use crate::domain::word::Word;
 use crate::store::source::SourceBatch;
 
 /// Digest of the built-in mapper: it is part of the binary, so its version names it.
@@ -42,7 +43,7 @@ pub struct MapItem {
     /// Its product.
     pub product_id: String,
     /// The mapper's word, or why there is none.
-    pub outcome: Result<Outcome, String>,
+    pub outcome: Result<Word, String>,
 }
 
 /// The answers, all of one mapper.
@@ -133,9 +134,9 @@ fn map_builtin(request: &MapRequest) -> MapAnswer {
     let items = batch
         .items
         .iter()
-        .map(|(product, variant)| {
-            let product = &batch.products[*product];
-            let outcome = catch_unwind(AssertUnwindSafe(|| mapper_core::map(settings, *now, product, variant)))
+        .map(|Item { product_index, variant }| {
+            let product = &batch.products[*product_index as usize];
+            let outcome = catch_unwind(AssertUnwindSafe(|| mapper_core::map(settings, *now, product, variant).into()))
                 .map_err(|_| format!("the mapper {BUILTIN_DIGEST} panicked on this variant; please report it"));
             MapItem { variant_id: variant.id.clone(), product_id: product.id.clone(), outcome }
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mapper_core::{Mapped, Outcome, Warning, group_warning, sha256_hex};
+use mapper_core::{Warning, group_warning, sha256_hex};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use crate::domain::clears::{Clears, clears};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Intent, OpenIntent, fold};
 use crate::domain::state::{Held, SyncStatus};
+use crate::domain::word::{Payload, Word};
 use crate::pipeline::Pipeline;
 use crate::store::field_set::FieldSets;
 use crate::store::items::{self, SourceColumns, StateColumns};
@@ -141,7 +142,7 @@ pub struct Eligibility {
     /// It does.
     pub eligible: bool,
     /// Why not.
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
 }
 
 /// What the drain would do with it now, and why.
@@ -150,7 +151,7 @@ pub struct Next {
     /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait`, or `fault` when the mapper has no word.
     pub action: &'static str,
     /// A code: an eligibility reason, or one of ours.
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 /// Collects it.
@@ -222,7 +223,7 @@ async fn fields_at_meta(
 
 /// What the decision rests on.
 struct Seen {
-    outcome: Result<Outcome, String>,
+    outcome: Result<Word, String>,
     held: Option<Held>,
     catalog: String,
     intent: Intent,
@@ -231,7 +232,7 @@ struct Seen {
 
 fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns>, seen: &Seen) -> ItemDetail {
     let mapped = match &seen.outcome {
-        Ok(Outcome::Mapped(mapped)) => Some(mapped),
+        Ok(Word::Mapped(mapped)) => Some(mapped),
         _ => None,
     };
     let clears = mapped.map(|mapped| clears(&seen.at_meta, &mapped.fields)).unwrap_or_default();
@@ -268,8 +269,8 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             attempts: state.attempts,
         }),
         eligibility: match &seen.outcome {
-            Ok(Outcome::Mapped(_)) => Eligibility { eligible: true, reason: None },
-            Ok(Outcome::Rejected(reason)) => Eligibility { eligible: false, reason: Some(reason.as_str()) },
+            Ok(Word::Mapped(_)) => Eligibility { eligible: true, reason: None },
+            Ok(Word::Rejected(why)) => Eligibility { eligible: false, reason: Some(why.code.clone().into_owned()) },
             Err(_) => Eligibility { eligible: false, reason: None },
         },
         mapped_item_data: mapped.and_then(|mapped| serde_json::from_str(&mapped.data).ok()),
@@ -281,7 +282,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
 }
 
 /// The mapper's warnings, and those that only a look at the whole can give.
-fn warnings(mapped: Option<&Mapped>, clears: &Clears, group: usize) -> Vec<Warning> {
+fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warning> {
     let Some(mapped) = mapped else { return Vec::new() };
     let stale = clears.stale.iter().map(|name| Warning {
         code: "stale_required_field".into(),
@@ -291,14 +292,14 @@ fn warnings(mapped: Option<&Mapped>, clears: &Clears, group: usize) -> Vec<Warni
     mapped.warnings.iter().cloned().chain(group_warning(group)).chain(stale).collect()
 }
 
-fn next(seen: &Seen, mapped: Option<&Mapped>) -> Next {
+fn next(seen: &Seen, mapped: Option<&Payload>) -> Next {
     let hash = mapped.map(|mapped| sha256_hex(&mapped.data));
     let now = match (&seen.outcome, hash.as_deref()) {
         (_, Some(hash)) => Now::Eligible(hash),
-        (Ok(Outcome::Rejected(reason)), _) => Now::NotEligible(*reason),
+        (Ok(Word::Rejected(why)), _) => Now::NotEligible(&why.code),
         // A delete needs no look at the source.
         _ if seen.intent == Intent::Delete => Now::Gone,
-        _ => return Next { action: "fault", reason: "mapper_error" },
+        _ => return Next { action: "fault", reason: "mapper_error".into() },
     };
     let held = seen.held.as_ref().filter(|held| held.catalog_id.as_deref() == Some(seen.catalog.as_str()));
     let (action, reason) = match decide(seen.intent, now, seen.held.as_ref(), &seen.catalog) {
@@ -306,11 +307,11 @@ fn next(seen: &Seen, mapped: Option<&Mapped>) -> Next {
         Decision::Delete => ("delete", why_not(seen.intent, now)),
         Decision::Noop if held.is_some_and(|held| held.status == SyncStatus::Submitted) => ("noop", "being_judged"),
         Decision::Noop => ("noop", "unchanged"),
-        Decision::Skip(reason) => ("skip", reason.as_str()),
+        Decision::Skip(reason) => ("skip", reason),
         Decision::Drop => ("drop", "not_at_meta"),
         Decision::Wait => ("wait", "submission_open"),
     };
-    Next { action, reason }
+    Next { action, reason: reason.to_owned() }
 }
 
 fn why_upsert(held: Option<&Held>) -> &'static str {
@@ -322,10 +323,10 @@ fn why_upsert(held: Option<&Held>) -> &'static str {
     }
 }
 
-fn why_not(intent: Intent, now: Now<'_>) -> &'static str {
+fn why_not(intent: Intent, now: Now<'_>) -> &str {
     match (intent, now) {
         (Intent::Delete, _) => "delete_asked",
-        (Intent::Upsert, Now::NotEligible(reason)) => reason.as_str(),
+        (Intent::Upsert, Now::NotEligible(reason)) => reason,
         (Intent::Upsert, Now::Gone | Now::Eligible(_)) => "gone",
     }
 }

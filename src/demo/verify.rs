@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mapper_core::{MapSettings, Outcome};
+use mapper_core::{Item, MapSettings, Outcome};
 use serde_json::Value;
 
 use super::local_meta::{LocalMeta, LocalMetaError};
@@ -88,8 +88,9 @@ async fn words(
     let batch = source::load(&mut tx, &ids).await?;
     drop(tx);
     let mut words: BTreeMap<&str, Value> = BTreeMap::new();
-    for (product, variant) in &batch.items {
-        if let Outcome::Mapped(mapped) = mapper_core::map(settings, now, &batch.products[*product], variant) {
+    for Item { product_index, variant } in &batch.items {
+        let product = &batch.products[*product_index as usize];
+        if let Outcome::Mapped(mapped) = mapper_core::map(settings, now, product, variant) {
             words.insert(&variant.id, serde_json::from_str(&mapped.data).unwrap_or_default());
         }
     }

@@ -1,7 +1,5 @@
 //! The decision table of the drain: what to do with one variant's folded intent.
 
-use mapper_core::EligibilityReason;
-
 use super::intent::Intent;
 use super::state::{Held, SyncStatus};
 
@@ -10,23 +8,23 @@ use super::state::{Held, SyncStatus};
 pub enum Now<'a> {
     /// Belongs into the catalog; the hash of its payload.
     Eligible(&'a str),
-    /// Does not belong into the catalog.
-    NotEligible(EligibilityReason),
+    /// Does not belong into the catalog; the mapper's code.
+    NotEligible(&'a str),
     /// Not in the source at all.
     Gone,
 }
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum Decision<'a> {
     /// Send the payload.
     Upsert,
     /// Send a delete.
     Delete,
     /// Meta holds it, or is judging exactly it: mark the intents, touch nothing.
     Noop,
-    /// Not eligible and not at Meta: say so in the state.
-    Skip(EligibilityReason),
+    /// Not eligible and not at Meta: say so in the state, with the mapper's code.
+    Skip(&'a str),
     /// Nothing at Meta to remove; a `pending` row goes too.
     Drop,
     /// A submission of this variant is unresolved: the intents stay open. Meta documents no order between
@@ -38,7 +36,7 @@ pub enum Decision {
 ///
 /// A delete needs no look at the source: `now` is ignored for it.
 #[must_use]
-pub fn decide(intent: Intent, now: Now<'_>, held: Option<&Held>, catalog: &str) -> Decision {
+pub fn decide<'a>(intent: Intent, now: Now<'a>, held: Option<&Held>, catalog: &str) -> Decision<'a> {
     // Claims count only for the current catalog.
     let claims = held.filter(|held| held.catalog_id.as_deref() == Some(catalog));
     let submitted = claims.is_some_and(|held| held.status == SyncStatus::Submitted);
@@ -85,7 +83,7 @@ mod tests {
         use Decision::{Delete, Drop, Noop, Skip, Upsert, Wait};
         use Now::{Eligible, Gone, NotEligible};
         use SyncStatus::{Deleted, Failed, Pending, Skipped, Submitted, Synced};
-        const WHY: EligibilityReason = EligibilityReason::ProductNotActive;
+        const WHY: &str = "product_not_active";
 
         let states = [
             None,
@@ -99,7 +97,7 @@ mod tests {
             Some(held(Skipped, None, false)),
             Some(held(Deleted, None, false)),
         ];
-        let table: [(Intent, Now<'_>, [Decision; 10]); 6] = [
+        let table: [(Intent, Now<'_>, [Decision<'_>; 10]); 6] = [
             (Intent::Upsert, Eligible("h"), [Upsert, Upsert, Noop, Noop, Wait, Upsert, Upsert, Upsert, Upsert, Upsert]),
             (
                 Intent::Upsert,

@@ -31,6 +31,8 @@ const MAX_IMAGES: usize = 1_000;
 const MAX_OPTIONS: usize = 100;
 /// As deep as the source view climbs.
 const MAX_CATEGORIES: usize = 20;
+/// As JSON. A batch of variants crosses into a mapper module with it.
+const MAX_EXTRA_BYTES: usize = 16 * 1024;
 
 /// One thing that is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,7 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
         "vendor",
         "brand",
         "categories",
+        "extra",
         "variants",
     ];
     let root = Path::Root;
@@ -124,6 +127,7 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
         vendor: named(&mut object, "vendor", &["id", "name"], problems).map(|(id, name)| VendorRef { id, name }),
         brand: named(&mut object, "brand", &["id", "title"], problems).map(|(id, title)| BrandRef { id, title }),
         categories: categories(&mut object, problems),
+        extra: object.extra("extra", MAX_EXTRA_BYTES, problems),
         variants: variants(&mut object, problems),
     })
 }
@@ -221,6 +225,7 @@ fn variant(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<V
         "deletedAt",
         "options",
         "inventory",
+        "extra",
     ];
     let mut object = Object::open(node, path, KNOWN, problems)?;
     Some(VariantRecord {
@@ -238,6 +243,7 @@ fn variant(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<V
         deleted_at: object.time("deletedAt", problems),
         options: options(&mut object, problems),
         inventory: inventory(&mut object, problems),
+        extra: object.extra("extra", MAX_EXTRA_BYTES, problems),
     })
 }
 

@@ -5,6 +5,7 @@
 
 use mapper_core::{Inventory, OptionValue};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// A product and the variants that were given with it.
@@ -37,6 +38,9 @@ pub struct ProductRecord {
     pub brand: Option<BrandRef>,
     /// The one category trail, root first; each one's parent is the one before it.
     pub categories: Vec<CategoryRef>,
+    /// What mapper modules may want to know besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Map<String, Value>>,
     /// The variants on this line; others of the product stay as they are.
     pub variants: Vec<VariantRecord>,
 }
@@ -73,6 +77,9 @@ pub struct VariantRecord {
     pub options: Vec<OptionValue>,
     /// Stock record, if the shop keeps one.
     pub inventory: Option<Inventory>,
+    /// What mapper modules may want to know besides, such as the cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Map<String, Value>>,
 }
 
 /// The seller of a product.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mapper_core::sha256_hex;
+use serde_json::{Map, Value};
 
 use super::{Result, Tx, execute, fetch_all, json, outbox};
 use crate::clock::Millis;
@@ -166,25 +167,32 @@ async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
                 record.deleted_at,
                 search_key(&[&record.title, record.slug.as_deref().unwrap_or_default()]),
                 digest,
+                text(record.extra.as_ref()),
             )
         })
         .collect();
     execute!(
         tx,
         "INSERT INTO product (id, title, subtitle, description, slug, status, visibility, thumbnail, images, vendor_id,
-             brand_id, category_id, deleted_at, search_key, digest)
+             brand_id, category_id, deleted_at, search_key, digest, extra)
          SELECT r.id, r.title, r.subtitle, r.description, r.slug, r.status, r.visibility, r.thumbnail, r.images, r.vendor,
-             r.brand, r.category, r.deleted, r.search, r.digest
-         FROM @rows($1: id text, title text, subtitle text, description text, slug text, status text, visibility text, thumbnail text, images json, vendor text, brand text, category text, deleted bigint, search text, digest text) AS r
+             r.brand, r.category, r.deleted, r.search, r.digest, r.extra
+         FROM @rows($1: id text, title text, subtitle text, description text, slug text, status text, visibility text, thumbnail text, images json, vendor text, brand text, category text, deleted bigint, search text, digest text, extra text) AS r
          WHERE true
          ON CONFLICT (id) DO UPDATE SET title = excluded.title, subtitle = excluded.subtitle,
              description = excluded.description, slug = excluded.slug, status = excluded.status,
              visibility = excluded.visibility, thumbnail = excluded.thumbnail, images = excluded.images,
              vendor_id = excluded.vendor_id, brand_id = excluded.brand_id, category_id = excluded.category_id,
-             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest",
+             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest,
+             extra = excluded.extra",
         json(&list)?
     )?;
     Ok(())
+}
+
+/// As text on both databases: jsonb would hand mapper modules another order of keys.
+fn text(extra: Option<&Map<String, Value>>) -> Option<String> {
+    extra.map(|extra| Value::Object(extra.clone()).to_string())
 }
 
 async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
@@ -211,22 +219,24 @@ async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
                 variant.deleted_at,
                 search_key(&[&variant.id, variant.sku.as_deref().unwrap_or_default()]),
                 digest,
+                text(variant.extra.as_ref()),
             )
         })
         .collect();
     execute!(
         tx,
         "INSERT INTO product_variant (id, product_id, sku, ean, upc, barcode, price, special_price, special_price_start,
-             special_price_end, thumbnail, images, deleted_at, search_key, digest)
+             special_price_end, thumbnail, images, deleted_at, search_key, digest, extra)
          SELECT r.id, r.product, r.sku, r.ean, r.upc, r.barcode, r.price, r.special, r.special_start, r.special_end,
-             r.thumbnail, r.images, r.deleted, r.search, r.digest
-         FROM @rows($1: id text, product text, sku text, ean text, upc text, barcode text, price bigint, special bigint, special_start bigint, special_end bigint, thumbnail text, images json, deleted bigint, search text, digest text) AS r
+             r.thumbnail, r.images, r.deleted, r.search, r.digest, r.extra
+         FROM @rows($1: id text, product text, sku text, ean text, upc text, barcode text, price bigint, special bigint, special_start bigint, special_end bigint, thumbnail text, images json, deleted bigint, search text, digest text, extra text) AS r
          WHERE true
          ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id, sku = excluded.sku, ean = excluded.ean,
              upc = excluded.upc, barcode = excluded.barcode, price = excluded.price,
              special_price = excluded.special_price, special_price_start = excluded.special_price_start,
              special_price_end = excluded.special_price_end, thumbnail = excluded.thumbnail, images = excluded.images,
-             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest",
+             deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest,
+             extra = excluded.extra",
         json(&list)?
     )?;
     Ok(())

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use mapper_core::{Inventory, OptionValue, Product, Variant};
+use mapper_core::{Inventory, Item, OptionValue, Product, Variant};
 use serde::Deserialize;
 
 use super::{Result, Tx, fetch_all, json};
@@ -16,7 +16,7 @@ pub struct SourceBatch {
     /// Each product of the batch, once.
     pub products: Vec<Product>,
     /// The variants, with the index of their product.
-    pub items: Vec<(usize, Variant)>,
+    pub items: Vec<Item>,
     /// Variants whose row cannot be read, and why.
     pub unreadable: Vec<(String, String)>,
 }
@@ -53,6 +53,8 @@ struct SourceRow {
     quantity_on_hand: Option<i64>,
     reserved_quantity: Option<i64>,
     allow_backorder: Option<bool>,
+    extra: Option<String>,
+    product_extra: Option<String>,
 }
 
 /// The rows of these variants; those that the source does not know are simply absent.
@@ -73,12 +75,13 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
              CAST(product_images AS TEXT) AS product_images, CAST(product_deleted_at AS BIGINT) AS product_deleted_at,
              vendor_name, brand_title, CAST(categories AS TEXT) AS categories, CAST(options AS TEXT) AS options,
              track_inventory, CAST(quantity_on_hand AS BIGINT) AS quantity_on_hand,
-             CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder
+             CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder,
+             CAST(extra AS TEXT) AS extra, CAST(product_extra AS TEXT) AS product_extra
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
     )?;
     let mut batch = SourceBatch { items: Vec::with_capacity(rows.len()), ..SourceBatch::default() };
-    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut known: HashMap<String, u32> = HashMap::new();
     for row in rows {
         let variant_id = row.variant_id.clone();
         if let Err(reason) = take(&mut batch, &mut known, row) {
@@ -88,12 +91,8 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
     Ok(batch)
 }
 
-fn take(
-    batch: &mut SourceBatch,
-    known: &mut HashMap<String, usize>,
-    row: SourceRow,
-) -> std::result::Result<(), String> {
-    let product = match known.get(&row.product_id) {
+fn take(batch: &mut SourceBatch, known: &mut HashMap<String, u32>, row: SourceRow) -> std::result::Result<(), String> {
+    let product_index = match known.get(&row.product_id) {
         Some(&index) => index,
         None => {
             batch.products.push(Product {
@@ -110,8 +109,10 @@ fn take(
                 vendor_name: row.vendor_name,
                 brand_title: row.brand_title,
                 categories: list("categories", row.categories)?,
+                extra_json: row.product_extra,
             });
-            let index = batch.products.len() - 1;
+            let index = u32::try_from(batch.products.len() - 1)
+                .map_err(|_| "more products than one batch can hold".to_owned())?;
             known.insert(row.product_id, index);
             index
         }
@@ -137,8 +138,9 @@ fn take(
         deleted_at: row.deleted_at,
         inventory,
         options: list::<OptionValue>("options", row.options)?,
+        extra_json: row.extra,
     };
-    batch.items.push((product, variant));
+    batch.items.push(Item { product_index, variant });
     Ok(())
 }
 

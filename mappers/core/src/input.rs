@@ -8,7 +8,7 @@
 //! that is missing or null has its default, ids are texts or integers, flags are booleans or 0 and 1,
 //! pictures are texts or objects with `url` or `key`, and a time is integer milliseconds or ISO 8601 with
 //! any offset (none = UTC, a date alone = its midnight, `infinity` as in PostgreSQL). A stock record that
-//! does not say whether it tracks does. Anything else of the wrong type is an error that names its path.
+//! does not say whether it tracks does. `product.extra` and `variant.extra` are objects for mapper modules. Anything else of the wrong type is an error that names its path.
 //!
 //! `now` may be missing only where no sale window depends on it, and `variant.id` only where the answer
 //! is a rejection.
@@ -174,6 +174,7 @@ fn product(line: &Section<'_>) -> Result<Product, InputError> {
         vendor_name: line.section("vendor")?.text("name")?,
         brand_title: line.section("brand")?.text("title")?,
         categories: categories.collect::<Result<_, _>>()?,
+        extra_json: product.object("extra")?,
     })
 }
 
@@ -194,6 +195,7 @@ fn variant(line: &Section<'_>) -> Result<Variant, InputError> {
         deleted_at: variant.time("deletedAt")?,
         inventory: inventory(line)?,
         options: options(line)?,
+        extra_json: variant.object("extra")?,
     })
 }
 

@@ -37,6 +37,8 @@ pub struct Product {
     pub brand_title: Option<String>,
     /// Category titles, root first.
     pub categories: Vec<String>,
+    /// What else the shop knows of it, a JSON object: for mapper modules, the built-in mapping does not read it.
+    pub extra_json: Option<String>,
 }
 
 /// A sellable variant of a [`Product`].
@@ -71,6 +73,17 @@ pub struct Variant {
     pub inventory: Option<Inventory>,
     /// Resolved options, such as Colour = Red.
     pub options: Vec<OptionValue>,
+    /// What else the shop knows of it, a JSON object: for mapper modules, the built-in mapping does not read it.
+    pub extra_json: Option<String>,
+}
+
+/// A variant to map, with its product by index: products are stored, and sent to a module, once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Index into the products of the batch.
+    pub product_index: u32,
+    /// The variant.
+    pub variant: Variant,
 }
 
 /// The stock record of a variant.

@@ -38,7 +38,7 @@ mod property_tests;
 use std::borrow::Cow;
 
 pub use digest::sha256_hex;
-pub use item::{Inventory, MapSettings, OptionValue, Product, Variant};
+pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
 pub use payload::{FIELDS, FieldKind, FieldSpec, field};
 pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};

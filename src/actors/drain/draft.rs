@@ -104,8 +104,8 @@ impl CallDraft {
                     .iter()
                     .map(|(name, list)| (name.as_str(), if *list { ClearValue::List } else { ClearValue::Text }))
                     .collect();
-                let union = text_of(fields.iter().map(String::as_str).chain(payload.fields.iter().copied()));
-                let sent = text_of(payload.fields.iter().copied());
+                let union = text_of(fields.iter().map(String::as_str).chain(payload.fields.iter().map(AsRef::as_ref)));
+                let sent = text_of(payload.fields.iter());
                 (self.body.push_update(&payload.data, &empty), sent, union)
             }
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mapper_core::{EligibilityReason, Outcome as MapOutcome, sha256_hex};
+use mapper_core::sha256_hex;
 use tracing::info;
 
 use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
@@ -11,6 +11,7 @@ use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::settings::Settings;
 use crate::domain::state::{Held, Op, SyncStatus};
+use crate::domain::word::{Payload, Word};
 use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
@@ -23,7 +24,7 @@ pub(super) struct SendRow<'m> {
     pub(super) op: Op,
     pub(super) product_id: Option<&'m str>,
     /// The payload; none for a delete.
-    pub(super) payload: Option<&'m mapper_core::Mapped>,
+    pub(super) payload: Option<&'m Payload>,
     pub(super) hash: Option<String>,
 }
 
@@ -39,7 +40,7 @@ pub(super) enum Step<'m> {
 /// Intents that end without a call.
 pub(super) enum Done {
     Noop { product_id: Option<String>, reeval_at: Option<i64> },
-    Skip { product_id: Option<String>, reason: EligibilityReason },
+    Skip { product_id: Option<String>, reason: String },
     Drop,
 }
 
@@ -85,8 +86,8 @@ impl Mapped {
         let product_id = item.map(|item| item.product_id.as_str());
         let (payload, now) = match (intent.intent, item.map(|item| &item.outcome)) {
             (Intent::Delete, _) => (None, None),
-            (Intent::Upsert, Some(Ok(MapOutcome::Mapped(payload)))) => (Some(payload), None),
-            (Intent::Upsert, Some(Ok(MapOutcome::Rejected(reason)))) => (None, Some(Now::NotEligible(*reason))),
+            (Intent::Upsert, Some(Ok(Word::Mapped(payload)))) => (Some(payload), None),
+            (Intent::Upsert, Some(Ok(Word::Rejected(why)))) => (None, Some(Now::NotEligible(&why.code))),
             (Intent::Upsert, Some(Err(reason))) => return fault(reason),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
                 Some(reason) => return fault(reason),
@@ -100,7 +101,13 @@ impl Mapped {
             Decision::Delete => Step::Send(SendRow { op: Op::Delete, product_id, payload: None, hash: None }),
             Decision::Wait => Step::Wait,
             Decision::Drop => Step::Done(Done::Drop),
-            Decision::Skip(reason) => Step::Done(Done::Skip { product_id: product_id.map(Into::into), reason }),
+            Decision::Skip(code) => {
+                let reason = match item.map(|item| &item.outcome) {
+                    Some(Ok(Word::Rejected(why))) => why.text(),
+                    _ => code.to_owned(),
+                };
+                Step::Done(Done::Skip { product_id: product_id.map(Into::into), reason })
+            }
             Decision::Noop => Step::Done(Done::Noop {
                 product_id: product_id.map(Into::into),
                 reeval_at: payload.and_then(|payload| payload.reevaluate_at),

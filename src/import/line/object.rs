@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::json::{Node, Path, Quoted};
@@ -127,6 +128,27 @@ impl<'p, 'n> Object<'p, 'n> {
                 String::new()
             }
         }
+    }
+
+    /// An optional object of the shop's own, taken as it is.
+    pub(super) fn extra(
+        &mut self,
+        name: &str,
+        most_bytes: usize,
+        problems: &mut Problems,
+    ) -> Option<Map<String, Value>> {
+        let node = self.take(name)?;
+        let path = self.path.field(name);
+        let Node::Object(fields) = node else {
+            problems.report(path, format_args!("must be an object, got {node}"));
+            return None;
+        };
+        let object = own_object(fields, path, problems);
+        let bytes = Value::Object(object.clone()).to_string().len();
+        if bytes > most_bytes {
+            problems.report(path, format_args!("must have at most {most_bytes} bytes as JSON, has {bytes}"));
+        }
+        Some(object)
     }
 
     /// An optional id: 1 to 100 characters that can stand in a log line.
@@ -295,5 +317,33 @@ fn unknown(name: &str, known: &[&str]) -> String {
     match known.iter().find(|k| folded(k) == wanted) {
         Some(meant) => format!("is not a known field; write {}", Quoted(meant)),
         None => format!("is not a known field; known here are {}", known.join(", ")),
+    }
+}
+
+fn own_object(fields: Vec<(Cow<'_, str>, Node<'_>)>, path: Path<'_>, problems: &mut Problems) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, node) in fields {
+        let path = path.field(&name);
+        if object.contains_key(name.as_ref()) {
+            problems.report(path, "is given twice");
+            continue;
+        }
+        let value = own_value(node, path, problems);
+        object.insert(name.into_owned(), value);
+    }
+    object
+}
+
+fn own_value(node: Node<'_>, path: Path<'_>, problems: &mut Problems) -> Value {
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(flag) => flag.into(),
+        Node::Integer(number) => number.into(),
+        Node::Number(number) => number.into(),
+        Node::Text(text) => text.into(),
+        Node::List(nodes) => {
+            nodes.into_iter().enumerate().map(|(at, node)| own_value(node, path.index(at), problems)).collect()
+        }
+        Node::Object(fields) => own_object(fields, path, problems).into(),
     }
 }

@@ -58,6 +58,9 @@ fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
                 images,
                 deleted_at,
                 options: options.collect(),
+                extra: inventory
+                    .as_ref()
+                    .map(|stock| [("cost".to_owned(), stock.quantity_on_hand.into())].into_iter().collect()),
                 inventory,
             }
         },
@@ -96,6 +99,8 @@ fn records() -> impl Strategy<Value = ProductRecord> {
             images: media.1,
             vendor: makers.0.map(|(id, name)| VendorRef { id, name }),
             brand: makers.1.map(|(id, title)| BrandRef { id, title }),
+            extra: (!variants.is_empty())
+                .then(|| [("n".to_owned(), serde_json::json!([1.5, null, {"a": true}]))].into_iter().collect()),
             categories,
             variants,
         },

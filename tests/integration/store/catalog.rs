@@ -37,6 +37,7 @@ pub(super) fn variant(id: &str) -> VariantRecord {
         deleted_at: None,
         options: Vec::new(),
         inventory: None,
+        extra: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub(super) fn product(id: &str, variants: &[&str]) -> ProductRecord {
         vendor: None,
         brand: None,
         categories: Vec::new(),
+        extra: None,
         variants: variants.iter().map(|id| variant(id)).collect(),
     }
 }
@@ -104,6 +106,7 @@ async fn everything_is_read_back_as_written(db: &TestDb) -> Done {
         vendor: Some(VendorRef { id: "ven".into(), name: "Händler ’n Söhne".into() }),
         brand: Some(BrandRef { id: "bra".into(), title: "Бренд".into() }),
         categories: trail(&[("c1", "Kleidung"), ("c2", "Ober\"teile"), ("c3", "👕")]),
+        extra: serde_json::json!({"season": "été"}).as_object().cloned(),
         ..product("prod-Ä", &["var-1", "var-2"])
     };
     record.variants[0] = VariantRecord {
@@ -120,6 +123,7 @@ async fn everything_is_read_back_as_written(db: &TestDb) -> Done {
         // Not in the order of any id or name.
         options: vec![size.clone(), red.clone()],
         inventory: Some(stock.clone()),
+        extra: serde_json::json!({"zeta": [1], "cost": 500}).as_object().cloned(),
         ..variant("var-1")
     };
     record.variants[1].price = None;
@@ -136,13 +140,14 @@ async fn everything_is_read_back_as_written(db: &TestDb) -> Done {
     assert_eq!((&read.thumbnail, &read.images, read.deleted_at), (&record.thumbnail, &record.images, None));
     assert_eq!(read.vendor_name.as_deref(), Some("Händler ’n Söhne"));
     assert_eq!(read.brand_title.as_deref(), Some("Бренд"));
+    assert_eq!(read.extra_json.as_deref(), Some(r#"{"season":"été"}"#));
     assert_eq!(read.categories, ["Kleidung", "Ober\"teile", "👕"], "root first");
 
     let mut items = batch.items;
-    items.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+    items.sort_by(|a, b| a.variant.id.cmp(&b.variant.id));
     assert_eq!(items.len(), 2);
-    for ((index, read), written) in items.iter().zip(&record.variants) {
-        assert_eq!(*index, 0);
+    for (mapper_core::Item { product_index, variant: read }, written) in items.iter().zip(&record.variants) {
+        assert_eq!(*product_index, 0);
         let written = mapper_core::Variant {
             id: written.id.clone(),
             sku: written.sku.clone(),
@@ -158,6 +163,7 @@ async fn everything_is_read_back_as_written(db: &TestDb) -> Done {
             deleted_at: written.deleted_at,
             inventory: written.inventory.clone(),
             options: written.options.clone(),
+            extra_json: written.extra.as_ref().map(|extra| serde_json::json!(extra).to_string()),
         };
         assert_eq!(*read, written);
     }
@@ -189,7 +195,7 @@ async fn a_changed_price_is_one_intent(db: &TestDb) -> Done {
     let written = save(db, &[record]).await?;
     assert_eq!(written, Written { products: 0, variants: 1, intents: 1 });
     assert_eq!(new_intents(db).await?, ["upsert b"]);
-    assert_eq!(read(db, &["b"]).await?.items[0].1.price, Some(1001));
+    assert_eq!(read(db, &["b"]).await?.items[0].variant.price, Some(1001));
     Ok(())
 }
 
@@ -214,7 +220,7 @@ async fn deleted_variants_and_products_ask_for_deletes(db: &TestDb) -> Done {
     record.variants[0].deleted_at = Some(NOW);
     save(db, std::slice::from_ref(&record)).await?;
     assert_eq!(new_intents(db).await?, ["delete a"]);
-    assert_eq!(read(db, &["a"]).await?.items[0].1.deleted_at, Some(NOW));
+    assert_eq!(read(db, &["a"]).await?.items[0].variant.deleted_at, Some(NOW));
 
     // A deleted product takes the variants along that its line does not name.
     save(db, &[ProductRecord { deleted_at: Some(NOW), ..product("q", &["c"]) }]).await?;
@@ -240,15 +246,15 @@ async fn options_and_inventory_are_replaced(db: &TestDb) -> Done {
     record.variants[0].inventory = Some(Inventory { quantity_on_hand: 9, ..Inventory::default() });
     save(db, std::slice::from_ref(&record)).await?;
     let batch = read(db, &["a"]).await?;
-    assert_eq!(batch.items[0].1.options, record.variants[0].options);
-    assert_eq!(batch.items[0].1.inventory, record.variants[0].inventory);
-    assert_eq!(read(db, &["b"]).await?.items[0].1.options, [option("Size", "S")], "a neighbour keeps its own");
+    assert_eq!(batch.items[0].variant.options, record.variants[0].options);
+    assert_eq!(batch.items[0].variant.inventory, record.variants[0].inventory);
+    assert_eq!(read(db, &["b"]).await?.items[0].variant.options, [option("Size", "S")], "a neighbour keeps its own");
 
     record.variants[0].options.clear();
     record.variants[0].inventory = None;
     save(db, &[record]).await?;
     let batch = read(db, &["a"]).await?;
-    assert_eq!((batch.items[0].1.options.len(), &batch.items[0].1.inventory), (0, &None));
+    assert_eq!((batch.items[0].variant.options.len(), &batch.items[0].variant.inventory), (0, &None));
     Ok(())
 }
 

@@ -47,7 +47,7 @@ async fn an_unreadable_row_costs_nobody_else(db: &TestDb) -> Done {
     )
     .await?;
     let batch = read(db, &["a", "bad-text", "bad-shape", "b"]).await?;
-    let mut good: Vec<&str> = batch.items.iter().map(|(_, variant)| variant.id.as_str()).collect();
+    let mut good: Vec<&str> = batch.items.iter().map(|item| item.variant.id.as_str()).collect();
     good.sort_unstable();
     assert_eq!(good, ["a", "b"]);
     let mut bad = batch.unreadable;
@@ -65,7 +65,7 @@ async fn images_come_as_keys_or_objects(db: &TestDb) -> Done {
     db.run(r#"INSERT INTO shop VALUES ('a', '["k", {"url": "u"}, null, {"key": "o", "alt": 1}, {"src": "s"}]')"#)
         .await?;
     let batch = read(db, &["a"]).await?;
-    assert_eq!(batch.items[0].1.images, ["k", "u", "o", "s"]);
+    assert_eq!(batch.items[0].variant.images, ["k", "u", "o", "s"]);
     Ok(())
 }
 
@@ -76,8 +76,8 @@ async fn a_platform_may_use_narrower_numbers(db: &TestDb) -> Done {
     save(db, &[record]).await?;
     replace_view(db).await?;
     let batch = read(db, &["a"]).await?;
-    assert_eq!(batch.items[0].1.price, Some(1000));
-    assert_eq!(batch.items[0].1.inventory.as_ref().map(|stock| stock.quantity_on_hand), Some(3));
+    assert_eq!(batch.items[0].variant.price, Some(1000));
+    assert_eq!(batch.items[0].variant.inventory.as_ref().map(|stock| stock.quantity_on_hand), Some(3));
     Ok(())
 }
 

@@ -47,6 +47,7 @@ pub(super) const BRANCHES: &[&str] = &[
     "image.other_scheme",
     "image.scheme_relative",
     "input.date_only",
+    "input.extra",
     "input.flag_integer",
     "input.id_integer",
     "input.id_needed",

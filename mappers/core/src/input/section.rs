@@ -106,6 +106,17 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// An object, as canonical JSON text.
+    pub(super) fn object(&self, key: &str) -> Result<Option<String>, InputError> {
+        self.read(key, |path, value| match value {
+            Value::Object(_) => {
+                branch!("input.extra");
+                Ok(value.to_string())
+            }
+            other => Err(wrong_type(path, "object", other)),
+        })
+    }
+
     pub(super) fn picture(&self, key: &str) -> Result<Option<String>, InputError> {
         // With its whole path, since the fault may lie one step further in.
         self.get(key).map_or(Ok(None), |value| as_picture(&self.at(key), value))

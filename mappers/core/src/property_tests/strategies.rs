@@ -86,6 +86,7 @@ pub(super) fn product() -> impl Strategy<Value = Product> {
                 vendor_name,
                 brand_title,
                 categories,
+                extra_json: None,
             }
         },
     )
@@ -128,6 +129,7 @@ pub(super) fn variant() -> impl Strategy<Value = Variant> {
             deleted_at: None,
             inventory,
             options,
+            extra_json: None,
         },
     )
 }
