@@ -18,3 +18,4 @@ pub mod service;
 pub mod store;
 pub mod strict;
 pub mod token_source;
+pub mod wasm;

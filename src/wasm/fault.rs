@@ -68,10 +68,11 @@ impl Cause {
 
 /// The module asked for more than it may have.
 #[derive(Clone, Copy, Debug, Error)]
-#[error("asked for {what}; {limit} are allowed")]
+#[error("asked for {what}; {limit} {unit} are allowed")]
 pub(super) struct OverLimit {
     pub(super) what: &'static str,
     pub(super) limit: usize,
+    pub(super) unit: &'static str,
 }
 
 /// The module asked for the built-in word on an item that the call does not have.
@@ -82,10 +83,10 @@ pub(super) struct NoSuchItem {
     pub(super) items: usize,
 }
 
-/// The built-in mapper panicked on an item that a module asked it about.
+/// The built-in mapper panicked on an item that a module wants to patch or to read.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the built-in mapper panicked on this item; please report it")]
-pub(super) struct BuiltinPanicked;
+pub(super) struct BuiltinFailed;
 
 /// Says in plain words why a run failed. `last_words` is the last line that the module logged in it.
 pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Cause {
@@ -97,7 +98,7 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
     if let Some(no_such) = error.downcast_ref::<NoSuchItem>() {
         return Cause::new(Trap, no_such.to_string());
     }
-    if let Some(panicked) = error.downcast_ref::<BuiltinPanicked>() {
+    if let Some(panicked) = error.downcast_ref::<BuiltinFailed>() {
         return Cause::new(Host, format!("was let down: {panicked}"));
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {

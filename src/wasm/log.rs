@@ -2,8 +2,6 @@
 
 use tracing::info;
 
-use super::fault::short;
-
 /// Lines of one run that reach the log.
 const MOST_LINES: usize = 20;
 
@@ -23,9 +21,8 @@ impl ModuleLog {
         Self { module, quiet, lines: 0, last: None }
     }
 
-    /// Takes a line.
-    pub(super) fn write(&mut self, message: &str) {
-        let line = short(message);
+    /// Takes a line, already cut.
+    pub(super) fn write(&mut self, line: String) {
         self.lines = self.lines.saturating_add(1);
         if !self.quiet {
             match self.lines {

@@ -6,10 +6,8 @@
 use mapper_core::{MapSettings, Product, Variant, Warning};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-/// The package, without its version.
-pub(super) const PACKAGE: &str = "catalog:mapper";
-/// The version that this host serves.
-pub(super) const VERSION: &str = "1.0.0";
+use crate::domain::word::Word;
+
 /// What a module imports.
 pub(super) const HOST: &str = "catalog:mapper/host@1.0.0";
 /// What a module exports.
@@ -85,6 +83,23 @@ pub(super) enum Outcome {
     Patched(Patch),
     #[component(name = "rejected")]
     Rejected(Rejection),
+}
+
+/// A built-in word, for a module to read.
+pub(super) fn outcome(word: &Word, id: &str) -> Outcome {
+    match word {
+        Word::Mapped(payload) => Outcome::Mapped(MappedItem {
+            id: id.to_owned(),
+            data: payload.data.clone(),
+            warnings: payload.warnings.clone(),
+            reevaluate_at: payload.reevaluate_at,
+        }),
+        Word::Rejected(rejection) => Outcome::Rejected(Rejection {
+            code: rejection.code.clone().into_owned(),
+            field: rejection.field.clone(),
+            message: rejection.message.clone(),
+        }),
+    }
 }
 
 /// `mapper-info`.

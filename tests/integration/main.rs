@@ -10,3 +10,4 @@ mod pipeline;
 mod store;
 mod support;
 mod torture;
+mod wasm;
