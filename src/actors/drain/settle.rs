@@ -79,7 +79,9 @@ impl Mapped {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(Word::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(Word::Rejected(why)))) => (None, Some(Now::NotEligible(&why.code))),
-            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
+            // Nothing is known of the variant itself: it is asked about again, and nothing counts against it.
+            (Intent::Upsert, Some(Err(gap))) if !gap.kind.blames_the_row() => return Step::Wait,
+            (Intent::Upsert, Some(Err(gap))) => return fault(&gap.message),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
                 Some(reason) => return fault(reason),
                 None => (None, None),
