@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Builds the mapper modules: mappers/modules/*.wasm and their list, modules/manifest.toml.
+#
+#   mappers/build.sh            builds them all
+#   mappers/build.sh --check    writes nothing: compares the files with the list, and, when the compiler is
+#                               the one of the list, what it builds with the files, byte for byte
+#
+# Compiler: the rustc on PATH if it can build for wasm32-unknown-unknown (`rustup target add
+# wasm32-unknown-unknown` sees to that), else Debian's rustc-web. The JavaScript module is built by
+# template-js/build.sh; its build differs from run to run, so it is only pinned by its digest.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")"
+
+target=wasm32-unknown-unknown
+manifest=modules/manifest.toml
+check=false
+case "${1-}" in
+    "") ;;
+    --check) check=true ;;
+    *) echo "usage: $0 [--check]" >&2; exit 2 ;;
+esac
+
+say() { echo "build.sh: $*" >&2; }
+
+# Sets `cargo` and `rustc`, and what Debian's needs to know.
+choose_compiler() {
+    cargo=(cargo) rustc=rustc
+    if command -v rustc >/dev/null; then
+        local libs
+        libs="$(rustc --print sysroot)/lib/rustlib/$target"
+        if [ -d "$libs" ]; then return; fi
+        if command -v rustup >/dev/null && rustup target add "$target" && [ -d "$libs" ]; then return; fi
+    fi
+    say "no rustc for $target on PATH; taking Debian's"
+    local packages=(rustc-web cargo-web rust-web-src lld-19)
+    if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
+        if [ "$(id -u)" != 0 ]; then
+            say "install them: apt-get install ${packages[*]}"
+            exit 1
+        fi
+        apt-get update
+        apt-get install --yes --no-install-recommends "${packages[@]}"
+    fi
+    rustc=/usr/bin/rustc
+    cargo=(/usr/bin/cargo)
+    extra=(-Zbuild-std=std,panic_abort)
+    export RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19
+}
+
+# One line that names the compiler: another one may write other bytes.
+compiler_line() {
+    "$rustc" -vV | sed -n '1p; /^host:/p; /^LLVM version:/p' | paste -sd ';' | sed 's/;/; /g'
+}
+
+build() { # profile, then what to build
+    local profile=$1
+    shift
+    "${cargo[@]}" build --locked --target "$target" --profile "$profile" "${extra[@]}" "$@"
+}
+
+# Puts a module into $out and on the list.
+put() { # built file, module, source
+    mkdir -p "$(dirname "$out/$2")"
+    install -m 644 "$1" "$out/$2"
+    enlist "$2" "$3" "$compiler"
+}
+
+enlist() { # module, source, compiler
+    list+="
+[[module]]
+file = \"$1\"
+sha256 = \"$(sha256sum "$out/$1" | cut -d ' ' -f 1)\"
+bytes = $(wc -c <"$out/$1")
+source = \"mappers/$2\"
+compiler = \"$3\"
+"
+}
+
+# The value of a key in the list's entry of a module.
+listed() { # module, key
+    awk -v file="\"$1\"" -v key="$2" '$1 == "file" { here = $3 == file } here && $1 == key { sub(/^[a-z0-9]* = /, ""); gsub(/"/, ""); print; exit }' "$manifest"
+}
+
+files_match_list() {
+    local bad=0 file
+    while read -r file; do
+        if [ "$(sha256sum <"modules/$file" | cut -d ' ' -f 1)" != "$(listed "$file" sha256)" ]; then
+            say "modules/$file is not the file of $manifest; build again"
+            bad=1
+        fi
+    done < <(cd modules && find . -name '*.wasm' | sed 's|^\./||' | sort)
+    while read -r file; do
+        if [ ! -f "modules/$file" ]; then
+            say "modules/$file is missing; build again"
+            bad=1
+        fi
+    done < <(sed -n 's/^file = "\(.*\)"/\1/p' "$manifest")
+    return $bad
+}
+
+extra=() list=""
+choose_compiler
+compiler=$(compiler_line)
+
+if $check; then
+    files_match_list
+    if [ "$(listed margin-label.wasm compiler)" != "$compiler" ]; then
+        say "the files are those of the list; they were built by another compiler, so their bytes are not compared"
+        say "  theirs: $(listed margin-label.wasm compiler)"
+        say "  here:   $compiler"
+        exit 0
+    fi
+    out=$(mktemp -d)
+    trap 'rm -rf "$out"' EXIT
+else
+    out=modules
+fi
+
+# Neither the place of the sources nor that of the registry may show in the bytes.
+export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/mappers --remap-path-prefix=/usr/lib/rustlib/src/rust=/rust-src"
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+unset CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
+
+modules=(margin-label)
+packages=()
+for name in "${modules[@]}"; do packages+=(--package "$name"); done
+build release "${packages[@]}"
+built=$CARGO_TARGET_DIR/$target/release
+for name in "${modules[@]}"; do
+    put "$built/${name//-/_}.wasm" "$name.wasm" "examples/$name"
+done
+
+build fixture --package evil --examples
+build fixture --package imports-wasi --package other-world
+built=$CARGO_TARGET_DIR/$target/fixture
+for source in fixtures/evil/modules/*.rs; do
+    name=$(basename "$source" .rs)
+    put "$built/examples/$name.wasm" "fixtures/${name//_/-}.wasm" "$source"
+done
+for name in imports-wasi other-world; do
+    put "$built/${name//-/_}.wasm" "fixtures/$name.wasm" "fixtures/$name"
+done
+head -c 12000 "$out/fixtures/twin.wasm" >"$out/truncated"
+put "$out/truncated" fixtures/truncated.wasm fixtures/evil/modules/twin.rs
+rm "$out/truncated"
+
+if $check; then
+    bad=0
+    while read -r file; do
+        if ! cmp "$out/$file" "modules/$file"; then bad=1; fi
+    done < <(cd "$out" && find . -name '*.wasm' | sort)
+    if [ $bad != 0 ]; then
+        say "the sources give other bytes than those checked in; run mappers/build.sh and commit"
+        exit 1
+    fi
+    say "every file is what its source gives"
+else
+    {
+        echo "# The modules of this folder, their sources and who compiled them. Written by mappers/build.sh."
+        printf '%s' "$list"
+    } >"$manifest"
+    (cd modules && find . -name '*.wasm' -printf '%8s  %P\n' | sort -k 2)
+fi
