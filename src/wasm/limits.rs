@@ -15,9 +15,6 @@ use std::time::Duration;
 /// The least time for a run, lest a busy machine's hiccup blames a row.
 pub(super) const SHORTEST: Duration = Duration::from_millis(250);
 
-/// Data that crosses to the host in one run never falls below this.
-const LEAST_OUTPUT: usize = 4 << 20;
-
 /// Bounds of a mapper module. The defaults fit a module of QuickJS, the largest kind that is admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -35,6 +32,8 @@ pub struct Limits {
     pub patience: Duration,
     /// Data that a run may hand to the host, for each of its items, in bytes.
     pub output_per_item: usize,
+    /// Data that a run may hand to the host however few its items are, in bytes. Each line of log counts by itself.
+    pub least_output: usize,
     /// How many modules may run at once.
     pub concurrency: u32,
 }
@@ -50,6 +49,7 @@ impl Default for Limits {
             per_item: Duration::from_millis(1),
             patience: Duration::from_secs(20),
             output_per_item: 64 << 10,
+            least_output: 16 << 20,
             concurrency: u32::try_from(cores * 2).unwrap_or(u32::MAX).clamp(4, 16),
         }
     }
@@ -70,7 +70,7 @@ impl Limits {
 
     /// Bytes that a run of `items` may hand to the host.
     pub(super) fn output(&self, items: usize) -> usize {
-        self.output_per_item.saturating_mul(items).max(LEAST_OUTPUT)
+        self.output_per_item.saturating_mul(items).max(self.least_output)
     }
 
     fn for_items(&self, items: usize) -> Duration {
@@ -102,6 +102,6 @@ mod tests {
         let odd = Limits { chunk: 0, output_per_item: usize::MAX, per_item: Duration::MAX, ..Limits::default() };
         assert_eq!(odd.later_run(usize::MAX), Duration::MAX);
         assert_eq!(odd.output(2), usize::MAX);
-        assert_eq!(Limits::default().output(1), LEAST_OUTPUT);
+        assert_eq!(Limits::default().output(1), 16 << 20);
     }
 }

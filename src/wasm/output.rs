@@ -9,6 +9,7 @@
 //!
 //! JSON that is canonical already (keys sorted bytewise, no blanks) is taken as it is, byte for byte.
 
+mod documented;
 mod field;
 mod json;
 mod patch;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use mapper_core::{FieldKind, FieldSpec, Warning, limit_warning};
 
 use super::super::fault::{Cause, short};
+use super::documented::{Documented, documented};
 use super::{LONGEST_NAME, json, warning, wrong};
 
 /// What JSON a value is.
@@ -72,11 +73,7 @@ impl<'a> Field<'a> {
                 check_kind(spec, kind, raw)?;
                 warnings.extend(limit_warning(spec, size));
             }
-            None if kind != Kind::Absent => {
-                let message =
-                    "the built-in mapper does not know this field; if Meta does not either, it may refuse the item";
-                warnings.push(warning("unknown_field", Some(&name), message.into()));
-            }
+            None if kind != Kind::Absent => warnings.extend(doubt(&name, kind, raw)),
             None => {}
         }
         Ok(Self { name, spec, kind, value })
@@ -167,6 +164,30 @@ fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
         (FieldKind::List, _) => "a list of texts",
     };
     Err(wrong(format!("gave `{}` the value {}; it takes {wanted}", spec.name, short(raw))))
+}
+
+/// What there is to mind about a field that the built-in mapper does not know.
+fn doubt(name: &str, kind: Kind, raw: &str) -> Option<Warning> {
+    let (code, message) = match (documented(name), kind) {
+        (None, _) => {
+            ("unknown_field", "Meta documents no such field and may refuse the item; check the spelling".into())
+        }
+        (Some(Documented::Text(Some(limit))), Kind::Text) if characters(raw, Some(limit)) > limit => {
+            ("over_meta_limit", format!("{name} is longer than the {limit} characters that Meta documents; shorten it"))
+        }
+        (Some(Documented::Any | Documented::Text(_)), Kind::Text)
+        | (Some(Documented::Any | Documented::List), Kind::List)
+        | (Some(Documented::Any | Documented::Number), Kind::Other) => return None,
+        (Some(documented), _) => {
+            let wanted = match documented {
+                Documented::Text(_) => "a text",
+                Documented::List => "a list",
+                Documented::Number | Documented::Any => "a number",
+            };
+            ("unexpected_kind", format!("Meta documents {wanted} for {name} and may refuse the item"))
+        }
+    };
+    Some(warning(code, Some(name), message))
 }
 
 fn canonical(name: &str, raw: &str) -> Result<String, Cause> {

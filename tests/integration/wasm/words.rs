@@ -48,3 +48,49 @@ fn a_large_batch_keeps_its_order_across_runs() {
     }
     assert_eq!(module.map(&super::batch(0, |_| None)), []);
 }
+
+#[test]
+fn the_builtin_mapping_as_a_module_says_what_it_says_natively() {
+    let module = load("builtin");
+    let mut batch = (*batch(50, |n| (n % 2 == 0).then(|| r#"{"cost":1}"#.into()))).clone();
+    batch.items[7].variant.price = None;
+    batch.items[8].variant.special_price = Some(20_000);
+    batch.products[2].title = Some("SHOUTING \u{1F600} \"quoted\"\u{7}".into());
+    batch.products[3].thumbnail = None;
+    batch.products[4].deleted_at = Some(1);
+    let batch = batch.into();
+    for (n, word) in module.map(&batch).into_iter().enumerate() {
+        let word = word.expect("a word");
+        assert_eq!(word, native(&batch, n), "row {n}");
+    }
+}
+
+#[test]
+fn a_module_of_another_language_runs_under_the_same_limits() {
+    let module = load("seasonal-label");
+    let batch = batch(20, |_| None);
+    for (n, word) in module.map(&batch).iter().enumerate() {
+        let payload = payload(word);
+        let Word::Mapped(builtin) = native(&batch, n) else { panic!("the sample is eligible") };
+        assert!(builtin.fields.iter().all(|field| payload.fields.contains(field)), "{:?}", payload.fields);
+    }
+}
+
+#[test]
+fn a_module_can_read_what_it_patches() {
+    let module = load("price-rounding");
+    let batch = batch(12, |_| None);
+    for (n, word) in module.map(&batch).iter().enumerate() {
+        let Word::Mapped(builtin) = native(&batch, n) else { panic!("the sample is eligible") };
+        let patched = payload(word);
+        assert_ne!(patched.data, builtin.data, "the prices are rounded");
+        assert_eq!(patched.fields, builtin.fields);
+        assert_eq!(without_prices(&patched.data), without_prices(&builtin.data));
+    }
+}
+
+fn without_prices(data: &str) -> serde_json::Map<String, serde_json::Value> {
+    let mut data: serde_json::Map<String, serde_json::Value> = serde_json::from_str(data).expect("JSON");
+    data.retain(|name, _| !name.contains("price"));
+    data
+}
