@@ -174,12 +174,20 @@ impl Settlement {
         }
     }
 
-    /// Records all of it as one.
+    /// Records all of it: the faults, then everything else.
+    ///
+    /// Two transactions, since each may create rows, in the order of their ids. One that did so twice could wait for an
+    /// intake that waits for it.
     pub(super) async fn commit(self, pipeline: &Pipeline, tick: &Tick) -> Result<(), StoreError> {
-        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
+        let now = pipeline.now();
+        if !self.faults.is_empty() {
+            let mut tx = tick.begin_decided(pipeline).await?;
+            self.record_faults(&mut tx, tick, now).await?;
+            tx.commit().await?;
+        }
+        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() {
             return Ok(());
         }
-        let now = pipeline.now();
         let mut tx = tick.begin_decided(pipeline).await?;
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
@@ -230,7 +238,6 @@ impl Settlement {
         }
         outbox::mark(&mut tx, &marks, now).await?;
         outbox::hold(&mut tx, &self.held_back, now).await?;
-        self.record_faults(&mut tx, tick, now).await?;
         at(Point::DrainSettling).await;
         tx.commit().await?;
         at(Point::DrainSettled).await;
