@@ -11,6 +11,9 @@ const NOW: Millis = 1_000_000;
 const BUILTIN: &str =
     r#"{"additional_image_link":["a,\"b\":","c"],"brand":"B, \"id\":","id":"v1","price":"1 INR","title":"T"}"#;
 
+/// A field and its new value.
+type Change<'a> = (&'a str, Option<&'a str>);
+
 fn builtin() -> Word {
     let fields = ["additional_image_link", "brand", "id", "price", "title"];
     Word::Mapped(Payload {
@@ -26,13 +29,12 @@ fn whole(data: &str) -> Result<Payload, Cause> {
     payload(check(Outcome::Mapped(item), "v1", NOW, || panic!("the built-in word is not needed")))
 }
 
-fn patched(changes: &[(&str, Option<&str>)]) -> Result<Payload, Cause> {
+fn patched(changes: &[Change<'_>]) -> Result<Payload, Cause> {
     payload(check(Outcome::Patched(patch(changes)), "v1", NOW, || Ok(builtin())))
 }
 
-fn patch(changes: &[(&str, Option<&str>)]) -> Patch {
-    let change =
-        |(name, value): &(&str, Option<&str>)| FieldChange { name: (*name).into(), value: value.map(Into::into) };
+fn patch(changes: &[Change<'_>]) -> Patch {
+    let change = |(name, value): &Change<'_>| FieldChange { name: (*name).into(), value: value.map(Into::into) };
     Patch { changes: changes.iter().map(change).collect(), warnings: Vec::new(), reevaluate_at: None }
 }
 
@@ -169,7 +171,7 @@ fn over_long_values_are_warned_of() {
 
 #[test]
 fn a_patch_keeps_what_it_does_not_name() {
-    let cases: [(&[(&str, Option<&str>)], &str); 6] = [
+    let cases: [(&[Change<'_>], &str); 6] = [
         (&[], BUILTIN),
         (
             &[("title", Some("\"U\""))],
