@@ -9,7 +9,8 @@
 //! - [`slots`] lets siblings find each other across restarts,
 //! - [`runtime`] is the periodic actor that most children are,
 //! - [`vitals`] tells how each child is doing,
-//! - [`coalescer`], [`mapper`], [`drain`], [`poll`], [`sale_window`] are the pipeline, [`lease`] who runs it,
+//! - [`coalescer`], [`mapper`], [`drain`], [`poll`], [`sale_window`] and [`remap`] are the pipeline, [`lease`] who runs
+//!   it,
 //! - [`limiter`] and [`token`] are the two actors the others ask before they call Meta.
 
 pub mod coalescer;
@@ -19,6 +20,7 @@ pub mod lease;
 pub mod limiter;
 pub mod mapper;
 pub mod poll;
+pub mod remap;
 pub mod runtime;
 pub mod sale_window;
 pub mod slots;

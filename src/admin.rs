@@ -16,6 +16,7 @@ pub mod intents;
 pub mod item_detail;
 pub mod items;
 pub mod live;
+pub mod mapper;
 pub mod schema;
 pub mod select;
 pub mod settings;

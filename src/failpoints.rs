@@ -85,6 +85,18 @@ points! {
     CoalescerAsked = "coalescer.asked",
     /// Mapper: before it answers a request.
     MapperAsked = "mapper.asked",
+    /// Activation of a mapper: the module answered every sample, nothing is written.
+    MapperRehearsed = "mapper.rehearsed",
+    /// Activation of a mapper: everything is written, not committed.
+    MapperActivating = "mapper.activating",
+    /// Activation of a mapper: it is committed, the process still runs the old one.
+    MapperActivated = "mapper.activated",
+    /// Activation of a mapper: the process runs the new one, nobody was answered.
+    MapperSwapped = "mapper.swapped",
+    /// Re-map: a chunk is written, not committed.
+    RemapWriting = "remap.writing",
+    /// Re-map: a chunk is committed.
+    RemapWritten = "remap.written",
     /// Limiter: before it answers a request.
     LimiterAsked = "limiter.asked",
     /// Import: a chunk is written, not committed.

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod http;
 pub mod ids;
 pub mod import;
+pub mod mapping;
 pub mod pipeline;
 pub mod report;
 pub mod service;

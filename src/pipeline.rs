@@ -58,6 +58,8 @@ pub struct Pipeline {
     pub poll: Nudger,
     /// Wakes the sale windows.
     pub windows: Nudger,
+    /// Wakes the re-map.
+    pub remapper: Nudger,
     /// Wakes the lease.
     pub leaser: Nudger,
 }
@@ -87,6 +89,7 @@ impl Pipeline {
             drain: Nudger::new("drain"),
             poll: Nudger::new("poll"),
             windows: Nudger::new("sale-window"),
+            remapper: Nudger::new("remap"),
             leaser: Nudger::new("lease"),
         }
     }

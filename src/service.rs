@@ -15,6 +15,7 @@ use crate::actors::jitter;
 use crate::actors::lease::LeaseJob;
 use crate::actors::limiter::LimiterMemory;
 use crate::actors::poll::PollJob;
+use crate::actors::remap::RemapJob;
 use crate::actors::runtime::periodic;
 use crate::actors::sale_window::SaleWindowJob;
 use crate::actors::tree::{Ended, Overdue, Tree, TreeError};
@@ -207,6 +208,10 @@ async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsB
         {
             let pipeline = shared();
             periodic(&pipeline.windows.clone(), clock(), move || SaleWindowJob::new(Arc::clone(&pipeline)))
+        },
+        {
+            let pipeline = shared();
+            periodic(&pipeline.remapper.clone(), clock(), move || RemapJob::new(Arc::clone(&pipeline)))
         },
         {
             let pipeline = shared();

@@ -18,6 +18,7 @@ pub mod field_set;
 pub mod items;
 pub mod lease;
 pub mod limiter;
+pub mod mapper;
 pub mod oauth_state;
 pub mod outbox;
 pub mod ping;
@@ -79,6 +80,9 @@ pub enum Deposed {
     /// The settings are others now than those it was decided under.
     #[error("the settings changed meanwhile")]
     Settings,
+    /// Another mapper is active now than the one it was decided with.
+    #[error("another mapper is active now")]
+    Mapper,
     /// Disconnected, or connected anew, since the token was read.
     #[error("the connection to Meta changed meanwhile")]
     Credential,

@@ -12,6 +12,7 @@
 
 pub(super) mod answer;
 mod draft;
+mod prepare;
 pub(super) mod record;
 mod settle;
 mod unknown;
@@ -21,31 +22,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use draft::CallDraft;
+use prepare::{Tick, permitted};
 use settle::Settlement;
 use tracing::{debug, info, warn};
 
 use super::coalescer::CoalescedBatch;
 use super::mapper::MapRequest;
 use super::runtime::{Job, JobError, Rest};
-use super::slots::CallError;
-use super::token::TokenFault;
-use crate::clock::Millis;
-use crate::domain::breaker::Gate;
-use crate::domain::budget::{Answer, Bucket};
+use crate::domain::budget::Bucket;
 use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
-use crate::domain::outcome::{CallOutcome, Problem, Refusal};
-use crate::domain::settings::{FeedMode, Pacing, Settings};
+use crate::domain::outcome::{CallOutcome, Refusal};
+use crate::domain::settings::Pacing;
 use crate::failpoints::{Point, at};
-use crate::pipeline::{Access, HeldLease, Pipeline};
-use crate::store::channel::Channel;
+use crate::pipeline::{HeldLease, Pipeline};
 use crate::store::field_set::FieldSets;
 use crate::store::{self, Deposed, StoreError, sync_state};
 
 /// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
 const CHUNK: usize = 1_000;
-/// The longest a tick is put off unseen.
-const LONGEST_HOLD: Duration = Duration::from_secs(5);
 /// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
 const WINDOWS_PER_CALL: usize = 40;
 
@@ -57,18 +52,6 @@ pub struct DrainJob {
     /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
     /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
     suspects: HashSet<String>,
-}
-
-/// Everything a tick that may call Meta knows.
-struct Tick {
-    lease: HeldLease,
-    settings: Arc<Settings>,
-    map_settings: Arc<mapper_core::MapSettings>,
-    catalog: String,
-    access: Access,
-    channel: Channel,
-    preview: bool,
-    now: Millis,
 }
 
 impl DrainJob {
@@ -95,78 +78,6 @@ impl DrainJob {
             return Ok(Rest::Interval);
         }
         self.submit(tick, draft, more).await
-    }
-
-    /// What a call needs, or how long to rest without it.
-    async fn prepare(&mut self, lease: HeldLease) -> Result<Result<Tick, Rest>, StoreError> {
-        let pipeline = &self.pipeline;
-        let now = pipeline.now();
-        let settings = pipeline.load_settings().await?;
-        if !settings.flag("sync_enabled") || !settings.feed_configured() {
-            return Ok(Err(Rest::Interval));
-        }
-        let Some(app) = pipeline.app(&settings).await? else { return Ok(Err(Rest::Interval)) };
-        let mut tx = pipeline.db.read().await?;
-        let mut channel = store::channel::load(&mut tx).await?;
-        // Before the token: a fault may be put down to a credential that has gone, never to the one that follows it.
-        let version = store::credential::version(&mut tx).await?;
-        drop(tx);
-        let token = match pipeline.tokens.get().await {
-            Ok(token) => token,
-            Err(fault) => return self.without_token(&lease, channel, version, &fault).await.map(Err),
-        };
-        let catalog = settings.text("catalog_id");
-        let preview = settings.feed_mode() == FeedMode::Preview;
-        if !preview {
-            // A problem that names a credential waits for another one.
-            match channel.problem_credential {
-                Some(version) if version == token.version => return Ok(Err(Rest::Interval)),
-                Some(_) => {
-                    (channel.problem, channel.problem_credential) = (None, None);
-                    let mut tx = lease.fence.begin(&pipeline.db, None).await?;
-                    store::channel::save(&mut tx, &channel, now).await?;
-                    tx.commit().await?;
-                }
-                None => {}
-            }
-            match channel.breaker.ask(now) {
-                Gate::Go | Gate::Probe => {}
-                Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
-                Gate::Probing => return Ok(Err(Rest::Interval)),
-            }
-            // Only a look: a permit that lay around until there is something to send would come on top of the next.
-            if let Err(rest) = permitted(pipeline.limiter.peek(&catalog, Bucket::Batch).await, now) {
-                return Ok(Err(rest));
-            }
-        }
-        let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
-        let access = Access { app, token };
-        Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, now }))
-    }
-
-    async fn without_token(
-        &self,
-        lease: &HeldLease,
-        mut channel: Channel,
-        version: Option<i64>,
-        fault: &TokenFault,
-    ) -> Result<Rest, StoreError> {
-        let code = match fault {
-            TokenFault::NotConnected => return Ok(Rest::Interval),
-            TokenFault::Superseded | TokenFault::Unavailable { .. } => return Ok(Rest::For(Duration::from_secs(5))),
-            TokenFault::Expired { .. } => "meta_token_expired",
-            TokenFault::Dead { .. } => "meta_token_dead",
-        };
-        let problem = Problem { code: code.into(), message: fault.to_string() };
-        let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
-        if !known || channel.problem_credential != version {
-            warn!(code, message = problem.message, "no calls to Meta");
-            (channel.problem, channel.problem_credential) = (Some(problem), version);
-            let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
-            store::channel::save(&mut tx, &channel, self.pipeline.now()).await?;
-            tx.commit().await?;
-        }
-        Ok(Rest::Interval)
     }
 
     /// Reads the outbox until a call is full or nothing is left; answers the call and whether there is more.
@@ -255,9 +166,8 @@ impl DrainJob {
                     settle::Step::Done(done) => settlement.done(intent, held, done),
                 }
             }
-            draft.digest = Some(Arc::clone(&mapped.digest));
         }
-        settlement.commit(&self.pipeline, &tick.lease.fence, &tick.catalog, &tick.settings).await
+        settlement.commit(&self.pipeline, tick).await
     }
 
     /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
@@ -286,7 +196,12 @@ impl DrainJob {
         let batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);
         let unreadable = batch.unreadable.clone();
-        let request = MapRequest { settings: Arc::clone(&tick.map_settings), now: tick.now, batch };
+        let request = MapRequest {
+            mapper: Arc::clone(&tick.mapper),
+            settings: Arc::clone(&tick.map_settings),
+            now: tick.now,
+            batch,
+        };
         match self.pipeline.mapper.map(request).await {
             Ok(answer) => Ok(settle::Mapped::new(answer, unreadable)),
             Err(error) => {
@@ -390,27 +305,9 @@ impl DrainJob {
                 Rest::Interval
             }
             Deposed::Catalog => Rest::Interval,
-            Deposed::Settings | Deposed::Credential => Rest::Again,
+            Deposed::Settings | Deposed::Credential | Deposed::Mapper => Rest::Again,
         }
     }
-}
-
-/// The limiter's word, as far as this tick is concerned.
-fn permitted(answer: Result<Answer, CallError>, now: Millis) -> Result<(), Rest> {
-    match answer {
-        Ok(Answer::Permit) => Ok(()),
-        Ok(Answer::ClosedUntil(until)) => Err(hold(until, now)),
-        Err(error) => {
-            debug!(%error, "no permit");
-            Err(Rest::For(Duration::from_secs(1)))
-        }
-    }
-}
-
-/// Waits until then, but looks again now and then: another catalog or a mended connection need not wait.
-fn hold(until: Millis, now: Millis) -> Rest {
-    let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
-    Rest::Hold(wait.min(LONGEST_HOLD))
 }
 
 impl Job for DrainJob {

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::runtime::{Job, JobError, Rest};
 use crate::failpoints::{Point, at};
+use crate::mapping::follow::{NotFollowed, follow};
 use crate::pipeline::{HeldLease, Pipeline};
 use crate::store::lease::{self, Renewal};
 use crate::store::{StoreError, limiter};
@@ -32,6 +33,12 @@ impl LeaseJob {
 
     async fn take(&mut self) -> Result<(), StoreError> {
         let pipeline = &self.pipeline;
+        // Who cannot run the active mapper leaves the lease to a replica that can.
+        match follow(pipeline).await {
+            Ok(_) => {}
+            Err(NotFollowed::Store(error)) => return Err(error),
+            Err(NotFollowed::Unusable(_) | NotFollowed::Gone(_)) => return Ok(()),
+        }
         // Counted from before the question: our end is never later than the server's.
         let until = pipeline.now() + self.ttl();
         let Some(fence) = lease::take(&pipeline.db, &pipeline.config.instance, self.ttl()).await? else {
@@ -59,8 +66,13 @@ impl LeaseJob {
             Some(renewal) => {
                 at(Point::LeaseRenewed).await;
                 pipeline.lease.put(Some(HeldLease { until, ..held }));
-                if self.seen.is_some_and(|seen| seen.settings != renewal.settings) {
+                if self.seen.as_ref().is_some_and(|seen| seen.settings != renewal.settings) {
                     pipeline.load_settings().await?;
+                    pipeline.drain.nudge();
+                }
+                if renewal.mapper != **pipeline.mapper.running().key() {
+                    // The drain sees to it, and gives the lease up if it must; here it is for the API's sake.
+                    let _ = follow(pipeline).await;
                     pipeline.drain.nudge();
                 }
                 self.seen = Some(renewal);

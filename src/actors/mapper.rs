@@ -1,14 +1,16 @@
-//! The MapperActor: runs the active mapper.
+//! The MapperActor: runs mappers, and holds the active one.
 //!
-//! Promises: mapping runs on blocking threads, never on the runtime's; at most one per core at a time, the permit
-//! moved into the thread; a mapper that panics on an item costs that item, nobody else.
-//! Left out on purpose: reading the source and deciding what to do with the answer.
+//! Promises: mapping runs on blocking threads, never on the runtime's; at most one batch per core at a time, the permit
+//! moved into the thread. A batch is mapped by the one mapper that its asker names, so a swap meanwhile mixes nothing
+//! and stops nothing: batches under way end on theirs. Modules are loaded one at a time, on one thread.
+//! Left out on purpose: reading the source, deciding what to do with the answer, and which mapper should be active
+//! ([`crate::mapping::follow`]).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use mapper_core::{Item, MapSettings};
+use arc_swap::ArcSwap;
+use mapper_core::MapSettings;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::Semaphore;
 
@@ -16,17 +18,19 @@ use super::slots::{CallError, Slot};
 use super::tree::Child;
 use crate::clock::Millis;
 use crate::domain::word::Word;
+use crate::mapping::follow::Unusable;
+use crate::mapping::{Batch, Refused, Running};
 use crate::store::source::SourceBatch;
+use crate::wasm::{Fault, Host, HostError, Limits};
 
-/// Digest of the built-in mapper: it is part of the binary, so its version names it.
-pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
-
-/// A batch takes milliseconds natively; a slow module is bounded on its own.
+/// A batch takes milliseconds natively; what a module may take is bounded below this ([`Limits`]).
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// What to map.
 #[derive(Clone, Debug)]
 pub struct MapRequest {
+    /// The mapper to ask.
+    pub mapper: Arc<Running>,
     /// Settings of the mapper.
     pub settings: Arc<MapSettings>,
     /// The instant to map for.
@@ -43,22 +47,33 @@ pub struct MapItem {
     /// Its product.
     pub product_id: String,
     /// The mapper's word, or why there is none.
-    pub outcome: Result<Word, String>,
+    pub outcome: Result<Word, Fault>,
 }
 
-/// The answers, all of one mapper.
-#[derive(Clone, Debug)]
-pub struct MapAnswer {
-    /// The mapper that made them.
-    pub digest: Arc<str>,
-    /// One a readable variant, in order.
-    pub items: Vec<MapItem>,
+/// The answers of a mapper, one a readable variant, in order.
+pub type MapAnswer = Vec<MapItem>;
+
+/// Nothing came of a load.
+#[derive(Debug, thiserror::Error)]
+pub enum MapperGone {
+    /// No module can run in this process at all.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The thread was lost.
+    #[error("the thread that loads mapper modules was lost; please report it")]
+    Thread,
 }
 
-/// Asks the actor; clones ask the same one. Exists before the tree.
+/// Asks the actor, and holds the active mapper; clones share both. Exists before the tree, and outlives restarts of the
+/// actor.
 #[derive(Clone, Debug)]
 pub struct Mapper {
     slot: Slot<MapperMsg>,
+    running: Arc<ArcSwap<Running>>,
+    unusable: Arc<Mutex<Option<Unusable>>>,
+    /// Made with the first module: an installation without modules pays nothing for it.
+    host: Arc<OnceLock<Host>>,
+    loading: Arc<Semaphore>,
 }
 
 impl Default for Mapper {
@@ -68,10 +83,16 @@ impl Default for Mapper {
 }
 
 impl Mapper {
-    /// A handle to the child called `mapper`, once it exists.
+    /// A handle to the child called `mapper`, once it exists. The built-in mapper is active.
     #[must_use]
     pub fn new() -> Self {
-        Self { slot: Slot::new("mapper") }
+        Self {
+            slot: Slot::new("mapper"),
+            running: Arc::new(ArcSwap::from_pointee(Running::builtin())),
+            unusable: Arc::default(),
+            host: Arc::default(),
+            loading: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// The actor behind this handle.
@@ -81,12 +102,77 @@ impl Mapper {
         Child::new(&self.slot, move || (MapperActor { permits: Arc::clone(&permits) }, ()))
     }
 
+    /// The mapper that runs now.
+    #[must_use]
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// Swaps the mapper that runs; batches under way end on theirs.
+    pub fn swap(&self, mapper: Arc<Running>) {
+        self.running.store(mapper);
+    }
+
+    /// The active mapper that this process cannot run, if there is one.
+    #[must_use]
+    pub fn unusable(&self) -> Option<Unusable> {
+        self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers it, or that there is none.
+    pub fn set_unusable(&self, unusable: Option<Unusable>) {
+        *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
+    }
+
     /// Maps a batch.
     ///
     /// # Errors
     /// When the actor is down or a thread was lost.
     pub async fn map(&self, request: MapRequest) -> Result<MapAnswer, CallError> {
         self.slot.call(|reply| MapperMsg::Map(Box::new(request), reply), ANSWER_WITHIN).await
+    }
+
+    /// Loads a module, which takes from a tenth of a second to several; works without the actor.
+    ///
+    /// # Errors
+    /// When no module can run here. The inner error says what is wrong with the file.
+    pub async fn load(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
+        self.on_loader(move |host| Ok(Running::load(host, &bytes)?)).await
+    }
+
+    /// Loads a module and asks it for every sample.
+    ///
+    /// # Errors
+    /// As [`Mapper::load`].
+    pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
+        self.on_loader(move |host| {
+            let mapper = Running::load(host, &bytes)?;
+            mapper.rehearse()?;
+            Ok(mapper)
+        })
+        .await
+    }
+
+    async fn on_loader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Host) -> T + Send + 'static,
+    ) -> Result<T, MapperGone> {
+        let permit = Arc::clone(&self.loading).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
+        let shared = Arc::clone(&self.host);
+        let done = tokio::task::spawn_blocking(move || {
+            let host = match shared.get() {
+                Some(host) => host,
+                None => {
+                    let host = Host::new(Limits::default())?;
+                    // One thread at a time is here.
+                    shared.get_or_init(|| host)
+                }
+            };
+            let done = work(host);
+            drop(permit);
+            Ok(done)
+        });
+        done.await.map_err(|_| MapperGone::Thread)?
     }
 }
 
@@ -120,7 +206,7 @@ impl Actor for MapperActor {
         crate::failpoints::at(crate::failpoints::Point::MapperAsked).await;
         let permit = Arc::clone(&self.permits).acquire_owned().await?;
         tokio::task::spawn_blocking(move || {
-            let answer = map_builtin(&request);
+            let answer = map(*request);
             drop(permit);
             // The asker may have given up; mapping has no effect of its own.
             let _ = reply.send(answer);
@@ -129,17 +215,18 @@ impl Actor for MapperActor {
     }
 }
 
-fn map_builtin(request: &MapRequest) -> MapAnswer {
-    let MapRequest { settings, now, batch } = request;
-    let items = batch
-        .items
-        .iter()
-        .map(|Item { product_index, variant }| {
-            let product = &batch.products[*product_index as usize];
-            let outcome = catch_unwind(AssertUnwindSafe(|| mapper_core::map(settings, *now, product, variant).into()))
-                .map_err(|_| format!("the mapper {BUILTIN_DIGEST} panicked on this variant; please report it"));
-            MapItem { variant_id: variant.id.clone(), product_id: product.id.clone(), outcome }
+fn map(request: MapRequest) -> MapAnswer {
+    let MapRequest { mapper, settings, now, batch: SourceBatch { products, items, .. } } = request;
+    let batch = Arc::new(Batch { settings, now, products, items });
+    let product = |index: u32| batch.products.get(index as usize).map(|product| product.id.clone());
+    mapper
+        .map(&batch)
+        .into_iter()
+        .zip(&batch.items)
+        .map(|(outcome, item)| MapItem {
+            variant_id: item.variant.id.clone(),
+            product_id: product(item.product_index).unwrap_or_default(),
+            outcome,
         })
-        .collect();
-    MapAnswer { digest: BUILTIN_DIGEST.into(), items }
+        .collect()
 }

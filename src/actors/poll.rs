@@ -1,10 +1,10 @@
 //! The PollActor: asks Meta what became of each submission, and records the verdict.
 //!
 //! Promises: a verdict changes only rows that still wait for its handle; under an incomplete error list nothing
-//! unnamed becomes synced; a handle times out only after an answer past its age, so a night of downtime costs nothing;
-//! handles that never end do not starve the others (those asked longest ago come first). Handles of a catalog that is
-//! no longer selected are polled where they belong. A submission that Meta split over several handles is judged when
-//! each of them is final.
+//! unnamed becomes synced; a handle times out only by the answer to a question that was asked past its age, so neither a
+//! night of downtime nor an answer that comes home late costs anything; handles that never end do not starve the others
+//! (those asked longest ago come first). Handles of a catalog that is no longer selected are polled where they belong. A
+//! submission that Meta split over several handles is judged when each of them is final.
 //! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
 
 mod verdict;
@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::drain::answer;
 use super::drain::record::save_budgets;
 use super::runtime::{Job, JobError, Rest};
+use crate::clock::Millis;
 use crate::domain::budget::{Answer, Bucket};
 use crate::domain::settings::{Pacing, Settings};
 use crate::domain::verdict::Verdict;
@@ -97,6 +98,15 @@ struct Round<'p> {
     access: Access,
 }
 
+/// A question to Meta on one submission.
+#[derive(Clone, Copy)]
+struct Question<'c> {
+    call: &'c Submission,
+    handle: &'c str,
+    /// When it was asked: what Meta answers is true of then, however late it is heard.
+    at: Millis,
+}
+
 impl Round<'_> {
     async fn poll(&self, call: &Submission) -> Result<Next, StoreError> {
         let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
@@ -107,6 +117,7 @@ impl Round<'_> {
         if let Some(wait) = self.closed(call).await {
             return Ok(Next::Stop(wait));
         }
+        let question = Question { call, handle, at: self.pipeline.now() };
         for part in submission::split_handles(handle) {
             at(Point::PollAsking).await;
             let answered = self.pipeline.graph.batch_status(self.access.caller(), &call.catalog_id, part).await;
@@ -115,9 +126,9 @@ impl Round<'_> {
             answer::report(&self.pipeline.limiter, &call.catalog_id, Bucket::Management, usage);
             let status = match answered {
                 Ok(answer) => answer.status,
-                Err(failure) => return self.failed(call, handle, failure).await,
+                Err(failure) => return self.failed(question, failure).await,
             };
-            let Some(status) = status else { return self.unknown_handle(call, handle).await };
+            let Some(status) = status else { return self.unknown_handle(question).await };
             debug!(submission = call.id, state = ?status.state, "poll");
             let verdict = verdict::judge_status(&status, call);
             judged = Some(match judged {
@@ -126,7 +137,7 @@ impl Round<'_> {
             });
             parts.push(status);
         }
-        self.apply(call, handle, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
+        self.apply(question, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
     }
 
     /// How long to wait for the next call, if one may not be made now.
@@ -147,22 +158,20 @@ impl Round<'_> {
     /// Records what an answer means.
     async fn apply(
         &self,
-        call: &Submission,
-        handle: &str,
+        question: Question<'_>,
         judged: Verdict,
         errors: Option<serde_json::Value>,
     ) -> Result<Next, StoreError> {
         let pipeline = self.pipeline;
+        let Question { call, handle, at: asked_at } = question;
         let age_limit = i64::try_from(self.settings.whole("handle_poll_max_age_minutes")).unwrap_or(1440) * 60_000;
         let judged = match judged {
-            Verdict::Open if pipeline.now() - call.submitted_at > age_limit => {
-                Verdict::NotRun { reason: "poll_timeout" }
-            }
+            Verdict::Open if asked_at - call.submitted_at > age_limit => Verdict::NotRun { reason: "poll_timeout" },
             other => other,
         };
         if judged == Verdict::Open {
             let mut tx = self.lease.fence.begin(&pipeline.db, None).await?;
-            submission::polled(&mut tx, &call.id, false, pipeline.now()).await?;
+            submission::polled(&mut tx, &call.id, false, asked_at).await?;
             tx.commit().await?;
             return Ok(Next::Go);
         }
@@ -180,7 +189,7 @@ impl Round<'_> {
                 Err(failure) => {
                     answer::report(&pipeline.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
                     warn!(submission = call.id, %failure, "errored deletes are looked up later");
-                    return self.troubled(call, &failure).await;
+                    return self.troubled(question, &failure).await;
                 }
             }
         };
@@ -194,31 +203,32 @@ impl Round<'_> {
     }
 
     /// Meta does not know the handle. Said often enough, it never will.
-    async fn unknown_handle(&self, call: &Submission, handle: &str) -> Result<Next, StoreError> {
+    async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
+        let Question { call, at: asked_at, .. } = question;
         if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
-            return self.apply(call, handle, Verdict::NotRun { reason: "unknown_handle" }, None).await;
+            return self.apply(question, Verdict::NotRun { reason: "unknown_handle" }, None).await;
         }
         let mut tx = self.lease.fence.begin(&self.pipeline.db, None).await?;
-        submission::polled(&mut tx, &call.id, true, self.pipeline.now()).await?;
+        submission::polled(&mut tx, &call.id, true, asked_at).await?;
         tx.commit().await?;
         Ok(Next::Go)
     }
 
-    async fn failed(&self, call: &Submission, handle: &str, failure: GraphFailure) -> Result<Next, StoreError> {
-        warn!(submission = call.id, %failure, "poll failed");
-        let selected = self.settings.text("catalog_id") == call.catalog_id;
+    async fn failed(&self, question: Question<'_>, failure: GraphFailure) -> Result<Next, StoreError> {
+        warn!(submission = question.call.id, %failure, "poll failed");
+        let selected = self.settings.text("catalog_id") == question.call.catalog_id;
         match failure.class() {
-            ErrorClass::BadRequest => self.unknown_handle(call, handle).await,
+            ErrorClass::BadRequest => self.unknown_handle(question).await,
             // An answer, if not one about the batch: the age limit counts. That the present account may not see a
             // catalog that was selected once is no fault of the channel.
-            ErrorClass::CatalogGone => self.apply(call, handle, Verdict::Open, None).await,
-            ErrorClass::Permission if !selected => self.apply(call, handle, Verdict::Open, None).await,
-            _ => self.troubled(call, &failure).await,
+            ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
+            ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
+            _ => self.troubled(question, &failure).await,
         }
     }
 
     /// No answer on the batch: nothing is known of it, and the rest of the round would fare no better.
-    async fn troubled(&self, call: &Submission, failure: &GraphFailure) -> Result<Next, StoreError> {
+    async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
         let pipeline = self.pipeline;
         let mut tx = self.lease.fence.begin(&pipeline.db, None).await?;
         let mut tell = async |credential: Option<i64>| {
@@ -236,7 +246,7 @@ impl Round<'_> {
             | ErrorClass::Unknown
             | ErrorClass::ReduceData
             | ErrorClass::CatalogGone
-            | ErrorClass::BadRequest => submission::asked_in_vain(&mut tx, &call.id, pipeline.now()).await?,
+            | ErrorClass::BadRequest => submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?,
         }
         tx.commit().await?;
         Ok(Next::Stop(Rest::Interval))

@@ -47,6 +47,9 @@ pub enum Fault {
     /// Meta did what it was asked, and yet the result does not serve.
     #[error("{0}")]
     Unusable(String),
+    /// The file is no mapper module that can become active; says why and how to mend it.
+    #[error("{0}")]
+    Module(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),

@@ -171,6 +171,7 @@ pub async fn detail(pipeline: &Pipeline, variant_id: &str) -> Result<ItemDetail,
 
     let unreadable = batch.unreadable.first().map(|(_, reason)| reason.clone());
     let request = MapRequest {
+        mapper: pipeline.mapper.running(),
         settings: Arc::new(settings.map_settings(&pipeline.config.s3_public_url)),
         now: pipeline.now(),
         batch,
@@ -178,7 +179,10 @@ pub async fn detail(pipeline: &Pipeline, variant_id: &str) -> Result<ItemDetail,
     let outcome = match unreadable {
         Some(reason) => Err(reason),
         None => match pipeline.mapper.map(request).await {
-            Ok(answer) => answer.items.into_iter().next().map_or(Err("the mapper left it out".into()), |i| i.outcome),
+            Ok(answer) => answer
+                .into_iter()
+                .next()
+                .map_or(Err("the mapper left it out".into()), |item| item.outcome.map_err(|fault| fault.message)),
             Err(error) => Err(error.to_string()),
         },
     };

@@ -150,7 +150,9 @@ pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
             outbox_pending: backlog.live,
             handles_pending,
         },
-        problem: problem(credential.as_ref(), channel, pipeline.now()).or_else(|| held_back(backlog.held)),
+        problem: unusable_mapper(pipeline)
+            .or_else(|| problem(credential.as_ref(), channel, pipeline.now()))
+            .or_else(|| held_back(backlog.held)),
         outbox_parked: backlog.parked,
         held_deletes: backlog.held,
     })
@@ -175,6 +177,11 @@ fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<Sel
         system_user_id: settings.text("system_user_id"),
         token_kind: credential.map_or(stored, |known| known.metadata.token_kind),
     })
+}
+
+fn unusable_mapper(pipeline: &Pipeline) -> Option<ProblemView> {
+    let unusable = pipeline.mapper.unusable()?;
+    Some(ProblemView { code: "mapper_unusable".into(), message: unusable.message })
 }
 
 fn held_back(variants: i64) -> Option<ProblemView> {

@@ -172,6 +172,7 @@ impl From<Fault> for ApiError {
             Fault::Account { failure, .. } => bad("meta_account_error").meta(&failure),
             Fault::Unusable(_) => bad("meta_account_error"),
             Fault::Changed(_) => bad("BAD_REQUEST"),
+            Fault::Module(_) => bad("mapper_refused"),
             Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
             Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
             Fault::Store(error) => error.into(),

@@ -13,9 +13,24 @@ use crate::domain::intent::Origin;
 /// # Errors
 /// When the database does not answer.
 pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
+    requeue(tx, None, now).await
+}
+
+/// The same for what failed under another mapper than `digest`: the new one may do better. What failed before any
+/// mapper had a word is left alone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn requeue_failed_under_another(tx: &mut Tx, digest: &str, now: Millis) -> Result<u64> {
+    requeue(tx, Some(digest), now).await
+}
+
+async fn requeue(tx: &mut Tx, other_than: Option<&str>, now: Millis) -> Result<u64> {
     execute!(
         tx,
-        "WITH failed AS (SELECT variant_id FROM meta_sync_state WHERE status = 'failed'),
+        "WITH failed AS (
+             SELECT variant_id FROM meta_sync_state
+             WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3)),
          latest AS (
              SELECT o.variant_id, MAX(o.seq) AS seq, MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
              FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id GROUP BY o.variant_id)
@@ -32,7 +47,8 @@ pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
          LEFT JOIN meta_outbox asked ON asked.seq = l.asked
          WHERE true ORDER BY f.variant_id",
         Origin::Operator.as_str(),
-        now
+        now,
+        other_than
     )
 }
 

@@ -19,12 +19,14 @@ pub struct Fence {
 }
 
 /// What a renewal brings home, so that replicas learn of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// Revision of the settings.
     pub settings: i64,
     /// Revision of the credential.
     pub credential: i64,
+    /// The active mapper: a module's digest, or [`super::mapper::BUILTIN`].
+    pub mapper: String,
 }
 
 /// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended. A process that lost track of
@@ -55,20 +57,22 @@ pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
 /// When the database does not answer.
 pub async fn renew(db: &Db, fence: &Fence, ttl_ms: i64) -> Result<Option<Renewal>> {
     let mut tx = db.write_pipeline().await?;
-    let row: Option<(i64, i64)> = fetch_optional!(
+    let row: Option<(i64, i64, String)> = fetch_optional!(
         tx,
-        (i64, i64),
+        (i64, i64, String),
         "UPDATE lease SET expires_at = @pg{clock_timestamp() + $4 * interval '1 millisecond'}@sqlite{$4}
          WHERE name = $1 AND holder = $2 AND epoch = $3
          RETURNING (SELECT value FROM revision WHERE name = 'settings'),
-                   (SELECT value FROM revision WHERE name = 'credential')",
+                   (SELECT value FROM revision WHERE name = 'credential'),
+                   COALESCE((SELECT mapper FROM mapper_activation ORDER BY id DESC LIMIT 1), $5)",
         NAME,
         &fence.holder,
         fence.epoch,
-        ttl_ms
+        ttl_ms,
+        super::mapper::BUILTIN
     )?;
     tx.commit().await?;
-    Ok(row.map(|(settings, credential)| Renewal { settings, credential }))
+    Ok(row.map(|(settings, credential, mapper)| Renewal { settings, credential, mapper }))
 }
 
 /// Gives the lease back, so that another replica need not wait for its end.
@@ -119,15 +123,22 @@ impl Fence {
         Ok(tx)
     }
 
-    /// Begins a transaction that records what was decided under settings of this version: an operator who changes them
-    /// and then queues variants again must not find those intents marked by a tick that still had the old ones.
+    /// Begins a transaction that records what was decided under settings of this version and with this mapper: an
+    /// operator who changes either and then queues variants again must not find those intents marked by a tick that
+    /// still had the old ones.
     ///
     /// # Errors
-    /// [`StoreError::Deposed`] when the lease, the catalog or the settings changed.
-    pub async fn begin_decided(&self, db: &Db, catalog: &str, settings: i64) -> Result<Tx> {
+    /// [`StoreError::Deposed`] when the lease, the catalog, the settings or the mapper changed.
+    pub async fn begin_decided(&self, db: &Db, catalog: &str, settings: i64, mapper: &str) -> Result<Tx> {
         let mut tx = self.begin(db, Some(catalog)).await?;
         let (now,): (i64,) = fetch_one!(tx, (i64,), "SELECT value FROM revision WHERE name = 'settings'")?;
-        if now == settings { Ok(tx) } else { Err(StoreError::Deposed(Deposed::Settings)) }
+        if now != settings {
+            return Err(StoreError::Deposed(Deposed::Settings));
+        }
+        if super::mapper::active(&mut tx).await? != mapper {
+            return Err(StoreError::Deposed(Deposed::Mapper));
+        }
+        Ok(tx)
     }
 }
 

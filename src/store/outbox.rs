@@ -284,6 +284,21 @@ pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Fault
     )
 }
 
+/// Whether at least `count` intents are waiting to be processed; reads no more of them than that.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_live(tx: &mut Tx, count: i64) -> Result<bool> {
+    let (found,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT COUNT(*) FROM (SELECT 1 FROM meta_outbox
+             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL LIMIT $1) AS live",
+        count
+    )?;
+    Ok(found >= count)
+}
+
 /// How many intents are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {

@@ -228,29 +228,34 @@ pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submissi
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Notes that a submission was asked for and is still open.
+/// Notes that a submission was asked for at that time and is still open.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, now: Millis) -> Result<()> {
+pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, asked_at: Millis) -> Result<()> {
     execute!(
         tx,
         "UPDATE meta_batch_handles SET last_polled_at = $2,
              poll_faults = CASE WHEN $3 THEN poll_faults + 1 ELSE 0 END
          WHERE id = $1 AND state = 'pending'",
         id,
-        now,
+        asked_at,
         unknown_handle
     )?;
     Ok(())
 }
 
-/// Notes that a submission was asked for in vain: no answer, so nothing is known of its handle.
+/// Notes that a submission was asked for in vain at that time: no answer, so nothing is known of its handle.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn asked_in_vain(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
-    execute!(tx, "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'", id, now)?;
+pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked_at: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'",
+        id,
+        asked_at
+    )?;
     Ok(())
 }
 

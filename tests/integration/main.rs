@@ -1,6 +1,7 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
 mod cli;
+mod corpus;
 mod crash;
 mod failover;
 mod harness;
@@ -9,5 +10,6 @@ mod outcomes;
 mod pipeline;
 mod store;
 mod support;
+mod swaps;
 mod torture;
 mod wasm;

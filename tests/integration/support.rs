@@ -6,5 +6,6 @@ pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod shop;
+pub(crate) mod swaps;
 pub(crate) mod testbed;
 pub(crate) mod torture;

@@ -1,7 +1,6 @@
 //! The call under construction: the request body, and what must be recorded of each of its records.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use tracing::{debug, warn};
 
@@ -39,7 +38,6 @@ pub(super) struct CallDraft {
     pub(super) implicit_deletes: usize,
     /// How many of those the mass-delete guard lets through; none = not counted yet.
     pub(super) implicit_allowance: Option<usize>,
-    pub(super) digest: Option<Arc<str>>,
 }
 
 impl CallDraft {
@@ -51,7 +49,6 @@ impl CallDraft {
             rows: Vec::new(),
             implicit_deletes: 0,
             implicit_allowance: None,
-            digest: None,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use tracing::warn;
 
-use super::Tick;
 use super::draft::{CallDraft, CallRow};
+use super::prepare::Tick;
 use crate::clock::Millis;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};
@@ -33,10 +33,10 @@ pub(super) async fn begin(
         catalog_id: &tick.catalog,
         epoch: tick.lease.fence.epoch,
         rows: &rows,
-        mapper_digest: draft.digest.as_deref().unwrap_or_default(),
+        mapper_digest: tick.mapper.digest(),
         implicit_deletes: draft.implicit_deletes,
     };
-    let mut tx = tick.lease.fence.begin_decided(&pipeline.db, &tick.catalog, tick.settings.version).await?;
+    let mut tx = tick.begin_decided(pipeline).await?;
     // Who disconnects is not called for any more, however long the tick has been under way.
     if credential::version(&mut tx).await? != Some(tick.access.token.version) {
         return Err(StoreError::Deposed(Deposed::Credential));
@@ -152,7 +152,7 @@ impl Call<'_> {
                     count_attempt: handle.is_some() && !submitted,
                     at_meta: true,
                     fields_at_meta: if row.op == Op::Upsert { self.sets.id(&row.union) } else { row.fields_before },
-                    mapper_digest: self.draft.digest.as_deref(),
+                    mapper_digest: Some(self.tick.mapper.digest()),
                     reeval_at: row.reeval_at,
                 }
             })
@@ -178,7 +178,7 @@ impl Call<'_> {
                 count_attempt: true,
                 at_meta: row.at_meta,
                 fields_at_meta: row.fields_before,
-                mapper_digest: self.draft.digest.as_deref(),
+                mapper_digest: Some(self.tick.mapper.digest()),
                 reeval_at: row.reeval_at,
             })
             .collect();

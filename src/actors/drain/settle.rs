@@ -1,21 +1,19 @@
 //! Deciding a window, and recording what needs no call.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use mapper_core::sha256_hex;
 use tracing::info;
 
-use crate::actors::mapper::{BUILTIN_DIGEST, MapAnswer, MapItem};
+use super::prepare::Tick;
+use crate::actors::mapper::{MapAnswer, MapItem};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::{Folded, Intent};
-use crate::domain::settings::Settings;
 use crate::domain::state::{Held, Op, SyncStatus};
 use crate::domain::word::{Payload, Word};
 use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
-use crate::store::lease::Fence;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::sync_state::{self, Pushed, Settled};
 
@@ -45,25 +43,18 @@ pub(super) enum Done {
 }
 
 /// The mapper's word on a chunk.
+#[derive(Default)]
 pub(super) struct Mapped {
-    pub(super) digest: Arc<str>,
     items: HashMap<String, MapItem>,
     unreadable: HashMap<String, String>,
     /// The mapper did not answer: upserts wait.
     undecided: bool,
 }
 
-impl Default for Mapped {
-    fn default() -> Self {
-        Self { digest: BUILTIN_DIGEST.into(), items: HashMap::new(), unreadable: HashMap::new(), undecided: false }
-    }
-}
-
 impl Mapped {
     pub(super) fn new(answer: MapAnswer, unreadable: Vec<(String, String)>) -> Self {
         Self {
-            digest: answer.digest,
-            items: answer.items.into_iter().map(|item| (item.variant_id.clone(), item)).collect(),
+            items: answer.into_iter().map(|item| (item.variant_id.clone(), item)).collect(),
             unreadable: unreadable.into_iter().collect(),
             undecided: false,
         }
@@ -88,7 +79,9 @@ impl Mapped {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(Word::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(Word::Rejected(why)))) => (None, Some(Now::NotEligible(&why.code))),
-            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
+            // Nothing is known of the variant itself: it is asked about again, and nothing counts against it.
+            (Intent::Upsert, Some(Err(gap))) if !gap.kind.blames_the_row() => return Step::Wait,
+            (Intent::Upsert, Some(Err(gap))) => return fault(&gap.message),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
                 Some(reason) => return fault(reason),
                 None => (None, None),
@@ -182,18 +175,12 @@ impl Settlement {
     }
 
     /// Records all of it as one.
-    pub(super) async fn commit(
-        self,
-        pipeline: &Pipeline,
-        fence: &Fence,
-        catalog: &str,
-        settings: &Settings,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn commit(self, pipeline: &Pipeline, tick: &Tick) -> Result<(), StoreError> {
         if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
             return Ok(());
         }
         let now = pipeline.now();
-        let mut tx = fence.begin_decided(&pipeline.db, catalog, settings.version).await?;
+        let mut tx = tick.begin_decided(pipeline).await?;
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
         let mut noops = Vec::new();
@@ -243,20 +230,15 @@ impl Settlement {
         }
         outbox::mark(&mut tx, &marks, now).await?;
         outbox::hold(&mut tx, &self.held_back, now).await?;
-        self.record_faults(&mut tx, catalog, settings.whole("max_attempts"), now).await?;
+        self.record_faults(&mut tx, tick, now).await?;
         at(Point::DrainSettling).await;
         tx.commit().await?;
         at(Point::DrainSettled).await;
         Ok(())
     }
 
-    async fn record_faults(
-        &self,
-        tx: &mut crate::store::Tx,
-        catalog: &str,
-        max_attempts: u64,
-        now: i64,
-    ) -> Result<(), StoreError> {
+    async fn record_faults(&self, tx: &mut crate::store::Tx, tick: &Tick, now: i64) -> Result<(), StoreError> {
+        let max_attempts = tick.settings.whole("max_attempts");
         // A variant whose submission is open keeps its state: only the verdict may change it.
         let rows: Vec<Pushed<'_>> = self
             .faults
@@ -273,12 +255,12 @@ impl Settlement {
                 count_attempt: true,
                 at_meta: fault.held.as_ref().is_some_and(|held| held.at_meta),
                 fields_at_meta: fault.held.as_ref().and_then(|held| held.fields_at_meta),
-                mapper_digest: None,
+                mapper_digest: Some(tick.mapper.digest()),
                 reeval_at: None,
             })
             .collect();
         if !rows.is_empty() {
-            sync_state::record_pushed(tx, catalog, &rows, now).await?;
+            sync_state::record_pushed(tx, &tick.catalog, &rows, now).await?;
         }
         let mut by_reason: HashMap<&str, Vec<i64>> = HashMap::new();
         for fault in &self.faults {

@@ -238,7 +238,7 @@ fn all_problems_are_told_at_once_and_too_many_are_counted() {
         refusals(br#"{"title":1,"status":"draft","color":"red","variants":[{"price":-1},5]}"#),
         [
             "color: is not a known field; known here are id, title, subtitle, description, slug, \
-             status, visibility, thumbnail, images, deletedAt, vendor, brand, categories, variants",
+             status, visibility, thumbnail, images, deletedAt, vendor, brand, categories, extra, variants",
             "id: is required",
             "title: must be a string, got 1",
             "visibility: is required: public or private",
@@ -251,6 +251,22 @@ fn all_problems_are_told_at_once_and_too_many_are_counted() {
     assert_eq!(many.len(), 21);
     assert_eq!(many.pop().as_deref(), Some("and 13 more problems"));
     assert_eq!(many.pop().as_deref(), Some("variants[19]: must be an object, got 5"));
+}
+
+#[test]
+fn extra_is_an_object_of_the_shops_own() {
+    let read = |extra: &str| {
+        let line = full().to_string();
+        parse(line.replacen('{', &format!(r#"{{"extra":{extra},"#), 1).as_bytes())
+    };
+    let extra = read(r#"{"z":[1,2.5,null],"a":{"b":true}}"#).expect("good").extra.expect("given");
+    assert_eq!(serde_json::Value::Object(extra).to_string(), r#"{"a":{"b":true},"z":[1,2.5,null]}"#);
+    assert_eq!(read("null").expect("good").extra, None);
+    let refused = |extra: &str| read(extra).expect_err("refused").remove(0).to_string();
+    assert_eq!(refused("[1]"), "extra: must be an object, got a list");
+    assert_eq!(refused(r#"{"a":{"b":1,"b":2}}"#), "extra.a.b: is given twice");
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(16 * 1024));
+    assert_eq!(refused(&long), "extra: must have at most 16384 bytes as JSON, has 16392");
 }
 
 #[test]

@@ -173,6 +173,21 @@ on_both! {
         stage.close().await;
     }
 
+    /// An answer that comes home past the limit is still one about the time before it.
+    async fn an_answer_that_was_asked_for_in_time_is_no_timeout(stage) {
+        stage.set(json!({"handle_poll_max_age_minutes": 5})).await;
+        stage.strike("items_batch", Kind::HandleNeverEnds {});
+        stage.strike(POLL, Kind::SlowMs { ms: 1_500 });
+        stage.sell(&["a"], 100).await;
+        stage.wait("the question is under way", async || stage.meta.calls().check_batch == 1).await;
+        stage.pass(3_600_000);
+        stage.settle().await;
+        assert_eq!(stage.sent().await[0].reason.as_deref(), Some("poll_timeout"));
+        assert_eq!(stage.meta.calls().check_batch, 3, "asked again before it timed out, and then its successor");
+        stage.check().await;
+        stage.close().await;
+    }
+
     /// A throttled poll closes the bucket of polls, for a restarted service as well.
     async fn a_throttled_poll_waits_across_a_restart(stage) {
         stage.strike("items_batch", Kind::HandleSlow { ms: 1_000 });

@@ -83,7 +83,7 @@ async fn a_fence_is_bound_to_the_selected_catalog(db: &TestDb) -> Done {
 async fn a_renewal_tells_of_new_settings_and_credentials(db: &TestDb) -> Done {
     let fence = taken(db, "one").await?;
     let before = renew(db, &fence, MINUTE).await?.expect("it is ours");
-    assert_eq!(renew(db, &fence, MINUTE).await?, Some(before));
+    assert_eq!(renew(db, &fence, MINUTE).await?, Some(before.clone()));
     select_catalog(db, "c1").await?;
     let after = renew(db, &fence, MINUTE).await?.expect("it is ours");
     assert!(after.settings > before.settings && after.credential == before.credential);

@@ -1,0 +1,42 @@
+//! A storm of mapper swaps during a drain: 100,000 variants in batches of 500, a hundred swaps between two modules, and
+//! then the comparison that must hold for every call and every item.
+//!
+//! ```sh
+//! cargo run --release --example swap-storm                                  # SQLite
+//! cargo run --release --example swap-storm -- --postgres                    # a PostgreSQL server of its own
+//! cargo run --release --example swap-storm -- --variants 5000 --swaps 20    # a small one
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use support::shop::Engine;
+use support::swaps::{Storm, run};
+
+#[allow(dead_code, reason = "the integration tests use more of it")]
+mod support;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many variants are pushed
+    #[arg(long, default_value_t = 100_000)]
+    variants: usize,
+    /// Rows of one call
+    #[arg(long, default_value_t = 500)]
+    batch: usize,
+    /// How many swaps
+    #[arg(long, default_value_t = 100)]
+    swaps: usize,
+    /// Start a PostgreSQL server for the run, instead of SQLite
+    #[arg(long)]
+    postgres: bool,
+}
+
+fn main() -> ExitCode {
+    let Arguments { variants, batch, swaps, postgres } = Arguments::parse();
+    let engine = if postgres { Engine::Postgres } else { Engine::Sqlite };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let tally = runtime.block_on(run(Storm { engine, variants, batch, swaps }));
+    println!("{tally:#?}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,85 @@
+//! The samples that every mapper answers before it becomes active, and that `meta-catalog mapper check` shows.
+//!
+//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), part of the binary: each reaches a branch of
+//! the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are no items,
+//! and are left out.
+
+use std::sync::{Arc, OnceLock};
+
+use include_dir::{Dir, include_dir};
+use mapper_core::{Item, input};
+use serde::Deserialize;
+
+use super::{Batch, Running};
+use crate::domain::word::Word;
+
+static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtures");
+
+/// A sample.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Short name; the fixture's file stem.
+    pub name: String,
+    /// What it is about.
+    pub purpose: String,
+    item: input::Item,
+}
+
+impl Sample {
+    /// A mapper's word on it.
+    ///
+    /// # Errors
+    /// The mapper's fault.
+    pub fn ask(&self, mapper: &Running) -> Result<Word, String> {
+        let input::Item { now, settings, product, variant } = &self.item;
+        let batch = Arc::new(Batch {
+            settings: Arc::new(settings.clone()),
+            now: now.unwrap_or_default(),
+            products: vec![product.clone()],
+            items: vec![Item { product_index: 0, variant: variant.clone() }],
+        });
+        let answer = mapper.map(&batch).into_iter().next();
+        answer.map_or_else(|| Err("the mapper gave no answer".into()), |answer| answer.map_err(|fault| fault.message))
+    }
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    purpose: String,
+    input: serde_json::Value,
+}
+
+/// All samples, by name.
+#[must_use]
+pub fn samples() -> &'static [Sample] {
+    static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        let mut samples: Vec<Sample> = FIXTURES
+            .files()
+            .filter_map(|file| {
+                let name = file.path().file_stem()?.to_str()?.to_owned();
+                let Fixture { purpose, input } = serde_json::from_slice(file.contents()).ok()?;
+                let item = input::read(&input.to_string()).ok()?;
+                // Without an id there is no item to speak of.
+                (!item.variant.id.is_empty()).then_some(Sample { name, purpose, item })
+            })
+            .collect();
+        samples.sort_by(|a, b| a.name.cmp(&b.name));
+        samples
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_every_fixture_is_a_sample_and_the_builtin_answers_all() {
+        let samples = samples();
+        assert!(samples.len() >= 100, "{}", samples.len());
+        assert!(samples.is_sorted_by(|a, b| a.name < b.name));
+        assert_eq!(Running::builtin().rehearse(), Ok(()));
+        let rejected = samples.iter().filter(|s| matches!(s.ask(&Running::builtin()), Ok(Word::Rejected(_)))).count();
+        assert!(rejected >= 8, "{rejected}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The sample corpus through every shipped module: one reviewed snapshot a sample and module.
+//!
+//! The built-in mapper's own snapshots lie beside them, made natively by `mapper-core`'s tests. Here its code runs as a
+//! component, and has to agree byte for byte, warnings and re-evaluation included.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use meta_catalog::domain::word::Word;
+use meta_catalog::mapping::Running;
+use meta_catalog::mapping::corpus::samples;
+use meta_catalog::wasm::{Host, Limits};
+use serde_json::{Value, json};
+
+/// The shipped modules, but the built-in mapper's.
+const MODULES: &[&str] = &["google-category", "margin-label", "price-rounding", "seasonal-label", "title-template"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn load(host: &Host, module: &str) -> Running {
+    let path = root().join("mappers/modules").join(format!("{module}.wasm"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Running::load(host, &bytes).unwrap_or_else(|error| panic!("{module}: {error}"))
+}
+
+#[test]
+fn the_builtin_as_a_component_agrees_with_the_native_one() {
+    let host = Host::new(Limits::default()).expect("a host");
+    let (component, native) = (load(&host, "builtin"), Running::builtin());
+    for sample in samples() {
+        assert_eq!(sample.ask(&component), sample.ask(&native), "{}", sample.name);
+    }
+}
+
+#[test]
+fn every_module_answers_every_sample_as_reviewed() {
+    let host = Host::new(Limits::default()).expect("a host");
+    for name in MODULES {
+        let module = load(&host, name);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(root().join("snapshots/mapper").join(name));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let _bound = settings.bind_to_scope();
+        for sample in samples() {
+            let answer = match sample.ask(&module) {
+                Ok(Word::Mapped(payload)) => json!({
+                    "purpose": sample.purpose,
+                    "data": serde_json::from_str::<Value>(&payload.data).expect("JSON"),
+                    "warnings": payload.warnings,
+                    "hash": mapper_core::sha256_hex(&payload.data),
+                    "reevaluate_at": payload.reevaluate_at,
+                }),
+                Ok(Word::Rejected(why)) => json!({ "purpose": sample.purpose, "rejected": why.text() }),
+                Err(fault) => panic!("{name} fails on {}: {fault}", sample.name),
+            };
+            insta::assert_json_snapshot!(sample.name.as_str(), answer);
+        }
+    }
+}
+
+#[test]
+fn every_module_and_every_snapshot_has_its_place() {
+    let names = |folder: &str, extension: &str| -> BTreeSet<String> {
+        std::fs::read_dir(root().join(folder))
+            .expect("a folder")
+            .map(|entry| entry.expect("a readable folder").path())
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .collect()
+    };
+    let mut shipped = names("mappers/modules", "wasm");
+    assert!(shipped.remove("builtin"));
+    assert_eq!(shipped.into_iter().collect::<Vec<_>>(), MODULES, "a module without snapshots");
+    let known: BTreeSet<String> = samples().iter().map(|sample| sample.name.clone()).collect();
+    for module in MODULES {
+        assert_eq!(names(&format!("snapshots/mapper/{module}"), "snap"), known, "{module}");
+    }
+}

@@ -1,0 +1,204 @@
+//! A drain under a storm of swaps: two modules take turns while every variant is pushed.
+//!
+//! What must hold at the end: every variant is synced; every submission was mapped by exactly the module whose digest
+//! it carries, row by row; every item at Meta is exactly that module's; no actor failed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::clock::{Clock as _, SystemClock};
+use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::domain::word::Word;
+use meta_catalog::mapping::{Batch, Running};
+use meta_catalog::store::{Db, source, sync_state};
+use serde_json::{Value, json};
+
+use super::shop::{CATALOG, Engine, Shop, product, variant};
+
+const VARIANTS_A_PRODUCT: usize = 5;
+
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Storm {
+    pub(crate) engine: Engine,
+    pub(crate) variants: usize,
+    pub(crate) batch: usize,
+    pub(crate) swaps: usize,
+}
+
+/// What it came to.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read through Debug")]
+pub(crate) struct Tally {
+    pub(crate) swaps: usize,
+    /// Swaps made while something was left to push.
+    pub(crate) during: usize,
+    pub(crate) calls: u64,
+    /// Calls and variants by the module that mapped them.
+    pub(crate) calls_by_module: BTreeMap<String, usize>,
+    pub(crate) variants_by_module: BTreeMap<String, usize>,
+    pub(crate) drain: Duration,
+}
+
+/// Runs a storm and checks what must hold.
+pub(crate) async fn run(storm: Storm) -> Tally {
+    let modules = [read("margin-label.wasm"), read("fixtures/twin.wasm")];
+    let shop = Shop::open(storm.engine).await;
+    shop.set(json!({ "sync_enabled": false, "batch_size": storm.batch })).await;
+    stock(&shop, storm.variants).await;
+    let pipeline = &shop.service.pipeline;
+    let mut running = Vec::new();
+    for module in &modules {
+        let loaded = pipeline.mapper.load(module.clone()).await.expect("a host").expect("a good module");
+        running.push(Arc::new(loaded));
+    }
+    mapper::activate(pipeline, modules[0].clone(), Source::Api, false).await.expect("activated");
+
+    let began = Instant::now();
+    shop.set(json!({ "sync_enabled": true })).await;
+    let (mut swaps, mut during) = (1, 1);
+    while swaps < storm.swaps {
+        let before = shop.batches();
+        // The next one comes after another call, or at once when nothing is left to push.
+        while shop.batches() == before && open(&shop).await > 0 {
+            pipeline.drain.nudge();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        during += usize::from(open(&shop).await > 0);
+        let activated = mapper::activate(pipeline, modules[swaps % 2].clone(), Source::Api, false).await;
+        assert!(activated.expect("activated").changed);
+        swaps += 1;
+    }
+    while open(&shop).await > 0 {
+        pipeline.drain.nudge();
+        pipeline.poll.nudge();
+        assert!(began.elapsed() < Duration::from_secs(1_800), "it never settles");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let drain = began.elapsed();
+
+    for vitals in shop.service.board.all() {
+        assert_eq!((&vitals.last_error, vitals.restarts), (&None, 0), "{} failed", vitals.name);
+    }
+    let mut tx = shop.db().read().await.expect("a connection");
+    let counts = sync_state::counts(&mut tx).await.expect("counted");
+    drop(tx);
+    assert_eq!(counts, HashMap::from([(SyncStatus::Synced, i64::try_from(storm.variants).expect("few"))]));
+    let calls_by_module = whole_calls(&shop, &running).await;
+    let variants_by_module = pushed_by_one(&shop, &running).await;
+    let tally = Tally { swaps, during, calls: shop.batches(), calls_by_module, variants_by_module, drain };
+    shop.close().await;
+    tally
+}
+
+fn read(module: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules").join(module);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Fills the shop, with a cost for the margin label.
+async fn stock(shop: &Shop, variants: usize) {
+    let ids: Vec<usize> = (0..variants).collect();
+    let mut products = Vec::new();
+    for ids in ids.chunks(VARIANTS_A_PRODUCT) {
+        let of_product: Vec<Value> = ids
+            .iter()
+            .map(|id| {
+                let price = 1_000 + i64::try_from(id % 97).expect("few") * 100;
+                let mut variant = variant(&format!("v{id:07}"), price);
+                variant["extra"] = json!({ "cost": 500 + (id % 11) * 300 });
+                variant
+            })
+            .collect();
+        products.push(product(&format!("p{:07}", ids[0]), &of_product));
+    }
+    for chunk in products.chunks(1_000) {
+        shop.import(chunk).await;
+    }
+}
+
+/// How many intents and submissions are open.
+async fn open(shop: &Shop) -> i64 {
+    let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL)
+                    + (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late'))";
+    match shop.db() {
+        Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_one(readers).await.expect("counted"),
+        Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_one(pool).await.expect("counted"),
+    }
+}
+
+/// Checks each submission: all of its rows are the words of the module whose digest it carries.
+async fn whole_calls(shop: &Shop, modules: &[Arc<Running>]) -> BTreeMap<String, usize> {
+    let words = words(shop, modules).await;
+    let sql = "SELECT mapper_digest, CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY id";
+    let calls: Vec<(String, String)> = match shop.db() {
+        Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
+        Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
+    };
+    let mut by_module = BTreeMap::new();
+    for (digest, rows) in calls {
+        let of_module = words.get(digest.as_str()).unwrap_or_else(|| panic!("a call of neither module: {digest}"));
+        let rows: Vec<(String, String, Option<String>, Option<i64>)> = serde_json::from_str(&rows).expect("rows");
+        assert!(!rows.is_empty());
+        for (variant, _, hash, _) in rows {
+            assert_eq!(hash.as_ref(), Some(&of_module[&variant].0), "{variant} in a call of {digest}");
+        }
+        *by_module.entry(digest).or_default() += 1;
+    }
+    by_module
+}
+
+/// Checks each item at Meta: it is exactly the word of the module whose digest its state carries.
+async fn pushed_by_one(shop: &Shop, modules: &[Arc<Running>]) -> BTreeMap<String, usize> {
+    let words = words(shop, modules).await;
+    let sql = "SELECT variant_id, mapper_digest FROM meta_sync_state";
+    let states: Vec<(String, String)> = match shop.db() {
+        Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
+        Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
+    };
+    let items = shop.meta.items(CATALOG).expect("the catalog");
+    assert_eq!(items.len(), states.len());
+    let mut by_module = BTreeMap::new();
+    for (variant, digest) in states {
+        let word = &words.get(digest.as_str()).unwrap_or_else(|| panic!("{variant} is of neither module: {digest}"));
+        let sent: Value = serde_json::from_str(&word[&variant].1).expect("JSON");
+        assert_eq!(items[&variant], sent, "{variant} of {digest}");
+        *by_module.entry(digest).or_default() += 1;
+    }
+    by_module
+}
+
+type Words = HashMap<String, HashMap<String, (String, String)>>;
+
+/// By module and variant: hash and payload.
+async fn words(shop: &Shop, modules: &[Arc<Running>]) -> Words {
+    let settings = shop.service.pipeline.load_settings().await.expect("loaded");
+    let settings = Arc::new(settings.map_settings(&shop.config.s3_public_url));
+    let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
+    let ids: Vec<String> = match shop.db() {
+        Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
+        Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_all(pool).await.expect("read"),
+    };
+    let mut words = Words::new();
+    for ids in ids.chunks(1_000) {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut tx = shop.db().read().await.expect("a connection");
+        let batch = source::load(&mut tx, &ids).await.expect("loaded");
+        drop(tx);
+        let source::SourceBatch { products, items, .. } = batch;
+        let batch = Arc::new(Batch { settings: Arc::clone(&settings), now: SystemClock.now(), products, items });
+        for module in modules {
+            let of_module = words.entry(module.digest().to_string()).or_default();
+            let answers = module.map(&batch);
+            for (item, answer) in batch.items.iter().zip(answers) {
+                let Ok(Word::Mapped(payload)) = answer else { panic!("{}: {answer:?}", item.variant.id) };
+                let hash = mapper_core::sha256_hex(&payload.data);
+                of_module.insert(item.variant.id.clone(), (hash, payload.data));
+            }
+        }
+    }
+    words
+}

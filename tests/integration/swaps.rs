@@ -1,0 +1,21 @@
+//! A small storm of swaps on each database; `cargo run --release --example swap-storm` makes big ones.
+
+use crate::support::shop::Engine;
+use crate::support::swaps::{Storm, run};
+
+async fn small(engine: Engine) {
+    let tally = run(Storm { engine, variants: 1_500, batch: 50, swaps: 12 }).await;
+    assert!(tally.during >= 6, "the storm was over before the drain began: {tally:?}");
+    assert_eq!(tally.calls_by_module.len(), 2, "{tally:?}");
+    assert_eq!(tally.variants_by_module.values().sum::<usize>(), 1_500, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_mix_nothing_on_sqlite() {
+    small(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_mix_nothing_on_postgres() {
+    small(Engine::Postgres).await;
+}
