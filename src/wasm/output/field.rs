@@ -63,10 +63,12 @@ impl<'a> Field<'a> {
                 }
                 if size == 0 { Kind::Absent } else { Kind::List }
             }
-            _ => {
+            Some(b'{') => {
                 value = Cow::Owned(canonical(&name, raw)?);
                 Kind::Other
             }
+            // A number or a boolean is canonical as the module writes it.
+            _ => Kind::Other,
         };
         match spec {
             Some(spec) => {
