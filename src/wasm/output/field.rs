@@ -73,7 +73,9 @@ impl<'a> Field<'a> {
         match spec {
             Some(spec) => {
                 check_kind(spec, kind, raw)?;
-                warnings.extend(limit_warning(spec, size));
+                // The built-in mapper as a module has said so already.
+                let over = limit_warning(spec, size).filter(|over| !warnings.contains(over));
+                warnings.extend(over);
             }
             None if kind != Kind::Absent => warnings.extend(doubt(&name, kind, raw)),
             None => {}
