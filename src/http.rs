@@ -21,6 +21,7 @@ pub mod lifecycle;
 pub mod oauth;
 pub mod openapi;
 pub mod selection;
+pub mod serve;
 pub mod session;
 pub mod settings;
 mod shell;
@@ -46,6 +47,8 @@ use auth::Sessions;
 pub struct Limits {
     /// Longest body, in bytes.
     pub body: usize,
+    /// Longest the head of a request may take, and a connection lie idle; see [`serve`].
+    pub head: Duration,
     /// Longest a request may take, or its body.
     pub time: Duration,
     /// Longest a request may take that walks the whole catalog or makes several calls to Meta.
@@ -54,7 +57,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1024 * 1024, time: Duration::from_secs(30), long_time: Duration::from_secs(10 * 60) }
+        Self {
+            body: 1024 * 1024,
+            // Proxies keep idle connections for a minute; one that is closed here just then costs a request.
+            head: Duration::from_secs(75),
+            time: Duration::from_secs(30),
+            long_time: Duration::from_secs(10 * 60),
+        }
     }
 }
 
