@@ -18,6 +18,7 @@ pub mod extract;
 pub mod health;
 pub mod items;
 pub mod lifecycle;
+pub mod mapper;
 pub mod oauth;
 pub mod openapi;
 pub mod selection;
@@ -36,8 +37,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::actors::vitals::VitalsBoard;
+use crate::admin::preview::Previewing;
 use crate::admin::select::Selecting;
 use crate::config::Config;
+use crate::mapping::MODULE_BYTES;
 use crate::pipeline::Pipeline;
 use auth::Sessions;
 
@@ -46,6 +49,8 @@ use auth::Sessions;
 pub struct Limits {
     /// Longest body, in bytes.
     pub body: usize,
+    /// Longest mapper module, in bytes.
+    pub module: usize,
     /// Longest a request may take, or its body.
     pub time: Duration,
     /// Longest a request may take that walks the whole catalog or makes several calls to Meta.
@@ -54,7 +59,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1024 * 1024, time: Duration::from_secs(30), long_time: Duration::from_secs(10 * 60) }
+        Self { body: 1024 * 1024, module: MODULE_BYTES, time: Duration::from_secs(30), long_time: Duration::from_secs(10 * 60) }
     }
 }
 
@@ -67,6 +72,8 @@ pub struct App {
     pub board: VitalsBoard,
     /// One selection at a time.
     pub selecting: Selecting,
+    /// One preview of a mapper module at a time.
+    pub previewing: Previewing,
     /// How people sign in; none = only API tokens count.
     pub sessions: Option<Arc<Sessions>>,
     /// What the configuration says of the API itself.
@@ -105,6 +112,7 @@ impl App {
             pipeline,
             board,
             selecting: Selecting::default(),
+            previewing: Previewing::default(),
             sessions,
             site: Arc::new(site),
             limits: Limits::default(),
@@ -149,6 +157,8 @@ fn strict() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(settings::read, settings::patch))
         .routes(routes!(lifecycle::status))
+        .routes(routes!(mapper::remap))
+        .routes(routes!(mapper::preview_report))
         .routes(routes!(selection::businesses))
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::disconnect))
@@ -167,7 +177,8 @@ fn open_query() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
 }
 
-/// Routes that walk the whole catalog or make several calls to Meta. What they began they end, whoever waits.
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module. What they began they end,
+/// whoever waits.
 fn long() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))
@@ -175,7 +186,10 @@ fn long() -> OpenApiRouter<App> {
         .routes(routes!(items::resync_failed))
         .routes(routes!(items::resync_skipped))
         .routes(routes!(items::release_held))
+        .routes(routes!(mapper::preview))
         .layer(from_fn(shell::refuse_query))
+        .routes(routes!(mapper::read, mapper::activate, mapper::reset))
+        .routes(routes!(mapper::rollback))
         // Facebook adds parameters of its own.
         .routes(routes!(oauth::callback))
 }
