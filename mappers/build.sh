@@ -1,24 +1,27 @@
 #!/usr/bin/env bash
 # Builds the mapper modules: mappers/modules/*.wasm and their list, modules/manifest.toml.
 #
-#   mappers/build.sh            builds them all
+#   mappers/build.sh            builds those in Rust
+#   mappers/build.sh --js       builds those in JavaScript as well
 #   mappers/build.sh --check    writes nothing: compares the files with the list, and, when the compiler is
 #                               the one of the list, what it builds with the files, byte for byte
 #
 # Compiler: the rustc on PATH if it can build for wasm32-unknown-unknown (`rustup target add
-# wasm32-unknown-unknown` sees to that), else Debian's rustc-web. The JavaScript module is built by
-# template-js/build.sh; its build differs from run to run, so it is only pinned by its digest.
+# wasm32-unknown-unknown` sees to that), else Debian's rustc-web. JavaScript builds differ from run to run, so
+# that module is only pinned by its digest, and by that of its sources.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")"
 
 target=wasm32-unknown-unknown
 manifest=modules/manifest.toml
-check=false
+js_module=seasonal-label.wasm
+check=false js=false
 case "${1-}" in
     "") ;;
+    --js) js=true ;;
     --check) check=true ;;
-    *) echo "usage: $0 [--check]" >&2; exit 2 ;;
+    *) echo "usage: $0 [--js | --check]" >&2; exit 2 ;;
 esac
 
 say() { echo "build.sh: $*" >&2; }
@@ -77,9 +80,14 @@ compiler = \"$3\"
 "
 }
 
+# The digest of what the JavaScript module is made from.
+js_sources() {
+    sha256sum template-js/{module,mapper,sdk}.mjs template-js/package-lock.json wit/*.wit | sha256sum | cut -d ' ' -f 1
+}
+
 # The value of a key in the list's entry of a module.
 listed() { # module, key
-    awk -v file="\"$1\"" -v key="$2" '$1 == "file" { here = $3 == file } here && $1 == key { sub(/^[a-z0-9]* = /, ""); gsub(/"/, ""); print; exit }' "$manifest"
+    awk -v file="\"$1\"" -v key="$2" '$1 == "file" { here = $3 == file } here && $1 == key { sub(/^[a-z0-9_]* = /, ""); gsub(/"/, ""); print; exit }' "$manifest"
 }
 
 files_match_list() {
@@ -96,6 +104,10 @@ files_match_list() {
             bad=1
         fi
     done < <(sed -n 's/^file = "\(.*\)"/\1/p' "$manifest")
+    if [ "$(listed "$js_module" sources_sha256)" != "$(js_sources)" ]; then
+        say "template-js/ or wit/ is not what modules/$js_module was made from; run mappers/build.sh --js and commit"
+        bad=1
+    fi
     return $bad
 }
 
@@ -122,12 +134,11 @@ export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 unset CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
 
-modules=(margin-label)
-packages=()
-for name in "${modules[@]}"; do packages+=(--package "$name"); done
-build release "${packages[@]}"
+examples=(google-category margin-label price-rounding title-template)
+build release --package builtin "${examples[@]/#/--package=}"
 built=$CARGO_TARGET_DIR/$target/release
-for name in "${modules[@]}"; do
+put "$built/builtin.wasm" builtin.wasm builtin
+for name in "${examples[@]}"; do
     put "$built/${name//-/_}.wasm" "$name.wasm" "examples/$name"
 done
 
@@ -156,6 +167,16 @@ if $check; then
     fi
     say "every file is what its source gives"
 else
+    if $js; then template-js/build.sh "$out/$js_module"; fi
+    if $js || [ "$(listed "$js_module" sources_sha256)" = "$(js_sources)" ]; then
+        version=$(sed -n 's/.*"componentize-qjs": "\(.*\)".*/\1/p' template-js/package.json)
+        enlist "$js_module" template-js "componentize-qjs $version"
+        list+="sources_sha256 = \"$(js_sources)\"
+"
+    else
+        say "template-js/ or wit/ has changed: run mappers/build.sh --js"
+        exit 1
+    fi
     {
         echo "# The modules of this folder, their sources and who compiled them. Written by mappers/build.sh."
         printf '%s' "$list"

@@ -4,7 +4,8 @@
 //! any other build [`at`] is an empty function, and nothing of this is in the binary.
 //!
 //! The environment arms them: `FAILPOINTS="drain.answered=kill,poll.recording=panic@2"`. `kill` ends the process
-//! without unwinding, flushing or closing; `panic` panics; `pause:MS` lets the task wait, with what it holds. `@N`
+//! without unwinding, flushing or closing; `panic` panics; `pause:MS` lets the task wait, with what it holds, and
+//! `wait:FILE` until that file exists: however slow the machine, a test that does something meanwhile has done it. `@N`
 //! strikes the Nth passing instead of the first. Each entry strikes once; what it did is said on stderr.
 //!
 //! For tests of what hours do, `META_CATALOG_TEST_CLOCK=FILE` puts the clock of `serve` ahead by the milliseconds that
@@ -172,11 +173,12 @@ mod armed {
         }
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub(super) enum Action {
         Kill,
         Panic,
         Pause(Duration),
+        Wait(PathBuf),
     }
 
     #[derive(Debug)]
@@ -192,10 +194,11 @@ mod armed {
     }
 
     fn parse_entry(entry: &str) -> Result<Armed, String> {
-        let wrong = |what: &str| format!("FAILPOINTS: {entry:?}: {what}; an entry is NAME=kill|panic|pause:MS[@N]");
+        let wrong =
+            |what: &str| format!("FAILPOINTS: {entry:?}: {what}; an entry is NAME=kill|panic|pause:MS|wait:FILE[@N]");
         let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no ="))?;
         let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("no such place"))?;
-        let (action, nth) = rest.split_once('@').unwrap_or((rest, "1"));
+        let (action, nth) = rest.rsplit_once('@').unwrap_or((rest, "1"));
         let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N is a number above zero"))?;
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
@@ -203,6 +206,7 @@ mod armed {
             Some(("pause", ms)) => {
                 Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS is a number"))?))
             }
+            Some(("wait", file)) if !file.is_empty() => Action::Wait(file.into()),
             _ => return Err(wrong("no such action")),
         };
         Ok(Armed { point: *point, action, nth, passed: AtomicU32::new(0) })
@@ -225,17 +229,23 @@ mod armed {
         let armed = armed().as_ref().ok()?;
         let entry = armed.iter().find(|entry| entry.point == point)?;
         let passed = entry.passed.fetch_add(1, Ordering::SeqCst) + 1;
-        (passed == entry.nth).then_some(entry.action)
+        (passed == entry.nth).then(|| entry.action.clone())
     }
 
     /// A place is passed.
     pub async fn at(point: Point) {
-        if let Some(Action::Pause(span)) = strike(point) {
-            tokio::time::sleep(span).await;
+        match strike(point) {
+            Some(Action::Pause(span)) => tokio::time::sleep(span).await,
+            Some(Action::Wait(file)) => {
+                while !file.exists() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            Some(Action::Kill | Action::Panic) | None => {}
         }
     }
 
-    /// Kills and panics; a pause is the caller's.
+    /// Kills and panics; standing still is the caller's.
     fn strike(point: Point) -> Option<Action> {
         let action = strikes(point)?;
         eprintln!("failpoint {}: {action:?}", point.name());
@@ -243,7 +253,7 @@ mod armed {
             // No unwinding, no destructors, nothing flushed: for the store it is a kill -9.
             Action::Kill => std::process::abort(),
             Action::Panic => panic!("failpoint {}", point.name()),
-            Action::Pause(_) => Some(action),
+            Action::Pause(_) | Action::Wait(_) => Some(action),
         }
     }
 }
@@ -266,15 +276,17 @@ mod tests {
 
     #[test]
     fn the_environment_is_read() {
-        let armed = parse("drain.answered=kill, poll.recording=panic@2,lease.taken=pause:30").expect("well formed");
-        let read: Vec<_> = armed.iter().map(|entry| (entry.point, entry.action, entry.nth)).collect();
+        let text = "drain.answered=kill, poll.recording=panic@2,lease.taken=pause:30,drain.begun=wait:/a/b@3";
+        let armed = parse(text).expect("well formed");
+        let read: Vec<_> = armed.into_iter().map(|entry| (entry.point, entry.action, entry.nth)).collect();
         let pause = Action::Pause(Duration::from_millis(30));
         assert_eq!(
             read,
             [
                 (Point::DrainAnswered, Action::Kill, 1),
                 (Point::PollRecording, Action::Panic, 2),
-                (Point::LeaseTaken, pause, 1)
+                (Point::LeaseTaken, pause, 1),
+                (Point::DrainBegun, Action::Wait("/a/b".into()), 3)
             ]
         );
     }

@@ -12,13 +12,12 @@ pub mod preview;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mapper_core::{Item, MapSettings, Product};
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::Millis;
 use crate::domain::word::Word;
 use crate::store::mapper::BUILTIN;
-use crate::wasm::{Host, LoadError, Module};
+pub use crate::wasm::Batch;
+use crate::wasm::{Fault, FaultKind, Host, LoadError, Module};
 
 /// How state rows and submissions name the built-in mapper: it is part of the binary, so its version names it.
 pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
@@ -115,20 +114,10 @@ impl Running {
 
     /// Maps; one answer an item, in order. Never panics.
     #[must_use]
-    pub fn map(
-        &self,
-        settings: &MapSettings,
-        now: Millis,
-        products: &[Product],
-        items: &[Item],
-    ) -> Vec<Result<Word, String>> {
+    pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, Fault>> {
         match &self.engine {
-            Engine::Builtin => items.iter().map(|item| map_natively(settings, now, products, item)).collect(),
-            Engine::Module(module) => module
-                .map(settings, now, products, items)
-                .into_iter()
-                .map(|answer| answer.map_err(|fault| fault.to_string()))
-                .collect(),
+            Engine::Builtin => (0..batch.items.len()).map(|at| map_natively(batch, at)).collect(),
+            Engine::Module(module) => module.map(batch),
         }
     }
 
@@ -146,10 +135,16 @@ impl Running {
     }
 }
 
-fn map_natively(settings: &MapSettings, now: Millis, products: &[Product], item: &Item) -> Result<Word, String> {
-    let product = products
+fn map_natively(batch: &Batch, at: usize) -> Result<Word, Fault> {
+    let fault = |what: &str| Fault {
+        kind: FaultKind::Trap,
+        message: format!("the mapper {BUILTIN_DIGEST} {what}; please report it"),
+    };
+    let item = &batch.items[at];
+    let product = batch
+        .products
         .get(item.product_index as usize)
-        .ok_or_else(|| format!("the batch has no product {}; please report it", item.product_index))?;
-    catch_unwind(AssertUnwindSafe(|| mapper_core::map(settings, now, product, &item.variant).into()))
-        .map_err(|_| format!("the mapper {BUILTIN_DIGEST} panicked on this variant; please report it"))
+        .ok_or_else(|| fault(&format!("was given no product {}", item.product_index)))?;
+    let map = AssertUnwindSafe(|| mapper_core::map(&batch.settings, batch.now, product, &item.variant).into());
+    catch_unwind(map).map_err(|_| fault("panicked on this variant"))
 }

@@ -2,6 +2,8 @@
 
 #[path = "../../tests/integration/support/postgres.rs"]
 pub(crate) mod postgres;
+#[path = "../../tests/integration/support/process.rs"]
+pub(crate) mod process;
 #[path = "../../tests/integration/support/shop.rs"]
 pub(crate) mod shop;
 #[path = "../../tests/integration/support/swaps.rs"]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// One planned fault, as `POST /_sim/faults` takes it.
 ///
@@ -74,6 +75,8 @@ pub enum Kind {
         /// Milliseconds.
         ms: u64,
     },
+    /// The call is carried out at once, and its answer kept back until the plan is cleared (`DELETE /_sim/faults`).
+    Held {},
     /// A Graph error.
     GraphError {
         /// `error.code`.
@@ -145,25 +148,35 @@ pub enum Kind {
 
 /// Faults that still lie ahead.
 #[derive(Debug, Default)]
-pub(crate) struct Plan(Vec<Fault>);
+pub(crate) struct Plan {
+    faults: Vec<Fault>,
+    cleared: watch::Sender<()>,
+}
 
 impl Plan {
     pub(crate) fn add(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.extend(faults.into_iter().filter(|fault| fault.times > 0));
+        self.faults.extend(faults.into_iter().filter(|fault| fault.times > 0));
     }
 
+    /// Forgets what is planned, and lets answers that are kept back go.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.faults.clear();
+        self.cleared.send_replace(());
+    }
+
+    /// Changes at the next [`Plan::clear`].
+    pub(crate) fn until_cleared(&self) -> watch::Receiver<()> {
+        self.cleared.subscribe()
     }
 
     pub(crate) fn pending(&self) -> &[Fault] {
-        &self.0
+        &self.faults
     }
 
     /// The faults that strike this call. Several may strike at once; each counts down.
     pub(crate) fn strike(&mut self, call: &str) -> Vec<Kind> {
         let mut struck = Vec::new();
-        for fault in self.0.iter_mut().filter(|fault| fault.on == call || fault.on == "*") {
+        for fault in self.faults.iter_mut().filter(|fault| fault.on == call || fault.on == "*") {
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else {
@@ -171,7 +184,7 @@ impl Plan {
                 struck.push(fault.kind.clone());
             }
         }
-        self.0.retain(|fault| fault.times > 0);
+        self.faults.retain(|fault| fault.times > 0);
         struck
     }
 }

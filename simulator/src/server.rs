@@ -57,11 +57,12 @@ async fn serve_graph(
     let call = read_request(&parts);
     let limit = shared.world().config.rules.max_body_bytes;
     let body = read_body(body, limit).await;
-    let faults = {
+    let (faults, mut cleared) = {
         let mut world = shared.world();
         world.calls.count(&call.method, call.call());
-        world.faults.strike(call.call())
+        (world.faults.strike(call.call()), world.faults.until_cleared())
     };
+    let held = faults.contains(&(Kind::Held {}));
     let slow = faults.iter().find_map(|fault| if let Kind::SlowMs { ms } = fault { Some(*ms) } else { None });
     let params = match body {
         Ok(body) => Params::read(parts.uri.query().unwrap_or_default(), &parts.headers, body).await,
@@ -70,6 +71,10 @@ async fn serve_graph(
     let delivery = answer(&shared, &parts, &call, params, faults);
     if let Some(ms) = slow {
         tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    if held {
+        // An error says that the simulator is gone, and with it whoever waits.
+        let _ = cleared.changed().await;
     }
     match delivery {
         Delivery::Whole(response) => response,

@@ -19,9 +19,9 @@ use super::tree::Child;
 use crate::clock::Millis;
 use crate::domain::word::Word;
 use crate::mapping::follow::Unusable;
-use crate::mapping::{Refused, Running};
+use crate::mapping::{Batch, Refused, Running};
 use crate::store::source::SourceBatch;
-use crate::wasm::{Host, HostError, Limits};
+use crate::wasm::{Fault, Host, HostError, Limits};
 
 /// A batch takes milliseconds natively; what a module may take is bounded below this ([`Limits`]).
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -47,7 +47,7 @@ pub struct MapItem {
     /// Its product.
     pub product_id: String,
     /// The mapper's word, or why there is none.
-    pub outcome: Result<Word, String>,
+    pub outcome: Result<Word, Fault>,
 }
 
 /// The answers of a mapper, one a readable variant, in order.
@@ -235,13 +235,15 @@ impl Actor for MapperActor {
 
 fn map(request: MapRequest) -> MapAnswer {
     let MapRequest { mapper, settings, now, batch: SourceBatch { products, items, .. } } = request;
-    let outcomes = mapper.map(&settings, now, &products, &items);
-    items
+    let batch = Arc::new(Batch { settings, now, products, items });
+    let product = |index: u32| batch.products.get(index as usize).map(|product| product.id.clone());
+    mapper
+        .map(&batch)
         .into_iter()
-        .zip(outcomes)
-        .map(|(item, outcome)| MapItem {
-            variant_id: item.variant.id,
-            product_id: products.get(item.product_index as usize).map(|product| product.id.clone()).unwrap_or_default(),
+        .zip(&batch.items)
+        .map(|(outcome, item)| MapItem {
+            variant_id: item.variant.id.clone(),
+            product_id: product(item.product_index).unwrap_or_default(),
             outcome,
         })
         .collect()

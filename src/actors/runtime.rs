@@ -212,7 +212,6 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 self.pending.store(false, Ordering::SeqCst);
                 self.pulse.tick_started();
                 let rest = state.job.tick().instrument(info_span!("tick", actor = self.pulse.name())).await?;
-                self.pulse.tick_finished();
                 let (now, millis) = (Instant::now(), self.clock.now());
                 let after = |wait: Duration| {
                     let wait = wait.min(LONGEST_REST);
@@ -230,6 +229,10 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                         Plan::Hold(at, millis)
                     }
                 };
+                self.pulse.tick_finished(match state.plan {
+                    Plan::Hold(_, until) => Some(until),
+                    Plan::Now | Plan::Interval | Plan::At(..) => None,
+                });
             }
             Tick::Nudge => {
                 self.pending.store(false, Ordering::SeqCst);

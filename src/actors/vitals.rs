@@ -35,6 +35,8 @@ pub struct Vitals {
     pub last_started_at: Option<Millis>,
     /// End of the latest tick that ended well.
     pub last_finished_at: Option<Millis>,
+    /// Until then no wake-up starts the next tick; none while a tick runs and for an actor that anybody may wake.
+    pub held_until: Option<Millis>,
     /// The latest failure; stays after the actor has recovered.
     pub last_error: Option<LastError>,
     /// Restarts since the process began.
@@ -156,12 +158,17 @@ impl Pulse {
     }
 
     pub(crate) fn tick_started(&self) {
-        self.write(|record, now| record.vitals.last_started_at = Some(now));
+        self.write(|record, now| {
+            record.vitals.last_started_at = Some(now);
+            record.vitals.held_until = None;
+        });
     }
 
-    pub(crate) fn tick_finished(&self) {
+    /// A tick has ended well; `held_until` as in [`Vitals`].
+    pub(crate) fn tick_finished(&self, held_until: Option<Millis>) {
         self.write(|record, now| {
             record.vitals.last_finished_at = Some(now);
+            record.vitals.held_until = held_until;
             record.vitals.ticks += 1;
         });
     }
@@ -169,6 +176,7 @@ impl Pulse {
     pub(crate) fn failed(&self, message: String) {
         self.write(|record, at| {
             record.vitals.running = false;
+            record.vitals.held_until = None;
             record.vitals.last_error = Some(LastError { at, message });
         });
     }

@@ -179,7 +179,10 @@ pub async fn detail(pipeline: &Pipeline, variant_id: &str) -> Result<ItemDetail,
     let outcome = match unreadable {
         Some(reason) => Err(reason),
         None => match pipeline.mapper.map(request).await {
-            Ok(answer) => answer.into_iter().next().map_or(Err("the mapper left it out".into()), |i| i.outcome),
+            Ok(answer) => answer
+                .into_iter()
+                .next()
+                .map_or(Err("the mapper left it out".into()), |item| item.outcome.map_err(|fault| fault.message)),
             Err(error) => Err(error.to_string()),
         },
     };

@@ -31,6 +31,9 @@ const THROTTLE: Backoff = Backoff { start: Duration::from_secs(60), cap: Duratio
 const REGAIN_CAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Usage in percent from which calls are spread out.
 const SLOW_FROM: f64 = 80.0;
+/// The time between two calls in percent of its share of the span: calls that leave on time do not arrive so, and a
+/// late first and a punctual last one must not put one more into the span than Meta allows.
+const SPREAD: u128 = 102;
 /// How much longer the period is at 100 % usage.
 const SLOWEST: f64 = 4.0;
 
@@ -92,8 +95,9 @@ impl Quota {
     /// The time between two calls.
     #[must_use]
     pub fn period(self) -> Duration {
-        // A whole millisecond at least: the clock knows nothing finer.
-        (self.per / self.calls.get()).max(Duration::from_millis(1))
+        let millis = self.per.as_millis() * SPREAD / 100 / u128::from(self.calls.get());
+        // Whole milliseconds, and one at least: the clock knows nothing finer.
+        Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX).max(1))
     }
 }
 

@@ -18,19 +18,45 @@ pub struct Clears {
 
 /// The clears for a push of `sent` over what Meta may hold.
 ///
-/// Fields we do not know (a mapper module may send them) are cleared as text.
+/// A field that the built-in mapper does not know, sent by a mapper module, carries its kind in its name: `name` is a
+/// text, `name[]` a list, and `name{}` something that has no empty value, so Meta keeps it. One that changed its kind
+/// is sent, not gone.
 #[must_use]
 pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
-    let sent: BTreeSet<&str> = sent.iter().map(AsRef::as_ref).collect();
+    let sent: BTreeSet<&str> = sent.iter().map(|name| split(name.as_ref()).0).collect();
     let mut answer = Clears::default();
-    for name in at_meta.iter().filter(|name| !sent.contains(name.as_str())) {
-        match field(name) {
-            Some(spec) if !spec.clearable => answer.stale.push(name.clone()),
-            Some(spec) => answer.fields.push((name.clone(), spec.kind == FieldKind::List)),
-            None => answer.fields.push((name.clone(), false)),
+    for (name, kind) in at_meta.iter().map(|name| split(name)).filter(|(name, _)| !sent.contains(name)) {
+        // After an unknown outcome Meta may hold either of two kinds: one clear is enough, whichever comes first.
+        if answer.fields.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        match (field(name), kind) {
+            (Some(spec), _) if !spec.clearable => answer.stale.push(name.to_owned()),
+            (Some(spec), _) => answer.fields.push((name.to_owned(), spec.kind == FieldKind::List)),
+            (None, Kind::Other) => answer.stale.push(name.to_owned()),
+            (None, kind) => answer.fields.push((name.to_owned(), kind == Kind::List)),
         }
     }
     answer
+}
+
+/// The kind of a field that we do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    List,
+    Other,
+}
+
+/// A field's bare name and its kind.
+fn split(name: &str) -> (&str, Kind) {
+    if let Some(bare) = name.strip_suffix("[]") {
+        (bare, Kind::List)
+    } else if let Some(bare) = name.strip_suffix("{}") {
+        (bare, Kind::Other)
+    } else {
+        (name, Kind::Text)
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +79,27 @@ mod tests {
             }
         );
         assert_eq!(clears(&BTreeSet::new(), &["title"]), Clears::default());
+    }
+
+    #[test]
+    fn a_field_of_a_modules_own_is_cleared_by_its_kind() {
+        let at_meta: BTreeSet<String> =
+            ["custom_label_2", "custom_number_0{}", "internal_label[]"].map(Into::into).into();
+        assert_eq!(
+            clears(&at_meta, &["id"]),
+            Clears {
+                fields: vec![("custom_label_2".into(), false), ("internal_label".into(), true)],
+                stale: vec!["custom_number_0".into()],
+            }
+        );
+        assert_eq!(clears(&at_meta, &["custom_label_2", "custom_number_0", "internal_label"]), Clears::default());
+    }
+
+    #[test]
+    fn a_field_that_changed_its_kind_is_not_gone() {
+        let at_meta: BTreeSet<String> = ["shipping[]"].map(Into::into).into();
+        assert_eq!(clears(&at_meta, &["shipping"]), Clears::default());
+        let both: BTreeSet<String> = ["shipping", "shipping[]"].map(Into::into).into();
+        assert_eq!(clears(&both, &["id"]).fields, [("shipping".to_owned(), false)]);
     }
 }

@@ -4,13 +4,13 @@
 //! the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are no items,
 //! and are left out.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
 use mapper_core::{Item, input};
 use serde::Deserialize;
 
-use super::Running;
+use super::{Batch, Running};
 use crate::domain::word::Word;
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtures");
@@ -32,9 +32,14 @@ impl Sample {
     /// The mapper's fault.
     pub fn ask(&self, mapper: &Running) -> Result<Word, String> {
         let input::Item { now, settings, product, variant } = &self.item;
-        let item = Item { product_index: 0, variant: variant.clone() };
-        let answers = mapper.map(settings, now.unwrap_or_default(), std::slice::from_ref(product), &[item]);
-        answers.into_iter().next().unwrap_or_else(|| Err("the mapper gave no answer".into()))
+        let batch = Arc::new(Batch {
+            settings: Arc::new(settings.clone()),
+            now: now.unwrap_or_default(),
+            products: vec![product.clone()],
+            items: vec![Item { product_index: 0, variant: variant.clone() }],
+        });
+        let answer = mapper.map(&batch).into_iter().next();
+        answer.map_or_else(|| Err("the mapper gave no answer".into()), |answer| answer.map_err(|fault| fault.message))
     }
 }
 

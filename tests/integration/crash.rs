@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use meta_catalog::clock::{Clock as _, SystemClock};
 use meta_catalog::demo::operator::Operator;
@@ -14,13 +15,21 @@ use crate::support::plant::{CATALOG, Plant};
 use crate::support::process::Serve;
 use crate::support::shop::{Engine, product, variant};
 
+/// The lease of these installations. Nobody waits for its end here; it is short so that a process often looks whether
+/// something is new.
+const LEASE: Duration = Duration::from_secs(6);
+
+async fn open(engine: Engine) -> Plant {
+    open_with(engine, LEASE).await
+}
+
 /// Opens an installation on either database.
-pub(crate) async fn open(engine: Engine) -> Plant {
+pub(crate) async fn open_with(engine: Engine, lease: Duration) -> Plant {
     let database = match engine {
         Engine::Sqlite => None,
         Engine::Postgres => Some(crate::support::postgres::database().await),
     };
-    Plant::open(Path::new(env!("CARGO_BIN_EXE_meta-catalog")), database).await
+    Plant::open_with(Path::new(env!("CARGO_BIN_EXE_meta-catalog")), database, lease).await
 }
 
 /// Each test twice, once a database.
@@ -220,10 +229,11 @@ on_both! {
     /// not answer that request with payloads of the old settings.
     async fn settings_that_change_during_a_tick(plant) {
         plant.import(&[product("p", &[variant("a", 100)])]).await;
-        let mut serve = plant.serve_with("coalescer.asked=pause:1500");
+        let mut serve = plant.serve_waiting_at("coalescer.asked", "");
         serve.log.until("failpoint coalescer.asked").await;
         plant.set(json!({"default_condition": "used"})).await;
         plant.ask(&["a".to_owned()], Intent::Upsert, Origin::Operator).await;
+        plant.go_on();
         plant.settle(&serve).await;
         plant.check().await;
         assert_eq!(plant.item("a").expect("at Meta")["condition"], "used");
@@ -233,10 +243,11 @@ on_both! {
         // The end of a preview is the same story: nothing that is queued with it may count as previewed.
         plant.set(json!({"feed_mode": "preview"})).await;
         plant.import(&[product("q", &[variant("b", 100)])]).await;
-        let serve = plant.serve_with("coalescer.asked=pause:1500");
+        let serve = plant.serve_waiting_at("coalescer.asked", "");
         serve.log.until("failpoint coalescer.asked").await;
         plant.set(json!({"feed_mode": "live"})).await;
         plant.ask(&["b".to_owned()], Intent::Upsert, Origin::Operator).await;
+        plant.go_on();
         plant.settle(&serve).await;
         assert_eq!(plant.status("b").await, Some(SyncStatus::Synced));
         plant.check().await;
@@ -245,10 +256,12 @@ on_both! {
     /// Committing the `sending` row took so long that the call could outlive the lease: it is not made.
     async fn no_call_under_a_lease_that_is_about_to_end(plant) {
         plant.import(&[product("p", &[variant("a", 100)])]).await;
-        let serve = plant.serve_with("drain.begun=pause:500,lease.renewed=pause:3000");
+        // The process does not hear of a renewal until the call was to be made.
+        let serve = plant.serve_waiting_at("drain.begun", "lease.renewed=pause:8000");
         serve.log.until("failpoint drain.begun").await;
         // For the process, time passes: its lease has a second left.
         plant.ahead(5_000);
+        plant.go_on();
         serve.log.until("the lease was about to end; the call is not made").await;
         assert_eq!(plant.meta.calls().items_batch, 0);
         plant.settle(&serve).await;
@@ -258,9 +271,10 @@ on_both! {
     /// Disconnected while a tick is under way: the token in its hands is not used any more.
     async fn disconnected_during_a_tick(plant) {
         plant.import(&[product("p", &[variant("a", 100)])]).await;
-        let serve = plant.serve_with("drain.mapped=pause:1000");
+        let serve = plant.serve_waiting_at("drain.mapped", "");
         serve.log.until("failpoint drain.mapped").await;
         plant.disconnect().await;
+        plant.go_on();
         serve.log.until("the connection to Meta changed meanwhile").await;
         assert_eq!(plant.meta.calls().items_batch, 0);
         plant.connect(None).await;
@@ -280,10 +294,11 @@ on_both! {
         plant.import(&[with_status("archived")]).await;
         let kind = graph_simulator::Kind::HandleCanceled {};
         plant.meta.plan(graph_simulator::Fault { on: "items_batch".into(), skip: 0, times: 1, kind });
-        let serve = plant.serve_with("poll.asking=pause:1500");
+        let serve = plant.serve_waiting_at("poll.asking", "");
         serve.log.until("failpoint poll.asking").await;
         // Back on sale while the delete waits for its verdict.
         plant.import(&[with_status("active")]).await;
+        plant.go_on();
         plant.settle(&serve).await;
         plant.check().await;
         assert!(plant.item("a").is_some());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, Executor, PgConnection, Row};
 
 use crate::support::postgres::{Server, database};
+use crate::support::process::PATIENCE;
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("the database takes connections")
@@ -58,11 +59,11 @@ async fn a_dropped_server_is_gone_with_its_directory() {
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
-/// Waits until `condition` holds, and fails after a minute.
+/// Waits until `condition` holds, and fails after [`PATIENCE`].
 fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

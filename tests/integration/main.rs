@@ -12,3 +12,4 @@ mod store;
 mod support;
 mod swaps;
 mod torture;
+mod wasm;

@@ -40,7 +40,7 @@ use std::borrow::Cow;
 pub use digest::sha256_hex;
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
-pub use payload::{FIELDS, FieldKind, FieldSpec, field};
+pub use payload::{FIELDS, FieldKind, FieldSpec, field, limit_warning};
 pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};
 
 use attributes::Attributes;

@@ -26,6 +26,11 @@ pub struct Mapped {
 
 /// Something that Meta may mind, or a shopper would.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "component",
+    derive(wasmtime::component::ComponentType, wasmtime::component::Lower, wasmtime::component::Lift)
+)]
+#[cfg_attr(feature = "component", component(record))]
 pub struct Warning {
     /// Stable snake_case code.
     pub code: String,

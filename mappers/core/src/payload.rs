@@ -11,8 +11,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::outcome::Warning;
 use crate::trace::branch;
-use crate::warnings::{WarningCode, Warnings};
+use crate::warnings::{WarningCode, Warnings, warning};
 
 /// What kind of JSON a field holds. A text is cleared by `""`, a list by `[]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +166,10 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> String {
 
 fn over_limit(field: &'static str, kind: FieldKind, size: usize, limit: usize, warnings: &mut Warnings) {
     branch!(format!("limit.{field}"));
+    warnings.add(WarningCode::OverMetaLimit, Some(field), over_limit_message(field, kind, size, limit));
+}
+
+fn over_limit_message(field: &str, kind: FieldKind, size: usize, limit: usize) -> String {
     let unit = match kind {
         FieldKind::Text => "characters",
         FieldKind::List => "entries",
@@ -174,8 +179,16 @@ fn over_limit(field: &'static str, kind: FieldKind, size: usize, limit: usize, w
         "description" => "lower `description_max_length` or shorten it",
         _ => "shorten it",
     };
-    let message = format!("{field} has {size} {unit}, Meta documents {limit} and may refuse the item; {mend}");
-    warnings.add(WarningCode::OverMetaLimit, Some(field), message);
+    format!("{field} has {size} {unit}, Meta documents {limit} and may refuse the item; {mend}")
+}
+
+/// The warning about a value of `size` (characters of a text, entries of a list) that somebody else than [`crate::map`]
+/// put into a field, if it is longer than Meta documents.
+#[must_use]
+pub fn limit_warning(spec: &FieldSpec, size: usize) -> Option<Warning> {
+    let limit = spec.limit.filter(|limit| size > *limit)?;
+    let message = over_limit_message(spec.name, spec.kind, size, limit);
+    Some(warning(WarningCode::OverMetaLimit, Some(spec.name), message))
 }
 
 #[cfg(test)]
@@ -189,6 +202,14 @@ mod tests {
             assert_eq!(field(spec.name), Some(spec));
         }
         assert_eq!(field("internal_label"), None);
+    }
+
+    #[test]
+    fn a_limit_is_warned_of_from_one_above_it() {
+        let spec = field("brand").expect("known");
+        assert_eq!(limit_warning(spec, 100), None);
+        assert_eq!(limit_warning(spec, 101).expect("above").code, "over_meta_limit");
+        assert_eq!(limit_warning(field("price").expect("known"), usize::MAX), None);
     }
 
     #[test]

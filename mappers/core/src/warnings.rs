@@ -115,7 +115,7 @@ impl Warnings {
     }
 }
 
-fn warning(code: WarningCode, field: Option<&'static str>, message: impl Into<String>) -> Warning {
+pub(crate) fn warning(code: WarningCode, field: Option<&'static str>, message: impl Into<String>) -> Warning {
     Warning { code: code.as_str().to_owned(), field: field.map(str::to_owned), message: message.into() }
 }
 

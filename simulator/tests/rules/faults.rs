@@ -83,6 +83,19 @@ async fn a_slow_answer_comes_late_but_the_work_is_done_at_once() {
 }
 
 #[tokio::test]
+async fn a_held_answer_comes_when_the_plan_is_cleared() {
+    let sim = Sim::start().await;
+    sim.plan(json!({"on": "items_batch", "kind": "held"}));
+    let call = tokio::spawn(batch_request(&sim).send());
+    while sim.look("handles").await["handles"].as_array().expect("a list").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished());
+    sim.handle.clear_faults();
+    assert_eq!(call.await.expect("no panic").expect("an answer").status(), 200);
+}
+
+#[tokio::test]
 async fn a_graph_error_has_what_was_planned() {
     let sim = Sim::start().await;
     sim.plan(json!({"on": "items_batch", "kind": "graph_error", "code": 2, "is_transient": true}));

@@ -79,7 +79,9 @@ impl Mapped {
             (Intent::Delete, _) => (None, None),
             (Intent::Upsert, Some(Ok(Word::Mapped(payload)))) => (Some(payload), None),
             (Intent::Upsert, Some(Ok(Word::Rejected(why)))) => (None, Some(Now::NotEligible(&why.code))),
-            (Intent::Upsert, Some(Err(reason))) => return fault(reason),
+            // Nothing is known of the variant itself: it is asked about again, and nothing counts against it.
+            (Intent::Upsert, Some(Err(gap))) if !gap.kind.blames_the_row() => return Step::Wait,
+            (Intent::Upsert, Some(Err(gap))) => return fault(&gap.message),
             (Intent::Upsert, None) => match self.unreadable.get(&intent.variant_id) {
                 Some(reason) => return fault(reason),
                 None => (None, None),
@@ -172,12 +174,20 @@ impl Settlement {
         }
     }
 
-    /// Records all of it as one.
+    /// Records all of it: the faults, then everything else.
+    ///
+    /// Two transactions, since each may create rows, in the order of their ids. One that did so twice could wait for an
+    /// intake that waits for it.
     pub(super) async fn commit(self, pipeline: &Pipeline, tick: &Tick) -> Result<(), StoreError> {
-        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() && self.faults.is_empty() {
+        let now = pipeline.now();
+        if !self.faults.is_empty() {
+            let mut tx = tick.begin_decided(pipeline).await?;
+            self.record_faults(&mut tx, tick, now).await?;
+            tx.commit().await?;
+        }
+        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() {
             return Ok(());
         }
-        let now = pipeline.now();
         let mut tx = tick.begin_decided(pipeline).await?;
         let mut marks: Vec<(i64, Outcome)> = self.previewed.iter().map(|seq| (*seq, Outcome::Previewed)).collect();
 
@@ -228,7 +238,6 @@ impl Settlement {
         }
         outbox::mark(&mut tx, &marks, now).await?;
         outbox::hold(&mut tx, &self.held_back, now).await?;
-        self.record_faults(&mut tx, tick, now).await?;
         at(Point::DrainSettling).await;
         tx.commit().await?;
         at(Point::DrainSettled).await;

@@ -37,19 +37,19 @@ async fn run_with(instance: &str, config: LimiterConfig, stored: Stored) -> (Tre
 #[tokio::test(start_paused = true)]
 async fn budgets_are_apart_per_catalog_and_bucket() {
     let (_tree, limiter, clock) = run("limiter-apart", LimiterConfig::default()).await;
-    let until = Answer::ClosedUntil(NOW + 7_500);
+    let until = Answer::ClosedUntil(NOW + 7_650);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::Permit));
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
     assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit));
-    let until = Answer::ClosedUntil(NOW + 180);
+    let until = Answer::ClosedUntil(NOW + 183);
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
 
     let throttled = Verdict::Throttled { regain: None };
     limiter.report("a", Bucket::Batch, Some(100.0), throttled).expect("up");
     // An answer shows that the report has been taken in.
     assert_eq!(limiter.snapshot().await.map(|rows| rows.len()), Ok(3));
-    clock.advance(7_500);
+    clock.advance(7_650);
     let until = Answer::ClosedUntil(NOW + 60_000);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit), "polls go on");
@@ -76,7 +76,7 @@ async fn a_snapshot_carries_over_to_the_next_holder() {
 
     let (_second, limiter, _) = run("limiter-second", LimiterConfig::default()).await;
     limiter.load(rows).expect("up");
-    let until = Answer::ClosedUntil(NOW + 7_500);
+    let until = Answer::ClosedUntil(NOW + 7_650);
     assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(until));
     let until = Answer::ClosedUntil(NOW + 120_000);
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
@@ -139,8 +139,8 @@ async fn a_restarted_actor_knows_what_was_stored() {
 fn the_config_defaults_and_refuses_nonsense() {
     let config: LimiterConfig = serde_json::from_str("{}").expect("all optional");
     assert_eq!(config, LimiterConfig::default());
-    assert_eq!(config.quota(Bucket::Batch).period(), Duration::from_millis(7_500));
-    assert_eq!(config.quota(Bucket::Management).period(), Duration::from_millis(180));
+    assert_eq!(config.quota(Bucket::Batch).period(), Duration::from_millis(7_650));
+    assert_eq!(config.quota(Bucket::Management).period(), Duration::from_millis(183));
     let zero = serde_json::from_str::<LimiterConfig>(r#"{"batch_calls_per_minute":0}"#);
     assert!(zero.is_err());
 }

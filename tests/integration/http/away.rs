@@ -1,14 +1,13 @@
 //! The API while its database is away, and after it came back.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::installation::{Database, Installation, Plan, answer, selection};
 use crate::support::postgres::Server;
+use crate::support::process::PATIENCE;
 
-/// Asks until the answer is this one; panics after half a minute.
+/// Asks until the answer is this one; panics after [`PATIENCE`].
 async fn until(shop: &Installation, path: &str, status: StatusCode) {
     let mut last = None;
     let asked = async {
@@ -22,7 +21,7 @@ async fn until(shop: &Installation, path: &str, status: StatusCode) {
             tokio::task::yield_now().await;
         }
     };
-    let within = tokio::time::timeout(Duration::from_secs(30), asked).await;
+    let within = tokio::time::timeout(PATIENCE, asked).await;
     within.unwrap_or_else(|_| panic!("{path} did not come to {status}, but to {last:?}"));
 }
 

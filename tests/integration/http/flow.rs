@@ -1,15 +1,17 @@
 //! From an empty installation to items at Meta, by nothing but the API.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::installation::{CATALOG, Database, Installation, assert_told};
+use crate::support::process::PATIENCE;
 
 /// Lets time pass, here and at Meta, until the counts are these.
 async fn until(shop: &Installation, what: &str, reached: impl Fn(&Value) -> bool) {
     let mut last = Value::Null;
-    for _ in 0..3_000 {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         last = shop.get("/admin/meta/status").await.data();
         if reached(&last["counts"]) {
             return;

@@ -14,9 +14,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::support::installation::{Database, Installation, secret_of};
+use crate::support::process::PATIENCE;
 
-/// Nothing here may take longer.
-const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: &str = "/admin/settings/admin";
 
 /// What came back: the status, and the body if there is one.
@@ -227,13 +226,13 @@ fn command(folder: &Path) -> Command {
 }
 
 /// Another API on the same pipeline, with limits that a test can wait for.
-async fn impatient(shop: &Installation) -> String {
+async fn impatient(shop: &Installation, time: Duration) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let config = Config::load(None, |_| None).expect("the defaults are taken");
     let mut app =
         App::new(std::sync::Arc::clone(&shop.service.pipeline), shop.service.board.clone(), None, &config, address);
-    app.limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+    app.limits = Limits { time, ..Limits::default() };
     tokio::spawn(async move { axum::serve(listener, http::router(app)).await });
     address.to_string()
 }
@@ -241,7 +240,7 @@ async fn impatient(shop: &Installation) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
     let shop = Installation::start(Database::Sqlite).await;
-    let address = impatient(&shop).await;
+    let address = impatient(&shop, Duration::from_millis(300)).await;
     // The second may take minutes for its work, but not for its body.
     for (method, path) in [("PATCH", SETTINGS), ("POST", "/admin/meta/select-catalog"), ("POST", "/events")] {
         let exchange = async {
@@ -264,6 +263,7 @@ async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
         assert_eq!(told.failure(), (408, "REQUEST_TIMEOUT".into()), "{path}");
     }
     let event = json!({"event": "inventory.stock.adjusted", "variantId": "v"}).to_string();
+    let address = impatient(&shop, PATIENCE / 2).await;
     let quick = send(&address, &with_json("POST", "/events", &secret_of("catalog-admin"), event.as_bytes())).await;
     assert_eq!(quick.status, 202, "{}", quick.body);
     shop.stop().await;

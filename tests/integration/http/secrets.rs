@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::better_auth::{AuthDb, Scenario, config, plan};
 use crate::support::installation::{Answer, CATALOG, Installation, KEY, answer, selection};
+use crate::support::process::PATIENCE;
 
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -260,10 +261,9 @@ async fn sync(watch: &mut Watch, shop: &Installation) {
         let counts = shop.get("/admin/meta/status").await.data()["counts"].take();
         counts["synced"] == 1 && counts["failed"] == 1 && counts["outboxPending"] == 0
     };
-    let mut rounds = 0;
+    let began = Instant::now();
     while !settled().await {
-        rounds += 1;
-        assert!(rounds < 3_000, "{}", shop.get("/admin/meta/status").await.text);
+        assert!(began.elapsed() < PATIENCE, "{}", shop.get("/admin/meta/status").await.text);
         shop.clock.advance(1_000);
         shop.meta.advance(1_000);
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -3,6 +3,7 @@
 use graph_simulator::Kind;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::store::{Db, outbox};
 use serde_json::json;
 
 use super::on_both;
@@ -191,6 +192,25 @@ on_both! {
         stage.close().await;
     }
 
+    /// A sale ends at Meta without any event, when its time has come.
+    async fn a_sale_ends_by_itself(stage) {
+        const HOUR: i64 = 3_600_000;
+        let mut sale = variant("a", 10_000);
+        sale["specialPrice"] = json!(9_000);
+        sale["specialPriceStart"] = json!(stage.now() - HOUR);
+        sale["specialPriceEnd"] = json!(stage.now() + HOUR);
+        stage.import(&[product("p", &[sale])]).await;
+        stage.settle().await;
+        assert_eq!(stage.item("a").expect("at Meta")["sale_price"], "90.00 INR");
+        stage.pass(HOUR);
+        stage.until("the sale is over at Meta", async || {
+            stage.item("a").expect("at Meta").get("sale_price").is_none()
+        }).await;
+        stage.settle().await;
+        stage.check().await;
+        stage.close().await;
+    }
+
     /// Sync off, settings incomplete, not connected: nothing is called, nothing is counted.
     async fn without_a_channel_nothing_is_bumped(stage) {
         for (off, on) in [
@@ -216,6 +236,41 @@ on_both! {
         stage.check().await;
         stage.close().await;
     }
+}
+
+/// A fault and a skip may both create rows. The drain does not keep one of them while it waits for an intake that
+/// creates the other and comes for that one next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_beside_a_skip_does_not_deadlock_with_an_intake() {
+    let stage = Stage::open(Engine::Postgres).await;
+    stage.set(json!({"sync_enabled": false})).await;
+    stage.import(&[product("p", &[variant("faulty", 100), variant("skipped", 0)])]).await;
+    stage.images("faulty", r#"{"not": "a list"}"#).await;
+    // As after a platform's trigger, which appends intents and no rows.
+    let Db::Postgres { pool, .. } = stage.db() else { unreachable!("PostgreSQL") };
+    sqlx::query("DELETE FROM meta_sync_state").execute(pool).await.expect("deleted");
+    let mut intake = stage.db().write().await.expect("a transaction");
+    let append =
+        async |tx: &mut _, id: &str| outbox::append(tx, &[id.to_owned()], Intent::Upsert, Origin::Event, 0).await;
+    append(&mut intake, "faulty").await.expect("appended");
+    stage.shop.set(json!({"sync_enabled": true})).await;
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+                 AND query LIKE 'INSERT INTO meta_sync_state%'";
+    stage
+        .wait("the drain waits for the intake", async || {
+            sqlx::query_scalar::<_, i64>(waits).fetch_one(pool).await.expect("counted") > 0
+        })
+        .await;
+    append(&mut intake, "skipped").await.expect("no deadlock");
+    intake.commit().await.expect("committed");
+    stage
+        .wait("both are recorded", async || {
+            stage.status("faulty").await == Some(SyncStatus::Failed)
+                && stage.status("skipped").await == Some(SyncStatus::Skipped)
+        })
+        .await;
+    assert_eq!(stage.service.board.get("drain").expect("a drain").restarts, 0);
+    stage.close().await;
 }
 
 /// An answer that does not come in time is an unknown outcome, too.

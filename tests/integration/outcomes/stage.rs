@@ -12,7 +12,13 @@ use meta_catalog::domain::state::{Held, SyncStatus};
 use meta_catalog::store::{Db, channel, credential, sync_state};
 use serde_json::{Value, json};
 
+use crate::support::process::PATIENCE;
 use crate::support::shop::{Engine, Shop, product, variant};
+
+/// How far time goes at once, in milliseconds, where a test lets it go by.
+const STEP: i64 = 250;
+/// Who is woken when time has passed.
+const AWAKE: [&str; 3] = ["lease", "drain", "poll"];
 
 /// The shop and its clocks.
 pub(super) struct Stage {
@@ -107,25 +113,47 @@ impl Stage {
         self.clock.advance(ms);
     }
 
-    /// Lets time go by in small steps until a condition holds; fails after a minute of the machine's time.
+    /// Lets time go by in small steps until a condition holds; fails after [`PATIENCE`].
+    ///
+    /// Each step waits until whoever can has looked at the time that it came to. However slow the machine, a tick spans
+    /// no more than a step of this time; a service that stands still makes it stand still as well.
     pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
-            let vitals: Vec<_> =
-                self.service.board.all().into_iter().filter_map(|v| Some((v.name, v.last_error?))).collect();
-            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}; actors: {vitals:?}");
-            self.pass(50);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
+            let before = self.ticks();
+            self.pass(STEP);
+            self.looked_since(before).await;
         }
+    }
+
+    /// How many ticks those who are awake have ended.
+    fn ticks(&self) -> [u64; 3] {
+        AWAKE.map(|name| self.ticked(name))
+    }
+
+    /// Waits until whoever can has ended a tick since then: ticks that were under way are over.
+    async fn looked_since(&self, before: [u64; 3]) {
+        self.wait("everybody has looked", async || {
+            AWAKE.iter().zip(before).all(|(name, before)| self.ticked(name) > before || self.holds(name))
+        })
+        .await;
+    }
+
+    /// Writes settings, and waits for the ticks that still have the old ones: what such a tick had decided to send, it
+    /// does not send, and its permit is gone in a time that stands still.
+    pub(super) async fn set(&self, values: Value) {
+        self.shop.set(values).await;
+        self.looked_since(self.ticks()).await;
     }
 
     /// Waits for a condition without letting time go by.
     pub(super) async fn wait(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
-            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}");
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
             self.pass(0);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -142,14 +170,18 @@ impl Stage {
         self.pass(2);
     }
 
+    /// Whether an actor is between two ticks and waits for the time to come to something, deaf to whoever wakes it.
+    fn holds(&self, actor: &str) -> bool {
+        self.service.board.get(actor).expect("an actor").held_until.is_some_and(|until| until > self.now())
+    }
+
     /// Lets the drain and the poll each look at least twice; `step` must reach over a hold of theirs.
     pub(super) async fn look_twice(&self, step: i64) {
-        let ticks = |name: &str| self.service.board.get(name).expect("an actor").ticks;
-        let before = (ticks("drain"), ticks("poll"));
+        let before = (self.ticked("drain"), self.ticked("poll"));
         for looks in 1..=2 {
             self.pass(step);
             self.wait("drain and poll have looked", async || {
-                ticks("drain") >= before.0 + looks && ticks("poll") >= before.1 + looks
+                self.ticked("drain") >= before.0 + looks && self.ticked("poll") >= before.1 + looks
             })
             .await;
         }
@@ -158,9 +190,8 @@ impl Stage {
     /// Lets time go by to the last millisecond before `until`, and everybody who is awake look twice.
     pub(super) async fn almost(&self, until: i64) {
         self.pass(until - self.now() - 1);
-        let ticks = || self.service.board.get("poll").expect("a poll").ticks;
-        let before = ticks();
-        self.wait("the poll has looked", async || ticks() >= before + 2).await;
+        let before = self.ticked("poll");
+        self.wait("the poll has looked", async || self.ticked("poll") >= before + 2).await;
     }
 
     /// Imports one product with these variants at this price.

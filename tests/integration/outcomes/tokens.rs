@@ -1,10 +1,14 @@
 //! The access token: renewed in time through Meta's exchange, never against a newer word.
 
+use std::sync::Arc;
+
 use graph_simulator::Kind;
-use meta_catalog::actors::token::TokenFault;
+use meta_catalog::actors::token::{StoredToken, TokenFault, TokenSource as _};
 use meta_catalog::domain::credential::TokenKind;
 use meta_catalog::store::credential::{self, Credential, Metadata};
+use meta_catalog::token_source::CredentialSource;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::task::JoinHandle;
 
 use super::on_both;
 use super::stage::{Stage, graph_error};
@@ -47,6 +51,24 @@ fn exchanges(stage: &Stage) -> u64 {
     stage.meta.calls().by_edge.iter().filter(|(edge, _)| edge.ends_with(" oauth")).map(|(_, calls)| calls).sum()
 }
 
+/// A refresh of the stored credential whose exchange has reached Meta. It is the actor's source itself, whose late
+/// success no newer generation hides.
+async fn refresh_under_way(stage: &Stage) -> JoinHandle<Result<i64, TokenFault>> {
+    let known = stored(stage).await.expect("a credential");
+    let current = StoredToken {
+        token: known.access_token,
+        kind: TokenKind::User,
+        expires_at: known.access_token_expires_at,
+        version: known.version,
+        account_id: None,
+    };
+    let before = exchanges(stage);
+    let source = CredentialSource(Arc::clone(&stage.service.pipeline));
+    let refreshed = tokio::spawn(async move { source.refresh(&current).await.map(|token| token.version) });
+    stage.wait("the exchange is under way", async || exchanges(stage) > before).await;
+    refreshed
+}
+
 on_both! {
     /// From seven days before its end a user's token is exchanged; a day earlier it is not.
     async fn renewed_from_seven_days_before_the_end(stage) {
@@ -84,14 +106,17 @@ on_both! {
     /// A thousand askers at once cost one exchange and hear one answer.
     async fn a_thousand_askers_cost_one_exchange(stage) {
         connect_for(&stage, 3 * DAY).await;
-        stage.strike("oauth", Kind::SlowMs { ms: 300 });
+        stage.strike("oauth", Kind::Held {});
         let before = exchanges(&stage);
         let asks = (0..1_000).map(|_| {
             let tokens = stage.service.pipeline.tokens.clone();
             tokio::spawn(async move { tokens.get().await.expect("a token").token.expose_secret().to_owned() })
         });
+        let asks: Vec<_> = asks.collect();
+        stage.wait("the exchange is under way", async || exchanges(&stage) > before).await;
+        stage.meta.clear_faults();
         let mut heard = std::collections::HashSet::new();
-        for ask in asks.collect::<Vec<_>>() {
+        for ask in asks {
             heard.insert(ask.await.expect("an answer"));
         }
         assert_eq!((heard.len(), exchanges(&stage) - before), (1, 1));
@@ -102,17 +127,18 @@ on_both! {
     /// newer word.
     async fn a_late_refresh_overwrites_nothing(stage) {
         connect_for(&stage, 3 * DAY).await;
-        stage.strike("oauth", Kind::SlowMs { ms: 500 });
+        stage.strikes("oauth", 0, 2, Kind::Held {});
+        let refreshed = refresh_under_way(&stage).await;
         let tokens = stage.service.pipeline.tokens.clone();
         let before = exchanges(&stage);
         let asked = tokio::spawn(async move { tokens.get().await });
-        stage.wait("the exchange is under way", async || exchanges(&stage) > before).await;
+        stage.wait("the actor's exchange is under way", async || exchanges(&stage) > before).await;
         let newer = connect_for(&stage, 50 * DAY).await;
         let heard = asked.await.expect("an answer").expect("a token");
         assert_eq!(heard.token.expose_secret(), newer);
         let version = stored(&stage).await.expect("a credential").version;
-        stage.until("the late refresh has come home", async || stage.meta.calls().by_edge.contains_key("GET oauth")).await;
-        // The refresh is over once another exchange answers: Meta's answers come in order on this machine.
+        stage.meta.clear_faults();
+        assert_eq!(refreshed.await.expect("an answer"), Err(TokenFault::Superseded));
         let known = stored(&stage).await.expect("a credential");
         assert_eq!((known.access_token.expose_secret(), known.version), (newer.as_str(), version));
         stage.close().await;
@@ -121,24 +147,11 @@ on_both! {
     /// Nor does it revive a connection that was given up meanwhile.
     async fn a_late_refresh_revives_nothing(stage) {
         connect_for(&stage, 3 * DAY).await;
-        stage.strike("oauth", Kind::SlowMs { ms: 500 });
-        let pipeline = std::sync::Arc::clone(&stage.service.pipeline);
-        let before = exchanges(&stage);
-        // The source itself, whose late success no newer generation hides.
-        let current = {
-            let known = stored(&stage).await.expect("a credential");
-            meta_catalog::actors::token::StoredToken {
-                token: known.access_token, kind: TokenKind::User, expires_at: known.access_token_expires_at,
-                version: known.version, account_id: None,
-            }
-        };
-        let refreshed = tokio::spawn(async move {
-            use meta_catalog::actors::token::TokenSource as _;
-            meta_catalog::token_source::CredentialSource(pipeline).refresh(&current).await
-        });
-        stage.wait("the exchange is under way", async || exchanges(&stage) > before).await;
+        stage.strike("oauth", Kind::Held {});
+        let refreshed = refresh_under_way(&stage).await;
         stage.disconnect().await;
-        assert_eq!(refreshed.await.expect("an answer").map(|token| token.version), Err(TokenFault::Superseded));
+        stage.meta.clear_faults();
+        assert_eq!(refreshed.await.expect("an answer"), Err(TokenFault::Superseded));
         assert!(stored(&stage).await.is_none());
         assert_eq!(stage.service.pipeline.tokens.get().await.err(), Some(TokenFault::NotConnected));
         stage.close().await;

@@ -23,7 +23,7 @@ use meta_catalog::store::{Db, credential, outbox, settings, submission, sync_sta
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::process::{Program, Serve};
+use super::process::{PATIENCE, Program, Serve};
 
 /// The catalog that is selected.
 pub(crate) const CATALOG: &str = "4000000001";
@@ -44,6 +44,11 @@ pub(crate) struct Plant {
 impl Plant {
     /// A connected shop with an empty catalog and no process; `database` is a PostgreSQL URL, or none for SQLite.
     pub(crate) async fn open(binary: &Path, database: Option<String>) -> Self {
+        Self::open_with(binary, database, Duration::from_secs(6)).await
+    }
+
+    /// As [`Plant::open`], with a lease of whole seconds.
+    pub(crate) async fn open_with(binary: &Path, database: Option<String>, lease: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let meta = Simulator::spawn(graph_simulator::Config::default()).await.expect("a simulator");
         meta.configure(|world| {
@@ -56,11 +61,12 @@ impl Plant {
         let file = folder.path().join("meta-catalog.toml");
         let url = database.unwrap_or_else(|| format!("sqlite://{}", folder.path().join("shop.db").display()));
         let text = format!(
-            "listen = '127.0.0.1:0'\ndatabase_url = '{url}'\nkey = '{KEY}'\nlease_seconds = 6\n\
+            "listen = '127.0.0.1:0'\ndatabase_url = '{url}'\nkey = '{KEY}'\nlease_seconds = {lease}\n\
              s3_public_url = 'https://cdn.shop.example'\n\
              [graph]\nbase_url = '{meta}'\ndialog_base_url = '{meta}'\nrequest_timeout_seconds = 2\n\
              [limiter]\nbatch_calls_per_minute = 60000\nmanagement_calls_per_hour = 60000000\n",
             meta = meta.base_url(),
+            lease = lease.as_secs(),
         );
         std::fs::write(&file, text).expect("written");
         let config = Config::load(Some(&file), |_| None).expect("a configuration");
@@ -91,6 +97,19 @@ impl Plant {
     /// Starts `serve` with failpoints.
     pub(crate) fn serve_with(&self, failpoints: &str) -> Serve {
         self.program.with("FAILPOINTS", failpoints).serve(&self.config)
+    }
+
+    /// As [`Plant::serve_with`], with one more failpoint, at which a task stands still until [`Plant::go_on`].
+    pub(crate) fn serve_waiting_at(&self, failpoint: &str, others: &str) -> Serve {
+        let go = self.folder().join("go");
+        // Of an earlier process.
+        let _ = std::fs::remove_file(&go);
+        self.serve_with(&format!("{failpoint}=wait:{},{others}", go.display()))
+    }
+
+    /// Ends the wait of [`Plant::serve_waiting_at`].
+    pub(crate) fn go_on(&self) {
+        std::fs::write(self.folder().join("go"), "").expect("written");
     }
 
     /// Puts the services' clock ahead of the machine's.
@@ -209,12 +228,12 @@ impl Plant {
         self.until("everything is settled", serve, async || self.settled().await).await;
     }
 
-    /// Waits until a condition holds, looking often; fails after a minute with what the process said.
+    /// Waits until a condition holds, looking often; fails after [`PATIENCE`] with what the process said.
     pub(crate) async fn until(&self, what: &str, serve: &Serve, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         let mut nudged = Instant::now();
         while !holds().await {
-            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}\n{}", serve.log.text());
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}\n{}", serve.log.text());
             if nudged.elapsed() > Duration::from_secs(1) {
                 self.nudge().await;
                 nudged = Instant::now();

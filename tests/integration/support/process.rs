@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
+/// How long a test waits for what must come true. It only ends a test that hangs: nothing passes because of it, so it
+/// is long enough for a small machine that does many things at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
 /// How to start the program: its path, its configuration, its environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -63,7 +67,7 @@ impl Serve {
     pub(crate) async fn listening(&mut self) {
         let began = Instant::now();
         while !self.log.has("listening http://") && self.ended().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(60), "does not listen:\n{}", self.log.text());
+            assert!(began.elapsed() < PATIENCE, "does not listen:\n{}", self.log.text());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -82,7 +86,7 @@ impl Serve {
 
     /// Waits for its end.
     pub(crate) async fn end(&mut self) -> ExitStatus {
-        let end = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let end = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         end.unwrap_or_else(|_| panic!("does not end:\n{}", self.log.text())).expect("it can be waited for")
     }
 
@@ -139,7 +143,7 @@ impl Log {
     pub(crate) async fn until(&self, text: &str) {
         let began = Instant::now();
         while !self.has(text) {
-            assert!(began.elapsed() < Duration::from_secs(60), "never said {text:?}:\n{}", self.text());
+            assert!(began.elapsed() < PATIENCE, "never said {text:?}:\n{}", self.text());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::postgres;
+use super::process::PATIENCE;
 
 /// The catalog that is selected.
 pub(crate) const CATALOG: &str = "4000000001";
@@ -191,27 +192,29 @@ impl Shop {
         .await;
     }
 
-    /// Waits until a condition holds, looking often; fails after a minute.
+    /// Waits until a condition holds, looking often; fails after [`PATIENCE`].
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
-            let vitals: Vec<_> =
-                self.service.board.all().into_iter().filter_map(|v| Some((v.name, v.last_error?))).collect();
-            assert!(began.elapsed() < Duration::from_secs(60), "never came true: {what}; actors: {vitals:?}");
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits until an actor has begun this many more ticks, woken as often as needed.
+    /// Waits until an actor has ended this many more ticks, woken as often as needed.
     pub(crate) async fn ticks(&self, actor: &str, more: u64) {
-        let ticks = || self.service.board.get(actor).expect("an actor").ticks;
-        let enough = ticks() + more;
+        let enough = self.ticked(actor) + more;
         self.until("the actor has ticked", async || {
             self.service.pipeline.drain.nudge();
             self.service.pipeline.poll.nudge();
-            ticks() >= enough
+            self.ticked(actor) >= enough
         })
         .await;
+    }
+
+    /// How many ticks an actor has ended.
+    pub(crate) fn ticked(&self, actor: &str) -> u64 {
+        self.service.board.get(actor).expect("an actor").ticks
     }
 
     /// The state of a variant.
@@ -249,7 +252,7 @@ impl Shop {
         let map = settings.map_settings(&self.config.s3_public_url);
         let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
         let (differ, told) =
-            verify::mismatches(&meta, self.db(), CATALOG, &map, SystemClock.now()).await.expect("compared");
+            verify::mismatches(&meta, self.db(), CATALOG, &map, self.clock.now()).await.expect("compared");
         assert_eq!(differ, 0, "{told:#?}");
         let sql = "SELECT COUNT(*) FROM meta_sync_state s WHERE (status = 'submitted') <> EXISTS (
                        SELECT 1 FROM meta_batch_handles h WHERE h.handle = s.last_handle AND h.state = 'pending')";

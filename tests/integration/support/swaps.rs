@@ -12,7 +12,7 @@ use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::clock::{Clock as _, SystemClock};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::domain::word::Word;
-use meta_catalog::mapping::Running;
+use meta_catalog::mapping::{Batch, Running};
 use meta_catalog::store::{Db, source, sync_state};
 use serde_json::{Value, json};
 
@@ -176,7 +176,7 @@ type Words = HashMap<String, HashMap<String, (String, String)>>;
 /// By module and variant: hash and payload.
 async fn words(shop: &Shop, modules: &[Arc<Running>]) -> Words {
     let settings = shop.service.pipeline.load_settings().await.expect("loaded");
-    let settings = settings.map_settings(&shop.config.s3_public_url);
+    let settings = Arc::new(settings.map_settings(&shop.config.s3_public_url));
     let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
     let ids: Vec<String> = match shop.db() {
         Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
@@ -188,9 +188,11 @@ async fn words(shop: &Shop, modules: &[Arc<Running>]) -> Words {
         let mut tx = shop.db().read().await.expect("a connection");
         let batch = source::load(&mut tx, &ids).await.expect("loaded");
         drop(tx);
+        let source::SourceBatch { products, items, .. } = batch;
+        let batch = Arc::new(Batch { settings: Arc::clone(&settings), now: SystemClock.now(), products, items });
         for module in modules {
             let of_module = words.entry(module.digest().to_string()).or_default();
-            let answers = module.map(&settings, SystemClock.now(), &batch.products, &batch.items);
+            let answers = module.map(&batch);
             for (item, answer) in batch.items.iter().zip(answers) {
                 let Ok(Word::Mapped(payload)) = answer else { panic!("{}: {answer:?}", item.variant.id) };
                 let hash = mapper_core::sha256_hex(&payload.data);

@@ -151,8 +151,7 @@ impl Run {
                 self.plant.disconnect().await;
                 // A call that was under way may still end; a stopped process may have one in its hands.
                 if self.replicas.iter().all(|replica| replica.stopped.is_none()) {
-                    tokio::time::sleep(Duration::from_millis(2_500)).await;
-                    self.silent_since = Some(self.calls());
+                    self.silent_since = Some(self.silence().await);
                 }
             }
             Act::Connect => {
@@ -191,6 +190,19 @@ impl Run {
     fn calls(&self) -> u64 {
         let calls = self.plant.meta.calls();
         calls.items_batch + calls.check_batch
+    }
+
+    /// Waits until for longer than a call may take none has been made; answers how many were made until then.
+    async fn silence(&self) -> u64 {
+        let mut before = self.calls();
+        loop {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let now = self.calls();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
     }
 
     async fn settings(&mut self, values: &Value) {
@@ -280,15 +292,15 @@ impl Run {
 
     /// Waits; when nothing moves, time passes (back-offs, quotas, handles that never end) and the processes restart.
     async fn settle(&mut self, seed: u64) {
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(150) {
+        // A round is longer than the one before: on a busy machine it takes a while until a process has begun to work.
+        for seconds in 5..20 {
             for replica in &mut self.replicas {
                 replica.serve.kill().await;
             }
             self.plant.lease_ends().await;
             self.replicas = self.replicas.iter().map(|_| start(&self.plant, None)).collect();
             let round = Instant::now();
-            while round.elapsed() < Duration::from_secs(5) {
+            while round.elapsed() < Duration::from_secs(seconds) {
                 if self.plant.settled().await {
                     return;
                 }

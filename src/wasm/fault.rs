@@ -1,0 +1,136 @@
+//! What went wrong with a row in a module, in words for an operator.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// The kind of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// The run did not end in its time.
+    Time,
+    /// The module asked for more memory, or a larger table, than it may have.
+    Memory,
+    /// Endless or very deep recursion.
+    Stack,
+    /// The module stopped itself (a panic, an exception) or did what WebAssembly forbids.
+    Trap,
+    /// The module handed over more than it may.
+    TooMuchOutput,
+    /// The module's answer breaks the calling convention, such as text that is no UTF-8 or a wrong number of outcomes.
+    Answer,
+    /// The answer to this item was read and is wrong.
+    Output,
+    /// The module had used up its time on other rows of the request; nothing is known of this one.
+    NotTried,
+    /// No place to run in came free in time; nothing is known of this row.
+    Busy,
+    /// The host's own fault.
+    Host,
+}
+
+impl FaultKind {
+    /// Whether the row itself provoked it. If not, trying it again is likely to help.
+    #[must_use]
+    pub fn blames_the_row(self) -> bool {
+        !matches!(self, Self::NotTried | Self::Busy | Self::Host)
+    }
+}
+
+/// Why there is no word on a row. Its text names the module and says what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What kind of fault it is.
+    pub kind: FaultKind,
+    /// One sentence, complete in itself.
+    pub message: String,
+}
+
+/// A fault before the module's name is put to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) kind: FaultKind,
+    /// Continues "the mapper module X …".
+    pub(super) what: String,
+}
+
+impl Cause {
+    pub(super) fn new(kind: FaultKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into() }
+    }
+
+    /// Puts the module's name to it.
+    pub(super) fn of(&self, module: &dyn fmt::Display) -> Fault {
+        Fault { kind: self.kind, message: format!("the mapper module {module} {}", self.what) }
+    }
+}
+
+/// The module asked for more than it may have.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("asked for {what}; {limit} {unit} are allowed")]
+pub(super) struct OverLimit {
+    pub(super) what: &'static str,
+    pub(super) limit: usize,
+    pub(super) unit: &'static str,
+}
+
+/// The module asked for the built-in word on an item that the call does not have.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("called `builtin({index})`, but the call has {items} items")]
+pub(super) struct NoSuchItem {
+    pub(super) index: u32,
+    pub(super) items: usize,
+}
+
+/// The built-in mapper panicked on an item that a module wants to patch or to read.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("the built-in mapper panicked on this item; please report it")]
+pub(super) struct BuiltinFailed;
+
+/// Says in plain words why a run failed. `last_words` is the last line that the module logged in it.
+pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Cause {
+    use FaultKind::{Answer, Host, Memory, Stack, Time, TooMuchOutput, Trap};
+
+    if let Some(over) = error.downcast_ref::<OverLimit>() {
+        return Cause::new(Memory, over.to_string());
+    }
+    if let Some(no_such) = error.downcast_ref::<NoSuchItem>() {
+        return Cause::new(Trap, no_such.to_string());
+    }
+    if let Some(panicked) = error.downcast_ref::<BuiltinFailed>() {
+        return Cause::new(Host, format!("was let down: {panicked}"));
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Cause::new(FaultKind::Busy, "found no free place to run in; it is tried again");
+    }
+    let root = short(&error.root_cause().to_string());
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::Interrupt) => Cause::new(Time, "did not answer in time"),
+        Some(wasmtime::Trap::StackOverflow) => Cause::new(Stack, "ran out of stack (endless or very deep recursion)"),
+        Some(wasmtime::Trap::UnreachableCodeReached) => match last_words {
+            Some(words) => Cause::new(Trap, format!("stopped with: {words}")),
+            None => Cause::new(Trap, "stopped itself (a panic or an exception; it logged no reason)"),
+        },
+        Some(wasmtime::Trap::MemoryOutOfBounds) => {
+            Cause::new(Trap, "reached outside its memory (a wild pointer, or recursion with large frames)")
+        }
+        Some(trap) => Cause::new(Trap, format!("was stopped: {}", trap.to_string().trim_start_matches("wasm trap: "))),
+        // Wasmtime has no public type for the two below.
+        None if root.contains("too much data is being copied") => {
+            Cause::new(TooMuchOutput, "handed over too much data at once")
+        }
+        None if root.contains("utf-8") => Cause::new(Answer, "answered with text that is no UTF-8"),
+        None => Cause::new(Answer, format!("broke the calling convention: {root}")),
+    }
+}
+
+/// A text in one line of at most 300 characters.
+pub(super) fn short(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        line.push('…');
+    }
+    line
+}

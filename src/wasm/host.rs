@@ -1,0 +1,186 @@
+//! The engine, shared by all modules: pooled memory, the clock that stops runs, and places to run in.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use wasmtime::component::{Linker, WasmStr};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, StoreContextMut};
+
+use super::call::Guest;
+use super::fault::short;
+use super::limits::Limits;
+use super::wire;
+
+/// How exact deadlines are.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// A guest is stopped when its stack outgrows this.
+const STACK: usize = 512 << 10;
+
+/// Core instances, memories and tables of one module. Rust needs one of each; QuickJS 16, 3 and 3.
+pub(super) const MOST_INSTANCES: u32 = 32;
+/// See [`MOST_INSTANCES`].
+pub(super) const MOST_MEMORIES: u32 = 4;
+/// See [`MOST_INSTANCES`].
+pub(super) const MOST_TABLES: u32 = 16;
+/// Elements of a table.
+pub(super) const MOST_ELEMENTS: usize = 20_000;
+
+/// Memory that a slot of the pool keeps for the next run, instead of asking the kernel for it again. A run of a whole
+/// chunk uses about as much. It stays with the process, once a slot; what a memory bomb took beyond it is given back.
+const KEEP_RESIDENT: usize = 4 << 20;
+
+/// How long a run waits for a place. Every run ends, so this is only reached behind a queue of slow modules.
+const WAIT_FOR_PLACE: Duration = Duration::from_secs(30);
+
+/// Runs mapper modules. Cheap to clone; its clock stops with the last clone and the last module.
+#[derive(Clone)]
+pub struct Host {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the modules of a host have in common.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<Guest>,
+    pub(super) limits: Limits,
+    places: Places,
+}
+
+/// Why there is no host.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// The machine does not take the settings, for instance for want of address space.
+    #[error("the WebAssembly engine does not start: {0}; is address space limited (`ulimit -v`)?")]
+    Engine(String),
+    /// No thread for the clock.
+    #[error("no thread for the clock of mapper modules: {0}")]
+    Clock(#[source] std::io::Error),
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("limits", &self.shared.limits).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Starts the engine and its clock.
+    ///
+    /// # Errors
+    /// When the machine does not have what the engine needs.
+    pub fn new(limits: Limits) -> Result<Self, HostError> {
+        let failed = |error: wasmtime::Error| HostError::Engine(error.root_cause().to_string());
+        let engine = Engine::new(&config(&limits)).map_err(failed)?;
+        let linker = linker(&engine).map_err(failed)?;
+        start_clock(&engine).map_err(HostError::Clock)?;
+        let places = Places { free: Mutex::new(limits.concurrency), freed: Condvar::new() };
+        Ok(Self { shared: Arc::new(Shared { engine, linker, limits, places }) })
+    }
+
+    /// The bounds that modules run in.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+}
+
+impl Shared {
+    /// Waits for a place to run in; none when there is none for a long time.
+    pub(super) fn place(&self) -> Option<Place<'_>> {
+        self.places.take()
+    }
+
+    /// A time in ticks of the clock, rounded up. The tick under way does not count.
+    pub(super) fn ticks(time: Duration) -> u64 {
+        let ticks = time.as_millis().div_ceil(TICK.as_millis());
+        u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2) + 1
+    }
+}
+
+fn config(limits: &Limits) -> Config {
+    let places = limits.concurrency;
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(places)
+        .total_core_instances(places.saturating_mul(MOST_INSTANCES))
+        .total_memories(places.saturating_mul(MOST_MEMORIES))
+        .total_tables(places.saturating_mul(MOST_TABLES))
+        .max_core_instances_per_component(MOST_INSTANCES)
+        .max_memories_per_component(MOST_MEMORIES)
+        .max_memories_per_module(MOST_MEMORIES)
+        .max_tables_per_component(MOST_TABLES)
+        .max_tables_per_module(MOST_TABLES)
+        .table_elements(MOST_ELEMENTS)
+        .max_memory_size(limits.memory_bytes)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto)
+        .max_unused_warm_slots(places);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK)
+        // A mapper is a pure function, on every machine the same: payloads are compared by hash.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    let mut host = linker.instance(wire::HOST)?;
+    host.func_wrap("builtin", |mut store: StoreContextMut<'_, Guest>, (index,): (u32,)| {
+        Ok((store.data_mut().builtin(index)?,))
+    })?;
+    host.func_wrap("log", |mut store: StoreContextMut<'_, Guest>, (message,): (WasmStr,)| {
+        let line = short(&message.to_str(&store)?);
+        store.data_mut().log.write(line);
+        Ok(())
+    })?;
+    Ok(linker)
+}
+
+/// Ticks while the engine lives.
+fn start_clock(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new().name("mapper-clock".into()).spawn(tick).map(drop)
+}
+
+/// Places to run in, as many as the pool has: one too many would be an error of the pool's.
+struct Places {
+    free: Mutex<u32>,
+    freed: Condvar,
+}
+
+impl Places {
+    fn take(&self) -> Option<Place<'_>> {
+        let until = Instant::now() + WAIT_FOR_PLACE;
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            let left = until.checked_duration_since(Instant::now())?;
+            free = self.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *free -= 1;
+        Some(Place(self))
+    }
+}
+
+/// A place to run in; free again when dropped. Must outlive the store that runs in it.
+pub(super) struct Place<'a>(&'a Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
