@@ -23,7 +23,9 @@ use crate::mapping::preview::{Compared, Pair, PreviewReport, Tally};
 use crate::mapping::Running;
 use crate::pipeline::Pipeline;
 use crate::report::chain;
+use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
+use crate::wasm::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
@@ -257,13 +259,13 @@ pub async fn compare(
         let (active, candidate) = (Arc::clone(&active), Arc::clone(candidate));
         let (map_settings, catalog) = (Arc::clone(&map_settings), Arc::clone(&catalog));
         let chunk = move || {
-            let (products, items) = (&batch.products, &batch.items);
-            let before = active.map(&map_settings, now, products, items);
-            let after = candidate.map(&map_settings, now, products, items);
-            for (variant_id, reason) in &batch.unreadable {
+            let SourceBatch { products, items, unreadable } = batch;
+            let batch = Arc::new(Batch { settings: map_settings, now, products, items });
+            let (before, after) = (active.map(&batch), candidate.map(&batch));
+            for (variant_id, reason) in &unreadable {
                 tally.unreadable(variant_id, reason);
             }
-            for ((item, before), after) in items.iter().zip(&before).zip(&after) {
+            for ((item, before), after) in batch.items.iter().zip(&before).zip(&after) {
                 let variant_id = &item.variant.id;
                 tally.add(&Pair { variant_id, before, after, held: held.get(variant_id) }, &catalog);
             }

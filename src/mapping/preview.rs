@@ -17,6 +17,7 @@ use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::Intent;
 use crate::domain::state::Held;
 use crate::domain::word::{Payload, Word};
+use crate::wasm::Fault;
 
 /// Samples of each kind.
 const SAMPLES: usize = 5;
@@ -171,9 +172,9 @@ pub struct Pair<'a> {
     /// The variant.
     pub variant_id: &'a str,
     /// The active mapper's word.
-    pub before: &'a Result<Word, String>,
+    pub before: &'a Result<Word, Fault>,
     /// The module's.
-    pub after: &'a Result<Word, String>,
+    pub after: &'a Result<Word, Fault>,
     /// What is held of it.
     pub held: Option<&'a Held>,
 }
@@ -243,18 +244,18 @@ impl Tally {
                 }
             }
             (Err(fault), Ok(after)) => {
-                report.no_longer_failing.add(variant_id, || fault.clone());
+                report.no_longer_failing.add(variant_id, || fault.to_string());
                 if let Word::Mapped(after) = after {
                     self.count_warnings(after, false);
                 }
             }
             (Ok(before), Err(fault)) => {
-                report.newly_failing.add(variant_id, || fault.clone());
+                report.newly_failing.add(variant_id, || fault.to_string());
                 if let Word::Mapped(before) = before {
                     self.count_warnings(before, true);
                 }
             }
-            (Err(_), Err(fault)) => report.failing_anyway.add(variant_id, || fault.clone()),
+            (Err(_), Err(fault)) => report.failing_anyway.add(variant_id, || fault.to_string()),
         }
     }
 
@@ -331,7 +332,7 @@ impl Group {
 }
 
 /// What the drain would do with an upsert that asks for this variant.
-fn step(word: &Result<Word, String>, held: Option<&Held>, catalog: &str) -> Step {
+fn step(word: &Result<Word, Fault>, held: Option<&Held>, catalog: &str) -> Step {
     let hash;
     let now = match word {
         Err(_) => return Step::Nothing,

@@ -5,6 +5,7 @@
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::cli::{Done, Failed};
 use crate::domain::word::{Payload, Rejection, Word};
 use crate::mapping::Running;
+use crate::wasm::Batch;
 
 /// Most lines that a module is asked for at once.
 const AT_ONCE: usize = 500;
@@ -134,10 +136,11 @@ fn ask(mapper: &Running, lines: &[Vec<u8>]) -> Vec<String> {
         match &group[0] {
             Err(error) => answers.extend(group.iter().map(|_| failed(error))),
             Ok(first) => {
-                let words = mapper.map(&first.settings, first.now.unwrap_or_default(), &products, &items);
+                let (settings, now) = (Arc::new(first.settings.clone()), first.now.unwrap_or_default());
+                let words = mapper.map(&Arc::new(Batch { settings, now, products, items }));
                 answers.extend(words.into_iter().map(|word| match word {
                     Ok(word) => line_of(&word),
-                    Err(fault) => failed(&fault),
+                    Err(fault) => failed(&fault.to_string()),
                 }));
             }
         }

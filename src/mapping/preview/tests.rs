@@ -5,21 +5,26 @@ use mapper_core::Warning;
 use super::*;
 use crate::domain::state::SyncStatus;
 use crate::domain::word::Rejection;
+use crate::wasm::FaultKind;
 
 const CATALOG: &str = "c1";
 
-fn mapped(data: &str) -> Result<Word, String> {
+fn mapped(data: &str) -> Result<Word, Fault> {
     warned(data, &[])
 }
 
-fn warned(data: &str, codes: &[&str]) -> Result<Word, String> {
+fn warned(data: &str, codes: &[&str]) -> Result<Word, Fault> {
     let warning = |code: &&str| Warning { code: (*code).into(), field: None, message: "m".into() };
     let warnings = codes.iter().map(warning).collect();
     Ok(Word::Mapped(Payload { data: data.into(), fields: Vec::new(), warnings, reevaluate_at: None }))
 }
 
-fn rejected(code: &'static str) -> Result<Word, String> {
+fn rejected(code: &'static str) -> Result<Word, Fault> {
     Ok(Word::Rejected(Rejection { code: Cow::Borrowed(code), field: None, message: String::new() }))
+}
+
+fn fails(message: &str) -> Result<Word, Fault> {
+    Err(Fault { kind: FaultKind::Trap, message: message.into() })
 }
 
 fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> Held {
@@ -34,7 +39,7 @@ fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> Held {
     }
 }
 
-type Case = (&'static str, Result<Word, String>, Result<Word, String>, Option<Held>);
+type Case = (&'static str, Result<Word, Fault>, Result<Word, Fault>, Option<Held>);
 
 fn report(cases: &[Case]) -> PreviewReport {
     let mut tally = Tally::default();
@@ -59,9 +64,9 @@ fn every_kind_of_difference_is_told() {
         ("eligible now, held anyway", rejected("missing_price"), mapped(b), synced(b)),
         ("rejected both", rejected("missing_price"), rejected("missing_price"), synced(a)),
         ("rejected otherwise", rejected("missing_price"), rejected("too_cheap"), None),
-        ("fails now", mapped(a), Err("trapped".into()), synced(a)),
-        ("mended", Err("panicked".into()), mapped(a), None),
-        ("fails both", Err("panicked".into()), Err("trapped".into()), None),
+        ("fails now", mapped(a), fails("trapped"), synced(a)),
+        ("mended", fails("panicked"), mapped(a), None),
+        ("fails both", fails("panicked"), fails("trapped"), None),
         ("waits", mapped(a), mapped(b), Some(held(SyncStatus::Submitted, Some(a), true))),
     ]);
     report.active = Compared::default();
@@ -75,7 +80,7 @@ fn memory_is_bounded_whatever_a_module_says() {
     for n in 0..2_000 {
         let before = mapped(r#"{"id":"v"}"#);
         let after = warned(&format!(r#"{{"f{n}":"{long}","id":"v"}}"#), &[&format!("w{n}{long}")]);
-        let failing = Err(long.clone());
+        let failing = fails(&long);
         tally.add(&Pair { variant_id: "v", before: &before, after: &after, held: None }, CATALOG);
         tally.add(&Pair { variant_id: "v", before: &before, after: &failing, held: None }, CATALOG);
     }
