@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use support::shop::{Engine, Shop, product, variant};
 
 #[allow(dead_code, reason = "the integration tests use more of it")]
+#[path = "support/parts.rs"]
 mod support;
 
 const VARIANTS: usize = 5_000;

@@ -16,6 +16,7 @@ use support::shop::{Engine, Shop, product, variant};
 
 #[allow(dead_code, reason = "the integration tests use more of it")]
 #[path = "support.rs"]
+#[path = "support/parts.rs"]
 mod support;
 
 const VARIANTS: usize = 5_000;

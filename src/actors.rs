@@ -19,6 +19,7 @@ pub mod jitter;
 pub mod lease;
 pub mod limiter;
 pub mod mapper;
+pub mod mapper_directory;
 pub mod poll;
 pub mod remap;
 pub mod runtime;

@@ -17,6 +17,7 @@ pub mod item_detail;
 pub mod items;
 pub mod live;
 pub mod mapper;
+pub mod preview;
 pub mod schema;
 pub mod select;
 pub mod settings;

@@ -55,7 +55,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Take products with their variants in from a file of one JSON object a line
     Import(import::ImportArgs),
-    /// Work with field mappers
+    /// Try, compare, activate and take back the mapper that makes the payloads
     #[command(subcommand)]
     Mapper(mapper::MapperCommand),
     /// Make, list and revoke tokens for the API
@@ -97,8 +97,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Done {
-    if let Command::Mapper(command) = cli.command {
-        return mapper::run(command);
+    if let Command::Mapper(command) = &cli.command
+        && let Some(done) = mapper::run_alone(command)
+    {
+        return done;
     }
     crate::failpoints::check().map_err(|message| Failed { message, code: 2 })?;
     // The simulator's --config is its own world, not a configuration of the service.
@@ -107,8 +109,13 @@ fn run(cli: Cli) -> Done {
     if let Some(url) = cli.global.database_url.clone() {
         config.set_database_url(url);
     }
-    // The demo shows progress instead of logs.
-    let default_level = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info" };
+    let default_level = match cli.command {
+        // Shows progress instead of logs.
+        Command::Demo(_) => "error",
+        // Says itself what it did.
+        Command::Mapper(_) => "warn",
+        _ => "info",
+    };
     start_logging(config.log_format, default_level);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match cli.command {
@@ -119,7 +126,7 @@ fn run(cli: Cli) -> Done {
             Command::Migrate => migrate::run(&config).await,
             Command::Openapi => openapi::run(&config),
             Command::GraphSimulator(args) => simulator::run(args, cli.global.config).await,
-            Command::Mapper(command) => mapper::run(command),
+            Command::Mapper(command) => mapper::run(&config, command).await,
         }
     })
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub public_admin_url: Option<String>,
     /// Prefix of bare image keys.
     pub s3_public_url: String,
+    /// Folder that is watched for mapper modules; see [`Config::mapper_directory`].
+    mapper_dir: Option<PathBuf>,
     /// Connections to PostgreSQL for requests and intakes.
     pub database_pool: u32,
     /// How long the lease lasts without renewal, in seconds.
@@ -53,6 +55,9 @@ pub struct Config {
     /// People who sign in.
     sessions: SessionsSection,
 }
+
+/// The word for a folder that is not watched.
+const OFF: &str = "off";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -101,6 +106,7 @@ impl Default for Config {
             public_api_url: None,
             public_admin_url: None,
             s3_public_url: String::new(),
+            mapper_dir: None,
             database_pool: 10,
             lease_seconds: 60,
             log_format: LogFormat::Text,
@@ -181,6 +187,9 @@ impl Config {
                 *target = value.trim().to_owned();
             }
         };
+        if let Some(directory) = variable("META_CATALOG_MAPPER_DIR") {
+            self.mapper_dir = Some(directory.trim().into());
+        }
         set(&mut self.graph.base_url, "META_GRAPH_BASE_URL");
         set(&mut self.graph.dialog_base_url, "META_DIALOG_BASE_URL");
         set(&mut self.graph.version, "META_GRAPH_VERSION");
@@ -248,6 +257,22 @@ impl Config {
     #[must_use]
     pub fn store_options(&self) -> Options {
         Options { pool: self.database_pool, lease: self.lease() }
+    }
+
+    /// The folder that is watched for mapper modules; none = nothing is watched. Not configured: `mappers` beside the
+    /// SQLite database, or none on PostgreSQL, whose replicas rarely share a folder.
+    #[must_use]
+    pub fn mapper_directory(&self) -> Option<PathBuf> {
+        match &self.mapper_dir {
+            Some(off) if off.as_os_str() == OFF => None,
+            Some(directory) => Some(directory.clone()),
+            None => connect::sqlite_path(&self.database_url()).map(|database| database.with_file_name("mappers")),
+        }
+    }
+
+    /// Replaces the watched folder; `off` = none.
+    pub fn set_mapper_directory(&mut self, directory: impl Into<PathBuf>) {
+        self.mapper_dir = Some(directory.into());
     }
 
     /// How long the lease lasts without renewal.

@@ -18,6 +18,7 @@ pub mod extract;
 pub mod health;
 pub mod items;
 pub mod lifecycle;
+pub mod mapper;
 pub mod oauth;
 pub mod openapi;
 pub mod selection;
@@ -37,8 +38,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::actors::vitals::VitalsBoard;
+use crate::admin::preview::Previewing;
 use crate::admin::select::Selecting;
 use crate::config::Config;
+use crate::mapping::MODULE_BYTES;
 use crate::pipeline::Pipeline;
 use auth::Sessions;
 
@@ -49,6 +52,8 @@ pub struct Limits {
     pub body: usize,
     /// Longest the head of a request may take, and a connection lie idle; see [`serve`].
     pub head: Duration,
+    /// Longest mapper module, in bytes.
+    pub module: usize,
     /// Longest a request may take, or its body.
     pub time: Duration,
     /// Longest a request may take that walks the whole catalog or makes several calls to Meta.
@@ -59,6 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 1024 * 1024,
+            module: MODULE_BYTES,
             // Proxies keep idle connections for a minute; one that is closed here just then costs a request.
             head: Duration::from_secs(75),
             time: Duration::from_secs(30),
@@ -76,6 +82,8 @@ pub struct App {
     pub board: VitalsBoard,
     /// One selection at a time.
     pub selecting: Selecting,
+    /// One preview of a mapper module at a time.
+    pub previewing: Previewing,
     /// How people sign in; none = only API tokens count.
     pub sessions: Option<Arc<Sessions>>,
     /// What the configuration says of the API itself.
@@ -114,6 +122,7 @@ impl App {
             pipeline,
             board,
             selecting: Selecting::default(),
+            previewing: Previewing::default(),
             sessions,
             site: Arc::new(site),
             limits: Limits::default(),
@@ -158,6 +167,8 @@ fn strict() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(settings::read, settings::patch))
         .routes(routes!(lifecycle::status))
+        .routes(routes!(mapper::remap))
+        .routes(routes!(mapper::preview_report))
         .routes(routes!(selection::businesses))
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::disconnect))
@@ -176,7 +187,8 @@ fn open_query() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
 }
 
-/// Routes that walk the whole catalog or make several calls to Meta. What they began they end, whoever waits.
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module. What they began they end,
+/// whoever waits.
 fn long() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))
@@ -184,7 +196,10 @@ fn long() -> OpenApiRouter<App> {
         .routes(routes!(items::resync_failed))
         .routes(routes!(items::resync_skipped))
         .routes(routes!(items::release_held))
+        .routes(routes!(mapper::preview))
         .layer(from_fn(shell::refuse_query))
+        .routes(routes!(mapper::read, mapper::activate, mapper::reset))
+        .routes(routes!(mapper::rollback))
         // Facebook adds parameters of its own.
         .routes(routes!(oauth::callback))
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::store::seal::SealError;
 
-/// Id of a row that is found again by it, such as a submission; sorts by time.
+/// Id of a row that is found again by it, such as a submission or a preview; sorts by time.
 #[must_use]
 pub fn submission() -> String {
     Uuid::now_v7().to_string()

@@ -7,6 +7,7 @@
 
 pub mod corpus;
 pub mod follow;
+pub mod preview;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ use crate::wasm::{Fault, FaultKind, Host, LoadError, Module};
 
 /// How state rows and submissions name the built-in mapper: it is part of the binary, so its version names it.
 pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
+
+/// The largest file that is taken for a module, in bytes: QuickJS with a script fits in, bigger engines do not.
+pub const MODULE_BYTES: usize = 4 << 20;
 
 /// The name of a module: SHA-256 of its file, in hex.
 #[must_use]

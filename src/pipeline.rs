@@ -60,6 +60,8 @@ pub struct Pipeline {
     pub windows: Nudger,
     /// Wakes the re-map.
     pub remapper: Nudger,
+    /// Wakes the watch over the folder of mapper modules.
+    pub directory: Nudger,
     /// Wakes the lease.
     pub leaser: Nudger,
 }
@@ -90,6 +92,7 @@ impl Pipeline {
             poll: Nudger::new("poll"),
             windows: Nudger::new("sale-window"),
             remapper: Nudger::new("remap"),
+            directory: Nudger::new("mapper-directory"),
             leaser: Nudger::new("lease"),
         }
     }

@@ -14,6 +14,7 @@ use crate::actors::drain::DrainJob;
 use crate::actors::jitter;
 use crate::actors::lease::LeaseJob;
 use crate::actors::limiter::LimiterMemory;
+use crate::actors::mapper_directory::MapperDirectoryJob;
 use crate::actors::poll::PollJob;
 use crate::actors::remap::RemapJob;
 use crate::actors::runtime::periodic;
@@ -191,7 +192,7 @@ async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsB
     let shared = || Arc::clone(pipeline);
     let source = Arc::new(CredentialSource(shared()));
     // The last to start is the first to stop: drain and poll end while what they ask is still there.
-    let children = vec![
+    let mut children = vec![
         pipeline.limiter.child(clock(), jitter::system(), config.limiter, Arc::new(StoredBudgets(pipeline.db.clone()))),
         pipeline.tokens.child(source, clock(), jitter::system()),
         pipeline.mapper.child(),
@@ -217,5 +218,10 @@ async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsB
             periodic(&pipeline.drain.clone(), clock(), move || DrainJob::new(Arc::clone(&pipeline)))
         },
     ];
+    if let Some(directory) = config.mapper_directory() {
+        let pipeline = shared();
+        let make = move || MapperDirectoryJob::new(Arc::clone(&pipeline), directory.clone());
+        children.push(periodic(&shared().directory, clock(), make));
+    }
     Tree::spawn(&pipeline.config.instance, board, children).await
 }

@@ -22,6 +22,7 @@ pub mod mapper;
 pub mod oauth_state;
 pub mod outbox;
 pub mod ping;
+pub mod preview;
 pub mod seal;
 pub mod settings;
 pub mod source;

@@ -60,7 +60,7 @@ pub enum MapperGone {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The thread was lost.
-    #[error("the thread that loads mapper modules was lost; please report it")]
+    #[error("a thread that runs mappers was lost; please report it")]
     Thread,
 }
 
@@ -74,6 +74,8 @@ pub struct Mapper {
     /// Made with the first module: an installation without modules pays nothing for it.
     host: Arc<OnceLock<Host>>,
     loading: Arc<Semaphore>,
+    /// One for each core: batches that are mapped at once.
+    permits: Arc<Semaphore>,
 }
 
 impl Default for Mapper {
@@ -86,19 +88,20 @@ impl Mapper {
     /// A handle to the child called `mapper`, once it exists. The built-in mapper is active.
     #[must_use]
     pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             slot: Slot::new("mapper"),
             running: Arc::new(ArcSwap::from_pointee(Running::builtin())),
             unusable: Arc::default(),
             host: Arc::default(),
             loading: Arc::new(Semaphore::new(1)),
+            permits: Arc::new(Semaphore::new(cores)),
         }
     }
 
     /// The actor behind this handle.
     pub fn child(&self) -> Child {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let permits = Arc::new(Semaphore::new(threads));
+        let permits = Arc::clone(&self.permits);
         Child::new(&self.slot, move || (MapperActor { permits: Arc::clone(&permits) }, ()))
     }
 
@@ -130,6 +133,21 @@ impl Mapper {
     /// When the actor is down or a thread was lost.
     pub async fn map(&self, request: MapRequest) -> Result<MapAnswer, CallError> {
         self.slot.call(|reply| MapperMsg::Map(Box::new(request), reply), ANSWER_WITHIN).await
+    }
+
+    /// Runs something that asks mappers, in its turn with the actor's batches, but without the actor: for commands,
+    /// and for what must not stand in the drain's way.
+    ///
+    /// # Errors
+    /// When the thread was lost.
+    pub async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, MapperGone> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        });
+        done.await.map_err(|_| MapperGone::Thread)
     }
 
     /// Loads a module, which takes from a tenth of a second to several; works without the actor.

@@ -50,6 +50,9 @@ pub enum Fault {
     /// The file is no mapper module that can become active; says why and how to mend it.
     #[error("{0}")]
     Module(String),
+    /// One preview of a mapper module at a time.
+    #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
+    PreviewRunning(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),

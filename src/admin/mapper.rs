@@ -19,7 +19,7 @@ use crate::failpoints::{Point, at};
 use crate::mapping::follow::{NotFollowed, follow_with};
 use crate::mapping::{self, BUILTIN_DIGEST, Running};
 use crate::pipeline::Pipeline;
-use crate::store::mapper::{self, Activation, BUILTIN, Remap, StoredModule};
+use crate::store::mapper::{self, Activation, BUILTIN, RefusedOffer, Remap, StoredModule};
 use crate::store::{Tx, lease};
 
 /// Where a module came from.
@@ -81,6 +81,20 @@ pub struct RemapView {
     pub finished_at: Option<String>,
 }
 
+/// A file that was offered and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedView {
+    /// SHA-256 of the file in hex.
+    pub digest: String,
+    /// Where it came from: `api`, `cli` or `directory`.
+    pub source: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// When it was offered.
+    pub offered_at: Option<String>,
+}
+
 /// Which mapper is active, and which one `rollback` goes back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +105,8 @@ pub struct MapperState {
     pub previous: Option<MapperView>,
     /// The re-map under way, or the last one; null when there was none.
     pub remap: Option<RemapView>,
+    /// The file that was offered last, if it was refused and no mapper was activated since.
+    pub refused: Option<RefusedView>,
 }
 
 /// What came of an activation.
@@ -118,12 +134,18 @@ pub async fn state(pipeline: &Pipeline) -> Result<MapperState, Fault> {
 async fn load(tx: &mut Tx) -> crate::store::Result<MapperState> {
     let (active, previous) = mapper::activations(tx).await?;
     let remap = mapper::remap(tx).await?;
+    let refused = mapper::last_refused(tx).await?;
     // The first module took the place of the built-in, which nobody had activated.
     let previous = match (&active, previous) {
         (Some(_), None) => Some(builtin_view()),
         (_, previous) => previous.map(view),
     };
-    Ok(MapperState { active: active.map_or_else(builtin_view, view), previous, remap: remap.map(remap_view) })
+    Ok(MapperState {
+        active: active.map_or_else(builtin_view, view),
+        previous,
+        remap: remap.map(remap_view),
+        refused: refused.map(refused_view),
+    })
 }
 
 fn builtin_view() -> MapperView {
@@ -152,6 +174,11 @@ fn view(activation: Activation) -> MapperView {
     }
 }
 
+fn refused_view(offer: RefusedOffer) -> RefusedView {
+    let RefusedOffer { digest, source, reason, offered_at } = offer;
+    RefusedView { digest, source, reason, offered_at: iso(offered_at) }
+}
+
 fn remap_view(remap: Remap) -> RemapView {
     RemapView {
         running: remap.finished_at.is_none(),
@@ -169,12 +196,9 @@ fn remap_view(remap: Remap) -> RemapView {
 /// [`Fault::Module`] says why the module is refused; nothing has changed then.
 pub async fn activate(pipeline: &Pipeline, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, Fault> {
     let digest = mapping::digest(&bytes);
-    let loaded = pipeline.mapper.load_rehearsed(bytes.clone()).await.map_err(gone)?;
-    at(Point::MapperRehearsed).await;
-    let running = match loaded {
+    let running = match rehearse(pipeline, &bytes).await? {
         Ok(running) => running,
-        Err(refused) => {
-            let why = refused.to_string();
+        Err(why) => {
             warn!(digest, why, "mapper module refused");
             let mut tx = pipeline.db.write().await?;
             mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), pipeline.now()).await?;
@@ -182,13 +206,69 @@ pub async fn activate(pipeline: &Pipeline, bytes: Vec<u8>, source: Source, remap
             return Err(Fault::Module(why));
         }
     };
-    let module = StoredModule { digest: &digest, name: running.name(), version: running.version(), bytes: &bytes };
     let mut tx = pipeline.db.write().await?;
     lease::hold_pipeline(&mut tx).await?;
-    mapper::keep(&mut tx, &module, pipeline.now()).await?;
     mapper::offered(&mut tx, &digest, source.as_str(), None, pipeline.now()).await?;
-    let running = Arc::new(running);
+    keep(pipeline, &mut tx, &running, &bytes).await?;
     finish(pipeline, tx, running, source, remap).await
+}
+
+/// What became of a file that nobody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file of this digest was offered before, from anywhere: it is not acted on again.
+    Known,
+    /// It is the active mapper now.
+    Activated(Box<Activated>),
+    /// It is refused, and remembered as such.
+    Refused(String),
+    /// It would be refused, and may not be whole yet.
+    Torn(String),
+}
+
+/// Activates the module in a file that was found in the watched directory, once and never again: a restart must not
+/// undo what was chosen since. `whole` = the file is not being written any more, so a refusal is final.
+///
+/// # Errors
+/// When the store does not answer, or no module can run here.
+pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<Found, Fault> {
+    const SOURCE: Source = Source::Directory;
+    let digest = mapping::digest(&bytes);
+    let mut tx = pipeline.db.read().await?;
+    if mapper::was_offered(&mut tx, &digest).await? {
+        return Ok(Found::Known);
+    }
+    drop(tx);
+    let running = match rehearse(pipeline, &bytes).await? {
+        Ok(running) => running,
+        Err(why) if !whole => return Ok(Found::Torn(why)),
+        Err(why) => {
+            let mut tx = pipeline.db.write().await?;
+            let claimed = mapper::claimed(&mut tx, &digest, SOURCE.as_str(), Some(&why), pipeline.now()).await?;
+            tx.commit().await?;
+            return Ok(if claimed { Found::Refused(why) } else { Found::Known });
+        }
+    };
+    let mut tx = pipeline.db.write().await?;
+    lease::hold_pipeline(&mut tx).await?;
+    if !mapper::claimed(&mut tx, &digest, SOURCE.as_str(), None, pipeline.now()).await? {
+        return Ok(Found::Known);
+    }
+    keep(pipeline, &mut tx, &running, &bytes).await?;
+    let activated = finish(pipeline, tx, running, SOURCE, false).await?;
+    Ok(Found::Activated(Box::new(activated)))
+}
+
+/// A mapper that answered every sample, or why it does not.
+async fn rehearse(pipeline: &Pipeline, bytes: &[u8]) -> Result<Result<Arc<Running>, String>, Fault> {
+    let loaded = pipeline.mapper.load_rehearsed(bytes.to_vec()).await.map_err(gone)?;
+    at(Point::MapperRehearsed).await;
+    Ok(loaded.map(Arc::new).map_err(|refused| refused.to_string()))
+}
+
+async fn keep(pipeline: &Pipeline, tx: &mut Tx, running: &Running, bytes: &[u8]) -> Result<(), Fault> {
+    let module = StoredModule { digest: running.key(), name: running.name(), version: running.version(), bytes };
+    Ok(mapper::keep(tx, &module, pipeline.now()).await?)
 }
 
 /// Goes back to the built-in mapper.

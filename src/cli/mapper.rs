@@ -1,51 +1,105 @@
-//! `meta-catalog mapper …`.
+//! `meta-catalog mapper …`: trying mappers without a database, and swapping the one that an installation runs.
 
-use std::io::{BufRead as _, BufWriter, Write as _};
-use std::process::ExitCode;
+mod check;
+mod diff;
+mod map;
+mod swap;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::{Done, Failed};
+use crate::config::Config;
+use crate::mapping::{MODULE_BYTES, Running};
+use crate::wasm::{Host, Limits};
 
 #[derive(Debug, Subcommand)]
+#[command(
+    after_help = "A new module, step by step:\n  meta-catalog mapper check my.wasm       does it run, and where does it differ from the built-in mapper?\n  meta-catalog mapper diff my.wasm        what would change on this installation's catalog?\n  meta-catalog mapper activate my.wasm    make it the active mapper (--remap: send what it says differently)\n  meta-catalog mapper rollback            back to the one before\n\ncheck and map need no database. A running service follows the other commands by itself, within seconds."
+)]
 pub(super) enum MapperCommand {
     /// Map items from stdin, one JSON object a line, to stdout: try a mapper without a database
     #[command(
         long_about = "Map items from stdin to stdout, line by line, without a database.\n\nEach input line is {\"now\", \"settings\", \"env\": {\"S3_PUBLIC_URL\"}, \"product\", \"variant\", \"inventory\", \"brand\": {\"title\"}, \"vendor\": {\"name\"}, \"categories\": [title, …], \"options\": [{\"name\", \"value\"}, …]}; missing settings are the defaults. Each output line, in the same order, is {\"data\": {…}, \"warnings\": […]}, {\"rejected\": \"<reason>\"} or {\"error\": \"…\"}."
     )]
-    Map(MapArgs),
+    Map(map::MapArgs),
+    /// Ask a module for every sample, and show where it differs from the built-in mapper
+    #[command(
+        long_about = "Ask a module for every sample, and show where it differs from the built-in mapper. Needs no database.\n\nThe samples are the built-in mapper's own test items: each reaches a case that a shop's data reaches sooner or later. A module that fails on one cannot be activated; to answer otherwise, or to reject, is its right.\n\nIn the output, + is a field that the built-in mapper does not give, - one that only it gives, ~ one with another value. With --out DIR the module's answers are written as one file a sample, to be reviewed and compared from version to version.",
+        after_help = "Exit code: 0 the module can be activated, 1 it cannot."
+    )]
+    Check(check::CheckArgs),
+    /// Show what a module would change on this installation's catalog; changes nothing
+    #[command(
+        long_about = "Show what a module would change on this installation's catalog; changes nothing.\n\nEvery variant is mapped by the active mapper and by the module. The report says per field how many variants change, shows samples, and counts what would go to Meta with --remap. A running service is not disturbed."
+    )]
+    Diff(diff::DiffArgs),
+    /// Make a module the active mapper
+    #[command(
+        long_about = "Make a module the active mapper of this installation.\n\nThe module is loaded and asked for every sample of `mapper check`; one that fails is refused, and nothing has changed. Then it is kept in the database and becomes the active mapper: a running service, and every replica, follows by itself. Variants that had failed under another mapper are tried again; the others are mapped anew when they change, or all of them with --remap (only what comes out differently is sent).\n\n`mapper rollback` takes it back."
+    )]
+    Activate(swap::ActivateArgs),
+    /// Go back to the mapper before the active one; twice is back again
+    Rollback(swap::SwapArgs),
+    /// Go back to the built-in mapper
+    Reset(swap::SwapArgs),
+    /// Show which mapper is active, which one was before, and the re-map
+    Status(swap::StatusArgs),
 }
 
+/// The file of a module.
 #[derive(Debug, Args)]
-pub(super) struct MapArgs {
-    /// The mapper to run; `builtin` is the one inside this binary
-    #[arg(long, default_value = "builtin", value_name = "MAPPER")]
-    mapper: String,
+pub(super) struct ModuleArg {
+    /// The module: a component of the world catalog:mapper@1, or a core module made with the SDK
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
 }
 
-pub(super) fn run(MapperCommand::Map(args): MapperCommand) -> Done {
-    if args.mapper != "builtin" {
-        let message = format!("there is no mapper {:?} in this version; use --mapper builtin", args.mapper);
-        return Err(Failed { message, code: 2 });
+/// Runs what needs no installation; none for the other commands.
+pub(super) fn run_alone(command: &MapperCommand) -> Option<Done> {
+    match command {
+        MapperCommand::Map(args) => Some(map::run(args)),
+        MapperCommand::Check(args) => Some(check::run(args)),
+        _ => None,
     }
-    let mut output = BufWriter::new(std::io::stdout().lock());
-    let mut input = std::io::stdin().lock();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        let trimmed = line.trim_ascii();
-        if trimmed.is_empty() {
-            continue;
-        }
-        let mapped = match std::str::from_utf8(trimmed) {
-            Ok(text) => mapper_core::input::map_line(text),
-            Err(error) => format!(r#"{{"error":"not UTF-8: byte {} of the line"}}"#, error.valid_up_to()),
-        };
-        writeln!(output, "{mapped}")?;
+}
+
+/// Runs what needs an installation.
+pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
+    match command {
+        MapperCommand::Map(args) => map::run(&args),
+        MapperCommand::Check(args) => check::run(&args),
+        MapperCommand::Diff(args) => diff::run(config, args).await,
+        MapperCommand::Activate(args) => swap::activate(config, args).await,
+        MapperCommand::Rollback(args) => swap::rollback(config, args).await,
+        MapperCommand::Reset(args) => swap::reset(config, args).await,
+        MapperCommand::Status(args) => swap::status(config, args).await,
     }
-    output.flush()?;
-    Ok(ExitCode::SUCCESS)
+}
+
+/// The bytes of a module's file.
+fn read(path: &Path) -> Result<Vec<u8>, Failed> {
+    let failed = |message| Failed { message, code: 1 };
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    // One byte more than is taken: a file that is too large shows, and is not read to its end.
+    let limit = MODULE_BYTES as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    read.map_err(|error| failed(format!("cannot read {shown}: {error}")))?;
+    if bytes.len() > MODULE_BYTES {
+        return Err(failed(format!(
+            "{shown} is larger than {MODULE_BYTES} bytes; build the module with optimisation and without debug sections"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// A mapper from a file, not rehearsed.
+fn load(path: &Path) -> Result<Running, Failed> {
+    let bytes = read(path)?;
+    let host = Host::new(Limits::default())?;
+    Running::load(&host, &bytes).map_err(|why| Failed { message: format!("{}: {why}", path.display()), code: 1 })
 }

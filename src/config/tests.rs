@@ -40,6 +40,23 @@ fn the_environment_wins_and_errors_name_the_variable() {
 }
 
 #[test]
+fn the_watched_folder_is_beside_sqlite_and_off_elsewhere() {
+    let load = |database: &str, directory: Option<&str>| {
+        let config = Config::load(None, |name| match name {
+            "DATABASE_URL" => Some(database.into()),
+            "META_CATALOG_MAPPER_DIR" => directory.map(Into::into),
+            _ => None,
+        });
+        config.expect("loads").mapper_directory()
+    };
+    assert_eq!(Config::default().mapper_directory(), Some("data/mappers".into()));
+    assert_eq!(load("sqlite:///srv/shop.db", None), Some("/srv/mappers".into()));
+    assert_eq!(load("sqlite:///srv/shop.db", Some("off")), None);
+    assert_eq!(load("postgres://u@h/d", None), None);
+    assert_eq!(load("postgres://u@h/d", Some("/mnt/mappers")), Some("/mnt/mappers".into()));
+}
+
+#[test]
 fn a_call_cannot_outlive_the_lease() {
     let mut config = Config { lease_seconds: 48, ..Config::default() };
     assert!(config.validate().is_err());

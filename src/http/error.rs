@@ -173,6 +173,7 @@ impl From<Fault> for ApiError {
             Fault::Unusable(_) => bad("meta_account_error"),
             Fault::Changed(_) => bad("BAD_REQUEST"),
             Fault::Module(_) => bad("mapper_refused"),
+            Fault::PreviewRunning(_) => bad("mapper_preview_running"),
             Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
             Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
             Fault::Store(error) => error.into(),

@@ -1,12 +1,14 @@
 //! Reading requests: axum's extractors, refusing in the one envelope.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::{StatusCode, request::Parts};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::{StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use std::error::Error;
+use std::time::Duration;
 
 use super::App;
 use super::error::ApiError;
@@ -23,7 +25,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         match tokio::time::timeout(limit, Json::<T>::from_request(request, app)).await {
             Ok(Ok(Json(body))) => Ok(Self(body)),
             Ok(Err(rejection)) => Err(refused_body(&rejection, app.limits.body)),
-            Err(_) => Err(ApiError::late(format!("the body did not arrive within {} s", limit.as_secs()))),
+            Err(_) => Err(late_body(limit)),
         }
     }
 }
@@ -48,6 +50,50 @@ fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
         }
         _ => ApiError::bad_request("the body broke off"),
     }
+}
+
+/// The bytes of a mapper module.
+#[derive(Clone, Debug)]
+pub struct ModuleFile(pub Vec<u8>);
+
+/// Content types of a mapper module.
+const MODULE_TYPES: [&str; 2] = ["application/wasm", "application/octet-stream"];
+
+impl FromRequest<App> for ModuleFile {
+    type Rejection = ApiError;
+    async fn from_request(mut request: Request, app: &App) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !MODULE_TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "send the module's file as it is, with `Content-Type: application/wasm` (or application/octet-stream)",
+            ));
+        }
+        let (time, most) = (app.limits.time, app.limits.module);
+        // Instead of the limit of all other bodies.
+        DefaultBodyLimit::max(most).apply(&mut request);
+        match tokio::time::timeout(time, Bytes::from_request(request, app)).await {
+            Ok(Ok(bytes)) if bytes.is_empty() => {
+                Err(ApiError::bad_request("the body is empty: send the bytes of a mapper module's .wasm file"))
+            }
+            Ok(Ok(bytes)) => Ok(Self(bytes.into())),
+            Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PAYLOAD_TOO_LARGE",
+                format!(
+                    "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
+                ),
+            )),
+            Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
+            Err(_) => Err(late_body(time)),
+        }
+    }
+}
+
+fn late_body(limit: Duration) -> ApiError {
+    ApiError::late(format!("the body did not arrive within {} s", limit.as_secs()))
 }
 
 /// The query.
@@ -78,6 +124,20 @@ impl FromRequestParts<App> for VariantId {
         match Path::<String>::from_request_parts(parts, app).await {
             Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
             _ => Err(ApiError::bad_request("the variant id in the path is not UTF-8 text")),
+        }
+    }
+}
+
+/// The preview in the path.
+#[derive(Clone, Debug)]
+pub struct PreviewId(pub String);
+
+impl FromRequestParts<App> for PreviewId {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, app).await {
+            Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
+            _ => Err(ApiError::bad_request("the preview id in the path is not UTF-8 text")),
         }
     }
 }

@@ -30,7 +30,7 @@ const DESCRIPTION: &str = "Keeps a Meta Commerce Catalog (Facebook and Instagram
 /// A kind of failure: its code, its status, when it happens, and what it says.
 type Failure = (&'static str, u16, &'static str, &'static str);
 
-const FAILURES: [Failure; 14] = [
+const FAILURES: [Failure; 16] = [
     ("BAD_REQUEST", 400, "The request cannot be read.", "the body is not JSON: EOF while parsing a value"),
     ("VALIDATION_ERROR", 400, "Something in the request is not what it must be.", "unknown field `pages`"),
     (
@@ -52,12 +52,24 @@ const FAILURES: [Failure; 14] = [
         "Facebook did not accept the login: This authorization code has expired.",
     ),
     ("meta_account_error", 400, "Meta refused a step.", "Meta refused to create the system user: Permissions error."),
+    (
+        "mapper_refused",
+        400,
+        "The file is no mapper module that can become active.",
+        "the module fails on the sample `sale_running` (a sale that is on): the mapper module x 1.0.0 trapped",
+    ),
+    (
+        "mapper_preview_running",
+        400,
+        "One preview at a time.",
+        "a preview is being made already (019ab7d0-0000-7000-8000-000000000000); wait for its end, or look how far it is",
+    ),
     ("UNAUTHORIZED", 401, "Nobody says who is asking, or it does not hold.", "sign in, or send an API token"),
     ("FORBIDDEN", 403, "Whoever is asking may not do it.", "this needs the permission metaCatalog:manage"),
-    ("NOT_FOUND", 404, "There is no such variant.", "no variant \"v-1\" in the catalog"),
+    ("NOT_FOUND", 404, "There is no such thing.", "no variant \"v-1\" in the catalog"),
     ("REQUEST_TIMEOUT", 408, "It took too long.", "not answered within 30 s; try again"),
     ("PAYLOAD_TOO_LARGE", 413, "The body is too long.", "the body is longer than 1048576 bytes"),
-    ("UNSUPPORTED_MEDIA_TYPE", 415, "The body is not sent as JSON.", "send the body as JSON"),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, "The body is of a type that is not taken here.", "send the body as JSON"),
     (
         "INTERNAL_SERVER_ERROR",
         500,
@@ -111,10 +123,11 @@ pub(super) fn complete(described: OpenApi) -> Value {
     document
 }
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("Connection", "Facebook Login, the choice of the catalog, and how the connection is."),
     ("Catalog", "The catalog as a whole."),
     ("Items", "Single variants and lists of them."),
+    ("Mapper", "Which field mapper makes the payloads: the built-in one or a module."),
     ("Settings", "What an operator sets."),
     ("Events", "What changes in the shop."),
     ("Health", "For probes."),

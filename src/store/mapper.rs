@@ -147,6 +147,53 @@ pub async fn offered(tx: &mut Tx, digest: &str, source: &str, refused: Option<&s
     Ok(())
 }
 
+/// Remembers a file that nobody asked for, unless one of its digest was offered before; answers whether it is new. Of
+/// two replicas that find the same file at once, one gets yes.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claimed(tx: &mut Tx, digest: &str, source: &str, refused: Option<&str>, now: Millis) -> Result<bool> {
+    let claimed = execute!(
+        tx,
+        "INSERT INTO mapper_offer (digest, source, refused, offered_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (digest) DO NOTHING",
+        digest,
+        source,
+        refused,
+        now
+    )?;
+    Ok(claimed > 0)
+}
+
+/// A file that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RefusedOffer {
+    /// SHA-256 of the file, hex.
+    pub digest: String,
+    /// Where it came from: `api`, `cli` or `directory`.
+    pub source: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// When.
+    pub offered_at: i64,
+}
+
+/// The last file that was offered, if it was refused and no mapper was activated since.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn last_refused(tx: &mut Tx) -> Result<Option<RefusedOffer>> {
+    fetch_optional!(
+        tx,
+        RefusedOffer,
+        "WITH last AS (SELECT digest, source, refused, offered_at FROM mapper_offer
+                       ORDER BY offered_at DESC, digest LIMIT 1)
+         SELECT digest, source, refused AS reason, offered_at FROM last
+         WHERE refused IS NOT NULL
+           AND offered_at >= COALESCE((SELECT MAX(activated_at) FROM mapper_activation), 0)"
+    )
+}
+
 /// Whether a file of this digest was offered before, from anywhere.
 ///
 /// # Errors

@@ -1,6 +1,15 @@
 //! Walking the shop's variants, through the narrow view `variant_index`.
 
-use super::{Result, Tx, fetch_all};
+use super::{Result, Tx, fetch_all, fetch_one};
+
+/// How many there are.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(tx: &mut Tx) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index")?;
+    Ok(count)
+}
 
 /// The next ids after `after`, in bytewise order; empty at the end.
 ///

@@ -10,6 +10,7 @@ mod fuzz;
 mod hostile;
 mod intake;
 mod items;
+mod mapper;
 mod openapi;
 mod permissions;
 mod secrets;

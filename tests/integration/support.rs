@@ -2,6 +2,7 @@
 
 pub(crate) mod better_auth;
 pub(crate) mod installation;
+pub(crate) mod modules;
 pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -8,13 +8,21 @@ use serde_json::{Value, json};
 
 use super::api_checks;
 use crate::support::installation::{Answer, CATALOG, Database, Installation, Plan, answer};
+use crate::support::modules::module;
+
+/// A body as the document shows it.
+enum Example {
+    Json(Value),
+    /// A mapper module, which no document shows.
+    Module,
+}
 
 /// An operation as the document describes it, with the request that it gives as an example.
 struct Operation {
     name: String,
     method: Method,
     path: String,
-    body: Option<Value>,
+    body: Option<Example>,
     /// The permission, if it is guarded.
     permission: Option<String>,
     /// Every status that it may answer with.
@@ -24,7 +32,8 @@ struct Operation {
 impl Operation {
     fn request(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.body {
-            Some(body) => request.json(body),
+            Some(Example::Json(body)) => request.json(body),
+            Some(Example::Module) => request.header("content-type", "application/wasm").body(module("margin-label")),
             None => request,
         }
     }
@@ -68,7 +77,10 @@ fn operation(document: &Value, path: &str, method: &str, about: &Value) -> Opera
     Operation {
         method: method.to_uppercase().parse().expect("a method"),
         path: filled,
-        body: (!about["requestBody"].is_null()).then(|| example_body(document, &about["requestBody"])),
+        body: (!about["requestBody"].is_null()).then(|| match &about["requestBody"]["content"]["application/wasm"] {
+            Value::Null => Example::Json(example_body(document, &about["requestBody"])),
+            _ => Example::Module,
+        }),
         permission: permissions.first().map(|&permission| permission.to_owned()),
         statuses: responses.keys().map(|status| status.parse().expect("a status")).collect(),
         name,
@@ -103,6 +115,12 @@ async fn connected() -> Installation {
     shop.connect().await;
     shop.select(CATALOG).await.data();
     shop.set(json!({"storefront_base_url": "https://shop.example"})).await.data();
+    // The preview that the examples name.
+    shop.sql(
+        "INSERT INTO mapper_preview (id, digest, name, version, total, done, started_at, updated_at)
+         VALUES ('019ab7d0-0000-7000-8000-000000000000', 'd', 'n', '1', 1, 0, 0, 0)",
+    )
+    .await;
     shop
 }
 

@@ -29,7 +29,15 @@ fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
         post("/admin/meta/items/v/delete-from-meta", none.clone(), 404),
         post("/admin/meta/items/bulk/resync-failed", none.clone(), 202),
         post("/admin/meta/items/bulk/resync-skipped", none.clone(), 202),
-        post("/admin/meta/held-deletes/release", none, 202),
+        post("/admin/meta/held-deletes/release", none.clone(), 202),
+        get("/admin/meta/mapper", 200),
+        get("/admin/meta/mapper/preview/p", 404),
+        // A module's bytes are not JSON.
+        (Method::PUT, "/admin/meta/mapper", none.clone(), true, 415),
+        (Method::DELETE, "/admin/meta/mapper", none.clone(), true, 200),
+        post("/admin/meta/mapper/rollback", none.clone(), 404),
+        post("/admin/meta/mapper/preview", none.clone(), 415),
+        post("/admin/meta/mapper/remap", none, 202),
         post("/events", event.clone(), 202),
         post("/admin/meta/events", event, 202),
     ]

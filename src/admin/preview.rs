@@ -1,0 +1,286 @@
+//! Previews: what would change on the real catalog if a module were activated.
+//!
+//! Promises: nothing is changed; the whole catalog is walked in chunks, with bounded memory, never more than one chunk
+//! at a time and in turn with the drain's; how far it is, and in the end the report, is in the store, so any replica
+//! can tell. A preview whose process died says so.
+//! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::{error, info};
+use utoipa::ToSchema;
+
+use super::Fault;
+use super::time::iso;
+use crate::actors::mapper::MapperGone;
+use crate::clock::Millis;
+use crate::ids;
+use crate::mapping::Running;
+use crate::mapping::follow::{NotFollowed, follow};
+use crate::mapping::preview::{Compared, Pair, PreviewReport, Tally};
+use crate::pipeline::Pipeline;
+use crate::report::chain;
+use crate::store::source::SourceBatch;
+use crate::store::{self, StoreError};
+use crate::wasm::Batch;
+
+/// Variants mapped at once, as in the drain.
+const CHUNK: usize = 1_000;
+/// How often progress is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// A preview that was not heard of for so long will not be heard of any more. The slowest chunk of two mappers takes
+/// less.
+const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
+
+/// One preview at a time in this process; clones share the turn.
+#[derive(Clone, Debug, Default)]
+pub struct Previewing(Arc<Mutex<Option<String>>>);
+
+/// The turn, given back when dropped.
+struct Turn(Previewing);
+
+impl Previewing {
+    fn begin(&self, id: &str) -> Result<Turn, Fault> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = &*running {
+            return Err(Fault::PreviewRunning(running.clone()));
+        }
+        *running = Some(id.to_owned());
+        Ok(Turn(self.clone()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// How a preview is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PreviewState {
+    /// Under way.
+    Running,
+    /// The report is there.
+    Done,
+    /// It came to nothing; `error` says why.
+    Failed,
+    /// The process that made it ended; start it again.
+    Lost,
+}
+
+/// A preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewView {
+    /// To ask for it again.
+    pub id: String,
+    /// How it is.
+    pub state: PreviewState,
+    /// The module.
+    pub module: Compared,
+    /// Variants at its start.
+    pub total: i64,
+    /// Variants compared so far.
+    pub done: i64,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// Why there is no report.
+    pub error: Option<String>,
+    /// What would change.
+    pub report: Option<PreviewReport>,
+}
+
+/// Starts a preview and answers how it is found again.
+///
+/// # Errors
+/// [`Fault::Module`] when the module could not become active, [`Fault::PreviewRunning`] when another preview is being
+/// made.
+pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, Fault> {
+    let id = ids::submission();
+    let turn = previewing.begin(&id)?;
+    let candidate = load(pipeline, bytes).await?;
+    let now = pipeline.now();
+    let module = Compared::of(&candidate);
+    let mut tx = pipeline.db.write().await?;
+    let total = store::preview::begin(&mut tx, &id, &module.digest, &module.name, &module.version, now).await?;
+    tx.commit().await?;
+    let view = PreviewView {
+        id: id.clone(),
+        state: PreviewState::Running,
+        module,
+        total,
+        done: 0,
+        started_at: iso(now),
+        finished_at: None,
+        error: None,
+        report: None,
+    };
+    tokio::spawn(run(Arc::clone(pipeline), turn, id, candidate));
+    Ok(view)
+}
+
+/// A module that could become active.
+///
+/// # Errors
+/// [`Fault::Module`] says why it could not.
+pub async fn load(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<Arc<Running>, Fault> {
+    let loaded = pipeline.mapper.load_rehearsed(bytes).await.map_err(gone)?;
+    Ok(Arc::new(loaded.map_err(|why| Fault::Module(why.to_string()))?))
+}
+
+/// A preview: its progress, or its report.
+///
+/// # Errors
+/// [`Fault::NotFound`] when there is none of this id any more.
+pub async fn find(pipeline: &Pipeline, id: &str) -> Result<PreviewView, Fault> {
+    let mut tx = pipeline.db.read().await?;
+    let row = store::preview::load(&mut tx, id).await?;
+    drop(tx);
+    let row = row.ok_or_else(|| Fault::NotFound(format!("no preview {id:?}; only the last 20 are kept")))?;
+    let lost = row.finished_at.is_none() && row.updated_at + LOST_AFTER_MS < pipeline.now();
+    let report = row.report.as_deref().map(serde_json::from_str).transpose().map_err(|error| StoreError::Corrupt {
+        table: "mapper_preview",
+        column: "report",
+        found: error.to_string(),
+    })?;
+    let (state, error) = match (&report, row.error) {
+        (Some(_), _) => (PreviewState::Done, None),
+        (None, Some(error)) => (PreviewState::Failed, Some(error)),
+        (None, None) if lost => (
+            PreviewState::Lost,
+            Some("the process that made this preview ended before it was done; start it again".into()),
+        ),
+        (None, None) => (PreviewState::Running, None),
+    };
+    Ok(PreviewView {
+        id: row.id,
+        state,
+        module: Compared { name: row.name, version: row.version, digest: row.digest },
+        total: row.total,
+        done: row.done,
+        started_at: iso(row.started_at),
+        finished_at: row.finished_at.and_then(iso),
+        error,
+        report,
+    })
+}
+
+/// Walks, and writes down how far it is and what came of it.
+async fn run(pipeline: Arc<Pipeline>, turn: Turn, id: String, candidate: Arc<Running>) {
+    let mut notes = Notes { pipeline: Arc::clone(&pipeline), id: id.clone(), done: 0, noted: Instant::now() };
+    let walked = compare(&pipeline, &candidate, &mut notes).await;
+    let ended = match walked {
+        Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
+        Err(fault) => {
+            error!(preview = id, cause = chain(&fault), "the preview came to nothing");
+            Err(format!("{fault}; start it again"))
+        }
+    };
+    let finish = async {
+        let mut tx = pipeline.db.write().await?;
+        let end = ended.as_deref().map_err(String::as_str);
+        store::preview::finish(&mut tx, &id, notes.done, end, pipeline.now()).await?;
+        tx.commit().await
+    };
+    if let Err(error) = finish.await {
+        error!(preview = id, cause = chain(&error), "the end of the preview was not written down");
+    }
+    info!(preview = id, module = candidate.name(), variants = notes.done, "preview ended");
+    drop(turn);
+}
+
+/// Hears how far a walk is.
+pub trait Progress: Send {
+    /// So many variants are compared.
+    ///
+    /// # Errors
+    /// Ends the walk.
+    fn at(&mut self, done: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+struct Notes {
+    pipeline: Arc<Pipeline>,
+    id: String,
+    done: i64,
+    noted: Instant,
+}
+
+impl Progress for Notes {
+    async fn at(&mut self, done: u64) -> Result<(), StoreError> {
+        self.done = i64::try_from(done).unwrap_or(i64::MAX);
+        if self.noted.elapsed() >= NOTE_EVERY {
+            self.noted = Instant::now();
+            let mut tx = self.pipeline.db.write().await?;
+            store::preview::progress(&mut tx, &self.id, self.done, self.pipeline.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares a mapper with the active one on the whole catalog.
+///
+/// # Errors
+/// When the store does not answer or a thread is lost.
+pub async fn compare(
+    pipeline: &Pipeline,
+    candidate: &Arc<Running>,
+    progress: &mut impl Progress,
+) -> Result<PreviewReport, Fault> {
+    let active = match follow(pipeline).await {
+        Ok(active) => active,
+        Err(NotFollowed::Store(error)) => return Err(error.into()),
+        // Whoever looks for a way out of that compares with what they would get without a module.
+        Err(NotFollowed::Unusable(_) | NotFollowed::Gone(_)) => Arc::new(Running::builtin()),
+    };
+    let settings = pipeline.load_settings().await?;
+    // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.
+    let now = pipeline.now();
+    let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
+    let catalog: Arc<str> = settings.text("catalog_id").into();
+    let mut tally = Tally::default();
+    let (mut after, mut done) = (String::new(), 0);
+    loop {
+        let mut tx = pipeline.db.read().await?;
+        let ids = store::variants::page(&mut tx, &after, CHUNK).await?;
+        let Some(last) = ids.last() else { break };
+        after.clone_from(last);
+        let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
+        // As in the drain: the state first, so that a variant which changes in between is not told of twice.
+        let held = store::sync_state::load(&mut tx, &wanted).await?;
+        let mut batch = store::source::load(&mut tx, &wanted).await?;
+        drop(tx);
+        // The samples are the first by id.
+        batch.items.sort_by(|a, b| a.variant.id.cmp(&b.variant.id));
+        let (active, candidate) = (Arc::clone(&active), Arc::clone(candidate));
+        let (map_settings, catalog) = (Arc::clone(&map_settings), Arc::clone(&catalog));
+        let chunk = move || {
+            let SourceBatch { products, items, unreadable } = batch;
+            let batch = Arc::new(Batch { settings: map_settings, now, products, items });
+            let (before, after) = (active.map(&batch), candidate.map(&batch));
+            for (variant_id, reason) in &unreadable {
+                tally.unreadable(variant_id, reason);
+            }
+            for ((item, before), after) in batch.items.iter().zip(&before).zip(&after) {
+                let variant_id = &item.variant.id;
+                tally.add(&Pair { variant_id, before, after, held: held.get(variant_id) }, &catalog);
+            }
+            tally
+        };
+        tally = pipeline.mapper.apart(chunk).await.map_err(gone)?;
+        done += ids.len() as u64;
+        progress.at(done).await?;
+    }
+    Ok(tally.into_report(Compared::of(&active)))
+}
+
+fn gone(error: MapperGone) -> Fault {
+    Fault::Internal(chain(&error))
+}

@@ -1,0 +1,210 @@
+//! `meta-catalog mapper check`: a module's answers to every sample, beside the built-in mapper's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use mapper_core::Warning;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ModuleArg;
+use super::map::line_of;
+use crate::cli::{Done, Failed};
+use crate::domain::word::Word;
+use crate::mapping::Running;
+use crate::mapping::corpus::{self, Sample};
+use crate::mapping::preview::{Change, Compared, changes, cut};
+
+/// Longest value that is shown, in characters.
+const LONGEST: usize = 200;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CheckArgs {
+    #[command(flatten)]
+    module: ModuleArg,
+    /// Print one JSON object instead of sentences
+    #[arg(long)]
+    json: bool,
+    /// Write the module's answers into this folder, one JSON file a sample
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// What the check came to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked<'a> {
+    module: Compared,
+    can_be_activated: bool,
+    samples: usize,
+    differing: usize,
+    failing: usize,
+    differences: Vec<Difference<'a>>,
+}
+
+/// A sample that the two do not answer alike.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Difference<'a> {
+    sample: &'a str,
+    purpose: &'a str,
+    /// The module's fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Why each rejects it; none = it gives a payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<Rejected>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
+    /// Warnings that the built-in mapper does not give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rejected {
+    builtin: Option<String>,
+    module: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Field {
+    field: String,
+    builtin: Option<String>,
+    module: Option<String>,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Done {
+    let module = super::load(&args.module.file)?;
+    let builtin = Running::builtin();
+    let samples = corpus::samples();
+    let mut differences = Vec::new();
+    for sample in samples {
+        let answer = sample.ask(&module);
+        if let Some(folder) = &args.out {
+            write(folder, sample, &answer)?;
+        }
+        differences.extend(compare(sample, &sample.ask(&builtin), &answer));
+    }
+    let failing = differences.iter().filter(|difference| difference.error.is_some()).count();
+    let checked = Checked {
+        module: Compared::of(&module),
+        can_be_activated: failing == 0,
+        samples: samples.len(),
+        differing: differences.len() - failing,
+        failing,
+        differences,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&checked)?);
+    } else {
+        print!("{}", describe(&checked, &args.module.file));
+    }
+    Ok(ExitCode::from(u8::from(!checked.can_be_activated)))
+}
+
+/// Where the module's answer is another than the built-in mapper's.
+fn compare<'a>(
+    sample: &'a Sample,
+    builtin: &Result<Word, String>,
+    module: &Result<Word, String>,
+) -> Option<Difference<'a>> {
+    let mut difference = Difference {
+        sample: &sample.name,
+        purpose: &sample.purpose,
+        error: None,
+        rejected: None,
+        fields: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let reason = |word: &Result<Word, String>| match word {
+        Ok(Word::Rejected(why)) => Some(why.text()),
+        Ok(Word::Mapped(_)) => None,
+        Err(fault) => Some(fault.clone()),
+    };
+    match (builtin, module) {
+        (_, Err(fault)) => difference.error = Some(fault.clone()),
+        (Ok(Word::Mapped(before)), Ok(Word::Mapped(after))) => {
+            let owned = |Change { field, before, after }: Change<'_>| Field {
+                field,
+                builtin: before.map(Into::into),
+                module: after.map(Into::into),
+            };
+            difference.fields = changes(&before.data, &after.data).into_iter().map(owned).collect();
+            let new = after.warnings.iter().filter(|warning| !before.warnings.contains(warning));
+            difference.warnings = new.cloned().collect();
+        }
+        (before, after) => {
+            let (before, after) = (reason(before), reason(after));
+            if before != after {
+                difference.rejected = Some(Rejected { builtin: before, module: after });
+            }
+        }
+    }
+    let Difference { error, rejected, fields, warnings, .. } = &difference;
+    let equal = error.is_none() && rejected.is_none() && fields.is_empty() && warnings.is_empty();
+    (!equal).then_some(difference)
+}
+
+/// Writes a sample's answer as a file of its own.
+fn write(folder: &Path, sample: &Sample, answer: &Result<Word, String>) -> Result<(), Failed> {
+    let line = match answer {
+        Ok(word) => line_of(word),
+        Err(fault) => serde_json::json!({ "error": fault }).to_string(),
+    };
+    let mut value: Value = serde_json::from_str(&line)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("purpose".into(), Value::from(sample.purpose.as_str()));
+    }
+    let file = folder.join(&sample.name).with_extension("json");
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, format!("{value:#}\n")));
+    written.map_err(|error| Failed { message: format!("cannot write {}: {error}", file.display()), code: 1 })
+}
+
+fn describe(checked: &Checked<'_>, file: &Path) -> String {
+    let Checked { module, can_be_activated, samples, differing, failing, differences } = checked;
+    let digest = module.digest.get(..12).unwrap_or(&module.digest);
+    let mut text = format!("{} {} ({digest})\n", module.name, module.version);
+    for difference in differences {
+        let Difference { sample, purpose, error, rejected, fields, warnings } = difference;
+        text.push_str(&format!("\n{sample}: {purpose}\n"));
+        if let Some(fault) = error {
+            text.push_str(&format!("  ! fails: {fault}\n"));
+        }
+        if let Some(Rejected { builtin, module }) = rejected {
+            let word = |reason: &Option<String>| {
+                reason.clone().map_or_else(|| "gives a payload".into(), |r| format!("rejects ({r})"))
+            };
+            text.push_str(&format!("  ! {}; the built-in mapper {}\n", word(module), word(builtin)));
+        }
+        for Field { field, builtin, module } in fields {
+            let line = match (builtin, module) {
+                (None, Some(now)) => format!("  + {field}: {}\n", cut(now, LONGEST)),
+                (Some(was), None) => format!("  - {field}: {}\n", cut(was, LONGEST)),
+                (was, now) => {
+                    let shown = |value: &Option<String>| value.as_deref().map_or_else(String::new, |v| cut(v, LONGEST));
+                    format!("  ~ {field}: {} → {}\n", shown(was), shown(now))
+                }
+            };
+            text.push_str(&line);
+        }
+        for Warning { code, field, message } in warnings {
+            let field = field.as_deref().map_or_else(String::new, |field| format!(" ({field})"));
+            text.push_str(&format!("  warning {code}{field}: {message}\n"));
+        }
+    }
+    text.push_str(&format!(
+        "\n{samples} samples: {differing} answered otherwise than by the built-in mapper, {failing} failed\n"
+    ));
+    let shown = file.display();
+    text.push_str(&if *can_be_activated {
+        format!(
+            "The module can be activated. `meta-catalog mapper diff {shown}` shows what it would change on your catalog.\n"
+        )
+    } else {
+        "The module cannot be activated: mend what fails above, and check it again.\n".to_owned()
+    });
+    text
+}

@@ -1,0 +1,133 @@
+//! `meta-catalog mapper diff`: the preview of a module on the real catalog, in this process.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::ModuleArg;
+use super::swap::failed;
+use crate::admin::Fault;
+use crate::admin::preview::{self, Progress};
+use crate::cli::Done;
+use crate::config::Config;
+use crate::failpoints;
+use crate::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
+use crate::pipeline::Pipeline;
+use crate::service;
+use crate::store::{self, StoreError};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DiffArgs {
+    #[command(flatten)]
+    module: ModuleArg,
+    /// Print the report of the API as one JSON object instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    module: &'a Compared,
+    report: &'a PreviewReport,
+}
+
+pub(super) async fn run(config: &Config, args: DiffArgs) -> Done {
+    let bytes = super::read(&args.module.file)?;
+    let pipeline = service::build(config, failpoints::clock()).await?;
+    let compared = compare(&pipeline, bytes).await;
+    pipeline.db.close().await;
+    let (module, report) = compared.map_err(|fault| failed(&fault))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&Told { module: &module, report: &report })?);
+    } else {
+        print!("{}", describe(&module, &report));
+        println!("\nNothing was changed. `meta-catalog mapper activate {}` activates it.", args.module.file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn compare(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<(Compared, PreviewReport), Fault> {
+    let candidate = preview::load(pipeline, bytes).await?;
+    let mut tx = pipeline.db.read().await?;
+    let total = store::variants::count(&mut tx).await?;
+    drop(tx);
+    let bar = ProgressBar::new(u64::try_from(total).unwrap_or_default());
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} variants {eta}") {
+        bar.set_style(style);
+    }
+    let report = preview::compare(pipeline, &candidate, &mut Bar(bar.clone())).await;
+    bar.finish_and_clear();
+    Ok((Compared::of(&candidate), report?))
+}
+
+struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    async fn at(&mut self, done: u64) -> Result<(), StoreError> {
+        self.0.set_position(done);
+        Ok(())
+    }
+}
+
+/// The report, in lines.
+fn describe(module: &Compared, report: &PreviewReport) -> String {
+    let PreviewReport { active, variants, unchanged, changed, fields, fields_left_out, warnings, effect, .. } = report;
+    let named = |mapper: &Compared| format!("{} {}", mapper.name, mapper.version);
+    let mut text = format!("{} instead of {}, on {variants} variants\n\n", named(module), named(active));
+    text.push_str(&format!("{changed} get another payload, {unchanged} stay as they are\n"));
+    for FieldDifference { field, changed, added, removed, samples } in fields {
+        let counts: Vec<String> = [(changed, "changed"), (added, "added"), (removed, "removed")]
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!("{what} {count}"))
+            .collect();
+        text.push_str(&format!("  {field}: {}\n", counts.join(", ")));
+        for sample in samples {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".into());
+            text.push_str(&format!(
+                "    {}: {} → {}\n",
+                sample.variant_id,
+                shown(&sample.before),
+                shown(&sample.after)
+            ));
+        }
+    }
+    if *fields_left_out > 0 {
+        text.push_str(&format!("  other fields, too many to list: {fields_left_out}\n"));
+    }
+    let groups: [(&str, &Group); 6] = [
+        ("rejected, and get a payload now", &report.newly_rejected),
+        ("get a payload, and are rejected now", &report.newly_eligible),
+        ("rejected for another reason", &report.rejected_otherwise),
+        ("fail, and do not now", &report.newly_failing),
+        ("do not fail any more", &report.no_longer_failing),
+        ("fail anyway", &report.failing_anyway),
+    ];
+    for (what, Group { count, samples }) in groups.into_iter().filter(|(_, group)| group.count > 0) {
+        text.push_str(&format!("\n{count} {what}\n"));
+        for sample in samples {
+            text.push_str(&format!("    {}: {}\n", sample.variant_id, sample.reason));
+        }
+    }
+    if !warnings.is_empty() {
+        text.push_str("\nWarnings\n");
+    }
+    for WarningDifference { code, before, after } in warnings {
+        text.push_str(&format!("  {code}: {before} → {after}\n"));
+    }
+    let Effect { pushes, pushes_anyway, deletes, deletes_anyway, skips, skips_anyway, in_place, waiting, undecided } =
+        effect;
+    text.push_str(&format!(
+        "\nIf every variant is asked for again (--remap)\n  \
+         {pushes} payloads are sent because of the module, {pushes_anyway} anyway\n  \
+         {deletes} items are deleted because of the module, {deletes_anyway} anyway\n  \
+         {skips} variants are marked as not eligible because of the module, {skips_anyway} anyway\n  \
+         {in_place} are at Meta as they should be\n"
+    ));
+    if waiting + undecided > 0 {
+        text.push_str(&format!("  {waiting} wait for Meta's verdict, {undecided} have no answer\n"));
+    }
+    text
+}

@@ -1,0 +1,138 @@
+//! `meta-catalog mapper activate|rollback|reset|status`: on the database, beside a running service or without one.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::ModuleArg;
+use crate::admin::Fault;
+use crate::admin::mapper::{self, Activated, MapperState, MapperView, RemapView, Source};
+use crate::cli::{Done, Failed};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::failpoints;
+use crate::pipeline::Pipeline;
+use crate::service;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ActivateArgs {
+    #[command(flatten)]
+    module: ModuleArg,
+    #[command(flatten)]
+    swap: SwapArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SwapArgs {
+    /// Ask for every variant again: what the mapper says differently is sent
+    #[arg(long)]
+    remap: bool,
+    /// Print the answer of the API instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StatusArgs {
+    /// Print the answer of the API instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn activate(config: &Config, args: ActivateArgs) -> Done {
+    let bytes = super::read(&args.module.file)?;
+    let pipeline = service::build(config, failpoints::clock()).await?;
+    let done = mapper::activate(&pipeline, bytes, Source::Cli, args.swap.remap).await;
+    told(&pipeline, &args.swap, done).await
+}
+
+pub(super) async fn rollback(config: &Config, args: SwapArgs) -> Done {
+    let pipeline = service::build(config, failpoints::clock()).await?;
+    let done = mapper::rollback(&pipeline, args.remap).await;
+    told(&pipeline, &args, done).await
+}
+
+pub(super) async fn reset(config: &Config, args: SwapArgs) -> Done {
+    let pipeline = service::build(config, failpoints::clock()).await?;
+    let done = mapper::reset(&pipeline, Source::Cli, args.remap).await;
+    told(&pipeline, &args, done).await
+}
+
+pub(super) async fn status(config: &Config, args: StatusArgs) -> Done {
+    let pipeline = service::build(config, Arc::new(SystemClock)).await?;
+    let state = mapper::state(&pipeline).await;
+    pipeline.db.close().await;
+    let state = state.map_err(|fault| failed(&fault))?;
+    if args.json {
+        print_json(&state)?;
+    } else {
+        print!("{}", describe(&state));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn told(pipeline: &Pipeline, args: &SwapArgs, done: Result<Activated, Fault>) -> Done {
+    pipeline.db.close().await;
+    let activated = done.map_err(|fault| failed(&fault))?;
+    if args.json {
+        print_json(&activated)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Activated { state, changed, requeued } = activated;
+    let active = &state.active;
+    if changed {
+        println!("{} {} is the active mapper now", active.name, active.version);
+    } else {
+        println!("{} {} was the active mapper already; nothing was done", active.name, active.version);
+    }
+    if requeued > 0 {
+        println!("{requeued} variants that had failed under another mapper are tried again");
+    }
+    if !args.remap && changed {
+        println!("Variants are mapped anew when they change; to ask for all of them, run it again with --remap");
+    }
+    print!("{}", describe(&state));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The state, in lines.
+fn describe(state: &MapperState) -> String {
+    let MapperState { active, previous, remap, refused } = state;
+    let mut text = line("active", active);
+    match previous {
+        Some(previous) => text.push_str(&line("previous", previous)),
+        None => text.push_str("previous  none: the built-in mapper was always active\n"),
+    }
+    if let Some(RemapView { running, total, queued, .. }) = remap {
+        let state = if *running { "under way" } else { "done" };
+        text.push_str(&format!("re-map    {state}: {queued} of {total} variants asked for again\n"));
+    }
+    if let Some(refused) = refused {
+        let digest = short(&refused.digest);
+        text.push_str(&format!("refused   {digest} ({}): {}\n", refused.source, refused.reason));
+    }
+    text
+}
+
+fn line(what: &str, mapper: &MapperView) -> String {
+    let MapperView { name, version, digest, source, activated_at } = mapper;
+    let since = activated_at.as_deref().map_or_else(String::new, |at| format!(", {source}, {at}"));
+    format!("{what:<9} {name} {version} ({}{since})\n", short(digest))
+}
+
+/// A module's digest is cut as operators compare it; the built-in mapper's name is not one.
+fn short(digest: &str) -> &str {
+    if digest.len() == 64 { digest.get(..12).unwrap_or(digest) } else { digest }
+}
+
+fn print_json(answer: &impl Serialize) -> Result<(), Failed> {
+    println!("{}", serde_json::to_string(answer)?);
+    Ok(())
+}
+
+/// What the HTTP API would answer is told here with its causes: nobody else logs it.
+pub(super) fn failed(fault: &Fault) -> Failed {
+    Failed { message: crate::report::chain(fault), code: 1 }
+}

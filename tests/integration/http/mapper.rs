@@ -1,0 +1,215 @@
+//! Swapping and previewing mappers through the API.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::installation::{Answer, CATALOG, Database, Installation, answer, assert_told};
+use crate::support::modules::{digest, module};
+
+const MAPPER: &str = "/admin/meta/mapper";
+
+impl Installation {
+    async fn send_module(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
+        let request = self.request_as("catalog-admin", method, path).header("content-type", "application/wasm");
+        answer(request.body(bytes)).await
+    }
+
+    async fn put(&self, bytes: Vec<u8>) -> Answer {
+        self.send_module(Method::PUT, MAPPER, bytes).await
+    }
+
+    /// Digests of the active mapper and of the one before.
+    async fn mappers(&self) -> (String, Option<String>) {
+        let state = self.get(MAPPER).await.data();
+        let digest = |mapper: &Value| mapper["digest"].as_str().map(str::to_owned);
+        (digest(&state["active"]).expect("a digest"), digest(&state["previous"]))
+    }
+}
+
+async fn a_life(database: Database) {
+    let shop = Installation::start(database).await;
+    let builtin = format!("builtin-{}", env!("CARGO_PKG_VERSION"));
+    let (margin, twin) = (module("margin-label"), module("fixtures/twin"));
+    let (of_margin, of_twin) = (digest(&margin), digest(&twin));
+    assert_eq!(shop.mappers().await, (builtin.clone(), None));
+    let nothing = shop.post(&format!("{MAPPER}/rollback"), Value::Null).await;
+    assert_told!("mapper-nothing-before", nothing);
+
+    let first = shop.put(margin.clone()).await.data();
+    assert_eq!((&first["active"]["digest"], &first["changed"]), (&json!(of_margin), &json!(true)));
+    assert_eq!((&first["active"]["source"], &first["previous"]["name"]), (&json!("api"), &json!("builtin")));
+    assert_eq!(shop.service.pipeline.mapper.running().digest().to_string(), of_margin);
+    let again = shop.put(margin).await.data();
+    assert_eq!((&again["changed"], &again["active"]), (&json!(false), &first["active"]));
+    let second = shop.put(twin).await.data();
+    assert_eq!(second["active"]["digest"], json!(of_twin));
+
+    // What is refused changes nothing, and is told.
+    let refused = module("fixtures/always-trap");
+    let answer = shop.put(refused.clone()).await;
+    assert_eq!(answer.failure(), (400, "mapper_refused".into()));
+    assert_eq!(shop.mappers().await, (of_twin.clone(), Some(of_margin.clone())));
+    let told = shop.get(MAPPER).await.data()["refused"].take();
+    assert_eq!((&told["digest"], &told["source"]), (&json!(digest(&refused)), &json!("api")));
+    assert_eq!(told["reason"], answer.json()["message"]);
+
+    shop.clock.advance(1);
+    let rollback = async || shop.post(&format!("{MAPPER}/rollback"), Value::Null).await.data();
+    let back = rollback().await;
+    assert_eq!((&back["active"]["digest"], &back["active"]["source"]), (&json!(of_margin), &json!("rollback")));
+    assert_eq!(back["refused"], Value::Null, "a swap since");
+    rollback().await;
+    assert_eq!(shop.mappers().await, (of_twin.clone(), Some(of_margin)));
+
+    let reset = shop.delete(&format!("{MAPPER}?remap=true")).await.data();
+    assert_eq!((&reset["active"]["digest"], &reset["remap"]["running"]), (&json!(builtin), &json!(true)));
+    assert_eq!(shop.mappers().await, (builtin, Some(of_twin)));
+    assert!(shop.service.pipeline.mapper.running().digest().starts_with("builtin-"));
+    let asked = shop.post(&format!("{MAPPER}/remap"), Value::Null).await;
+    assert_eq!((asked.status.as_u16(), &asked.data()["remap"]["total"]), (202, &json!(0)));
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn mappers_come_and_go_on_sqlite() {
+    a_life(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mappers_come_and_go_on_postgres() {
+    a_life(Database::Postgres).await;
+}
+
+#[tokio::test]
+async fn a_body_is_a_module_of_a_decent_size() {
+    let shop = Installation::start(Database::Sqlite).await;
+    for (method, path) in [(Method::PUT, MAPPER.to_owned()), (Method::POST, format!("{MAPPER}/preview"))] {
+        let request = || shop.request_as("catalog-admin", method.clone(), &path);
+        let name = |what: &str| format!("mapper-{}-{what}", if method == Method::PUT { "put" } else { "preview" });
+        assert_told!(name("not-wasm"), answer(request().json(&json!({"a": 1}))).await);
+        assert_told!(name("untyped"), answer(request()).await);
+        assert_told!(name("empty"), shop.send_module(method.clone(), &path, Vec::new()).await);
+        assert_told!(name("too-long"), shop.send_module(method.clone(), &path, vec![0; (4 << 20) + 1]).await);
+        // Longer than what other bodies may be.
+        assert_told!(name("no-module"), shop.send_module(method.clone(), &path, vec![0; 2 << 20]).await);
+        let octets = request().header("content-type", "application/octet-stream; x=y").body(vec![1]);
+        assert_eq!(answer(octets).await.failure(), (400, "mapper_refused".into()));
+    }
+    let asked = async |path: &str| shop.send_module(Method::PUT, path, module("fixtures/twin")).await.failure();
+    for query in ["remap=maybe", "remap", "remap=true&remap=true", "dry=true"] {
+        assert_eq!(asked(&format!("{MAPPER}?{query}")).await, (400, "VALIDATION_ERROR".into()), "{query}");
+    }
+    assert_eq!(shop.get(&format!("{MAPPER}?remap=true")).await.failure(), (400, "VALIDATION_ERROR".into()));
+    assert!(shop.mappers().await.0.starts_with("builtin-"));
+    shop.stop().await;
+}
+
+/// Variants of every kind that a preview tells apart.
+async fn stock(shop: &Installation) {
+    let of = |id: &str, price: i64, extra: Value| json!({"id": id, "sku": id, "price": price, "extra": extra});
+    let product = |id: &str, variants: Vec<Value>| {
+        json!({"id": id, "title": "Linen shirt", "slug": id, "status": "active", "visibility": "public",
+               "thumbnail": "img/p-1.jpg", "variants": variants})
+    };
+    shop.stock(&[
+        product(
+            "p-1",
+            vec![
+                of("a-low", 10_000, json!({"cost": 9_000})),
+                of("b-high", 10_000, json!({"cost": 1_000})),
+                of("c-none", 10_000, json!({})),
+                of("d-unreadable", 10_000, json!({"cost": "12"})),
+                of("e-free", 0, json!({"cost": 1})),
+            ],
+        ),
+        product("p-2", (0..1_200).map(|n| of(&format!("z-{n:04}"), 5_000, json!({"cost": 4_900}))).collect()),
+    ])
+    .await;
+}
+
+async fn previewed(shop: &Installation, bytes: Vec<u8>) -> Value {
+    let begun = shop.send_module(Method::POST, &format!("{MAPPER}/preview"), bytes).await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let id = begun.data()["id"].as_str().expect("an id").to_owned();
+    loop {
+        let mut preview = shop.get(&format!("{MAPPER}/preview/{id}")).await.data();
+        if preview["state"] != "running" {
+            preview["id"] = json!("[id]");
+            preview["module"]["digest"] = json!("[digest]");
+            return preview;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+async fn a_preview(database: Database) {
+    let shop = Installation::start(database).await;
+    stock(&shop).await;
+    shop.connect().await;
+    shop.select(CATALOG).await.data();
+    shop.set(json!({"storefront_base_url": "https://shop.example"})).await.data();
+    // At Meta as the built-in mapper has it: would not be sent anyway.
+    let item = shop.get("/admin/meta/items/a-low").await.data();
+    let hash = mapper_core::sha256_hex(&item["mappedItemData"].to_string());
+    shop.sql(&format!(
+        "INSERT INTO meta_sync_state (variant_id, catalog_id, status, last_pushed_hash, at_meta, created_at, updated_at)
+         VALUES ('a-low', '{CATALOG}', 'synced', '{hash}', TRUE, 0, 0)"
+    ))
+    .await;
+    let preview = previewed(&shop, module("margin-label")).await;
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_json_snapshot!("mapper-preview", preview);
+    });
+    assert!(shop.mappers().await.0.starts_with("builtin-"), "nothing is changed");
+    assert_eq!(shop.get(MAPPER).await.data()["refused"], Value::Null);
+    assert_eq!(shop.queued().await, []);
+
+    // Whoever looks may not start one, but may read the report.
+    let viewer = shop.request_as("catalog-viewer", Method::POST, &format!("{MAPPER}/preview"));
+    assert_eq!(answer(viewer).await.failure(), (403, "FORBIDDEN".into()));
+    let refused = shop.send_module(Method::POST, &format!("{MAPPER}/preview"), module("fixtures/always-spin")).await;
+    assert_eq!(refused.failure(), (400, "mapper_refused".into()));
+    assert_eq!(shop.get(MAPPER).await.data()["refused"], Value::Null, "a preview is no offer");
+    assert_told!("mapper-preview-unknown", shop.get(&format!("{MAPPER}/preview/nobodys")).await);
+
+    // Its process died.
+    shop.sql("UPDATE mapper_preview SET report = NULL, finished_at = NULL, done = 1000").await;
+    shop.sql("UPDATE mapper_preview SET id = 'cut-short'").await;
+    let young = shop.get(&format!("{MAPPER}/preview/cut-short")).await.data();
+    assert_eq!((&young["state"], &young["error"]), (&json!("running"), &Value::Null));
+    shop.clock.advance(4 * 60_000);
+    let lost = shop.get(&format!("{MAPPER}/preview/cut-short")).await.data();
+    assert_eq!((&lost["state"], &lost["done"]), (&json!("lost"), &json!(1_000)));
+    assert!(lost["error"].as_str().is_some_and(|error| error.contains("start it again")), "{lost}");
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn a_preview_tells_what_would_change_on_sqlite() {
+    a_preview(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_tells_what_would_change_on_postgres() {
+    a_preview(Database::Postgres).await;
+}
+
+#[tokio::test]
+async fn old_previews_are_forgotten() {
+    let shop = Installation::start(Database::Sqlite).await;
+    for n in 0..30 {
+        shop.sql(&format!(
+            "INSERT INTO mapper_preview (id, digest, name, version, total, done, started_at, updated_at, finished_at)
+             VALUES ('old-{n}', 'd', 'n', '1', 0, 0, {n}, {n}, {n})"
+        ))
+        .await;
+    }
+    previewed(&shop, module("fixtures/twin")).await;
+    let kept: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_preview").await;
+    assert_eq!(kept, [(20,)]);
+    shop.stop().await;
+}

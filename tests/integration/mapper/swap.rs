@@ -1,0 +1,151 @@
+//! What a swap does to what is sent, and what happens when the active module does not run.
+
+use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::admin::status;
+use meta_catalog::domain::state::SyncStatus;
+use serde_json::{Value, json};
+
+use crate::support::modules::{digest, module};
+use crate::support::shop::{Engine, Shop, product, variant};
+
+/// Each test twice, once a database.
+macro_rules! on_both {
+    ($($(#[$doc:meta])* async fn $name:ident($shop:ident) $body:block)+) => {
+        $($(#[$doc])* async fn $name($shop: Shop) $body)+
+        mod sqlite {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(Shop::open(Engine::Sqlite).await).await; })+
+        }
+        mod postgres {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(Shop::open(Engine::Postgres).await).await; })+
+        }
+    };
+}
+
+/// A variant with a cost; none = without.
+fn costing(id: &str, price: i64, cost: Option<i64>) -> Value {
+    let mut variant = variant(id, price);
+    if let Some(cost) = cost {
+        variant["extra"] = json!({ "cost": cost });
+    }
+    variant
+}
+
+/// A variant on which the module `fixtures/evil` misbehaves.
+fn evil(id: &str, price: i64, kind: &str) -> Value {
+    let mut variant = variant(id, price);
+    variant["extra"] = json!({ "evil": kind });
+    variant
+}
+
+async fn rows(shop: &Shop, sql: &'static str) -> Vec<(String, Option<String>)> {
+    match shop.db() {
+        meta_catalog::store::Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("rows"),
+        meta_catalog::store::Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("rows"),
+    }
+}
+
+on_both! {
+    /// A re-map sends what the new mapper says differently, and marks it with its digest; the rest is left alone.
+    async fn a_remap_sends_only_what_changed(shop) {
+        let variants = [costing("a", 1_000, Some(100)), costing("b", 1_000, None), costing("c", 1_000, Some(900))];
+        shop.import(&[product("p", &variants)]).await;
+        shop.settle().await;
+        let calls = shop.batches();
+        let pipeline = &shop.service.pipeline;
+        let margin = module("margin-label");
+        let activated = mapper::activate(pipeline, margin.clone(), Source::Api, true).await.expect("activated");
+        assert!(activated.changed);
+        shop.until("the re-map is done", async || {
+            pipeline.remapper.nudge();
+            mapper::state(pipeline).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+        })
+        .await;
+        shop.settle().await;
+        assert_eq!(shop.batches(), calls + 1);
+        let label = |id: &str| shop.item(id).expect("at Meta").get("custom_label_2").cloned();
+        assert_eq!(
+            (label("a"), label("b"), label("c")),
+            (Some(json!("margin-high")), None, Some(json!("margin-low")))
+        );
+        let marked = rows(&shop, "SELECT variant_id, mapper_digest FROM meta_sync_state ORDER BY variant_id").await;
+        let builtin = format!("builtin-{}", env!("CARGO_PKG_VERSION"));
+        let expected = [("a", digest(&margin)), ("b", builtin), ("c", digest(&margin))];
+        assert_eq!(marked, expected.map(|(id, digest)| (id.to_owned(), Some(digest))));
+        let state = mapper::state(pipeline).await.expect("a state");
+        let remap = state.remap.expect("a re-map");
+        assert_eq!((remap.total, remap.queued), (3, 3));
+        shop.close().await;
+    }
+
+    /// What a module failed on is tried again, by itself, under the next mapper.
+    async fn what_failed_under_a_module_is_tried_again(shop) {
+        let pipeline = &shop.service.pipeline;
+        shop.set(json!({ "max_attempts": 1 })).await;
+        mapper::activate(pipeline, module("fixtures/evil"), Source::Api, false).await.expect("activated");
+        shop.import(&[product("p", &[evil("a", 500, "trap"), variant("b", 500)])]).await;
+        shop.until("one fails", async || shop.status("a").await == Some(SyncStatus::Failed)).await;
+        shop.settle().await;
+        assert_eq!(shop.status("b").await, Some(SyncStatus::Synced));
+        assert_eq!(shop.item("b").expect("at Meta")["custom_label_3"], "fixture");
+        assert!(shop.last_error("a").await.is_some_and(|error| error.contains("trap")), "{:?}", shop.last_error("a").await);
+
+        let back = mapper::reset(pipeline, Source::Api, false).await.expect("reset");
+        assert_eq!(back.requeued, 1);
+        shop.settle().await;
+        assert_eq!(shop.status("a").await, Some(SyncStatus::Synced));
+        assert_eq!(shop.item("b").expect("at Meta")["custom_label_3"], "fixture", "no re-map: as it was");
+        shop.close().await;
+    }
+
+    /// A module that does not run here: nothing is sent, the lease is another's to take, operators are told, and the way
+    /// back is open.
+    async fn an_unusable_module_stops_the_pipeline_until_it_is_replaced(shop) {
+        shop.import(&[product("p", &[variant("a", 500)])]).await;
+        shop.settle().await;
+        mapper::activate(&shop.service.pipeline, module("fixtures/twin"), Source::Api, false).await.expect("activated");
+        // As a service that is too old for the module: what the store holds does not load.
+        let damage = "UPDATE mapper_module SET bytes = CAST('no module' AS @)";
+        match shop.db() {
+            meta_catalog::store::Db::Sqlite { writer, .. } => {
+                let damage = sqlx::AssertSqlSafe(damage.replace('@', "BLOB"));
+                sqlx::query(damage).execute(writer).await.expect("damaged");
+            }
+            meta_catalog::store::Db::Postgres { pool, .. } => {
+                let damage = sqlx::AssertSqlSafe(damage.replace('@', "BYTEA"));
+                sqlx::query(damage).execute(pool).await.expect("damaged");
+            }
+        }
+        let shop = shop.restart(|_| ()).await;
+        let pipeline = &shop.service.pipeline;
+        let told = async || status::status(pipeline).await.expect("a status").problem;
+        shop.until("it is told", async || {
+            pipeline.leaser.nudge();
+            told().await.is_some_and(|problem| problem.code == "mapper_unusable")
+        })
+        .await;
+        let problem = told().await.expect("a problem");
+        assert!(problem.message.contains("DELETE /admin/meta/mapper"), "{}", problem.message);
+        assert_eq!(pipeline.lease.current(), None);
+        let calls = shop.batches();
+        shop.import(&[product("p", &[variant("a", 700)])]).await;
+        let looks = shop.service.board.get("drain").expect("a drain").ticks + 2;
+        shop.until("the drain has looked", async || {
+            pipeline.drain.nudge();
+            pipeline.leaser.nudge();
+            shop.service.board.get("drain").is_some_and(|drain| drain.ticks >= looks)
+        })
+        .await;
+        assert_eq!((shop.batches(), pipeline.lease.current()), (calls, None));
+
+        mapper::reset(pipeline, Source::Api, false).await.expect("reset");
+        pipeline.leaser.nudge();
+        shop.settle().await;
+        assert_eq!(shop.item("a").expect("at Meta")["price"], "7.00 INR");
+        assert_eq!(told().await.map(|problem| problem.code), None);
+        shop.close().await;
+    }
+}
