@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use support::shop::{Engine, Shop, product, variant};
 
 #[allow(dead_code, reason = "the integration tests use more of it")]
-#[path = "support.rs"]
 #[path = "support/parts.rs"]
 mod support;
 
