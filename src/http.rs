@@ -59,7 +59,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 1024 * 1024, module: MODULE_BYTES, time: Duration::from_secs(30), long_time: Duration::from_secs(10 * 60) }
+        Self {
+            body: 1024 * 1024,
+            module: MODULE_BYTES,
+            time: Duration::from_secs(30),
+            long_time: Duration::from_secs(10 * 60),
+        }
     }
 }
 

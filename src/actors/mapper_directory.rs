@@ -125,8 +125,12 @@ impl MapperDirectoryJob {
         };
         self.told = None;
         self.notice(found);
-        let mut ready: Vec<(PathBuf, Seen)> =
-            self.files.iter().filter(|(_, seen)| seen.is_ready()).map(|(path, seen)| (path.clone(), seen.clone())).collect();
+        let mut ready: Vec<(PathBuf, Seen)> = self
+            .files
+            .iter()
+            .filter(|(_, seen)| seen.is_ready())
+            .map(|(path, seen)| (path.clone(), seen.clone()))
+            .collect();
         ready.sort_by(|(a_path, a), (b_path, b)| (a.stamp.modified, a_path).cmp(&(b.stamp.modified, b_path)));
         for (path, seen) in ready {
             self.act(&path, seen).await?;
@@ -256,9 +260,7 @@ fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
 fn watch(directory: &Path, nudger: Nudger) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // Our own looks are events as well.
-        let is_look = |kind: &EventKind| {
-            matches!(kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(AccessMode::Write)))
-        };
+        let is_look = |kind: &EventKind| matches!(kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(AccessMode::Write)));
         if !event.is_ok_and(|event| is_look(&event.kind)) {
             nudger.nudge();
         }

@@ -18,9 +18,9 @@ use super::time::iso;
 use crate::actors::mapper::MapperGone;
 use crate::clock::Millis;
 use crate::ids;
+use crate::mapping::Running;
 use crate::mapping::follow::{NotFollowed, follow};
 use crate::mapping::preview::{Compared, Pair, PreviewReport, Tally};
-use crate::mapping::Running;
 use crate::pipeline::Pipeline;
 use crate::report::chain;
 use crate::store::source::SourceBatch;
@@ -145,15 +145,18 @@ pub async fn find(pipeline: &Pipeline, id: &str) -> Result<PreviewView, Fault> {
     drop(tx);
     let row = row.ok_or_else(|| Fault::NotFound(format!("no preview {id:?}; only the last 20 are kept")))?;
     let lost = row.finished_at.is_none() && row.updated_at + LOST_AFTER_MS < pipeline.now();
-    let report = row.report.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
-        StoreError::Corrupt { table: "mapper_preview", column: "report", found: error.to_string() }
+    let report = row.report.as_deref().map(serde_json::from_str).transpose().map_err(|error| StoreError::Corrupt {
+        table: "mapper_preview",
+        column: "report",
+        found: error.to_string(),
     })?;
     let (state, error) = match (&report, row.error) {
         (Some(_), _) => (PreviewState::Done, None),
         (None, Some(error)) => (PreviewState::Failed, Some(error)),
-        (None, None) if lost => {
-            (PreviewState::Lost, Some("the process that made this preview ended before it was done; start it again".into()))
-        }
+        (None, None) if lost => (
+            PreviewState::Lost,
+            Some("the process that made this preview ended before it was done; start it again".into()),
+        ),
         (None, None) => (PreviewState::Running, None),
     };
     Ok(PreviewView {
@@ -280,4 +283,19 @@ pub async fn compare(
 
 fn gone(error: MapperGone) -> Fault {
     Fault::Internal(chain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_the_turn_comes_back() {
+        let previewing = Previewing::default();
+        let turn = previewing.begin("one").ok().expect("nobody else");
+        let refused = previewing.clone().begin("two").err().expect("one is being made").to_string();
+        assert!(refused.contains("(one)"), "{refused}");
+        drop(turn);
+        assert!(previewing.begin("two").is_ok());
+    }
 }

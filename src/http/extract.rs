@@ -82,7 +82,9 @@ impl FromRequest<App> for ModuleFile {
             Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",
-                format!("a mapper module has at most {most} bytes; build it with optimisation and without debug sections"),
+                format!(
+                    "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
+                ),
             )),
             Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
             Err(_) => Err(late_body(time)),

@@ -13,9 +13,9 @@ use super::ModuleArg;
 use super::map::line_of;
 use crate::cli::{Done, Failed};
 use crate::domain::word::Word;
+use crate::mapping::Running;
 use crate::mapping::corpus::{self, Sample};
 use crate::mapping::preview::{Change, Compared, changes, cut};
-use crate::mapping::Running;
 
 /// Longest value that is shown, in characters.
 const LONGEST: usize = 200;
@@ -174,7 +174,9 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             text.push_str(&format!("  ! fails: {fault}\n"));
         }
         if let Some(Rejected { builtin, module }) = rejected {
-            let word = |reason: &Option<String>| reason.clone().map_or_else(|| "gives a payload".into(), |r| format!("rejects ({r})"));
+            let word = |reason: &Option<String>| {
+                reason.clone().map_or_else(|| "gives a payload".into(), |r| format!("rejects ({r})"))
+            };
             text.push_str(&format!("  ! {}; the built-in mapper {}\n", word(module), word(builtin)));
         }
         for Field { field, builtin, module } in fields {

@@ -73,10 +73,7 @@ fn lines_of_stdin() -> Receiver<std::io::Result<Vec<u8>>> {
 }
 
 /// The lines that are there, at least one; none at the end. What was answered so far goes out before it waits.
-fn next(
-    lines: &Receiver<std::io::Result<Vec<u8>>>,
-    output: &mut impl Write,
-) -> Result<Option<Vec<Vec<u8>>>, Failed> {
+fn next(lines: &Receiver<std::io::Result<Vec<u8>>>, output: &mut impl Write) -> Result<Option<Vec<Vec<u8>>>, Failed> {
     let mut batch = Vec::new();
     while batch.len() < AT_ONCE {
         match lines.try_recv() {
@@ -164,8 +161,9 @@ pub(super) fn line_of(word: &Word) -> String {
         message: &'a str,
     }
     let written = match word {
-        Word::Mapped(Payload { data, warnings, .. }) => serde_json::from_str::<&RawValue>(data)
-            .and_then(|data| serde_json::to_string(&Mapped { data, warnings })),
+        Word::Mapped(Payload { data, warnings, .. }) => {
+            serde_json::from_str::<&RawValue>(data).and_then(|data| serde_json::to_string(&Mapped { data, warnings }))
+        }
         Word::Rejected(Rejection { code, field, message }) => {
             serde_json::to_string(&Rejected { rejected: code, field: field.as_deref(), message })
         }

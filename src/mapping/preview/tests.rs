@@ -98,11 +98,7 @@ fn changes_are_by_name() {
     };
     assert_eq!(
         of(r#"{"a":1,"b":"x","c":null}"#, r#"{"b":"y","c":null,"d":[]}"#),
-        [
-            ("a".into(), Some("1"), None),
-            ("b".into(), Some(r#""x""#), Some(r#""y""#)),
-            ("d".into(), None, Some("[]"))
-        ]
+        [("a".into(), Some("1"), None), ("b".into(), Some(r#""x""#), Some(r#""y""#)), ("d".into(), None, Some("[]"))]
     );
     assert_eq!(of("{}", "{}"), []);
 }

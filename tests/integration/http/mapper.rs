@@ -112,13 +112,16 @@ async fn stock(shop: &Installation) {
                "thumbnail": "img/p-1.jpg", "variants": variants})
     };
     shop.stock(&[
-        product("p-1", vec![
-            of("a-low", 10_000, json!({"cost": 9_000})),
-            of("b-high", 10_000, json!({"cost": 1_000})),
-            of("c-none", 10_000, json!({})),
-            of("d-unreadable", 10_000, json!({"cost": "12"})),
-            of("e-free", 0, json!({"cost": 1})),
-        ]),
+        product(
+            "p-1",
+            vec![
+                of("a-low", 10_000, json!({"cost": 9_000})),
+                of("b-high", 10_000, json!({"cost": 1_000})),
+                of("c-none", 10_000, json!({})),
+                of("d-unreadable", 10_000, json!({"cost": "12"})),
+                of("e-free", 0, json!({"cost": 1})),
+            ],
+        ),
         product("p-2", (0..1_200).map(|n| of(&format!("z-{n:04}"), 5_000, json!({"cost": 4_900}))).collect()),
     ])
     .await;
