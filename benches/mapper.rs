@@ -21,11 +21,13 @@ const ROUNDS: usize = 21;
 /// 24 Nov 2026.
 const NOW: i64 = 1_795_521_600_000;
 
+type Map = Box<dyn Fn(&Arc<Batch>) -> Vec<Word>>;
+
 /// A way to map, and the most that it may cost.
 struct Way {
     name: &'static str,
     bar: f64,
-    map: Box<dyn Fn(&Arc<Batch>) -> Vec<Word>>,
+    map: Map,
     times: Vec<Duration>,
 }
 

@@ -111,12 +111,28 @@ files_match_list() {
     return $bad
 }
 
+# The built-in mapper gives the same bytes natively and as a module only if both stand on the same crates.
+core_stands_on_the_same() {
+    local bad=0 name version
+    while read -r name version; do
+        version=${version#v}
+        if ! grep -A 1 -Fx "name = \"$name\"" ../Cargo.lock | grep -Fqx "version = \"$version\""; then
+            say "mapper-core: $name is $version in mappers/Cargo.lock and another in Cargo.lock; bring them together"
+            say "  by \`cargo update --package $name --precise VERSION\` in one of the two"
+            bad=1
+        fi
+    done < <("${cargo[@]}" tree --locked --package mapper-core --edges normal --target "$target" --prefix none --format '{p}' |
+        cut -d ' ' -f 1,2 | sort -u)
+    return $bad
+}
+
 extra=() list=""
 choose_compiler
 compiler=$(compiler_line)
 
 if $check; then
     files_match_list
+    core_stands_on_the_same
     if [ "$(listed margin-label.wasm compiler)" != "$compiler" ]; then
         say "the files are those of the list; they were built by another compiler, so their bytes are not compared"
         say "  theirs: $(listed margin-label.wasm compiler)"

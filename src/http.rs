@@ -22,6 +22,7 @@ pub mod mapper;
 pub mod oauth;
 pub mod openapi;
 pub mod selection;
+pub mod serve;
 pub mod session;
 pub mod settings;
 mod shell;
@@ -49,6 +50,8 @@ use auth::Sessions;
 pub struct Limits {
     /// Longest body, in bytes.
     pub body: usize,
+    /// Longest the head of a request may take, and a connection lie idle; see [`serve`].
+    pub head: Duration,
     /// Longest mapper module, in bytes.
     pub module: usize,
     /// Longest a request may take, or its body.
@@ -62,6 +65,8 @@ impl Default for Limits {
         Self {
             body: 1024 * 1024,
             module: MODULE_BYTES,
+            // Proxies keep idle connections for a minute; one that is closed here just then costs a request.
+            head: Duration::from_secs(75),
             time: Duration::from_secs(30),
             long_time: Duration::from_secs(10 * 60),
         }

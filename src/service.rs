@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::actors::drain::DrainJob;
 use crate::actors::jitter;
@@ -113,16 +113,11 @@ impl Service {
         }
         let app = App::new(Arc::clone(&pipeline), board.clone(), sessions.clone(), config, address);
         let (http_stop, stopped) = oneshot::channel::<()>();
-        let http = tokio::spawn(async move {
-            let router = http::router(app);
-            let served = axum::serve(listener, router).with_graceful_shutdown(async {
-                // A dropped sender stops the API as well.
-                let _ = stopped.await;
-            });
-            if let Err(cause) = served.await {
-                error!(%cause, "the API ended");
-            }
-        });
+        let head = app.limits.head;
+        let http = tokio::spawn(http::serve::serve(listener, http::router(app), head, async {
+            // A dropped sender stops the API as well.
+            let _ = stopped.await;
+        }));
         Ok(Self { address, pipeline, board, tree, sessions, http_stop, http, lock })
     }
 

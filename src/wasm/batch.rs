@@ -115,10 +115,12 @@ mod tests {
 
     #[test]
     fn a_batch_is_split_without_a_rest_or_an_overlap() {
-        let ranges = |items, chunk| whole_parts(items, chunk).into_iter().map(|part| part.items).collect::<Vec<_>>();
+        let ranges = |items, chunk| {
+            whole_parts(items, chunk).into_iter().map(|part| (part.items.start, part.items.end)).collect::<Vec<_>>()
+        };
         assert!(ranges(0, 1_000).is_empty());
-        assert_eq!(ranges(1_000, 1_000), [0..1_000]);
-        assert_eq!(ranges(2_001, 1_000), [0..1_000, 1_000..2_000, 2_000..2_001]);
-        assert_eq!(ranges(2, 0), [0..1, 1..2]);
+        assert_eq!(ranges(1_000, 1_000), [(0, 1_000)]);
+        assert_eq!(ranges(2_001, 1_000), [(0, 1_000), (1_000, 2_000), (2_000, 2_001)]);
+        assert_eq!(ranges(2, 0), [(0, 1), (1, 2)]);
     }
 }

@@ -34,18 +34,18 @@ struct Work {
 
 impl Guest {
     /// Without items, for a module that is only asked who it is.
-    pub(super) fn idle(shared: &Shared, label: String) -> Self {
+    pub(super) fn idle(shared: &Shared, label: &Arc<str>) -> Self {
         let limiter = Limiter { memory_limit: shared.limits.memory_bytes, memory: 0 };
-        Self { limiter, log: ModuleLog::new(label, false), work: Work::default() }
+        Self { limiter, log: ModuleLog::new(Arc::clone(label), false), work: Work::default() }
     }
 
     fn new(module: &Inner, batch: &Arc<Batch>, items: Range<usize>, quiet: bool) -> Self {
         let mut builtins = Vec::new();
         builtins.resize_with(items.len(), || None);
         Self {
-            log: ModuleLog::new(module.label.clone(), quiet),
+            log: ModuleLog::new(Arc::clone(&module.label), quiet),
             work: Work { batch: Arc::clone(batch), items, builtins },
-            ..Self::idle(&module.shared, String::new())
+            ..Self::idle(&module.shared, &module.label)
         }
     }
 

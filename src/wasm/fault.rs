@@ -1,7 +1,5 @@
 //! What went wrong with a row in a module, in words for an operator.
 
-use std::fmt;
-
 use thiserror::Error;
 
 /// The kind of a fault.
@@ -61,7 +59,7 @@ impl Cause {
     }
 
     /// Puts the module's name to it.
-    pub(super) fn of(&self, module: &dyn fmt::Display) -> Fault {
+    pub(super) fn of(&self, module: &str) -> Fault {
         Fault { kind: self.kind, message: format!("the mapper module {module} {}", self.what) }
     }
 }

@@ -124,7 +124,7 @@ pub(super) struct Inner {
     name: String,
     version: String,
     /// Name and short digest, as faults and the log show them.
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
 }
 
 /// Where the functions are.
@@ -203,11 +203,11 @@ fn load(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Module, LoadError> {
     let pre = shared.linker.instantiate_pre(&component).map_err(|e| LoadError::Imports(root(&e)))?;
     let exports = Exports::find(&component)?;
 
-    let label = digest[..12].to_owned();
+    let label: Arc<str> = digest[..12].into();
     let info = describe(shared, &pre, &exports, &label)?;
     check_info("name", &info.name)?;
     check_info("version", &info.version)?;
-    let label = format!("{} ({label})", info.name);
+    let label = format!("{} ({label})", info.name).into();
     let inner =
         Inner { shared: Arc::clone(shared), pre, exports, digest, name: info.name, version: info.version, label };
     Ok(Module { inner: Arc::new(inner) })
@@ -251,12 +251,12 @@ fn describe(
     shared: &Shared,
     pre: &InstancePre<Guest>,
     exports: &Exports,
-    label: &String,
+    label: &Arc<str>,
 ) -> Result<MapperInfo, LoadError> {
     let fault = |cause: super::fault::Cause| LoadError::Describe(cause.of(label));
     let busy = || super::fault::Cause::new(FaultKind::Busy, "found no free place to run in");
     let _place = shared.place().ok_or_else(|| fault(busy()))?;
-    let mut store = super::call::store(shared, Guest::idle(shared, label.clone()), 1, shared.limits.first_run(1));
+    let mut store = super::call::store(shared, Guest::idle(shared, label), 1, shared.limits.first_run(1));
     let instance = match pre.instantiate(&mut store) {
         Ok(instance) => instance,
         Err(error) => return Err(fault(explain(&error, store.data().log.last_words()))),

@@ -1,5 +1,7 @@
 //! What a module logs: into the service's log, cut in length and number.
 
+use std::sync::Arc;
+
 use tracing::info;
 
 /// Lines of one run that reach the log.
@@ -9,7 +11,7 @@ const MOST_LINES: usize = 20;
 #[derive(Debug)]
 pub(super) struct ModuleLog {
     /// Name and digest, as faults show them.
-    module: String,
+    module: Arc<str>,
     /// Runs that look for a guilty row repeat what was logged already.
     quiet: bool,
     lines: usize,
@@ -17,7 +19,7 @@ pub(super) struct ModuleLog {
 }
 
 impl ModuleLog {
-    pub(super) fn new(module: String, quiet: bool) -> Self {
+    pub(super) fn new(module: Arc<str>, quiet: bool) -> Self {
         Self { module, quiet, lines: 0, last: None }
     }
 
@@ -26,9 +28,9 @@ impl ModuleLog {
         self.lines = self.lines.saturating_add(1);
         if !self.quiet {
             match self.lines {
-                ..=MOST_LINES => info!(target: "meta_catalog::mapper_module", module = self.module, "{line}"),
+                ..=MOST_LINES => info!(target: "meta_catalog::mapper_module", module = &*self.module, "{line}"),
                 lines if lines == MOST_LINES + 1 => {
-                    info!(target: "meta_catalog::mapper_module", module = self.module, "further lines of this run are cut");
+                    info!(target: "meta_catalog::mapper_module", module = &*self.module, "further lines of this run are cut");
                 }
                 _ => {}
             }

@@ -30,6 +30,8 @@ const LONGEST_DATA: usize = 256 << 10;
 const LONGEST_CODE: usize = 64;
 /// Longest name of a field.
 const LONGEST_NAME: usize = 100;
+/// Fields of one item, and changes in a patch.
+const MOST_FIELDS: usize = 200;
 /// Warnings of one item that a module may add.
 const MOST_WARNINGS: usize = 20;
 /// A module may ask to be heard again after this many milliseconds, not sooner: each time costs a push or a hash.
@@ -57,14 +59,13 @@ fn mapped(item: wire::MappedItem, id: &str, now: Millis) -> Result<Payload, Caus
     if named != id {
         return Err(wrong(format!("answered item `{}` with an outcome for `{}`", short(id), short(&named))));
     }
-    if data.len() > LONGEST_DATA {
-        return Err(wrong(format!("gave `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())));
-    }
+    check_length(&data)?;
     let mut warnings = own(warnings);
     let reevaluate_at = later(reevaluate_at, now, &mut warnings);
 
     let entries =
         json::entries(&data).map_err(|error| wrong(format!("gave `data` that is not one JSON object: {error}")))?;
+    check_count(entries.len())?;
     let mut fields = Vec::with_capacity(entries.len());
     for (name, value) in entries {
         fields.push(Field::judge(name, value, &mut warnings)?);
@@ -100,6 +101,20 @@ fn rejected(rejection: wire::Rejection) -> Result<Rejection, Cause> {
         )));
     }
     Ok(Rejection { code: Cow::Owned(code), field: field.map(|field| short(&field)), message: short(&message) })
+}
+
+fn check_length(data: &str) -> Result<(), Cause> {
+    if data.len() <= LONGEST_DATA {
+        return Ok(());
+    }
+    Err(wrong(format!("gave `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())))
+}
+
+fn check_count(fields: usize) -> Result<(), Cause> {
+    if fields <= MOST_FIELDS {
+        return Ok(());
+    }
+    Err(wrong(format!("gave {fields} fields, {MOST_FIELDS} are allowed")))
 }
 
 /// A fault of this row's answer.

@@ -30,7 +30,8 @@ fn the_builtin_as_a_component_agrees_with_the_native_one() {
     let host = Host::new(Limits::default()).expect("a host");
     let (component, native) = (load(&host, "builtin"), Running::builtin());
     for sample in samples() {
-        assert_eq!(sample.ask(&component), sample.ask(&native), "{}", sample.name);
+        // Not shown whole: some samples are long.
+        assert!(sample.ask(&component) == sample.ask(&native), "they differ on {}", sample.name);
     }
 }
 

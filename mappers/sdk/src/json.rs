@@ -101,3 +101,39 @@ impl Visitor<'_> for Is<'_> {
         Ok(key == self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_wherever_it_stands() {
+        let object = r#"{"a":{"cost":1},"b":["}",null],"co\u0073t":12,"z":null}"#;
+        assert_eq!(field::<i64>(object, "cost").expect("JSON"), Some(12));
+        assert_eq!(field::<Vec<Option<String>>>(object, "b").expect("JSON"), Some(vec![Some("}".into()), None]));
+        assert_eq!(field::<i64>(object, "z").expect("JSON"), None);
+        assert_eq!(field::<i64>(object, "weight").expect("JSON"), None);
+    }
+
+    #[test]
+    fn what_follows_the_field_is_not_read() {
+        assert_eq!(field::<i64>(r#"{"cost":12,"broken"#, "cost").expect("JSON up to the field"), Some(12));
+        assert!(field::<i64>(r#"{"broken"#, "cost").is_err());
+    }
+
+    #[test]
+    fn another_type_is_an_error() {
+        assert!(field::<i64>(r#"{"cost":"12"}"#, "cost").is_err());
+        assert!(field::<i64>(r#"{"cost":12.5}"#, "cost").is_err());
+        assert!(field::<i64>("[]", "cost").is_err());
+        assert!(field::<i64>("", "cost").is_err());
+    }
+
+    #[test]
+    fn keys_are_sorted_all_the_way_down() {
+        let value: serde_json::Value = serde_json::from_str(r#"{"b":[{"d":1,"c":"ü\n"}], "a":{}}"#).expect("JSON");
+        assert_eq!(canonical(&value).expect("JSON"), r#"{"a":{},"b":[{"c":"ü\n","d":1}]}"#);
+        assert_eq!(list::<&str>([]), "[]");
+        assert_eq!(list(["a\"b", "c"]), r#"["a\"b","c"]"#);
+    }
+}

@@ -98,3 +98,39 @@ impl From<Patch> for Outcome {
 pub(crate) fn warning(code: String, field: String, message: String) -> Warning {
     Warning { code, field: Some(field).filter(|field| !field.is_empty()), message }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_changes_once_and_the_last_word_counts() {
+        let Outcome::Patched(wire) =
+            patch().text("title", "a").remove("size").text("title", "b").value("size", &5).into()
+        else {
+            panic!("a patch")
+        };
+        let changes: Vec<_> = wire.changes.iter().map(|change| (&*change.name, change.value.as_deref())).collect();
+        assert_eq!(changes, [("title", Some("\"b\"")), ("size", Some("5"))]);
+    }
+
+    #[test]
+    fn the_earliest_instant_counts() {
+        let Outcome::Patched(wire) = patch().reevaluate_at(5).reevaluate_at(3).reevaluate_at(4).into() else {
+            panic!("a patch")
+        };
+        assert_eq!(wire.reevaluate_at, Some(3));
+    }
+
+    #[test]
+    fn a_warning_about_the_item_has_no_field() {
+        let Outcome::Patched(wire) = patch().warn("odd", "", "mend it").into() else { panic!("a patch") };
+        assert_eq!(wire.warnings[0].field, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "`id` is the item's key")]
+    fn the_id_stays() {
+        let _ = patch().text("id", "v-2");
+    }
+}

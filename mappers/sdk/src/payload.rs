@@ -171,3 +171,40 @@ fn object(fields: &BTreeMap<String, String>) -> String {
     out.push('}');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn data(payload: Payload) -> String {
+        let Outcome::Mapped(mapped) = payload.into() else { panic!("a payload") };
+        mapped.data
+    }
+
+    #[test]
+    fn fields_are_sorted_bytewise_whatever_their_order() {
+        let payload = Payload::new("v\"1").list("additional_image_link", ["u"]).text_if("size", None::<&str>);
+        let payload = payload.value("Z", &json!({"b": 1, "a": null})).text_if("color", Some("red"));
+        let expected = r#"{"Z":{"a":null,"b":1},"additional_image_link":["u"],"color":"red","id":"v\"1"}"#;
+        assert_eq!(data(payload), expected);
+    }
+
+    #[test]
+    fn a_value_must_be_a_payload() {
+        assert_eq!(
+            data(Payload::from_value(&json!({"title": "x", "id": "v-1"})).expect("it is one")),
+            r#"{"id":"v-1","title":"x"}"#
+        );
+        for odd in [json!([]), json!("v-1"), json!({"title": "x"}), json!({"id": 5})] {
+            assert!(Payload::from_value(&odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "`title` cannot be added")]
+    fn a_whole_payload_takes_no_more_fields() {
+        let _ = Payload::from_json("v-1", r#"{"id":"v-1"}"#).text("title", "x");
+    }
+}

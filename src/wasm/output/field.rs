@@ -63,15 +63,19 @@ impl<'a> Field<'a> {
                 }
                 if size == 0 { Kind::Absent } else { Kind::List }
             }
-            _ => {
+            Some(b'{') => {
                 value = Cow::Owned(canonical(&name, raw)?);
                 Kind::Other
             }
+            // A number or a boolean is canonical as the module writes it.
+            _ => Kind::Other,
         };
         match spec {
             Some(spec) => {
                 check_kind(spec, kind, raw)?;
-                warnings.extend(limit_warning(spec, size));
+                // The built-in mapper as a module has said so already.
+                let over = limit_warning(spec, size).filter(|over| !warnings.contains(over));
+                warnings.extend(over);
             }
             None if kind != Kind::Absent => warnings.extend(doubt(&name, kind, raw)),
             None => {}

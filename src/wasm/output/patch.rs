@@ -10,7 +10,7 @@ use memchr::memmem;
 use super::super::fault::{Cause, short};
 use super::super::wire;
 use super::field::Field;
-use super::{LONGEST_DATA, json, later, own, wrong};
+use super::{LONGEST_DATA, check_count, check_length, json, later, own, wrong};
 use crate::clock::Millis;
 use crate::domain::word::Payload;
 
@@ -21,6 +21,7 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: Millis) -> Result
     let reevaluate_at = later(reevaluate_at, now, &mut warnings);
     let reevaluate_at = reevaluate_at.into_iter().chain(builtin.reevaluate_at).min();
 
+    check_count(changes.len())?;
     let mut fields = Vec::with_capacity(changes.len());
     for change in &changes {
         fields.push(judge(change, &mut warnings)?);
@@ -40,6 +41,7 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: Millis) -> Result
     } else {
         splice(&builtin.data, &builtin.fields, &fields)?
     };
+    check_length(&data)?;
     Ok(Payload { data, fields: names, warnings: kept, reevaluate_at })
 }
 

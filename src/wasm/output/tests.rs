@@ -11,6 +11,9 @@ const NOW: Millis = 1_000_000;
 const BUILTIN: &str =
     r#"{"additional_image_link":["a,\"b\":","c"],"brand":"B, \"id\":","id":"v1","price":"1 INR","title":"T"}"#;
 
+/// A field and its new value.
+type Change<'a> = (&'a str, Option<&'a str>);
+
 fn builtin() -> Word {
     let fields = ["additional_image_link", "brand", "id", "price", "title"];
     Word::Mapped(Payload {
@@ -26,13 +29,12 @@ fn whole(data: &str) -> Result<Payload, Cause> {
     payload(check(Outcome::Mapped(item), "v1", NOW, || panic!("the built-in word is not needed")))
 }
 
-fn patched(changes: &[(&str, Option<&str>)]) -> Result<Payload, Cause> {
+fn patched(changes: &[Change<'_>]) -> Result<Payload, Cause> {
     payload(check(Outcome::Patched(patch(changes)), "v1", NOW, || Ok(builtin())))
 }
 
-fn patch(changes: &[(&str, Option<&str>)]) -> Patch {
-    let change =
-        |(name, value): &(&str, Option<&str>)| FieldChange { name: (*name).into(), value: value.map(Into::into) };
+fn patch(changes: &[Change<'_>]) -> Patch {
+    let change = |(name, value): &Change<'_>| FieldChange { name: (*name).into(), value: value.map(Into::into) };
     Patch { changes: changes.iter().map(change).collect(), warnings: Vec::new(), reevaluate_at: None }
 }
 
@@ -151,6 +153,8 @@ fn fields_that_the_builtin_mapper_does_not_know_carry_their_kind() {
     assert_eq!(taken.data, data);
     assert_eq!(taken.fields, ["custom_label_2", "custom_number_0{}", "id", "internal_label[]", "zzz{}"]);
     assert_eq!(codes(&taken), ["unknown_field"]);
+    let numbers = r#"{"custom_number_0":123456789012345678901234567890,"custom_number_1":1.50e2,"id":"v1"}"#;
+    assert_eq!(whole(numbers).expect("taken").data, numbers);
     let kinds = whole(r#"{"custom_label_2":7,"custom_number_0":"7","id":"v1","internal_label":"a"}"#).expect("taken");
     assert_eq!(codes(&kinds), ["unexpected_kind"; 3]);
     for name in ["", "a[]", "a{}", "a\\n", &"x".repeat(101)] {
@@ -169,7 +173,7 @@ fn over_long_values_are_warned_of() {
 
 #[test]
 fn a_patch_keeps_what_it_does_not_name() {
-    let cases: [(&[(&str, Option<&str>)], &str); 6] = [
+    let cases: [(&[Change<'_>], &str); 6] = [
         (&[], BUILTIN),
         (
             &[("title", Some("\"U\""))],
@@ -195,6 +199,20 @@ fn a_patch_keeps_what_it_does_not_name() {
 fn a_patch_of_a_rejected_item_is_the_rejection() {
     let no = || Word::Rejected(Rejection { code: "missing_price".into(), field: None, message: String::new() });
     assert_eq!(check(Outcome::Patched(patch(&[("title", Some("5"))])), "v1", NOW, || Ok(no())), Ok(no()));
+}
+
+#[test]
+fn size_and_number_of_fields_are_bounded() {
+    let names: Vec<String> = (0..=MOST_FIELDS).map(|n| format!("field_{n}")).collect();
+    let changes: Vec<Change<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
+    assert!(patched(&changes[1..]).is_ok());
+    refused(patched(&changes), "gave 201 fields, 200 are allowed");
+    let data: Map<String, Value> = names.iter().map(|name| (name.clone(), 1.into())).collect();
+    refused(whole(&Value::Object(data).to_string()), "gave 201 fields");
+
+    let half = Value::from("x".repeat(LONGEST_DATA / 2 + 1)).to_string();
+    assert!(patched(&[("title", Some(&half))]).is_ok());
+    refused(patched(&[("title", Some(&half)), ("brand", Some(&half))]), "bytes");
 }
 
 #[test]

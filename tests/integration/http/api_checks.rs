@@ -12,10 +12,22 @@ pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/http/openapi")
 }
 
-/// A program of the checkers.
-pub(super) fn program(name: &str) -> PathBuf {
+/// Their Python.
+pub(super) fn python() -> Command {
+    Command::new(bin().join("python"))
+}
+
+/// A program of the checkers, run by their Python: what their own first line says is where they were installed, which
+/// is another place when the build directory comes from a cache or has moved.
+pub(super) fn program(name: &str) -> Command {
+    let mut command = python();
+    command.arg(bin().join(name));
+    command
+}
+
+fn bin() -> PathBuf {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
-    HOME.get_or_init(install).join("bin").join(name)
+    HOME.get_or_init(install).join("bin")
 }
 
 fn install() -> PathBuf {

@@ -5,8 +5,6 @@
 //! begun, `oauth/start` and `businesses` without an app or a connection, `select-catalog` with ids that Meta does not
 //! know, settings whose rules no schema can tell, and bytes that are no mapper module (`openapi/schemathesis.toml`).
 
-use std::process::Command;
-
 use serde_json::json;
 
 use super::api_checks;
@@ -16,7 +14,7 @@ use crate::support::installation::{CATALOG, Database, Installation, secret_of};
 const FEWEST_CASES: usize = 2000;
 /// One run; answers how many requests it made.
 async fn attack(shop: &Installation, examples: u32, more: &[&str]) -> usize {
-    let mut command = Command::new(api_checks::program("schemathesis"));
+    let mut command = api_checks::program("schemathesis");
     command
         .arg("--config-file")
         .arg(api_checks::folder().join("schemathesis.toml"))

@@ -270,6 +270,29 @@ async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_head_that_does_not_come_is_not_waited_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = http::serve::serve(listener, router, Duration::from_millis(300), async {
+        let _ = stopped.await;
+    });
+    let served = tokio::spawn(served);
+    for head in ["", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("taken");
+        let mut answer = Vec::new();
+        // Whoever has asked is answered, and then its connection lies idle.
+        let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        end.unwrap_or_else(|_| panic!("still waits after {head:?}")).expect("closed in order");
+        assert_eq!(String::from_utf8_lossy(&answer).ends_with("\r\n\r\nhere"), head.ends_with("\r\n\r\n"), "{head:?}");
+    }
+    drop(stop);
+    tokio::time::timeout(PATIENCE, served).await.expect("it stops when asked").expect("no panic");
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_harms_nobody() {
     let shop = Installation::start(Database::Sqlite).await;
     let address = shop.url("").trim_start_matches("http://").to_owned();

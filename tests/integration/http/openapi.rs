@@ -227,11 +227,8 @@ async fn operation_ids_are_unique_and_the_document_is_valid() {
     for (enabled, name) in [(true, "on.json"), (false, "off.json")] {
         let file = folder.path().join(name);
         std::fs::write(&file, meta_catalog::http::document(enabled).to_string()).expect("it is written");
-        let said = api_checks::run(
-            Command::new(api_checks::program("python"))
-                .args(["-m", "openapi_spec_validator", "--schema", "3.1"])
-                .arg(file),
-        );
+        let said =
+            api_checks::run(api_checks::python().args(["-m", "openapi_spec_validator", "--schema", "3.1"]).arg(file));
         assert!(said.contains("OK"), "{said}");
     }
 }

@@ -95,6 +95,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     // SQLite keeps JSON as text.
     ("text not null", "jsonb not null"),
     ("text null", "jsonb null"),
+    ("blob not null", "bytea not null"),
     // Only an INTEGER PRIMARY KEY counts up by itself.
     ("integer not null", "bigint not null"),
     // The server's clock ends a lease; SQLite's process holds it for life.

@@ -23,7 +23,8 @@ async fn replace_view(db: &TestDb) -> Done {
                  o.product_subtitle, o.product_description, o.product_slug, o.product_status, o.product_visibility,
                  o.product_thumbnail, o.product_images, o.product_deleted_at, o.vendor_name, o.brand_title,
                  o.categories, o.options, o.track_inventory, o.quantity_on_hand::numeric AS quantity_on_hand,
-                 o.reserved_quantity::int AS reserved_quantity, o.allow_backorder
+                 o.reserved_quantity::int AS reserved_quantity, o.allow_backorder,
+                 o.extra::jsonb AS extra, NULL AS product_extra
              FROM ours o LEFT JOIN shop s USING (variant_id)",
         )
         .await

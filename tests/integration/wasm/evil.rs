@@ -53,7 +53,11 @@ fn costs_its_rows(module: &Module, twin: &Module, kind: &str, expected: FaultKin
 #[test]
 fn each_kind_of_evil_costs_its_rows_and_nothing_else() {
     use FaultKind::{Answer, Memory, Output, Stack, Trap};
-    let (evil, twin) = (load("fixtures/evil"), load("fixtures/twin"));
+    // Time enough for each to come to its end, however busy the machine.
+    let (call, patience) = (Duration::from_secs(60), Duration::from_secs(600));
+    let patient = Host::new(Limits { call, patience, per_item: Duration::from_secs(1), ..Limits::default() });
+    let patient = patient.expect("an engine");
+    let (evil, twin) = (patient.load(&bytes("fixtures/evil")).expect("loads"), load("fixtures/twin"));
     let cases = [
         ("allocate", Memory, "asked for too much memory; 67108864 bytes are allowed"),
         ("trap", Trap, "this module traps on purpose, at item var_000"),

@@ -1,0 +1,174 @@
+//! What an evil module does to its neighbours: `cargo bench --bench evil [-- --check]`.
+//!
+//! A shop whose variants are pushed over and over while somebody keeps asking for the status. First with a module that
+//! behaves, then with one that spins, allocates, traps, overflows its stack, answers too much, too little and wrongly
+//! on some rows of every batch. Told are the 99th percentiles of the status requests and what the process holds in
+//! memory after each run. With `--check` the process fails when the evil run's percentile is above twice the other's,
+//! when memory does not return to within 64 MiB, or when a good row was not pushed.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::store::api_token::{self, ApiToken};
+use meta_catalog::store::{outbox, sync_state};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use support::shop::{Engine, Shop, product, variant};
+
+#[allow(dead_code, reason = "the integration tests use more of it")]
+#[path = "support/parts.rs"]
+mod support;
+
+const VARIANTS: usize = 5_000;
+const A_PRODUCT: usize = 5;
+const KINDS: &[&str] =
+    &["spin", "allocate", "trap", "overflow", "foreign_id", "wrong_type", "bad_json", "huge", "short", "long"];
+/// One row in so many is evil, if the run is.
+const EVERY: usize = 250;
+const RUN: Duration = Duration::from_secs(30);
+const TOKEN: &str = "a-token-for-the-bench";
+const BAR: f64 = 2.0;
+const MEMORY_BAR: i64 = 64 << 20;
+
+fn main() -> ExitCode {
+    let check = std::env::args().any(|argument| argument == "--check");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let holds = runtime.block_on(measure());
+    if check && !holds { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+async fn measure() -> bool {
+    let shop = Shop::open(Engine::Postgres).await;
+    // Evil rows are retried as long as the run takes.
+    shop.set(json!({ "max_attempts": 1_000 })).await;
+    let token = ApiToken {
+        id: "bench".into(),
+        name: "bench".into(),
+        role: "catalog-viewer".into(),
+        created_at: 0,
+        revoked_at: None,
+    };
+    let mut tx = shop.db().write().await.expect("a transaction");
+    api_token::create(&mut tx, &token, &SecretString::from(TOKEN)).await.expect("stored");
+    tx.commit().await.expect("committed");
+
+    let (calm, calm_pushes) = run(&shop, "fixtures/twin.wasm", false).await;
+    let before = resident().await;
+    let (evil, evil_pushes) = run(&shop, "fixtures/evil.wasm", true).await;
+    let after = resident().await;
+    let synced = synced(&shop).await;
+    shop.close().await;
+
+    let (calm, evil) = (percentile(calm), percentile(evil));
+    let ratio = evil.as_secs_f64() / calm.as_secs_f64();
+    let grown = after - before;
+    println!("GET /admin/meta/status while {VARIANTS} variants are pushed over and over, on PostgreSQL");
+    println!("module that behaves  p99 {:>7.2} ms, {calm_pushes} rounds", calm.as_secs_f64() * 1e3);
+    println!(
+        "evil module          p99 {:>7.2} ms, {evil_pushes} rounds {ratio:>6.2} × (bar {BAR:.1})",
+        evil.as_secs_f64() * 1e3
+    );
+    println!("memory after it      {:>+7.1} MiB (bar {})", grown as f64 / f64::from(1 << 20), MEMORY_BAR >> 20);
+    let good = VARIANTS - VARIANTS / EVERY;
+    println!("good variants        {synced} of {good} synced");
+    ratio <= BAR && grown <= MEMORY_BAR && synced == good
+}
+
+/// Pushes everything over and over for a while; the times of the status requests meanwhile, and how often it was all
+/// queued.
+async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules").join(module);
+    let module = std::fs::read(path).expect("a module");
+    mapper::activate(&shop.service.pipeline, module, Source::Api, false).await.expect("activated");
+    let stop = Arc::new(AtomicBool::new(false));
+    let asking = tokio::spawn(ask(format!("http://{}/admin/meta/status", shop.service.address), Arc::clone(&stop)));
+    let began = Instant::now();
+    let mut rounds = 0;
+    while began.elapsed() < RUN {
+        rounds += 1;
+        shop.import(&catalog(if evil { 10_000 } else { 1_000 } + i64::try_from(rounds).expect("few"), evil)).await;
+        // Until what can be pushed is pushed: evil rows stay behind.
+        let calls = shop.batches();
+        while began.elapsed() < RUN && (shop.batches() == calls || waiting(shop).await > VARIANTS / EVERY) {
+            shop.service.pipeline.drain.nudge();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let times = asking.await.expect("the asker ends");
+    // The run's last batch may be under way; evil rows go on failing, so what is waited for is the good ones.
+    let good = if evil { VARIANTS - VARIANTS / EVERY } else { VARIANTS };
+    let patience = Instant::now();
+    while synced(shop).await < good && patience.elapsed() < 4 * RUN {
+        shop.service.pipeline.drain.nudge();
+        shop.service.pipeline.poll.nudge();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    (times, rounds)
+}
+
+async fn ask(url: String, stop: Arc<AtomicBool>) -> Vec<Duration> {
+    let client = reqwest::Client::new();
+    let mut times = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let answer = client.get(&url).bearer_auth(TOKEN).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.bytes().await.expect("a body");
+        times.push(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    times
+}
+
+fn catalog(price: i64, evil: bool) -> Vec<Value> {
+    let one = |n: usize| {
+        let mut variant = variant(&format!("v{n:05}"), price);
+        if evil && n % EVERY == 0 {
+            variant["extra"] = json!({ "evil": KINDS[n / EVERY % KINDS.len()] });
+        }
+        variant
+    };
+    (0..VARIANTS / A_PRODUCT)
+        .map(|p| {
+            let variants: Vec<Value> = (0..A_PRODUCT).map(|v| one(p * A_PRODUCT + v)).collect();
+            product(&format!("p{p:05}"), &variants)
+        })
+        .collect()
+}
+
+/// Open intents.
+async fn waiting(shop: &Shop) -> usize {
+    let mut tx = shop.db().read().await.expect("a connection");
+    let backlog = outbox::backlog(&mut tx).await.expect("counted");
+    usize::try_from(backlog.live).expect("no fewer than none")
+}
+
+async fn synced(shop: &Shop) -> usize {
+    let mut tx = shop.db().read().await.expect("a connection");
+    let counts = sync_state::counts(&mut tx).await.expect("counted");
+    usize::try_from(counts.get(&SyncStatus::Synced).copied().unwrap_or(0)).expect("no fewer than none")
+}
+
+/// What the process holds in memory, in bytes, once it has given back what it does not need.
+async fn resident() -> i64 {
+    let mut least = i64::MAX;
+    for _ in 0..20 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        let kib: i64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number");
+        least = least.min(kib * 1024);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    least
+}
+
+fn percentile(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() * 99 / 100]
+}
