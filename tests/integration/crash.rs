@@ -19,7 +19,7 @@ use crate::support::shop::{Engine, product, variant};
 /// something is new.
 const LEASE: Duration = Duration::from_secs(6);
 
-async fn open(engine: Engine) -> Plant {
+pub(crate) async fn open(engine: Engine) -> Plant {
     open_with(engine, LEASE).await
 }
 
