@@ -284,3 +284,18 @@ pub async fn compare(
 fn gone(error: MapperGone) -> Fault {
     Fault::Internal(chain(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_the_turn_comes_back() {
+        let previewing = Previewing::default();
+        let turn = previewing.begin("one").ok().expect("nobody else");
+        let refused = previewing.clone().begin("two").err().expect("one is being made").to_string();
+        assert!(refused.contains("(one)"), "{refused}");
+        drop(turn);
+        assert!(previewing.begin("two").is_ok());
+    }
+}

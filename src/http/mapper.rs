@@ -235,7 +235,7 @@ pub async fn preview(
             "total": 440, "done": 440, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
             "report": {
                 "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0"},
-                "variants": 440, "unchanged": 20,
+                "variants": 440, "unchanged": 20, "changed": 420,
                 "fields": [{"field": "custom_label_2", "changed": 0, "added": 420, "removed": 0, "samples": [
                     {"variantId": "v-1", "before": null, "after": "\"margin-high\""}
                 ]}],
@@ -243,7 +243,7 @@ pub async fn preview(
                 "newlyRejected": {"count": 0, "samples": []}, "newlyEligible": {"count": 0, "samples": []},
                 "rejectedOtherwise": {"count": 0, "samples": []}, "newlyFailing": {"count": 0, "samples": []},
                 "noLongerFailing": {"count": 0, "samples": []}, "failingAnyway": {"count": 0, "samples": []},
-                "warnings": [{"code": "unknown_field", "before": 0, "after": 420}],
+                "warnings": [{"code": "cost_unreadable", "before": 0, "after": 3}],
                 "effect": {
                     "pushes": 420, "pushesAnyway": 2, "deletes": 0, "deletesAnyway": 0, "skips": 0, "skipsAnyway": 12,
                     "inPlace": 6, "waiting": 0, "undecided": 0

@@ -6,6 +6,7 @@ mod crash;
 mod failover;
 mod harness;
 mod http;
+mod mapper;
 mod outcomes;
 mod pipeline;
 mod store;

@@ -1,5 +1,6 @@
 //! Mapper modules in a running installation: swaps, the watched folder, kills.
 
+mod command;
 mod directory;
-mod kill;
+pub(crate) mod kill;
 mod swap;

@@ -76,7 +76,7 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
     let PreviewReport { active, variants, unchanged, changed, fields, fields_left_out, warnings, effect, .. } = report;
     let named = |mapper: &Compared| format!("{} {}", mapper.name, mapper.version);
     let mut text = format!("{} instead of {}, on {variants} variants\n\n", named(module), named(active));
-    text.push_str(&format!("{changed} get another payload, {unchanged} stay as they are\n"));
+    text.push_str(&format!("{changed} would get another payload, {unchanged} would stay as they are\n"));
     for FieldDifference { field, changed, added, removed, samples } in fields {
         let counts: Vec<String> = [(changed, "changed"), (added, "added"), (removed, "removed")]
             .into_iter()
@@ -98,12 +98,12 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
         text.push_str(&format!("  other fields, too many to list: {fields_left_out}\n"));
     }
     let groups: [(&str, &Group); 6] = [
-        ("rejected, and get a payload now", &report.newly_rejected),
-        ("get a payload, and are rejected now", &report.newly_eligible),
-        ("rejected for another reason", &report.rejected_otherwise),
-        ("fail, and do not now", &report.newly_failing),
-        ("do not fail any more", &report.no_longer_failing),
-        ("fail anyway", &report.failing_anyway),
+        ("would be rejected that get a payload today", &report.newly_rejected),
+        ("would get a payload that are rejected today", &report.newly_eligible),
+        ("would be rejected for another reason than today", &report.rejected_otherwise),
+        ("would fail that do not today", &report.newly_failing),
+        ("would not fail any more", &report.no_longer_failing),
+        ("fail with both", &report.failing_anyway),
     ];
     for (what, Group { count, samples }) in groups.into_iter().filter(|(_, group)| group.count > 0) {
         text.push_str(&format!("\n{count} {what}\n"));

@@ -45,6 +45,7 @@ async fn a_life(database: Database) {
     assert_eq!(second["active"]["digest"], json!(of_twin));
 
     // What is refused changes nothing, and is told.
+    shop.clock.advance(1);
     let refused = module("fixtures/always-trap");
     let answer = shop.put(refused.clone()).await;
     assert_eq!(answer.failure(), (400, "mapper_refused".into()));

@@ -16,9 +16,13 @@ async fn watching(engine: Engine) -> (Shop, PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let watched = folder.path().join("mappers");
     let directory = watched.clone();
-    let shop = Shop::open_with(engine, |_| std::sync::Arc::new(meta_catalog::clock::SystemClock), |config| {
-        config.set_mapper_directory(directory);
-    })
+    let shop = Shop::open_with(
+        engine,
+        |_| std::sync::Arc::new(meta_catalog::clock::SystemClock),
+        |config| {
+            config.set_mapper_directory(directory);
+        },
+    )
     .await;
     shop.until("the folder is there", async || watched.is_dir()).await;
     (shop, watched, folder)

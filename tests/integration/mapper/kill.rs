@@ -1,0 +1,152 @@
+//! A real process dies at each named place of an activation and of a re-map: the next start runs the old or the new
+//! module, never neither, and goes on.
+
+use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::failpoints::Point;
+use serde_json::{Value, json};
+
+use crate::crash::open;
+use crate::support::modules::{digest, module};
+use crate::support::plant::Plant;
+use crate::support::process::Serve;
+use crate::support::shop::{Engine, product, variant};
+
+/// Where an activation may die, and whether it counts by then.
+const ACTIVATION: [(Point, bool); 4] = [
+    (Point::MapperRehearsed, false),
+    (Point::MapperActivating, false),
+    (Point::MapperActivated, true),
+    (Point::MapperSwapped, true),
+];
+
+const REMAP: [Point; 2] = [Point::RemapWriting, Point::RemapWritten];
+
+/// The places that the tests here run into.
+pub(crate) fn killed() -> impl Iterator<Item = Point> {
+    ACTIVATION.into_iter().map(|(point, _)| point).chain(REMAP)
+}
+
+/// Sends a module to a running service.
+async fn put(plant: &Plant, serve: &Serve, bytes: Vec<u8>) -> reqwest::Result<Value> {
+    let made = plant.program.run(&["token", "create", "--role", "catalog-admin"], &plant.config).await;
+    let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+    let request = reqwest::Client::new().put(format!("{}/admin/meta/mapper", serve.address())).bearer_auth(token);
+    request.header("content-type", "application/wasm").body(bytes).send().await?.json().await
+}
+
+async fn active(plant: &Plant) -> String {
+    mapper::state(&plant.store).await.expect("a state").active.digest
+}
+
+/// The mapper that a row was pushed by.
+async fn pushed_by(plant: &Plant, variant: &'static str) -> Option<String> {
+    let sql = "SELECT mapper_digest FROM meta_sync_state WHERE variant_id = $1";
+    match plant.db() {
+        meta_catalog::store::Db::Sqlite { readers, .. } => {
+            sqlx::query_scalar(sql).bind(variant).fetch_one(readers).await.expect("a row")
+        }
+        meta_catalog::store::Db::Postgres { pool, .. } => {
+            sqlx::query_scalar(sql).bind(variant).fetch_one(pool).await.expect("a row")
+        }
+    }
+}
+
+/// A start after a kill: it runs what the store says, and everything settles.
+async fn goes_on(plant: &Plant, round: i64, expected: &str) {
+    plant.import(&[product("p", &[variant("a", 1_000 + round)])]).await;
+    let mut serve = plant.serve().await;
+    plant.settle(&serve).await;
+    assert_eq!(pushed_by(plant, "a").await.as_deref(), Some(expected), "{}", serve.log.text());
+    assert_eq!(active(plant).await, expected);
+    serve.kill().await;
+    plant.lease_ends().await;
+}
+
+async fn killed_in_an_activation(engine: Engine) {
+    let plant = open(engine).await;
+    let modules = [module("fixtures/twin"), module("margin-label")];
+    mapper::activate(&plant.store, modules[0].clone(), Source::Cli, false).await.expect("activated");
+    let mut old = 0;
+    for (round, (point, counts)) in (0..).zip(ACTIVATION) {
+        let new = 1 - old;
+        let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
+        serve.listening().await;
+        put(&plant, &serve, modules[new].clone()).await.expect_err("it dies");
+        serve.end().await;
+        assert!(serve.log.has(point.name()), "{}", serve.log.text());
+        plant.lease_ends().await;
+        old = if counts { new } else { old };
+        assert_eq!(active(&plant).await, digest(&modules[old]), "{}", point.name());
+        goes_on(&plant, round, &digest(&modules[old])).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_an_activation_leaves_the_old_or_the_new_on_sqlite() {
+    killed_in_an_activation(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_an_activation_leaves_the_old_or_the_new_on_postgres() {
+    killed_in_an_activation(Engine::Postgres).await;
+}
+
+async fn killed_in_a_remap(engine: Engine) {
+    let plant = open(engine).await;
+    let mut total = 0;
+    let lines: Vec<Value> = (0..15)
+        .map(|p| {
+            let variants: Vec<Value> = (0..100)
+                .map(|v| {
+                    total += 1;
+                    let mut variant = variant(&format!("v-{p:02}-{v:02}"), 1_000);
+                    variant["extra"] = json!({ "cost": 100 });
+                    variant
+                })
+                .collect();
+            product(&format!("p-{p}"), &variants)
+        })
+        .collect();
+    plant.import(&lines).await;
+    let mut serve = plant.serve().await;
+    plant.settle(&serve).await;
+    serve.kill().await;
+    plant.lease_ends().await;
+
+    let modules = [module("fixtures/twin"), module("margin-label")];
+    for (bytes, point) in modules.iter().zip(REMAP) {
+        mapper::activate(&plant.store, bytes.clone(), Source::Cli, true).await.expect("activated");
+        let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
+        serve.end().await;
+        assert!(serve.log.has(point.name()), "{}", serve.log.text());
+        plant.lease_ends().await;
+        let remap = mapper::state(&plant.store).await.expect("a state").remap.expect("a re-map");
+        let committed = if point == Point::RemapWritten { 1_000 } else { 0 };
+        assert_eq!((remap.running, remap.queued), (true, committed), "{}", point.name());
+
+        let mut serve = plant.serve().await;
+        plant
+            .until("the re-map is done", &serve, async || {
+                mapper::state(&plant.store).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+            })
+            .await;
+        plant.settle(&serve).await;
+        let remap = mapper::state(&plant.store).await.expect("a state").remap.expect("a re-map");
+        assert_eq!((remap.queued, remap.total), (total, total), "each variant once");
+        let digest = digest(bytes);
+        let others = plant.count("SELECT COUNT(DISTINCT mapper_digest) FROM meta_sync_state").await;
+        assert_eq!((others, pushed_by(&plant, "v-14-99").await), (1, Some(digest)), "{}", point.name());
+        serve.kill().await;
+        plant.lease_ends().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_remap_goes_on_where_it_was_on_sqlite() {
+    killed_in_a_remap(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_remap_goes_on_where_it_was_on_postgres() {
+    killed_in_a_remap(Engine::Postgres).await;
+}
