@@ -1,5 +1,6 @@
 //! What a swap does to what is sent, and what happens when the active module does not run.
 
+use meta_catalog::admin::Fault;
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::admin::status;
 use meta_catalog::domain::state::SyncStatus;
@@ -98,6 +99,58 @@ on_both! {
         shop.settle().await;
         assert_eq!(shop.status("a").await, Some(SyncStatus::Synced));
         assert_eq!(shop.item("b").expect("at Meta")["custom_label_3"], "fixture", "no re-map: as it was");
+        shop.close().await;
+    }
+
+    /// An evil module whose samples look fine: each kind of evil costs its rows a clear error, and the tick after works.
+    async fn evil_costs_its_rows_and_the_next_tick_works(shop) {
+        const KINDS: [&str; 10] =
+            ["spin", "allocate", "trap", "overflow", "short", "long", "foreign_id", "wrong_type", "bad_json", "huge"];
+        let pipeline = &shop.service.pipeline;
+        shop.set(json!({ "max_attempts": 1 })).await;
+        mapper::activate(pipeline, module("fixtures/evil"), Source::Api, false).await.expect("activated");
+        let variants: Vec<Value> = KINDS.iter().map(|kind| evil(kind, 500, kind)).collect();
+        let good: Vec<Value> = (0..20).map(|n| variant(&format!("good{n:02}"), 500)).collect();
+        shop.import(&[product("evil", &variants), product("good", &good)]).await;
+        // Evil rows are parked at once, so what settles is everything else.
+        shop.settle().await;
+        for kind in KINDS {
+            assert_eq!(shop.status(kind).await, Some(SyncStatus::Failed), "{kind}");
+            let error = shop.last_error(kind).await.expect("an error");
+            assert!(error.starts_with("the mapper module evil ("), "{kind}: {error}");
+            assert_eq!(shop.item(kind), None, "{kind}");
+        }
+        for n in 0..20 {
+            assert_eq!(shop.item(&format!("good{n:02}")).expect("at Meta")["custom_label_3"], "fixture");
+        }
+        let again: Vec<Value> = (0..20).map(|n| variant(&format!("good{n:02}"), 600)).collect();
+        shop.import(&[product("good", &again)]).await;
+        shop.settle().await;
+        assert_eq!(shop.item("good07").expect("at Meta")["price"], "6.00 INR");
+        let drain = shop.service.board.get("drain").expect("a drain");
+        assert_eq!((drain.last_error, drain.restarts), (None, 0));
+        shop.close().await;
+    }
+
+    /// What fails the samples, or is no module at all, is refused with a reason, and nothing has changed.
+    async fn what_is_refused_changes_nothing(shop) {
+        let pipeline = &shop.service.pipeline;
+        mapper::activate(pipeline, module("margin-label"), Source::Api, false).await.expect("activated");
+        let before = mapper::state(pipeline).await.expect("a state");
+        for name in [
+            "always-allocate", "always-bad-json", "always-foreign-id", "always-huge", "always-long", "always-overflow",
+            "always-short", "always-spin", "always-trap", "always-wrong-type", "describe-nameless", "describe-spin",
+            "imports-wasi", "other-world", "truncated",
+        ] {
+            let bytes = module(&format!("fixtures/{name}"));
+            let refused = mapper::activate(pipeline, bytes, Source::Api, true).await.expect_err(name);
+            assert!(matches!(&refused, Fault::Module(why) if why.len() > 20), "{name}: {refused}");
+            let after = mapper::state(pipeline).await.expect("a state");
+            assert_eq!((&after.active, &after.previous, &after.remap), (&before.active, &before.previous, &before.remap));
+        }
+        shop.import(&[product("p", &[costing("a", 1_000, Some(100))])]).await;
+        shop.settle().await;
+        assert_eq!(shop.item("a").expect("at Meta")["custom_label_2"], "margin-high");
         shop.close().await;
     }
 
