@@ -3,8 +3,10 @@
 #
 #   mappers/build.sh            builds those in Rust
 #   mappers/build.sh --js       builds those in JavaScript as well
-#   mappers/build.sh --check    writes nothing: compares the files with the list, and, when the compiler is
-#                               the one of the list, what it builds with the files, byte for byte
+#   mappers/build.sh --check    changes nothing: compares the files with the list, builds anew into target/rebuilt,
+#                               and compares byte for byte when the compiler is the one of the list. What another
+#                               compiler makes has other bytes; MAPPER_MODULES=mappers/target/rebuilt lets the
+#                               service's corpus tests run over it
 #
 # Compiler: the rustc on PATH if it can build for wasm32-unknown-unknown (`rustup target add
 # wasm32-unknown-unknown` sees to that), else Debian's rustc-web. JavaScript builds differ from run to run, so
@@ -133,14 +135,9 @@ compiler=$(compiler_line)
 if $check; then
     files_match_list
     core_stands_on_the_same
-    if [ "$(listed margin-label.wasm compiler)" != "$compiler" ]; then
-        say "the files are those of the list; they were built by another compiler, so their bytes are not compared"
-        say "  theirs: $(listed margin-label.wasm compiler)"
-        say "  here:   $compiler"
-        exit 0
-    fi
-    out=$(mktemp -d)
-    trap 'rm -rf "$out"' EXIT
+    out=${CARGO_TARGET_DIR:-$PWD/target}/rebuilt
+    rm -rf "$out"
+    mkdir -p "$out"
 else
     out=modules
 fi
@@ -173,6 +170,12 @@ put "$out/truncated" fixtures/truncated.wasm fixtures/evil/modules/twin.rs
 rm "$out/truncated"
 
 if $check; then
+    if [ "$(listed margin-label.wasm compiler)" != "$compiler" ]; then
+        say "the files are those of the list; they were built by another compiler, so bytes are not compared"
+        say "  theirs: $(listed margin-label.wasm compiler)"
+        say "  here:   $compiler"
+        exit 0
+    fi
     bad=0
     while read -r file; do
         if ! cmp "$out/$file" "modules/$file"; then bad=1; fi

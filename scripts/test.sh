@@ -52,6 +52,12 @@ has_venv || missing+=(python3 python3-venv)
 command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
 command -v curl >/dev/null || missing+=(curl)
 command -v cc >/dev/null || missing+=(build-essential)
+# Mapper modules are built anew: by a rustc that knows the target, else by Debian's.
+if ! [ -d "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/wasm32-unknown-unknown" ] &&
+    ! { command -v rustup >/dev/null && rustup target add wasm32-unknown-unknown; }; then
+    dpkg --status rustc-web cargo-web rust-web-src lld-19 >/dev/null 2>&1 ||
+        missing+=(rustc-web cargo-web rust-web-src lld-19)
+fi
 if [ "${#missing[@]}" -gt 0 ]; then
     install "${missing[@]}"
 fi
@@ -67,6 +73,15 @@ run cargo fmt --all --check
 run cargo clippy --locked --workspace --all-targets -- -D warnings
 run python3 scripts/make-sample-catalog.py --check
 run cargo test --locked --workspace
+
+# The mapper modules: their sources, what those build to, and the page that teaches to write one.
+run cargo fmt --manifest-path mappers/Cargo.toml --all --check
+run cargo clippy --locked --manifest-path mappers/Cargo.toml --workspace --all-targets -- -D warnings
+run cargo test --locked --manifest-path mappers/Cargo.toml --workspace
+run mappers/build.sh --check
+MAPPER_MODULES=mappers/target/rebuilt run cargo test --locked --test integration -- corpus::
+run scripts/follow-docs.py "${CARGO_TARGET_DIR:-target}/debug/meta-catalog"
+
 RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps
 
 step "all passed"

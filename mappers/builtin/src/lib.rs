@@ -3,7 +3,7 @@
 //! Purpose: the same code as the service's own, and so the same bytes, which the tests compare; the measure of what a
 //! full mapping costs as a module; and the place to start from for a shop that needs another mapping altogether.
 //! Promises: payload, warnings, rejection and `reevaluate-at` are those of `mapper_core::map`.
-//! Left out on purpose: `extra_json`, which the built-in mapping does not read.
+//! Left out on purpose: anything of its own.
 
 use mapper_core::{Inventory, MapSettings, OptionValue, Product, Variant};
 use meta_catalog_mapper::batch::BatchItem;
@@ -69,6 +69,7 @@ fn product(product: sdk::Product) -> Product {
         vendor_name: product.vendor_name,
         brand_title: product.brand_title,
         categories: product.categories,
+        extra_json: product.extra_json,
     }
 }
 
@@ -92,6 +93,7 @@ fn variant(variant: sdk::Variant) -> Variant {
             .into_iter()
             .map(|option| OptionValue { name: option.name, value: option.value })
             .collect(),
+        extra_json: variant.extra_json,
     }
 }
 

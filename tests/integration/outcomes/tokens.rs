@@ -51,6 +51,11 @@ fn exchanges(stage: &Stage) -> u64 {
     stage.meta.calls().by_edge.iter().filter(|(edge, _)| edge.ends_with(" oauth")).map(|(_, calls)| calls).sum()
 }
 
+/// Keeps the drain from asking for the token: it would as soon as there is one to renew.
+async fn only_we_ask(stage: &Stage) {
+    stage.set(serde_json::json!({"sync_enabled": false})).await;
+}
+
 /// A refresh of the stored credential whose exchange has reached Meta. It is the actor's source itself, whose late
 /// success no newer generation hides.
 async fn refresh_under_way(stage: &Stage) -> JoinHandle<Result<i64, TokenFault>> {
@@ -105,9 +110,10 @@ on_both! {
 
     /// A thousand askers at once cost one exchange and hear one answer.
     async fn a_thousand_askers_cost_one_exchange(stage) {
-        connect_for(&stage, 3 * DAY).await;
-        stage.strike("oauth", Kind::Held {});
+        only_we_ask(&stage).await;
         let before = exchanges(&stage);
+        stage.strike("oauth", Kind::Held {});
+        connect_for(&stage, 3 * DAY).await;
         let asks = (0..1_000).map(|_| {
             let tokens = stage.service.pipeline.tokens.clone();
             tokio::spawn(async move { tokens.get().await.expect("a token").token.expose_secret().to_owned() })
@@ -126,13 +132,15 @@ on_both! {
     /// A refresh that comes home late finds the credential changed: it overwrites nothing, and the asker hears the
     /// newer word.
     async fn a_late_refresh_overwrites_nothing(stage) {
-        connect_for(&stage, 3 * DAY).await;
+        only_we_ask(&stage).await;
+        let before = exchanges(&stage);
+        // One for the actor and one for the source.
         stage.strikes("oauth", 0, 2, Kind::Held {});
+        connect_for(&stage, 3 * DAY).await;
         let refreshed = refresh_under_way(&stage).await;
         let tokens = stage.service.pipeline.tokens.clone();
-        let before = exchanges(&stage);
         let asked = tokio::spawn(async move { tokens.get().await });
-        stage.wait("the actor's exchange is under way", async || exchanges(&stage) > before).await;
+        stage.wait("both exchanges are under way", async || exchanges(&stage) == before + 2).await;
         let newer = connect_for(&stage, 50 * DAY).await;
         let heard = asked.await.expect("an answer").expect("a token");
         assert_eq!(heard.token.expose_secret(), newer);
@@ -146,8 +154,9 @@ on_both! {
 
     /// Nor does it revive a connection that was given up meanwhile.
     async fn a_late_refresh_revives_nothing(stage) {
+        only_we_ask(&stage).await;
+        stage.strikes("oauth", 0, 2, Kind::Held {});
         connect_for(&stage, 3 * DAY).await;
-        stage.strike("oauth", Kind::Held {});
         let refreshed = refresh_under_way(&stage).await;
         stage.disconnect().await;
         stage.meta.clear_faults();
@@ -159,10 +168,11 @@ on_both! {
 
     /// One failure answers everybody: with the old token while it is good, with the fault when Meta calls it dead.
     async fn a_failed_refresh_answers_all(stage) {
+        only_we_ask(&stage).await;
         for (kind, usable) in [(Kind::Html502 { after_accept: false }, true), (graph_error(190, Some(463)), false)] {
-            let old = connect_for(&stage, 3 * DAY).await;
-            stage.strike("oauth", kind);
             let before = exchanges(&stage);
+            stage.strike("oauth", kind);
+            let old = connect_for(&stage, 3 * DAY).await;
             let asks = (0..50).map(|_| {
                 let tokens = stage.service.pipeline.tokens.clone();
                 tokio::spawn(async move { tokens.get().await })
