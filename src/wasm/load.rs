@@ -10,8 +10,8 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, TypedFunc};
 use wit_component::ComponentEncoder;
 
-use super::call::Guest;
-use super::fault::{Fault, FaultKind, explain, short};
+use super::call::{self, Guest};
+use super::fault::{Cause, Fault, FaultKind, explain, short};
 use super::host::{Host, Shared};
 use super::inspect::{self, Format};
 use super::wire::{self, MapperInfo};
@@ -253,10 +253,10 @@ fn describe(
     exports: &Exports,
     label: &Arc<str>,
 ) -> Result<MapperInfo, LoadError> {
-    let fault = |cause: super::fault::Cause| LoadError::Describe(cause.of(label));
-    let busy = || super::fault::Cause::new(FaultKind::Busy, "found no free place to run in");
+    let fault = |cause: Cause| LoadError::Describe(cause.of(label));
+    let busy = || Cause::new(FaultKind::Busy, "found no free place to run in");
     let _place = shared.place().ok_or_else(|| fault(busy()))?;
-    let mut store = super::call::store(shared, Guest::idle(shared, label), 1, shared.limits.first_run(1));
+    let mut store = call::store(shared, Guest::idle(shared, label), 1, shared.limits.first_run(1));
     let instance = match pre.instantiate(&mut store) {
         Ok(instance) => instance,
         Err(error) => return Err(fault(explain(&error, store.data().log.last_words()))),
