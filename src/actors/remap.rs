@@ -1,7 +1,7 @@
 //! The RemapActor: asks for every variant again after a mapper was swapped, chunk by chunk.
 //!
 //! Promises: the cursor is stored with each chunk, so a restart goes on where it was; the backlog is kept short, so a
-//! re-map of a million variants never stands before a change of the shop by more than [`BACKLOG`] intents. What the new
+//! re-map of a million variants never stands before a change of the shop by more than `BACKLOG` intents. What the new
 //! mapper says as the old one did is not sent: the drain compares hashes.
 //! Left out on purpose: deciding when a re-map is wanted ([`crate::admin::mapper`]).
 

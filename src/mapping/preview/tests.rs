@@ -70,7 +70,13 @@ fn every_kind_of_difference_is_told() {
         ("waits", mapped(a), mapped(b), Some(held(SyncStatus::Submitted, Some(a), true))),
     ]);
     report.active = Compared::default();
-    insta::assert_json_snapshot!(report);
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/mapping"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_json_snapshot!("preview", report);
+    });
 }
 
 #[test]
