@@ -11,6 +11,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::runtime::{Job, JobError, Rest};
+use crate::domain::settings::Pacing;
 use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::{StoreError, mapper, outbox};
@@ -54,7 +55,9 @@ impl RemapJob {
         if !more {
             info!(queued = remap.queued, "every variant was asked for again");
         }
-        pipeline.drain.nudge();
+        if pipeline.settings.current().pacing() == Pacing::Budget {
+            pipeline.drain.nudge();
+        }
         Ok(if more { Rest::Again } else { Rest::Interval })
     }
 }
