@@ -116,7 +116,7 @@ pub struct Activated {
     /// Which mapper is active now.
     #[serde(flatten)]
     pub state: MapperState,
-    /// False when it was active already, and nothing was done.
+    /// False when it was active already: nothing was swapped. A re-map that was asked for begins all the same.
     pub changed: bool,
     /// Variants that had failed under another mapper, and are tried again.
     pub requeued: u64,
@@ -206,10 +206,11 @@ pub async fn activate(pipeline: &Pipeline, bytes: Vec<u8>, source: Source, remap
             return Err(Fault::Module(why));
         }
     };
+    let remap = count(pipeline, remap).await?;
     let mut tx = pipeline.db.write().await?;
-    lease::hold_pipeline(&mut tx).await?;
     mapper::offered(&mut tx, &digest, source.as_str(), None, pipeline.now()).await?;
     keep(pipeline, &mut tx, &running, &bytes).await?;
+    lease::hold_pipeline(&mut tx).await?;
     finish(pipeline, tx, running, source, remap).await
 }
 
@@ -250,12 +251,12 @@ pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<F
         }
     };
     let mut tx = pipeline.db.write().await?;
-    lease::hold_pipeline(&mut tx).await?;
     if !mapper::claimed(&mut tx, &digest, SOURCE.as_str(), None, pipeline.now()).await? {
         return Ok(Found::Known);
     }
     keep(pipeline, &mut tx, &running, &bytes).await?;
-    let activated = finish(pipeline, tx, running, SOURCE, false).await?;
+    lease::hold_pipeline(&mut tx).await?;
+    let activated = finish(pipeline, tx, running, SOURCE, None).await?;
     Ok(Found::Activated(Box::new(activated)))
 }
 
@@ -276,6 +277,7 @@ async fn keep(pipeline: &Pipeline, tx: &mut Tx, running: &Running, bytes: &[u8])
 /// # Errors
 /// When the store does not answer.
 pub async fn reset(pipeline: &Pipeline, source: Source, remap: bool) -> Result<Activated, Fault> {
+    let remap = count(pipeline, remap).await?;
     let mut tx = pipeline.db.write().await?;
     lease::hold_pipeline(&mut tx).await?;
     finish(pipeline, tx, Arc::new(Running::builtin()), source, remap).await
@@ -291,36 +293,58 @@ pub async fn rollback(pipeline: &Pipeline, remap: bool) -> Result<Activated, Fau
     let (active, previous) = mapper::activations(&mut tx).await?;
     let active = active.ok_or_else(nothing)?;
     let target = previous.map_or_else(|| BUILTIN.to_owned(), |previous| previous.mapper);
-    let running = if target == BUILTIN {
-        Running::builtin()
-    } else {
-        let bytes = mapper::bytes(&mut tx, &target).await?.ok_or_else(|| {
-            Fault::Module(format!("the file of the module {target} is not kept any more; activate it again"))
-        })?;
-        // Samples again: the module is the same, but the service may be a newer one.
-        pipeline.mapper.load_rehearsed(bytes).await.map_err(gone)?.map_err(|why| Fault::Module(why.to_string()))?
-    };
+    let bytes = if target == BUILTIN { None } else { Some(mapper::bytes(&mut tx, &target).await?) };
+    // Loading takes long, and may wait for others who load: not with a connection in hand.
     drop(tx);
+    let running = match bytes {
+        None => Running::builtin(),
+        Some(None) => {
+            let why = format!("the file of the module {target} is not kept any more; activate it again");
+            return Err(Fault::Module(why));
+        }
+        // Samples again: the module is the same, but the service may be a newer one.
+        Some(Some(bytes)) => {
+            let loaded = pipeline.mapper.load_rehearsed(bytes).await.map_err(gone)?;
+            loaded.map_err(|why| Fault::Module(why.to_string()))?
+        }
+    };
+    if **running.key() != *target {
+        return Err(Fault::Module(format!(
+            "the stored file of the module {target} is damaged: it is not the one of that digest; activate it again from \
+             its file"
+        )));
+    }
+    let remap = count(pipeline, remap).await?;
     let mut tx = pipeline.db.write().await?;
     lease::hold_pipeline(&mut tx).await?;
-    if mapper::active(&mut tx).await? != active.mapper {
+    // By the activation, not by its mapper: there and back again is a change as well.
+    if mapper::activations(&mut tx).await?.0.is_none_or(|now| now.id != active.id) {
         return Err(Fault::Changed("another mapper was activated meanwhile; look at it, then roll back again"));
     }
     finish(pipeline, tx, Arc::new(running), Source::Rollback, remap).await
 }
 
-/// Commits the activation and swaps.
+/// How many variants a re-map has to ask for, if one is wanted; before the pipeline is held.
+async fn count(pipeline: &Pipeline, remap: bool) -> Result<Option<i64>, Fault> {
+    if !remap {
+        return Ok(None);
+    }
+    let mut tx = pipeline.db.read().await?;
+    Ok(Some(mapper::count_variants(&mut tx).await?))
+}
+
+/// Commits the activation and swaps. With `remap`, that many variants are asked for again.
 async fn finish(
     pipeline: &Pipeline,
     mut tx: Tx,
     running: Arc<Running>,
     source: Source,
-    remap: bool,
+    remap: Option<i64>,
 ) -> Result<Activated, Fault> {
     let now = pipeline.now();
     let requeued = mapper::activate(&mut tx, running.key(), running.digest(), source.as_str(), now).await?;
-    if remap {
-        mapper::begin_remap(&mut tx, now).await?;
+    if let Some(total) = remap {
+        mapper::begin_remap(&mut tx, total, now).await?;
     }
     let state = load(&mut tx).await?;
     at(Point::MapperActivating).await;
@@ -347,8 +371,11 @@ async fn finish(
 /// # Errors
 /// When the store does not answer.
 pub async fn remap(pipeline: &Pipeline) -> Result<MapperState, Fault> {
+    let mut tx = pipeline.db.read().await?;
+    let total = mapper::count_variants(&mut tx).await?;
+    drop(tx);
     let mut tx = pipeline.db.write().await?;
-    mapper::begin_remap(&mut tx, pipeline.now()).await?;
+    mapper::begin_remap(&mut tx, total, pipeline.now()).await?;
     let state = load(&mut tx).await?;
     tx.commit().await?;
     pipeline.remapper.nudge();

@@ -17,7 +17,7 @@ pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
 }
 
 /// The same for what failed under another mapper than `digest`: the new one may do better. What failed before any
-/// mapper had a word is left alone.
+/// mapper had a word is left alone, and so is what waits for the drain anyway: that one says what is wanted now.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -30,7 +30,10 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, now: Millis) -> Result<u
         tx,
         "WITH failed AS (
              SELECT variant_id FROM meta_sync_state
-             WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3)),
+             WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3 AND NOT EXISTS (
+                 SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+                 WHERE o.variant_id = meta_sync_state.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
+                   AND o.held_at IS NULL))),
          latest AS (
              SELECT o.variant_id, MAX(o.seq) AS seq, MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
              FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id GROUP BY o.variant_id)
@@ -50,6 +53,15 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, now: Millis) -> Result<u
         now,
         other_than
     )
+}
+
+/// Gives the drain everything that the mass-delete guard holds back to decide anew; it is not released, so what comes
+/// out as a delete again is held again.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn look_at_held_again(tx: &mut Tx) -> Result<u64> {
+    execute!(tx, "UPDATE meta_outbox SET held_at = NULL WHERE processed_at IS NULL AND held_at IS NOT NULL")
 }
 
 /// Queues an upsert for every skipped variant; answers how many.

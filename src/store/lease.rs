@@ -145,9 +145,19 @@ impl Fence {
 /// Makes a transaction that is not the pipeline's wait for it, and it for this one: for a write that moves the ground
 /// under the pipeline, such as another catalog.
 ///
+/// What takes long belongs before it: the pipeline's own statements wait, and its lease ends meanwhile. On PostgreSQL
+/// the rest of the transaction is bounded, so that a process that hangs in it does not stop the pipeline for ever.
+///
 /// # Errors
 /// When the database does not answer.
 pub async fn hold_pipeline(tx: &mut Tx) -> Result<()> {
+    // As SET LOCAL, in milliseconds.
+    let _: Option<(String,)> = fetch_optional!(
+        tx,
+        (String,),
+        "@pg{SELECT set_config('idle_in_transaction_session_timeout', '10000', true)
+                || set_config('statement_timeout', '60000', true)}@sqlite{SELECT ''}"
+    )?;
     let _: Option<(i64,)> =
         fetch_optional!(tx, (i64,), "SELECT epoch FROM lease WHERE name = $1 @pg{FOR UPDATE}", NAME)?;
     Ok(())

@@ -6,7 +6,7 @@
 
 #[cfg(doc)]
 use super::lease;
-use super::{Result, Tx, bulk, execute, fetch_all, fetch_optional, outbox};
+use super::{Result, Tx, bulk, execute, fetch_all, fetch_one, fetch_optional, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
 
@@ -84,7 +84,7 @@ pub async fn bytes(tx: &mut Tx, digest: &str) -> Result<Option<Vec<u8>>> {
     Ok(row.map(|(bytes,)| bytes))
 }
 
-/// Keeps a module.
+/// Keeps a module. One of this digest that is kept already gets these bytes: that mends a damaged row.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -92,7 +92,7 @@ pub async fn keep(tx: &mut Tx, module: &StoredModule<'_>, now: Millis) -> Result
     execute!(
         tx,
         "INSERT INTO mapper_module (digest, name, version, bytes, added_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (digest) DO NOTHING",
+         ON CONFLICT (digest) DO UPDATE SET name = excluded.name, version = excluded.version, bytes = excluded.bytes",
         module.digest,
         module.name,
         module.version,
@@ -105,6 +105,9 @@ pub async fn keep(tx: &mut Tx, module: &StoredModule<'_>, now: Millis) -> Result
 /// Makes a mapper the active one, and asks again for what failed under another. `row_digest` is how state rows name it.
 /// The caller has [kept](keep) the module and [waited](lease::hold_pipeline) for the pipeline. Answers how many rows
 /// were asked for again; none when the mapper is active already, and then nothing is written.
+///
+/// What the mapper before decided and is not done yet is decided anew: a re-map under way begins again, and deletes
+/// that the mass-delete guard holds back are looked at once more, without being released from it.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -120,12 +123,21 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
         source,
         now
     )?;
+    // Another activation may hold a row that it keeps, and wait for us: that one stays.
     execute!(
         tx,
-        "DELETE FROM mapper_module WHERE digest NOT IN (
-             SELECT mapper FROM mapper_activation ORDER BY id DESC LIMIT $1)",
+        "DELETE FROM mapper_module WHERE digest IN (
+             SELECT digest FROM mapper_module WHERE digest NOT IN (
+                 SELECT mapper FROM mapper_activation ORDER BY id DESC LIMIT $1)
+             @pg{FOR UPDATE SKIP LOCKED})",
         KEPT
     )?;
+    execute!(
+        tx,
+        "UPDATE mapper_remap SET after_id = '', queued = 0, started_at = $1 WHERE finished_at IS NULL",
+        now
+    )?;
+    bulk::look_at_held_again(tx).await?;
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)
 }
 
@@ -227,17 +239,27 @@ pub async fn remap(tx: &mut Tx) -> Result<Option<Remap>> {
     fetch_optional!(tx, Remap, "SELECT after_id, total, queued, started_at, finished_at FROM mapper_remap")
 }
 
-/// Begins a re-map; one under way begins anew.
+/// How many variants a re-map asks for. Reads all of them: not for a transaction that the pipeline waits for.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn begin_remap(tx: &mut Tx, now: Millis) -> Result<()> {
+pub async fn count_variants(tx: &mut Tx) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index")?;
+    Ok(count)
+}
+
+/// Begins a re-map of `total` variants ([`count_variants`]); one under way begins anew.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin_remap(tx: &mut Tx, total: i64, now: Millis) -> Result<()> {
     execute!(
         tx,
         "INSERT INTO mapper_remap (one, after_id, total, queued, started_at)
-         VALUES (1, '', (SELECT COUNT(*) FROM variant_index), 0, $1)
+         VALUES (1, '', $1, 0, $2)
          ON CONFLICT (one) DO UPDATE SET after_id = '', total = excluded.total, queued = 0,
              started_at = excluded.started_at, finished_at = NULL",
+        total,
         now
     )?;
     Ok(())
@@ -246,24 +268,31 @@ pub async fn begin_remap(tx: &mut Tx, now: Millis) -> Result<()> {
 /// Asks again for the next `limit` variants of a re-map, and moves its cursor; at the end, marks it finished. Answers
 /// whether there is more. Writes nothing when the re-map began anew since it was read.
 ///
+/// A variant that waits for the drain anyway is mapped then, and counts as asked for. The others are asked for as a
+/// recovery, which gives way to whatever else is asked: a re-map must not bring back what an operator deletes.
+///
 /// # Errors
 /// When the database does not answer.
 pub async fn step_remap(tx: &mut Tx, remap: &Remap, limit: i64, now: Millis) -> Result<bool> {
-    let ids: Vec<(String,)> = fetch_all!(
+    let chunk: Vec<(String, bool)> = fetch_all!(
         tx,
-        (String,),
-        "SELECT variant_id FROM variant_index WHERE variant_id > $1 ORDER BY variant_id LIMIT $2",
+        (String, bool),
+        "SELECT variant_id, EXISTS (
+             SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+             WHERE o.variant_id = chunk.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
+               AND o.held_at IS NULL)
+         FROM (SELECT variant_id FROM variant_index WHERE variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk
+         ORDER BY variant_id",
         &remap.after_id,
         limit
     )?;
-    let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
     let moved = execute!(
         tx,
         "UPDATE mapper_remap SET after_id = COALESCE($1, after_id), queued = queued + $2,
              finished_at = CASE WHEN CAST($1 AS TEXT) IS NULL THEN CAST($3 AS BIGINT) END
          WHERE started_at = $4 AND after_id = $5 AND finished_at IS NULL",
-        ids.last(),
-        i64::try_from(ids.len()).unwrap_or(i64::MAX),
+        chunk.last().map(|(id, _)| id),
+        i64::try_from(chunk.len()).unwrap_or(i64::MAX),
         now,
         remap.started_at,
         &remap.after_id
@@ -271,9 +300,10 @@ pub async fn step_remap(tx: &mut Tx, remap: &Remap, limit: i64, now: Millis) -> 
     if moved == 0 {
         return Ok(true);
     }
-    if ids.is_empty() {
+    if chunk.is_empty() {
         return Ok(false);
     }
-    outbox::append(tx, &ids, Intent::Upsert, Origin::Operator, now).await?;
+    let idle: Vec<String> = chunk.into_iter().filter(|(_, waits)| !waits).map(|(id, _)| id).collect();
+    outbox::append(tx, &idle, Intent::Upsert, Origin::Recovery, now).await?;
     Ok(true)
 }
