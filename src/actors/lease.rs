@@ -2,12 +2,14 @@
 //!
 //! Promises: at most one process runs drain, poll and windows on a database; one that lost the lease stops by itself,
 //! and even before it notices it commits nothing (see [`crate::store::lease`]). A renewal also brings home whether the
-//! settings or the credential changed, so replicas learn both.
+//! settings, the credential or the mapper changed, so replicas learn of it. A module that has to be loaded for that does
+//! not hold up renewals.
 //! Left out on purpose: waiting for the lease. Another round tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::runtime::{Job, JobError, Rest};
@@ -22,22 +24,32 @@ use crate::store::{StoreError, limiter};
 pub struct LeaseJob {
     pipeline: Arc<Pipeline>,
     seen: Option<Renewal>,
+    /// At most one load of the active mapper; ends with this job.
+    following: JoinSet<()>,
+    /// Why the lease is left to others, as told last.
+    told: Option<String>,
 }
 
 impl LeaseJob {
     /// The lease of this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, seen: None }
+        Self { pipeline, seen: None, following: JoinSet::new(), told: None }
     }
 
     async fn take(&mut self) -> Result<(), StoreError> {
         let pipeline = &self.pipeline;
         // Who cannot run the active mapper leaves the lease to a replica that can.
         match follow(pipeline).await {
-            Ok(_) => {}
+            Ok(_) => self.told = None,
             Err(NotFollowed::Store(error)) => return Err(error),
-            Err(NotFollowed::Unusable(_) | NotFollowed::Gone(_)) => return Ok(()),
+            Err(NotFollowed::Unusable(why)) => {
+                if self.told.as_ref() != Some(&why) {
+                    warn!(why, "this process does not ask for the lease: it cannot run the active mapper");
+                    self.told = Some(why);
+                }
+                return Ok(());
+            }
         }
         // Counted from before the question: our end is never later than the server's.
         let until = pipeline.now() + self.ttl();
@@ -71,9 +83,7 @@ impl LeaseJob {
                     pipeline.drain.nudge();
                 }
                 if renewal.mapper != **pipeline.mapper.running().key() {
-                    // The drain sees to it, and gives the lease up if it must; here it is for the API's sake.
-                    let _ = follow(pipeline).await;
-                    pipeline.drain.nudge();
+                    self.follow();
                 }
                 self.seen = Some(renewal);
             }
@@ -83,6 +93,20 @@ impl LeaseJob {
             }
         }
         Ok(())
+    }
+
+    /// Loads the active mapper beside the renewals, unless that is under way. The drain sees to it as well, and gives
+    /// the lease up if it must; here it is for the API's sake.
+    fn follow(&mut self) {
+        while self.following.try_join_next().is_some() {}
+        if self.following.is_empty() {
+            let pipeline = Arc::clone(&self.pipeline);
+            self.following.spawn(async move {
+                // A failure is told where it is found, and the next renewal tries again.
+                let _ = follow(&pipeline).await;
+                pipeline.drain.nudge();
+            });
+        }
     }
 
     fn ttl(&self) -> i64 {

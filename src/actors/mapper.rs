@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mapper_core::MapSettings;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::slots::{CallError, Slot};
 use super::tree::Child;
@@ -155,7 +155,7 @@ impl Mapper {
     /// # Errors
     /// When no module can run here. The inner error says what is wrong with the file.
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
-        self.on_loader(move |host| Ok(Running::load(host, &bytes)?)).await
+        self.loader().await?.load(bytes).await
     }
 
     /// Loads a module and asks it for every sample.
@@ -163,20 +163,43 @@ impl Mapper {
     /// # Errors
     /// As [`Mapper::load`].
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
-        self.on_loader(move |host| {
+        let rehearsed = move |host: &Host| {
             let mapper = Running::load(host, &bytes)?;
             mapper.rehearse()?;
             Ok(mapper)
-        })
-        .await
+        };
+        self.loader().await?.run(rehearsed).await
     }
 
-    async fn on_loader<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Host) -> T + Send + 'static,
-    ) -> Result<T, MapperGone> {
+    /// A turn with the loader. Whoever waits for one must not hold what others need who have it, such as a connection
+    /// to the database.
+    ///
+    /// # Errors
+    /// When it is lost.
+    pub async fn loader(&self) -> Result<Loader, MapperGone> {
         let permit = Arc::clone(&self.loading).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
-        let shared = Arc::clone(&self.host);
+        Ok(Loader { host: Arc::clone(&self.host), permit })
+    }
+}
+
+/// A turn with the loader: nobody else loads a module while it lasts.
+#[derive(Debug)]
+pub struct Loader {
+    host: Arc<OnceLock<Host>>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Loader {
+    /// As [`Mapper::load`].
+    ///
+    /// # Errors
+    /// As [`Mapper::load`].
+    pub async fn load(self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
+        self.run(move |host| Ok(Running::load(host, &bytes)?)).await
+    }
+
+    async fn run<T: Send + 'static>(self, work: impl FnOnce(&Host) -> T + Send + 'static) -> Result<T, MapperGone> {
+        let Self { host: shared, permit } = self;
         let done = tokio::task::spawn_blocking(move || {
             let host = match shared.get() {
                 Some(host) => host,

@@ -238,7 +238,7 @@ pub async fn compare(
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
         // Whoever looks for a way out of that compares with what they would get without a module.
-        Err(NotFollowed::Unusable(_) | NotFollowed::Gone(_)) => Arc::new(Running::builtin()),
+        Err(NotFollowed::Unusable(_)) => Arc::new(Running::builtin()),
     };
     let settings = pipeline.load_settings().await?;
     // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.

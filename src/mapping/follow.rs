@@ -1,19 +1,21 @@
 //! Running what the store says: how replicas learn of another's activation, and a process of its own before a restart.
 //!
 //! Promises: whoever holds the lease runs the store's mapper or gives the lease up. A module that does not load (its
-//! file is damaged, or this version of the service does not serve its world any more) is tried again only now and
-//! then, and operators read in `/status` what to do.
+//! file is damaged, this version of the service does not serve its world any more, or no module can run on this machine)
+//! is tried again only now and then, and operators read in `/status` what to do. Of several that follow at once, one
+//! loads. No connection to the database is held meanwhile.
 
 use std::sync::Arc;
 
 use tracing::{error, info};
 
 use super::Running;
-use crate::actors::mapper::MapperGone;
+use crate::actors::mapper::Loader;
 use crate::clock::Millis;
 use crate::pipeline::Pipeline;
+use crate::report::chain;
+use crate::store::StoreError;
 use crate::store::mapper::{self, BUILTIN};
-use crate::store::{StoreError, Tx};
 
 /// A module that did not load is not compiled again before this.
 const TRY_AGAIN_MS: Millis = 60_000;
@@ -24,12 +26,9 @@ pub enum NotFollowed {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The active module does not load.
+    /// The active module cannot run here; says what to do.
     #[error("{0}")]
     Unusable(String),
-    /// The thread that loads it was lost.
-    #[error(transparent)]
-    Gone(#[from] MapperGone),
 }
 
 /// A mapper that this process could not load.
@@ -54,55 +53,95 @@ pub async fn follow(pipeline: &Pipeline) -> Result<Arc<Running>, NotFollowed> {
 /// # Errors
 /// As [`follow`].
 pub async fn follow_with(pipeline: &Pipeline, at_hand: Option<Arc<Running>>) -> Result<Arc<Running>, NotFollowed> {
-    let mut tx = pipeline.db.read().await?;
-    let wanted = mapper::active(&mut tx).await?;
-    let running = pipeline.mapper.running();
-    if **running.key() == *wanted {
-        pipeline.mapper.set_unusable(None);
-        return Ok(running);
+    let wanted = wanted(pipeline).await?;
+    // Before what is known to be unusable: who has mended it has it at hand.
+    if let Some(mapper) = at_hand.filter(|mapper| **mapper.key() == *wanted) {
+        return Ok(swap(pipeline, mapper));
     }
-    let now = pipeline.now();
-    if let Some(known) = pipeline.mapper.unusable()
-        && known.key == wanted
-        && (known.since..known.since + TRY_AGAIN_MS).contains(&now)
-    {
-        return Err(NotFollowed::Unusable(known.message));
+    if let Some(known) = known(pipeline, &wanted) {
+        return known;
     }
-    let loaded = match at_hand.filter(|mapper| **mapper.key() == *wanted) {
-        Some(mapper) => Ok(mapper),
-        None => load(pipeline, &mut tx, &wanted).await?.map(Arc::new),
+    if wanted == BUILTIN {
+        return Ok(swap(pipeline, Arc::new(Running::builtin())));
+    }
+    let loader = match pipeline.mapper.loader().await {
+        Ok(loader) => loader,
+        Err(gone) => return Err(cannot(pipeline, wanted, &chain(&gone))),
     };
+    // Whoever had the turn before may have loaded it, or found that it does not load; and another may be active by now.
+    let wanted = self::wanted(pipeline).await?;
+    if let Some(known) = known(pipeline, &wanted) {
+        return known;
+    }
+    let loaded = load(pipeline, loader, &wanted).await?;
+    if self::wanted(pipeline).await? != wanted {
+        // Activated meanwhile, and probably swapped by who did it: what was loaded must not take its place.
+        return Box::pin(follow(pipeline)).await;
+    }
     match loaded {
-        Ok(mapper) => {
-            info!(mapper = mapper.name(), version = mapper.version(), digest = %mapper.digest(), "mapper swapped");
-            pipeline.mapper.swap(Arc::clone(&mapper));
-            pipeline.mapper.set_unusable(None);
-            Ok(mapper)
-        }
-        Err(why) => {
-            let message = format!(
-                "the active mapper module {} does not run here: {why}. Nothing is sent meanwhile; activate another \
-                 module, go back to the one before (POST /admin/meta/mapper/rollback) or to the built-in mapper \
-                 (DELETE /admin/meta/mapper)",
-                &wanted[..wanted.len().min(12)]
-            );
-            error!(mapper = wanted, why, "the active mapper does not run here");
-            let unusable = Unusable { key: wanted, since: now, message: message.clone() };
-            pipeline.mapper.set_unusable(Some(unusable));
-            Err(NotFollowed::Unusable(message))
-        }
+        Ok(mapper) => Ok(swap(pipeline, Arc::new(mapper))),
+        Err(why) => Err(cannot(pipeline, wanted, &why)),
     }
 }
 
+/// The key of the mapper that the store says is active.
+async fn wanted(pipeline: &Pipeline) -> Result<String, StoreError> {
+    let mut tx = pipeline.db.read().await?;
+    mapper::active(&mut tx).await
+}
+
+/// What is known of this mapper without loading it.
+fn known(pipeline: &Pipeline, wanted: &str) -> Option<Result<Arc<Running>, NotFollowed>> {
+    let running = pipeline.mapper.running();
+    if **running.key() == *wanted {
+        pipeline.mapper.set_unusable(None);
+        return Some(Ok(running));
+    }
+    let unusable = pipeline.mapper.unusable().filter(|unusable| unusable.key == wanted)?;
+    let rests = unusable.since..unusable.since + TRY_AGAIN_MS;
+    rests.contains(&pipeline.now()).then_some(Err(NotFollowed::Unusable(unusable.message)))
+}
+
+fn swap(pipeline: &Pipeline, mapper: Arc<Running>) -> Arc<Running> {
+    if pipeline.mapper.running().key() != mapper.key() {
+        info!(mapper = mapper.name(), version = mapper.version(), digest = %mapper.digest(), "mapper swapped");
+        pipeline.mapper.swap(Arc::clone(&mapper));
+    }
+    pipeline.mapper.set_unusable(None);
+    mapper
+}
+
+/// Tells that the active mapper does not run here, and remembers it.
+fn cannot(pipeline: &Pipeline, wanted: String, why: &str) -> NotFollowed {
+    let message = format!(
+        "the active mapper module {} does not run here: {why}. Nothing is sent meanwhile; activate another module, go \
+         back to the one before (POST /admin/meta/mapper/rollback) or to the built-in mapper (DELETE /admin/meta/mapper)",
+        &wanted[..wanted.len().min(12)]
+    );
+    error!(mapper = wanted, why, "the active mapper does not run here");
+    let unusable = Unusable { key: wanted, since: pipeline.now(), message: message.clone() };
+    pipeline.mapper.set_unusable(Some(unusable));
+    NotFollowed::Unusable(message)
+}
+
 /// The mapper of this key, or why it does not load.
-async fn load(pipeline: &Pipeline, tx: &mut Tx, key: &str) -> Result<Result<Running, String>, NotFollowed> {
+async fn load(pipeline: &Pipeline, loader: Loader, key: &str) -> Result<Result<Running, String>, StoreError> {
     if key == BUILTIN {
         return Ok(Ok(Running::builtin()));
     }
-    let Some(bytes) = mapper::bytes(tx, key).await? else {
-        return Ok(Err("the store does not hold its file".into()));
-    };
+    let mut tx = pipeline.db.read().await?;
+    let bytes = mapper::bytes(&mut tx, key).await?;
+    drop(tx);
+    let Some(bytes) = bytes else { return Ok(Err("the store does not hold its file".into())) };
     // What was rehearsed when it was activated is not rehearsed again: a take-over should not wait for it.
-    let loaded = pipeline.mapper.load(bytes).await?;
-    Ok(loaded.map_err(|refused| refused.to_string()))
+    Ok(match loader.load(bytes).await {
+        Ok(Ok(mapper)) if **mapper.key() == *key => Ok(mapper),
+        // It would be named otherwise than it was activated, and never count as the active one.
+        Ok(Ok(mapper)) => Err(format!(
+            "its stored file is damaged (SHA-256 {}); activating the module again from its file mends that",
+            mapper.key()
+        )),
+        Ok(Err(refused)) => Err(refused.to_string()),
+        Err(gone) => Err(chain(&gone)),
+    })
 }
