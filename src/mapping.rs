@@ -11,6 +11,7 @@ pub mod preview;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +25,10 @@ pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
 
 /// The largest file that is taken for a module, in bytes: QuickJS with a script fits in, bigger engines do not.
 pub const MODULE_BYTES: usize = 4 << 20;
+
+/// How long a module may take for all samples together. One that is asked for a whole catalog has a millisecond an
+/// item; the samples are few, but each is a run of its own.
+const REHEARSAL: Duration = Duration::from_secs(20);
 
 /// The name of a module: SHA-256 of its file, in hex.
 #[must_use]
@@ -61,8 +66,32 @@ pub enum Refused {
         /// What the sample is about.
         purpose: String,
         /// What happened.
-        fault: String,
+        fault: Fault,
     },
+    /// It answers, but takes too long.
+    #[error(
+        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (what it does at its start is done for every batch), or try again if this machine was busy",
+        REHEARSAL.as_secs()
+    )]
+    Slow {
+        /// Samples that it answered.
+        answered: usize,
+        /// Samples that there are.
+        samples: usize,
+    },
+}
+
+impl Refused {
+    /// Whether the same file may do better another time: this machine was busy, or the host failed.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let fault = match self {
+            Self::Slow { .. } | Self::Load(LoadError::Thread(_)) => return true,
+            Self::Load(LoadError::Describe(fault)) | Self::Sample { fault, .. } => fault,
+            Self::Load(_) => return false,
+        };
+        fault.kind == FaultKind::Time || !fault.kind.blames_the_row()
+    }
 }
 
 impl Running {
@@ -124,9 +153,18 @@ impl Running {
     /// Asks it for every sample: a module that fails on one does not become active.
     ///
     /// # Errors
-    /// Names the first sample that it fails on.
+    /// Names the first sample that it fails on, or says that it is too slow.
     pub fn rehearse(&self) -> Result<(), Refused> {
-        for sample in corpus::samples() {
+        self.rehearse_within(REHEARSAL)
+    }
+
+    fn rehearse_within(&self, most: Duration) -> Result<(), Refused> {
+        let begun = Instant::now();
+        let samples = corpus::samples();
+        for (answered, sample) in samples.iter().enumerate() {
+            if begun.elapsed() >= most {
+                return Err(Refused::Slow { answered, samples: samples.len() });
+            }
             if let Err(fault) = sample.ask(self) {
                 return Err(Refused::Sample { sample: sample.name.clone(), purpose: sample.purpose.clone(), fault });
             }
@@ -147,4 +185,46 @@ fn map_natively(batch: &Batch, at: usize) -> Result<Word, Fault> {
         .ok_or_else(|| fault(&format!("was given no product {}", item.product_index)))?;
     let map = AssertUnwindSafe(|| mapper_core::map(&batch.settings, batch.now, product, &item.variant).into());
     catch_unwind(map).map_err(|_| fault("panicked on this variant"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_is_bounded_as_a_whole() {
+        let slow = Running::builtin().rehearse_within(Duration::ZERO).expect_err("no time at all");
+        let samples = corpus::samples().len();
+        assert_eq!(slow, Refused::Slow { answered: 0, samples });
+        assert!(slow.to_string().starts_with("the module took more than 20 s for 0 of "), "{slow}");
+    }
+
+    #[test]
+    fn what_a_busy_machine_does_to_a_module_may_pass() {
+        let sample = |kind| {
+            let fault = Fault { kind, message: "x".into() };
+            [
+                Refused::Load(LoadError::Describe(fault.clone())),
+                Refused::Sample { sample: "s".into(), purpose: "p".into(), fault },
+            ]
+        };
+        let (passing, lasting): (Vec<_>, Vec<_>) = [
+            FaultKind::Time,
+            FaultKind::Busy,
+            FaultKind::Host,
+            FaultKind::NotTried,
+            FaultKind::Trap,
+            FaultKind::Memory,
+            FaultKind::Stack,
+            FaultKind::Output,
+            FaultKind::Answer,
+            FaultKind::TooMuchOutput,
+        ]
+        .into_iter()
+        .partition(|kind| sample(*kind).iter().all(Refused::may_pass));
+        assert_eq!(passing, [FaultKind::Time, FaultKind::Busy, FaultKind::Host, FaultKind::NotTried]);
+        assert!(!lasting.into_iter().flat_map(sample).any(|refused| refused.may_pass()));
+        assert!(Refused::Load(LoadError::Thread("none".into())).may_pass());
+        assert!(!Refused::Load(LoadError::NotWasm).may_pass());
+    }
 }

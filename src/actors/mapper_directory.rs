@@ -1,7 +1,8 @@
 //! The MapperDirectoryActor: a folder into which an operator drops mapper modules.
 //!
 //! Promises: a file is acted on when it has stood still, so neither a half-written file nor a rename half-way counts; a
-//! file that does not load is taken for half-written a while longer before it is refused. A digest that was ever
+//! file that does not load is taken for half-written a while longer before it is refused; one that could not be tried,
+//! since the machine was busy, is tried again later. A digest that was ever
 //! offered, from anywhere, is never acted on again: a restart does not undo a choice, and of several replicas one
 //! acts. Of several new files the newest is activated last. Files are only read.
 //!
@@ -34,6 +35,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const STILL: Duration = Duration::from_millis(200);
 /// A file that stood still for so long is whole.
 const WHOLE: Duration = Duration::from_secs(2);
+
+/// A file that could not be tried is tried again after this.
+const LATER: Duration = Duration::from_secs(60);
 
 /// The job of the MapperDirectoryActor.
 #[derive(Debug)]
@@ -80,6 +84,8 @@ struct Seen {
     is_done: bool,
     /// It did not load, and may not be whole: tried again when it is [`WHOLE`].
     is_torn: bool,
+    /// It could not be tried: not before this instant again.
+    rests_until: Option<Instant>,
     /// What was told of it.
     told: Option<String>,
 }
@@ -147,7 +153,14 @@ impl MapperDirectoryJob {
             .into_iter()
             .map(|(path, stamp)| {
                 let seen = before.remove(&path).filter(|seen| seen.stamp == stamp);
-                let new = || Seen { stamp, since: Instant::now(), is_done: false, is_torn: false, told: None };
+                let new = || Seen {
+                    stamp,
+                    since: Instant::now(),
+                    is_done: false,
+                    is_torn: false,
+                    rests_until: None,
+                    told: None,
+                };
                 let seen = seen.unwrap_or_else(new);
                 (path, seen)
             })
@@ -178,7 +191,17 @@ impl MapperDirectoryJob {
                 Ok(Found::Torn(_)) => seen.is_torn = true,
                 Err(Fault::Store(error)) => return Err(error),
                 // Not the file's fault, so it is tried again.
-                Err(fault) => seen.tell_once(&fault.to_string(), || warn!(%file, %fault, "cannot be tried here")),
+                Ok(Found::NotTried(why)) => {
+                    seen.rests_until = Some(Instant::now() + LATER);
+                    seen.tell_once(&why, || warn!(%file, why, "the mapper module in the folder is tried again later"));
+                }
+                Err(fault) => {
+                    seen.rests_until = Some(Instant::now() + LATER);
+                    seen.tell_once(
+                        &fault.to_string(),
+                        || warn!(%file, %fault, "cannot be tried here; tried again later"),
+                    );
+                }
             },
             // Changed while it was read: the next look sees it.
             Ok(None) => return Ok(()),
@@ -193,7 +216,8 @@ impl Seen {
     /// How long it has to stand still from now on before something is done with it.
     fn wait(&self) -> Duration {
         let needs = if self.is_torn { WHOLE } else { STILL };
-        needs.saturating_sub(self.since.elapsed())
+        let rests = self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        needs.saturating_sub(self.since.elapsed()).max(rests)
     }
 
     fn is_ready(&self) -> bool {

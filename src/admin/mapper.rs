@@ -17,7 +17,7 @@ use super::time::iso;
 use crate::actors::mapper::MapperGone;
 use crate::failpoints::{Point, at};
 use crate::mapping::follow::{NotFollowed, follow_with};
-use crate::mapping::{self, BUILTIN_DIGEST, Running};
+use crate::mapping::{self, BUILTIN_DIGEST, Refused, Running};
 use crate::pipeline::Pipeline;
 use crate::store::mapper::{self, Activation, BUILTIN, RefusedOffer, Remap, StoredModule};
 use crate::store::{Tx, lease};
@@ -198,11 +198,15 @@ pub async fn activate(pipeline: &Pipeline, bytes: Vec<u8>, source: Source, remap
     let digest = mapping::digest(&bytes);
     let running = match rehearse(pipeline, &bytes).await? {
         Ok(running) => running,
-        Err(why) => {
+        Err(refused) => {
+            let why = refused.to_string();
             warn!(digest, why, "mapper module refused");
-            let mut tx = pipeline.db.write().await?;
-            mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), pipeline.now()).await?;
-            tx.commit().await?;
+            // What may pass says nothing of the file: it is not remembered, or the watched directory would leave it.
+            if !refused.may_pass() {
+                let mut tx = pipeline.db.write().await?;
+                mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), pipeline.now()).await?;
+                tx.commit().await?;
+            }
             return Err(Fault::Module(why));
         }
     };
@@ -225,6 +229,8 @@ pub enum Found {
     Refused(String),
     /// It would be refused, and may not be whole yet.
     Torn(String),
+    /// It cannot be told what it is worth, since the machine is busy or the host failed: it may be offered again.
+    NotTried(String),
 }
 
 /// Activates the module in a file that was found in the watched directory, once and never again: a restart must not
@@ -242,8 +248,10 @@ pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<F
     drop(tx);
     let running = match rehearse(pipeline, &bytes).await? {
         Ok(running) => running,
-        Err(why) if !whole => return Ok(Found::Torn(why)),
-        Err(why) => {
+        Err(refused) if refused.may_pass() => return Ok(Found::NotTried(refused.to_string())),
+        Err(refused) if !whole => return Ok(Found::Torn(refused.to_string())),
+        Err(refused) => {
+            let why = refused.to_string();
             let mut tx = pipeline.db.write().await?;
             let claimed = mapper::claimed(&mut tx, &digest, SOURCE.as_str(), Some(&why), pipeline.now()).await?;
             tx.commit().await?;
@@ -261,10 +269,10 @@ pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<F
 }
 
 /// A mapper that answered every sample, or why it does not.
-async fn rehearse(pipeline: &Pipeline, bytes: &[u8]) -> Result<Result<Arc<Running>, String>, Fault> {
+async fn rehearse(pipeline: &Pipeline, bytes: &[u8]) -> Result<Result<Arc<Running>, Refused>, Fault> {
     let loaded = pipeline.mapper.load_rehearsed(bytes.to_vec()).await.map_err(gone)?;
     at(Point::MapperRehearsed).await;
-    Ok(loaded.map(Arc::new).map_err(|refused| refused.to_string()))
+    Ok(loaded.map(Arc::new))
 }
 
 async fn keep(pipeline: &Pipeline, tx: &mut Tx, running: &Running, bytes: &[u8]) -> Result<(), Fault> {
@@ -358,7 +366,7 @@ async fn finish(
         Ok(_) => {}
         Err(NotFollowed::Store(error)) => return Err(error.into()),
         // Told in `/status`, and tried again.
-        Err(NotFollowed::Unusable(_) | NotFollowed::Gone(_)) => {}
+        Err(NotFollowed::Unusable(_)) => {}
     }
     at(Point::MapperSwapped).await;
     pipeline.remapper.nudge();

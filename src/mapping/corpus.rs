@@ -11,7 +11,9 @@ use mapper_core::{Item, input};
 use serde::Deserialize;
 
 use super::{Batch, Running};
+use crate::clock::Millis;
 use crate::domain::word::Word;
+use crate::wasm::{Fault, FaultKind};
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtures");
 
@@ -30,16 +32,25 @@ impl Sample {
     ///
     /// # Errors
     /// The mapper's fault.
-    pub fn ask(&self, mapper: &Running) -> Result<Word, String> {
+    pub fn ask(&self, mapper: &Running) -> Result<Word, Fault> {
+        self.ask_later(mapper, 0)
+    }
+
+    /// The same, `later` milliseconds after the sample's own instant.
+    ///
+    /// # Errors
+    /// The mapper's fault.
+    pub fn ask_later(&self, mapper: &Running, later: Millis) -> Result<Word, Fault> {
         let input::Item { now, settings, product, variant } = &self.item;
         let batch = Arc::new(Batch {
             settings: Arc::new(settings.clone()),
-            now: now.unwrap_or_default(),
+            now: now.unwrap_or_default().saturating_add(later),
             products: vec![product.clone()],
             items: vec![Item { product_index: 0, variant: variant.clone() }],
         });
         let answer = mapper.map(&batch).into_iter().next();
-        answer.map_or_else(|| Err("the mapper gave no answer".into()), |answer| answer.map_err(|fault| fault.message))
+        let nothing = || Fault { kind: FaultKind::Answer, message: "the mapper gave no answer".into() };
+        answer.unwrap_or_else(|| Err(nothing()))
     }
 }
 

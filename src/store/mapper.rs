@@ -132,11 +132,7 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
              @pg{FOR UPDATE SKIP LOCKED})",
         KEPT
     )?;
-    execute!(
-        tx,
-        "UPDATE mapper_remap SET after_id = '', queued = 0, started_at = $1 WHERE finished_at IS NULL",
-        now
-    )?;
+    execute!(tx, "UPDATE mapper_remap SET after_id = '', queued = 0, started_at = $1 WHERE finished_at IS NULL", now)?;
     bulk::look_at_held_again(tx).await?;
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)
 }

@@ -82,11 +82,11 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     let samples = corpus::samples();
     let mut differences = Vec::new();
     for sample in samples {
-        let answer = sample.ask(&module);
+        let answer = sample.ask(&module).map_err(|fault| fault.message);
         if let Some(folder) = &args.out {
             write(folder, sample, &answer)?;
         }
-        differences.extend(compare(sample, &sample.ask(&builtin), &answer));
+        differences.extend(compare(sample, &sample.ask(&builtin).map_err(|fault| fault.message), &answer));
     }
     let failing = differences.iter().filter(|difference| difference.error.is_some()).count();
     let checked = Checked {
