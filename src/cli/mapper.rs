@@ -39,13 +39,18 @@ pub(super) enum MapperCommand {
     Diff(diff::DiffArgs),
     /// Make a module the active mapper
     #[command(
-        long_about = "Make a module the active mapper of this installation.\n\nThe module is loaded and asked for every sample of `mapper check`; one that fails is refused, and nothing has changed. Then it is kept in the database and becomes the active mapper: a running service, and every replica, follows by itself. Variants that had failed under another mapper are tried again; the others are mapped anew when they change, or all of them with --remap (only what comes out differently is sent).\n\n`mapper rollback` takes it back."
+        long_about = "Make a module the active mapper of this installation.\n\nThe module is loaded and asked for every sample of `mapper check`; one that fails is refused, and nothing has changed. Then it is kept in the database and becomes the active mapper: a running service, and every replica, follows by itself. Variants that had failed under another mapper are tried again; the others are mapped anew when they change, or all of them with --remap, or later with `mapper remap` (only what comes out differently is sent).\n\n`mapper rollback` takes it back."
     )]
     Activate(swap::ActivateArgs),
     /// Go back to the mapper before the active one; twice is back again
     Rollback(swap::SwapArgs),
     /// Go back to the built-in mapper
     Reset(swap::SwapArgs),
+    /// Ask for every variant again: what the active mapper says differently is sent
+    #[command(
+        long_about = "Ask for every variant again, with the mapper that is active.\n\nA running service maps them in chunks, behind what the shop changes; only what comes out differently than Meta holds it is sent. `mapper status` shows how far it is. A re-map that is under way begins anew."
+    )]
+    Remap(swap::StatusArgs),
     /// Show which mapper is active, which one was before, and the re-map
     Status(swap::StatusArgs),
 }
@@ -76,6 +81,7 @@ pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
         MapperCommand::Activate(args) => swap::activate(config, args).await,
         MapperCommand::Rollback(args) => swap::rollback(config, args).await,
         MapperCommand::Reset(args) => swap::reset(config, args).await,
+        MapperCommand::Remap(args) => swap::remap(config, args).await,
         MapperCommand::Status(args) => swap::status(config, args).await,
     }
 }

@@ -28,6 +28,12 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// The instant that it is mapped for.
+    #[must_use]
+    pub fn at(&self) -> Millis {
+        self.item.now.unwrap_or_default()
+    }
+
     /// A mapper's word on it.
     ///
     /// # Errors
@@ -41,10 +47,10 @@ impl Sample {
     /// # Errors
     /// The mapper's fault.
     pub fn ask_later(&self, mapper: &Running, later: Millis) -> Result<Word, Fault> {
-        let input::Item { now, settings, product, variant } = &self.item;
+        let input::Item { settings, product, variant, .. } = &self.item;
         let batch = Arc::new(Batch {
             settings: Arc::new(settings.clone()),
-            now: now.unwrap_or_default().saturating_add(later),
+            now: self.at().saturating_add(later),
             products: vec![product.clone()],
             items: vec![Item { product_index: 0, variant: variant.clone() }],
         });

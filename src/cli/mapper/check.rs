@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::ModuleArg;
 use super::map::line_of;
 use crate::cli::{Done, Failed};
+use crate::clock::Millis;
 use crate::domain::word::Word;
 use crate::mapping::Running;
 use crate::mapping::corpus::{self, Sample};
@@ -32,6 +33,9 @@ pub(in crate::cli) struct CheckArgs {
     out: Option<PathBuf>,
 }
 
+/// How much later every sample is asked for once more.
+const LATER: Millis = 60 * 60 * 1_000;
+
 /// What the check came to.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +46,8 @@ struct Checked<'a> {
     differing: usize,
     failing: usize,
     differences: Vec<Difference<'a>>,
+    /// Samples that are answered otherwise an hour later, which the module did not announce (`reevaluate-at`).
+    unannounced: Vec<&'a str>,
 }
 
 /// A sample that the two do not answer alike.
@@ -80,11 +86,16 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     let module = super::load(&args.module.file)?;
     let builtin = Running::builtin();
     let samples = corpus::samples();
-    let mut differences = Vec::new();
+    let (mut differences, mut unannounced) = (Vec::new(), Vec::new());
     for sample in samples {
         let answer = sample.ask(&module).map_err(|fault| fault.message);
         if let Some(folder) = &args.out {
             write(folder, sample, &answer)?;
+        }
+        if let (Ok(now), Ok(later)) = (&answer, sample.ask_later(&module, LATER))
+            && changes_unannounced(now, &later, sample.at().saturating_add(LATER))
+        {
+            unannounced.push(sample.name.as_str());
         }
         differences.extend(compare(sample, &sample.ask(&builtin).map_err(|fault| fault.message), &answer));
     }
@@ -96,6 +107,7 @@ pub(super) fn run(args: &CheckArgs) -> Done {
         differing: differences.len() - failing,
         failing,
         differences,
+        unannounced,
     };
     if args.json {
         println!("{}", serde_json::to_string(&checked)?);
@@ -103,6 +115,17 @@ pub(super) fn run(args: &CheckArgs) -> Done {
         print!("{}", describe(&checked, &args.module.file));
     }
     Ok(ExitCode::from(u8::from(!checked.can_be_activated)))
+}
+
+/// Whether the answer of a later instant is another, and the first one did not say that it would change until then.
+fn changes_unannounced(now: &Word, later: &Word, until: Millis) -> bool {
+    match (now, later) {
+        (Word::Mapped(now), _) if now.reevaluate_at.is_some_and(|at| at <= until) => false,
+        (Word::Mapped(now), Word::Mapped(later)) => now.data != later.data,
+        // A rejection says nothing of its end: what is rejected is looked at again when the shop changes it.
+        (Word::Rejected(now), Word::Rejected(later)) => now.code != later.code,
+        _ => true,
+    }
 }
 
 /// Where the module's answer is another than the built-in mapper's.
@@ -164,7 +187,7 @@ fn write(folder: &Path, sample: &Sample, answer: &Result<Word, String>) -> Resul
 }
 
 fn describe(checked: &Checked<'_>, file: &Path) -> String {
-    let Checked { module, can_be_activated, samples, differing, failing, differences } = checked;
+    let Checked { module, can_be_activated, samples, differing, failing, differences, unannounced } = checked;
     let digest = module.digest.get(..12).unwrap_or(&module.digest);
     let mut text = format!("{} {} ({digest})\n", module.name, module.version);
     for difference in differences {
@@ -198,6 +221,14 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
     text.push_str(&format!(
         "\n{samples} samples: {differing} answered otherwise than by the built-in mapper, {failing} failed\n"
     ));
+    if !unannounced.is_empty() {
+        text.push_str(&format!(
+            "Warning: an hour later the module answers otherwise than it announced: {}. A variant is mapped anew when it \
+             changes in the shop and at the `reevaluate-at` of the answer before; give the instant of the next change \
+             there, or such a change is not sent.\n",
+            unannounced.join(", ")
+        ));
+    }
     let shown = file.display();
     text.push_str(&if *can_be_activated {
         format!(
@@ -207,4 +238,40 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
         "The module cannot be activated: mend what fails above, and check it again.\n".to_owned()
     });
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::word::{Payload, Rejection};
+
+    fn mapped(data: &str, reevaluate_at: Option<Millis>) -> Word {
+        Word::Mapped(Payload { data: data.into(), fields: Vec::new(), warnings: Vec::new(), reevaluate_at })
+    }
+
+    #[test]
+    fn a_change_by_time_alone_has_to_be_announced() {
+        let rejected = Word::Rejected(Rejection { code: "price_missing".into(), field: None, message: String::new() });
+        let cases = [
+            (mapped("{}", None), mapped("{}", None), false),
+            (mapped("{}", None), mapped("{1}", None), true),
+            (mapped("{}", Some(100)), mapped("{1}", None), false),
+            (mapped("{}", Some(101)), mapped("{1}", None), true),
+            (mapped("{}", None), rejected.clone(), true),
+            (rejected.clone(), rejected, false),
+        ];
+        for (now, later, unannounced) in cases {
+            assert_eq!(changes_unannounced(&now, &later, 100), unannounced, "{now:?} {later:?}");
+        }
+    }
+
+    #[test]
+    fn the_builtin_mapper_announces_every_change() {
+        let builtin = Running::builtin();
+        for sample in corpus::samples() {
+            let (now, later) = (sample.ask(&builtin), sample.ask_later(&builtin, LATER));
+            let (now, later) = (now.expect("a word"), later.expect("a word"));
+            assert!(!changes_unannounced(&now, &later, sample.at().saturating_add(LATER)), "{}", sample.name);
+        }
+    }
 }

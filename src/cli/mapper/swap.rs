@@ -1,4 +1,4 @@
-//! `meta-catalog mapper activate|rollback|reset|status`: on the database, beside a running service or without one.
+//! `meta-catalog mapper activate|rollback|reset|remap|status`: on the database, beside a running service or without one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,6 +64,17 @@ pub(super) async fn status(config: &Config, args: StatusArgs) -> Done {
     let pipeline = service::build(config, Arc::new(SystemClock)).await?;
     let state = mapper::state(&pipeline).await;
     pipeline.db.close().await;
+    shown(&args, state)
+}
+
+pub(super) async fn remap(config: &Config, args: StatusArgs) -> Done {
+    let pipeline = service::build(config, failpoints::clock()).await?;
+    let state = mapper::remap(&pipeline).await;
+    pipeline.db.close().await;
+    shown(&args, state)
+}
+
+fn shown(args: &StatusArgs, state: Result<MapperState, Fault>) -> Done {
     let state = state.map_err(|fault| failed(&fault))?;
     if args.json {
         print_json(&state)?;
@@ -82,16 +93,18 @@ async fn told(pipeline: &Pipeline, args: &SwapArgs, done: Result<Activated, Faul
     }
     let Activated { state, changed, requeued } = activated;
     let active = &state.active;
-    if changed {
-        println!("{} {} is the active mapper now", active.name, active.version);
-    } else {
-        println!("{} {} was the active mapper already; nothing was done", active.name, active.version);
+    let (name, version) = (&active.name, &active.version);
+    match (changed, args.remap) {
+        (true, _) => println!("{name} {version} is the active mapper now"),
+        (false, true) => println!("{name} {version} was the active mapper already; every variant is asked for again"),
+        (false, false) => println!("{name} {version} was the active mapper already; nothing was done"),
     }
     if requeued > 0 {
         println!("{requeued} variants that had failed under another mapper are tried again");
     }
     if !args.remap && changed {
-        println!("Variants are mapped anew when they change; to ask for all of them, run it again with --remap");
+        // Not "again with --remap": a second rollback goes the other way.
+        println!("Variants are mapped anew when they change; `meta-catalog mapper remap` asks for all of them");
     }
     print!("{}", describe(&state));
     Ok(ExitCode::SUCCESS)

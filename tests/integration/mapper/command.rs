@@ -170,9 +170,19 @@ fn a_module_is_compared_activated_and_taken_back() {
     assert!(code == 0 && shown.contains("margin-label") && shown.contains("is the active mapper now"), "{shown}");
     assert!(shown.contains("re-map    under way: 0 of 30"), "{shown}");
     let (_, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm"]);
-    assert!(shown.contains("was the active mapper already"), "{shown}");
+    assert!(shown.contains("was the active mapper already; nothing was done"), "{shown}");
+    let (_, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm", "--remap"]);
+    assert!(shown.contains("was the active mapper already; every variant is asked for again"), "{shown}");
     assert_eq!(active(&["status"]), margin);
-    assert_eq!(active(&["rollback"]), twin);
+    // What is told to do next must not roll back to where one came from.
+    let (_, shown, _) = run(&folder, &["mapper", "rollback"]);
+    assert!(
+        shown.contains("`meta-catalog mapper remap` asks for all of them") && !shown.contains("--remap"),
+        "{shown}"
+    );
+    assert_eq!(active(&["remap"]), twin);
+    let (code, shown, _) = run(&folder, &["mapper", "remap"]);
+    assert!(code == 0 && shown.contains("re-map    under way: 0 of 30"), "{shown}");
     assert_eq!(active(&["rollback"]), margin);
     assert_eq!(active(&["reset"]), "builtin");
     assert_eq!(active(&["status"]), "builtin");
