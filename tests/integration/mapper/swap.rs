@@ -3,7 +3,9 @@
 use meta_catalog::admin::Fault;
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::admin::status;
+use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::store::{self, PgTx, SqliteTx, Tx, outbox};
 use serde_json::{Value, json};
 
 use crate::support::modules::{digest, module};
@@ -40,6 +42,15 @@ fn evil(id: &str, price: i64, kind: &str) -> Value {
     let mut variant = variant(id, price);
     variant["extra"] = json!({ "evil": kind });
     variant
+}
+
+async fn execute(tx: &mut Tx, sql: &'static str) {
+    match tx {
+        Tx::Sqlite(SqliteTx::Transaction(tx)) => sqlx::query(sql).execute(&mut **tx).await.map(|_| ()),
+        Tx::Postgres(PgTx::Transaction(tx)) => sqlx::query(sql).execute(&mut **tx).await.map(|_| ()),
+        _ => panic!("no transaction"),
+    }
+    .expect("executed");
 }
 
 async fn rows(shop: &Shop, sql: &'static str) -> Vec<(String, Option<String>)> {
@@ -152,6 +163,79 @@ on_both! {
         shop.settle().await;
         assert_eq!(shop.item("a").expect("at Meta")["custom_label_2"], "margin-high");
         shop.close().await;
+    }
+
+    /// What is stored under a digest must be the file of that digest; offering the good one again mends it.
+    async fn a_damaged_file_is_told_and_mended_by_the_good_one(shop) {
+        let twin = module("fixtures/twin");
+        for bytes in [module("margin-label"), twin.clone()] {
+            mapper::activate(&shop.service.pipeline, bytes, Source::Api, false).await.expect("activated");
+        }
+        let mut tx = shop.db().write().await.expect("a transaction");
+        let damage = "UPDATE mapper_module SET bytes = (SELECT bytes FROM mapper_module WHERE name = 'margin-label')";
+        execute(&mut tx, damage).await;
+        tx.commit().await.expect("committed");
+        let shop = shop.restart(|_| ()).await;
+        let pipeline = &shop.service.pipeline;
+        let unusable = || pipeline.mapper.unusable().map(|unusable| unusable.message);
+        shop.until("it is told", async || {
+            pipeline.leaser.nudge();
+            unusable().is_some()
+        })
+        .await;
+        let told = unusable().expect("told");
+        assert!(told.contains("its stored file is damaged"), "{told}");
+        assert_eq!(**pipeline.mapper.running().key(), *"builtin");
+
+        let again = mapper::activate(pipeline, twin.clone(), Source::Api, false).await.expect("activated");
+        assert!(!again.changed);
+        assert_eq!((unusable(), &**pipeline.mapper.running().key()), (None, digest(&twin).as_str()));
+        let shop = shop.restart(|_| ()).await;
+        let pipeline = &shop.service.pipeline;
+        shop.until("it runs", async || **pipeline.mapper.running().key() == *digest(&twin)).await;
+        shop.close().await;
+    }
+
+    /// An activation looks anew at what the mapper before left half done, and neither it nor a re-map speaks against
+    /// what is being asked for.
+    async fn a_swap_decides_anew_and_gives_way(shop) {
+        let ids = ["a", "b", "c"];
+        shop.import(&[product("p", &ids.map(|id| variant(id, 500)))]).await;
+        shop.settle().await;
+        // One transaction that is never committed: no actor sees any of it.
+        let mut tx = shop.db().write().await.expect("a transaction");
+        let tx = &mut tx;
+        let open = async |tx: &mut Tx| {
+            let window = outbox::read_window(tx, 0, 100).await.expect("a window");
+            window.map_or_else(Vec::new, |window| window.rows)
+        };
+        outbox::append(tx, &["b".into()], Intent::Upsert, Origin::Event, 1).await.expect("asked");
+        let held = open(tx).await[0].seq;
+        outbox::hold(tx, &[held], 1).await.expect("held");
+        outbox::append(tx, &["a".into()], Intent::Delete, Origin::Operator, 1).await.expect("asked");
+        let total = store::mapper::count_variants(tx).await.expect("a count");
+        store::mapper::begin_remap(tx, total, 2).await.expect("begun");
+        let remap = async |tx: &mut Tx| store::mapper::remap(tx).await.expect("read").expect("a re-map");
+        let begun = remap(tx).await;
+        assert!(store::mapper::step_remap(tx, &begun, 2, 3).await.expect("a step"));
+        let halfway = remap(tx).await;
+        assert_eq!((halfway.after_id.as_str(), halfway.queued, halfway.total), ("b", 2, 3));
+
+        execute(tx, "UPDATE meta_sync_state SET status = 'failed' WHERE variant_id IN ('a', 'c')").await;
+        assert_eq!(store::mapper::activate(tx, "other", "other", "api", 4).await.expect("activated"), Some(1));
+        let anew = remap(tx).await;
+        assert_eq!((anew.after_id.as_str(), anew.queued, anew.total, anew.started_at), ("", 0, 3, 4));
+        assert_eq!(outbox::backlog(tx).await.expect("a backlog").held, 0);
+        let rows: Vec<_> = open(tx).await.into_iter().map(|r| (r.variant_id, r.intent, r.origin, r.released)).collect();
+        let expected = [
+            ("b", Intent::Upsert, Origin::Event),
+            ("a", Intent::Delete, Origin::Operator),
+            ("b", Intent::Upsert, Origin::Recovery),
+            ("c", Intent::Upsert, Origin::Operator),
+        ];
+        assert_eq!(rows, expected.map(|(id, intent, origin)| (id.to_owned(), intent, origin, false)));
+        // Nothing is done when it is active already.
+        assert_eq!(store::mapper::activate(tx, "other", "other", "api", 5).await.expect("activated"), None);
     }
 
     /// A module that does not run here: nothing is sent, the lease is another's to take, operators are told, and the way
