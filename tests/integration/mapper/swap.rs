@@ -1,7 +1,7 @@
 //! What a swap does to what is sent, and what happens when the active module does not run.
 
 use meta_catalog::admin::Fault;
-use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::admin::mapper::{self, Found, Source};
 use meta_catalog::admin::status;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
@@ -162,6 +162,21 @@ on_both! {
         shop.import(&[product("p", &[costing("a", 1_000, Some(100))])]).await;
         shop.settle().await;
         assert_eq!(shop.item("a").expect("at Meta")["custom_label_2"], "margin-high");
+        shop.close().await;
+    }
+
+    /// A module that had too little time may do better on a machine that is less busy: its file in the watched folder
+    /// stays to be tried. What fails for a reason of its own is refused for good.
+    async fn too_little_time_is_no_last_word(shop) {
+        let pipeline = &shop.service.pipeline;
+        for _ in 0..2 {
+            let found = mapper::found(pipeline, module("fixtures/always-spin"), true).await.expect("tried");
+            assert!(matches!(&found, Found::NotTried(why) if why.contains("sample")), "{found:?}");
+        }
+        assert_eq!(mapper::state(pipeline).await.expect("a state").refused, None);
+        let trap = async || mapper::found(pipeline, module("fixtures/always-trap"), true).await.expect("tried");
+        assert!(matches!(trap().await, Found::Refused(_)));
+        assert_eq!(trap().await, Found::Known);
         shop.close().await;
     }
 
