@@ -31,7 +31,7 @@ const KINDS: &[&str] =
 /// One row in so many is evil, if the run is.
 const EVERY: usize = 250;
 const RUN: Duration = Duration::from_secs(30);
-const TOKEN: &str = "a-token-for-the-bench";
+const TOKEN: &str = "mct_a-token-for-the-bench";
 const BAR: f64 = 2.0;
 const MEMORY_BAR: i64 = 64 << 20;
 

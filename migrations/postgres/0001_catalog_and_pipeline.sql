@@ -138,7 +138,9 @@ JOIN product p ON p.id = v.product_id;
 -- Interned sets of field names: what a push sent, what Meta may hold.
 CREATE TABLE field_set (
     id     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    fields TEXT NOT NULL UNIQUE
+    -- SHA-256 of the names.
+    hash   TEXT COLLATE "C" NOT NULL UNIQUE,
+    fields TEXT NOT NULL
 );
 
 CREATE TABLE meta_sync_state (

@@ -137,7 +137,9 @@ JOIN product p ON p.id = v.product_id;
 -- Interned sets of field names: what a push sent, what Meta may hold.
 CREATE TABLE field_set (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,
-    fields TEXT NOT NULL UNIQUE
+    -- SHA-256 of the names.
+    hash   TEXT NOT NULL UNIQUE,
+    fields TEXT NOT NULL
 );
 
 CREATE TABLE meta_sync_state (

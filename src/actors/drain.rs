@@ -43,6 +43,8 @@ use crate::store::{self, Deposed, StoreError, sync_state};
 const CHUNK: usize = 1_000;
 /// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
 const WINDOWS_PER_CALL: usize = 40;
+/// Chunks of one tick that the mapper may leave unanswered in part; each may have taken half a minute.
+const MOST_STALLED: usize = 2;
 
 /// The job of the DrainActor.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ impl DrainJob {
         // Variants that this tick leaves open: their rows come again in a later window.
         let mut open: HashSet<String> = self.suspects.clone();
         let mut cursor = 0;
-        let mut windows = 0;
+        let (mut windows, mut stalled) = (0, 0);
         loop {
             let batch = match self.pipeline.coalescer.next(cursor, limit).await {
                 Ok(Some(batch)) => batch,
@@ -101,8 +103,10 @@ impl DrainJob {
             let CoalescedBatch { folded, cursor: next, full } = batch;
             cursor = next;
             let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id)).collect();
-            self.window(tick, folded, &mut draft, &mut open).await?;
-            if draft.is_full() {
+            stalled += self.window(tick, folded, &mut draft, &mut open).await?;
+            // Behind chunks that a slow mapper leaves unanswered the tick does not go on for hours: the next one finds
+            // fewer of the rows that hold it up, or another mapper.
+            if draft.is_full() || stalled >= MOST_STALLED {
                 return Ok((draft, true));
             }
             if !draft.is_empty() {
@@ -114,14 +118,15 @@ impl DrainJob {
         }
     }
 
-    /// Decides one window: what is to be sent goes into the draft, everything else is recorded.
+    /// Decides one window: what is to be sent goes into the draft, everything else is recorded. Answers how many chunks
+    /// the mapper did not answer in full.
     async fn window(
         &mut self,
         tick: &Tick,
         folded: Vec<Folded>,
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let ids: Vec<&str> = folded.iter().map(|f| f.variant_id.as_str()).collect();
         let mut tx = self.pipeline.db.read().await?;
         let held = sync_state::load(&mut tx, &ids).await?;
@@ -130,11 +135,14 @@ impl DrainJob {
         at(Point::DrainRead).await;
 
         let mut settlement = Settlement::new(tick.preview);
+        let mut stalled = 0;
         for chunk in folded.chunks(CHUNK) {
-            if draft.is_full() {
+            if draft.is_full() || stalled >= MOST_STALLED {
                 break;
             }
+            tick.still_counts(&self.pipeline)?;
             let mapped = self.map(tick, chunk).await?;
+            stalled += usize::from(mapped.is_partial());
             at(Point::DrainMapped).await;
             for intent in chunk {
                 let held = held.get(&intent.variant_id);
@@ -167,7 +175,8 @@ impl DrainJob {
                 }
             }
         }
-        settlement.commit(&self.pipeline, tick).await
+        settlement.commit(&self.pipeline, tick).await?;
+        Ok(stalled)
     }
 
     /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.

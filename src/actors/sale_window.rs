@@ -14,6 +14,8 @@ use crate::store::{StoreError, sync_state};
 
 /// How late a sale may end at Meta on our account; the drain's interval comes on top.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Variants of one transaction: at midnight, half a catalog may be due at once.
+const CHUNK: i64 = 5_000;
 
 /// The job of the SaleWindowActor.
 #[derive(Debug)]
@@ -28,17 +30,17 @@ impl SaleWindowJob {
         Self { pipeline }
     }
 
-    async fn run(&self) -> Result<(), StoreError> {
-        let Some(lease) = self.pipeline.lease.current() else { return Ok(()) };
+    async fn run(&self) -> Result<Rest, StoreError> {
+        let Some(lease) = self.pipeline.lease.current() else { return Ok(Rest::Interval) };
         let now = self.pipeline.now();
         let mut tx = self.pipeline.db.read().await?;
         let due = sync_state::windows_due(&mut tx, now).await?;
         drop(tx);
         if !due {
-            return Ok(());
+            return Ok(Rest::Interval);
         }
         let mut tx = lease.fence.begin(&self.pipeline.db, None).await?;
-        let queued = sync_state::open_windows(&mut tx, now).await?;
+        let queued = sync_state::open_windows(&mut tx, CHUNK, now).await?;
         at(Point::WindowOpening).await;
         tx.commit().await?;
         at(Point::WindowOpened).await;
@@ -46,7 +48,7 @@ impl SaleWindowJob {
         if self.pipeline.settings.current().pacing() == Pacing::Budget {
             self.pipeline.drain.nudge();
         }
-        Ok(())
+        Ok(if queued < CHUNK.unsigned_abs() { Rest::Interval } else { Rest::Again })
     }
 }
 
@@ -57,7 +59,8 @@ impl Job for SaleWindowJob {
 
     async fn tick(&mut self) -> Result<Rest, JobError> {
         match self.run().await {
-            Ok(()) | Err(StoreError::Deposed(_)) => Ok(Rest::Interval),
+            Ok(rest) => Ok(rest),
+            Err(StoreError::Deposed(_)) => Ok(Rest::Interval),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,9 +1,14 @@
 //! Interned sets of field names: a few dozen rows stand for what millions of items were sent with.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use mapper_core::sha256_hex;
+
 use super::{Db, Result, execute, fetch_all, json};
+
+/// Sets in the cache; an installation has a few dozen.
+const MOST_CACHED: usize = 10_000;
 
 /// The interned sets, cached: a set never changes once it has an id. A set's text is its sorted names joined by
 /// commas ([`text_of`]).
@@ -31,6 +36,10 @@ impl FieldSets {
     /// # Errors
     /// When the database does not answer.
     pub async fn load(&mut self, db: &Db, ids: impl IntoIterator<Item = i64>) -> Result<()> {
+        // A module that makes names up for each item must not fill the memory. Nothing of this window is loaded yet.
+        if self.by_id.len() > MOST_CACHED {
+            *self = Self::default();
+        }
         let missing: BTreeSet<i64> = ids.into_iter().filter(|id| !self.by_id.contains_key(id)).collect();
         if missing.is_empty() {
             return Ok(());
@@ -55,19 +64,22 @@ impl FieldSets {
         if new.is_empty() {
             return Ok(());
         }
-        let list = json(&new)?;
+        // A set is found by its hash: what a module names may be longer than PostgreSQL takes into an index.
+        let new: BTreeMap<String, &str> = new.into_iter().map(|text| (sha256_hex(text), text)).collect();
+        let list = json(&new.iter().collect::<Vec<_>>())?;
         let mut tx = db.write().await?;
         execute!(
             tx,
-            "INSERT INTO field_set (fields) SELECT id FROM @ids($1) AS new WHERE true ORDER BY id
-             ON CONFLICT (fields) DO NOTHING",
+            "INSERT INTO field_set (hash, fields)
+             SELECT r.hash, r.fields FROM @rows($1: hash text, fields text) AS r WHERE true ORDER BY r.hash
+             ON CONFLICT (hash) DO NOTHING",
             &list
         )?;
         let rows: Vec<(i64, String)> = fetch_all!(
             tx,
             (i64, String),
-            "SELECT id, fields FROM field_set WHERE fields IN (SELECT id FROM @ids($1) AS new)",
-            &list
+            "SELECT id, fields FROM field_set WHERE hash IN (SELECT id FROM @ids($1) AS new)",
+            json(&new.keys().collect::<Vec<_>>())?
         )?;
         tx.commit().await?;
         self.remember(rows);

@@ -303,3 +303,20 @@ pub async fn step_remap(tx: &mut Tx, remap: &Remap, limit: i64, now: Millis) -> 
     outbox::append(tx, &idle, Intent::Upsert, Origin::Recovery, now).await?;
     Ok(true)
 }
+
+/// Asks again for variants that failed under a mapper which is not the active one any more: an activation asks again for
+/// what has failed by then, and these were under way. `digest` is how state rows name that mapper.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn ask_again_if_replaced(tx: &mut Tx, digest: &str, variants: &[&str], now: Millis) -> Result<()> {
+    if variants.is_empty() || digest.is_empty() {
+        return Ok(());
+    }
+    let active = active(tx).await?;
+    let is_active = if active == BUILTIN { digest.starts_with(BUILTIN) } else { digest == active };
+    if !is_active {
+        outbox::append_if_idle(tx, variants, Intent::Upsert, Origin::Recovery, now).await?;
+    }
+    Ok(())
+}

@@ -235,35 +235,58 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     )
 }
 
-/// Notes a fault on rows that stay open.
+/// Notes a fault of the channel on rows that stay open; it never parks them.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault<'a> {
     /// Class of the fault, such as `throttled`.
     pub class: &'static str,
     /// What happened.
     pub error: &'a str,
-    /// Park a row when it has seen this many; none for faults of the channel, which never park.
-    pub park_at: Option<i64>,
 }
 
 /// Counts a fault on exactly these rows.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>, now: Millis) -> Result<u64> {
+pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>) -> Result<u64> {
     if seqs.is_empty() {
         return Ok(0);
     }
     execute!(
         tx,
-        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3,
-                parked_at = CASE WHEN attempts + 1 >= CAST($4 AS BIGINT) THEN CAST($5 AS BIGINT) ELSE parked_at END
+        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3
          FROM @rows($1: seq bigint) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
         json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
         fault.class,
-        fault.error,
-        fault.park_at,
+        fault.error
+    )
+}
+
+/// Counts a fault of their own on exactly these rows, each with what happened to it; a row that has seen `park_at` of
+/// them is parked.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_faults(
+    tx: &mut Tx,
+    faults: &[(i64, &str)],
+    class: &'static str,
+    park_at: i64,
+    now: Millis,
+) -> Result<u64> {
+    if faults.is_empty() {
+        return Ok(0);
+    }
+    execute!(
+        tx,
+        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = r.error,
+                parked_at = CASE WHEN attempts + 1 >= CAST($3 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE parked_at END
+         FROM @rows($1: seq bigint, error text) AS r
+         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
+        json(faults)?,
+        class,
+        park_at,
         now
     )
 }

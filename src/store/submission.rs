@@ -148,6 +148,8 @@ pub struct Submission {
     pub poll_faults: i64,
     /// Whether it may have reached Meta after it was resolved.
     pub late: bool,
+    /// The mapper that its rows were mapped with, as state rows name it.
+    pub mapper_digest: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -159,6 +161,7 @@ struct SubmissionRow {
     submitted_at: i64,
     poll_faults: i64,
     state: String,
+    mapper_digest: Option<String>,
 }
 
 impl From<SubmissionRow> for Submission {
@@ -171,6 +174,7 @@ impl From<SubmissionRow> for Submission {
             submitted_at: row.submitted_at,
             poll_faults: row.poll_faults,
             late: row.state == "late",
+            mapper_digest: row.mapper_digest,
         }
     }
 }
@@ -205,7 +209,7 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state, mapper_digest FROM meta_batch_handles
          WHERE state IN ('sending', 'late') ORDER BY submitted_at"
     )?;
     Ok(rows.into_iter().map(Into::into).collect())
@@ -219,7 +223,7 @@ pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submissi
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state, mapper_digest FROM meta_batch_handles
          WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1)
          ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $2",
         before,

@@ -263,19 +263,34 @@ pub async fn windows_due(tx: &mut Tx, now: Millis) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Queues an upsert for every variant whose payload changes by time alone about now; answers how many.
+/// Queues an upsert for up to `limit` variants whose payload changes by time alone about now, the longest due first;
+/// answers how many.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn open_windows(tx: &mut Tx, now: Millis) -> Result<u64> {
+pub async fn open_windows(tx: &mut Tx, limit: i64, now: Millis) -> Result<u64> {
+    let due: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT variant_id FROM meta_sync_state WHERE reeval_at <= $1 ORDER BY reeval_at, variant_id LIMIT $2",
+        now,
+        limit
+    )?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let due = json(&due.iter().map(|(id,)| id).collect::<Vec<_>>())?;
     let queued = execute!(
         tx,
         "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT variant_id, 'upsert', 'window', CAST($1 AS BIGINT) FROM meta_sync_state WHERE reeval_at <= $1",
+         SELECT id, 'upsert', 'window', CAST($2 AS BIGINT) FROM @ids($1) AS due",
+        &due,
         now
     )?;
-    if queued > 0 {
-        execute!(tx, "UPDATE meta_sync_state SET reeval_at = NULL WHERE reeval_at <= $1", now)?;
-    }
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET reeval_at = NULL WHERE variant_id IN (SELECT id FROM @ids($1) AS due)",
+        &due
+    )?;
     Ok(queued)
 }

@@ -18,7 +18,7 @@ use crate::mapping::Running;
 use crate::mapping::follow::{NotFollowed, follow};
 use crate::pipeline::{Access, HeldLease, Pipeline};
 use crate::store::channel::Channel;
-use crate::store::{self, StoreError, Tx};
+use crate::store::{self, Deposed, StoreError, Tx};
 
 /// The longest a tick is put off unseen.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
@@ -41,6 +41,23 @@ impl Tick {
     /// Begins a transaction that records what this tick decided.
     pub(super) async fn begin_decided(&self, pipeline: &Pipeline) -> Result<Tx, StoreError> {
         self.lease.fence.begin_decided(&pipeline.db, &self.catalog, self.settings.version, self.mapper.key()).await
+    }
+}
+
+impl Tick {
+    /// Whether what this tick decides can still be recorded, as far as this process knows: a look that costs nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the lease, the settings or the mapper are others by now.
+    pub(super) fn still_counts(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        let is_ours = pipeline.lease.current().is_some_and(|lease| lease.fence == self.lease.fence);
+        let changed = match () {
+            () if !is_ours => Deposed::Lease,
+            () if pipeline.settings.current().version != self.settings.version => Deposed::Settings,
+            () if pipeline.mapper.running().key() != self.mapper.key() => Deposed::Mapper,
+            () => return Ok(()),
+        };
+        Err(StoreError::Deposed(changed))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::field_set::FieldSets;
 use crate::store::outbox::{self, Fault, Outcome};
 use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
-use crate::store::{Deposed, StoreError, Tx, channel, credential};
+use crate::store::{Deposed, StoreError, Tx, channel, credential, mapper};
 
 /// Before the call: the `sending` row.
 pub(super) async fn begin(
@@ -75,6 +75,7 @@ pub(super) async fn finish(
                 if refused.contains_key(&row.variant_id) { Outcome::Failed } else { Outcome::Submitted }
             })
             .await?;
+            call.ask_again(&mut tx, |row| refused.contains_key(&row.variant_id)).await?;
             submission::accepted(&mut tx, id, handle, now).await?;
         }
         CallOutcome::NothingTaken { named } => {
@@ -183,7 +184,15 @@ impl Call<'_> {
             })
             .collect();
         sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
-        self.mark(tx, |_| Outcome::Failed).await
+        self.mark(tx, |_| Outcome::Failed).await?;
+        self.ask_again(tx, |_| true).await
+    }
+
+    /// What failed for its payload is tried again if another mapper has become active during the call.
+    async fn ask_again(&self, tx: &mut Tx, failed: impl Fn(&CallRow) -> bool) -> Result<(), StoreError> {
+        let failed = self.draft.rows.iter().filter(|row| row.op == Op::Upsert && failed(row));
+        let failed: Vec<&str> = failed.map(|row| row.variant_id.as_str()).collect();
+        mapper::ask_again_if_replaced(tx, self.tick.mapper.digest(), &failed, self.now).await
     }
 
     async fn mark(&self, tx: &mut Tx, outcome: impl Fn(&CallRow) -> Outcome) -> Result<(), StoreError> {
@@ -196,7 +205,7 @@ impl Call<'_> {
     /// A fault of the channel: the intents stay open and never park for it.
     async fn note(&self, tx: &mut Tx, class: &'static str, error: &str) -> Result<(), StoreError> {
         let seqs: Vec<i64> = self.draft.rows.iter().flat_map(|row| row.seqs.iter().copied()).collect();
-        outbox::note_fault(tx, &seqs, Fault { class, error, park_at: None }, self.now).await?;
+        outbox::note_fault(tx, &seqs, Fault { class, error }).await?;
         Ok(())
     }
 }

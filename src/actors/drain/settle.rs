@@ -14,7 +14,7 @@ use crate::domain::word::{Payload, Word};
 use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
-use crate::store::outbox::{self, Fault, Outcome};
+use crate::store::outbox::{self, Outcome};
 use crate::store::sync_state::{self, Pushed, Settled};
 
 /// What goes over the wire for one variant.
@@ -58,6 +58,12 @@ impl Mapped {
             unreadable: unreadable.into_iter().collect(),
             undecided: false,
         }
+    }
+
+    /// Whether the mapper left variants unanswered that it is not at fault for.
+    pub(super) fn is_partial(&self) -> bool {
+        let unanswered = |item: &MapItem| item.outcome.as_ref().is_err_and(|gap| !gap.kind.blames_the_row());
+        self.undecided || self.items.values().any(unanswered)
     }
 
     pub(super) fn undecided() -> Self {
@@ -269,14 +275,9 @@ impl Settlement {
         if !rows.is_empty() {
             sync_state::record_pushed(tx, &tick.catalog, &rows, now).await?;
         }
-        let mut by_reason: HashMap<&str, Vec<i64>> = HashMap::new();
-        for fault in &self.faults {
-            by_reason.entry(&fault.reason).or_default().extend(&fault.seqs);
-        }
-        for (reason, seqs) in by_reason {
-            let park_at = Some(i64::try_from(max_attempts).unwrap_or(i64::MAX));
-            outbox::note_fault(tx, &seqs, Fault { class: "mapper", error: reason, park_at }, now).await?;
-        }
+        let faults: Vec<(i64, &str)> =
+            self.faults.iter().flat_map(|fault| fault.seqs.iter().map(|seq| (*seq, fault.reason.as_str()))).collect();
+        outbox::note_faults(tx, &faults, "mapper", i64::try_from(max_attempts).unwrap_or(i64::MAX), now).await?;
         Ok(())
     }
 }

@@ -111,12 +111,12 @@ async fn resolve_one(
                 Some(union) => sets.id(union),
                 None => held.get(&row.0).and_then(|held| held.fields_at_meta),
             },
-            mapper_digest: None,
+            mapper_digest: call.mapper_digest.as_deref().filter(|digest| !digest.is_empty()),
             reeval_at: None,
         })
         .collect();
     sync_state::record_pushed(&mut tx, &call.catalog_id, &pushed, now).await?;
-    outbox::note_fault_of_variants(&mut tx, &ids, Fault { class: "unknown", error: reason, park_at: None }).await?;
+    outbox::note_fault_of_variants(&mut tx, &ids, Fault { class: "unknown", error: reason }).await?;
     if call.late {
         // The intents were processed when the call was first resolved and sent again. What was deleted since stays so.
         let deleted = |id: &&str| held.get(*id).is_some_and(|held| held.status == SyncStatus::Deleted);

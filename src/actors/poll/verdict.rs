@@ -13,7 +13,7 @@ use crate::graph::{BatchState, BatchStatus, RowMessage};
 use crate::pipeline::Pipeline;
 use crate::store::lease::Fence;
 use crate::store::submission::{self, RowVerdict, Submission};
-use crate::store::{StoreError, outbox};
+use crate::store::{StoreError, mapper, outbox};
 
 /// Judges Meta's answer on this submission.
 pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
@@ -115,6 +115,14 @@ pub(super) async fn record(
 
     let mut tx = fence.begin(&pipeline.db, None).await?;
     let changed = submission::apply_verdict(&mut tx, handle, &rows, now).await?;
+    let failed: Vec<&str> = rows
+        .iter()
+        .zip(&call.rows)
+        .filter(|(verdict, row)| verdict.status == SyncStatus::Failed && !row.is_delete())
+        .filter(|(verdict, _)| changed.contains_key(verdict.variant_id))
+        .map(|(verdict, _)| verdict.variant_id)
+        .collect();
+    mapper::ask_again_if_replaced(&mut tx, call.mapper_digest.as_deref().unwrap_or_default(), &failed, now).await?;
     if again {
         let limit = i64::try_from(settings.whole("max_attempts")).unwrap_or(i64::MAX);
         for intent in [Intent::Delete, Intent::Upsert] {

@@ -103,7 +103,7 @@ async fn details(database: Database) {
 
     // What Meta may hold and the payload has no more of is emptied, or told where it cannot be.
     shop.sql(
-        "INSERT INTO field_set (fields) VALUES ('additional_image_link,brand,color,id,image_link,sale_price,title')",
+        "INSERT INTO field_set (hash, fields) VALUES ('a hash', 'additional_image_link,brand,color,id,image_link,sale_price,title')",
     )
     .await;
     shop.sql(&format!(

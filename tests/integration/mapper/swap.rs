@@ -1,6 +1,7 @@
 //! What a swap does to what is sent, and what happens when the active module does not run.
 
-use meta_catalog::admin::Fault;
+use graph_simulator::{Fault, Kind};
+use meta_catalog::admin::Fault as Refusal;
 use meta_catalog::admin::mapper::{self, Found, Source};
 use meta_catalog::admin::status;
 use meta_catalog::domain::intent::{Intent, Origin};
@@ -113,6 +114,25 @@ on_both! {
         shop.close().await;
     }
 
+    /// A call that is under way during a swap and fails for what the old module said is tried again with the new one.
+    async fn what_fails_after_the_swap_is_tried_again_too(shop) {
+        let pipeline = &shop.service.pipeline;
+        mapper::activate(pipeline, module("fixtures/twin"), Source::Api, false).await.expect("activated");
+        shop.meta.reject("a", "Bad label");
+        let slow = Kind::HandleSlow { ms: 1_500 };
+        shop.meta.plan(Fault { on: "items_batch".into(), skip: 0, times: 1, kind: slow });
+        shop.import(&[product("p", &[costing("a", 1_000, Some(100))])]).await;
+        shop.until("it is under way", async || shop.status("a").await == Some(SyncStatus::Submitted)).await;
+        let margin = module("margin-label");
+        mapper::activate(pipeline, margin.clone(), Source::Api, false).await.expect("activated");
+        shop.until("it was sent again", async || shop.batches() == 2).await;
+        shop.settle().await;
+        let marked = rows(&shop, "SELECT status, mapper_digest FROM meta_sync_state").await;
+        assert_eq!(marked, [("failed".to_owned(), Some(digest(&margin)))]);
+        assert_eq!(shop.batches(), 2, "what fails under the active module is not tried again by itself");
+        shop.close().await;
+    }
+
     /// An evil module whose samples look fine: each kind of evil costs its rows a clear error, and the tick after works.
     async fn evil_costs_its_rows_and_the_next_tick_works(shop) {
         const KINDS: [&str; 10] =
@@ -155,7 +175,7 @@ on_both! {
         ] {
             let bytes = module(&format!("fixtures/{name}"));
             let refused = mapper::activate(pipeline, bytes, Source::Api, true).await.expect_err(name);
-            assert!(matches!(&refused, Fault::Module(why) if why.len() > 20), "{name}: {refused}");
+            assert!(matches!(&refused, Refusal::Module(why) if why.len() > 20), "{name}: {refused}");
             let after = mapper::state(pipeline).await.expect("a state");
             assert_eq!((&after.active, &after.previous, &after.remap), (&before.active, &before.previous, &before.remap));
         }

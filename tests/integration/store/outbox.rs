@@ -58,8 +58,13 @@ pub(super) async fn backlog(db: &TestDb) -> Result<(i64, i64), StoreError> {
 
 async fn fault(db: &TestDb, seqs: &[i64], park_at: Option<i64>) -> Result<u64, StoreError> {
     let mut tx = db.write().await?;
-    let fault = Fault { class: "mapper", error: "it panicked", park_at };
-    let count = outbox::note_fault(&mut tx, seqs, fault, NOW).await?;
+    let count = match park_at {
+        None => outbox::note_fault(&mut tx, seqs, Fault { class: "unknown", error: "no answer" }).await?,
+        Some(park_at) => {
+            let faults: Vec<(i64, &str)> = seqs.iter().map(|seq| (*seq, "it panicked")).collect();
+            outbox::note_faults(&mut tx, &faults, "mapper", park_at, NOW).await?
+        }
+    };
     tx.commit().await?;
     Ok(count)
 }
@@ -155,7 +160,7 @@ async fn faults_of_rows_park_and_faults_of_the_channel_do_not(db: &TestDb) -> Do
     }
     assert_eq!(fault(db, &[], Some(1)).await?, 0);
     let notes = db.texts("SELECT class || ' ' || last_error || ' ' || attempts FROM meta_outbox ORDER BY seq").await?;
-    assert_eq!(notes, ["mapper it panicked 7", "mapper it panicked 2"]);
+    assert_eq!(notes, ["unknown no answer 7", "mapper it panicked 2"]);
     Ok(())
 }
 
@@ -166,7 +171,7 @@ async fn faults_of_variants_count_on_all_their_open_rows(db: &TestDb) -> Done {
     mark(db, &[(first, Outcome::Noop)]).await?;
     upsert(db, &["a"]).await?;
     let mut tx = db.write().await?;
-    let fault = Fault { class: "unknown", error: "timeout", park_at: None };
+    let fault = Fault { class: "unknown", error: "timeout" };
     assert_eq!(outbox::note_fault_of_variants(&mut tx, &["a"], fault).await?, 2);
     tx.commit().await?;
     let attempts: Vec<_> = open_rows(db).await?.rows.into_iter().map(|row| (row.variant_id, row.attempts)).collect();

@@ -54,8 +54,8 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     };
     submission::begin(&mut tx, &new, NOW).await?;
     let seqs: Vec<i64> = window.rows.iter().map(|row| row.seq).collect();
-    let fault = Fault { class: "throttled", error: "later", park_at: None };
-    assert_eq!(outbox::note_fault(&mut tx, &seqs, fault, NOW).await?, ROWS as u64);
+    let fault = Fault { class: "throttled", error: "later" };
+    assert_eq!(outbox::note_fault(&mut tx, &seqs, fault).await?, ROWS as u64);
     let pushes: Vec<_> = names.iter().map(|id| pushed(id, SyncStatus::Submitted)).collect();
     assert_eq!(sync_state::record_pushed(&mut tx, "cat", &pushes, NOW).await?, ROWS as u64);
     submission::accepted(&mut tx, "s", "h1", NOW).await?;
