@@ -75,7 +75,12 @@ impl Module {
     }
 
     /// Runs a part. Takes a panic of the host's as an answer.
-    fn try_part(&self, batch: &Arc<Batch>, part: &Part, search: &Search<'_>) -> Result<Vec<Result<Word, Cause>>, Cause> {
+    fn try_part(
+        &self,
+        batch: &Arc<Batch>,
+        part: &Part,
+        search: &Search<'_>,
+    ) -> Result<Vec<Result<Word, Cause>>, Cause> {
         let (time, is_quiet) = (search.time(part), !part.is_first);
         let run = AssertUnwindSafe(|| call::run(&self.inner, batch, part.items.clone(), time, is_quiet));
         catch_unwind(run).unwrap_or_else(|panic| {

@@ -142,7 +142,8 @@ mod tests {
 
     fn pass(limits: &Limits, rows: &[usize], is_guilty: impl Fn(usize) -> bool) -> Pass {
         let mut search = Search::new(limits, rows.len());
-        let mut pass = Pass { good: BTreeSet::new(), found: BTreeSet::new(), rest: BTreeSet::new(), took: Duration::ZERO };
+        let mut pass =
+            Pass { good: BTreeSet::new(), found: BTreeSet::new(), rest: BTreeSet::new(), took: Duration::ZERO };
         while let Some(part) = search.next() {
             let these = &rows[part.items.clone()];
             if these.iter().any(|row| is_guilty(*row)) {
