@@ -82,7 +82,7 @@ impl Work {
     fn take(&mut self, position: usize) -> Result<Word, Cause> {
         match self.builtins[position].take() {
             Some(word) => Ok(word),
-            None => self.map(position).map_err(|failed| Cause::new(FaultKind::Host, format!("was let down: {failed}"))),
+            None => self.map(position).map_err(Cause::from),
         }
     }
 }

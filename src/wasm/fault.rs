@@ -19,6 +19,8 @@ pub enum FaultKind {
     Answer,
     /// The answer to this item was read and is wrong.
     Output,
+    /// The built-in mapper panicked on the item, under a module that reads or patches its word.
+    Builtin,
     /// The module had used up its time on other rows of the request; nothing is known of this one.
     NotTried,
     /// No place to run in came free in time; nothing is known of this row.
@@ -86,9 +88,16 @@ pub(super) struct NoSuchItem {
 #[error("the built-in mapper panicked on this item; please report it")]
 pub(super) struct BuiltinFailed;
 
+impl From<BuiltinFailed> for Cause {
+    /// Blames the row: the built-in mapper has no state, so it would panic on it again.
+    fn from(failed: BuiltinFailed) -> Self {
+        Self::new(FaultKind::Builtin, format!("was let down: {failed}"))
+    }
+}
+
 /// Says in plain words why a run failed. `last_words` is the last line that the module logged in it.
 pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Cause {
-    use FaultKind::{Answer, Host, Memory, Stack, Time, TooMuchOutput, Trap};
+    use FaultKind::{Answer, Memory, Stack, Time, TooMuchOutput, Trap};
 
     if let Some(over) = error.downcast_ref::<OverLimit>() {
         return Cause::new(Memory, over.to_string());
@@ -97,7 +106,7 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
         return Cause::new(Trap, no_such.to_string());
     }
     if let Some(panicked) = error.downcast_ref::<BuiltinFailed>() {
-        return Cause::new(Host, format!("was let down: {panicked}"));
+        return (*panicked).into();
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Cause::new(FaultKind::Busy, "found no free place to run in; it is tried again");
@@ -123,7 +132,7 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
     }
 }
 
-/// A text in one line of at most 300 characters.
+/// A text in one line of at most 300 characters, none of them a control character.
 pub(super) fn short(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -131,4 +140,23 @@ pub(super) fn short(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_builtin_mapper_blames_the_row() {
+        let run = explain(&BuiltinFailed.into(), Some("last words"));
+        assert_eq!(run, BuiltinFailed.into(), "the same in a run and in a patch");
+        assert!(run.kind.blames_the_row());
+        assert!(run.what.contains("built-in mapper panicked on this item"), "{}", run.what);
+    }
+
+    #[test]
+    fn a_text_to_be_shown_is_short_and_plain() {
+        assert_eq!(short("a\0b\u{1b}[31m\nc\u{9b}"), "a b [31m c ");
+        assert_eq!(short(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
+    }
 }

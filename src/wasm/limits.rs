@@ -1,14 +1,19 @@
 //! What a module may take, and how long it may be tried.
 //!
 //! # The bound of a request
-//! A module that never answers must not hold up the drain. The first run of each chunk has [`Limits::call`] plus
-//! [`Limits::per_item`] an item. Runs that look for the guilty rows have their share of that by size, and never less
-//! than [`SHORTEST`]. All time but that of the first runs that succeed counts against [`Limits::patience`]; once it is
-//! used up nothing more is started, and the rows that are left get a fault that does not blame them. So a request of
-//! `n` rows ends within
+//! A module that never answers must not hold up the drain, which sends 1,000 rows at a time: one chunk. The first run
+//! of a chunk has [`Limits::call`] plus [`Limits::per_item`] an item. Runs that look for the guilty rows have their
+//! share of that by size, or a generous multiple of what answers took if that is less, and never less than
+//! [`SHORTEST`] (or `call`, if that is shorter still). All time but that of the first runs that succeed counts against
+//! [`Limits::patience`]; once it is used up and a row has been found that fails alone, nothing more is started, and the
+//! rows that are left get a fault that does not blame them. So a request of one chunk ends within
 //!
-//! `⌈n / chunk⌉ × (call + chunk × per_item)` for what succeeds, plus `patience`, plus one last run:
-//! about 38 s for 5,000 rows by default however many of them spin, and about 6 s for one spinning row among them.
+//! `patience`, plus the run that is under way then:
+//! 22 s by default however many rows spin, and about 3 to 9 s for one spinning row. Only a `patience` too short to come
+//! down to a row (less than about 8 s by default) is exceeded, by the runs of one way down: about 4 s.
+//!
+//! A batch of several chunks has the same patience once, plus `call + chunk × per_item` for each chunk that succeeds at
+//! once. Each run may also wait for a place to run in, behind other modules' runs; those end by the same rules.
 
 use std::time::Duration;
 

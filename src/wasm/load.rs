@@ -88,6 +88,18 @@ pub enum LoadError {
         "the module's functions are not those of `mappers/wit/mapper.wit`, version 1: {0}; build it with the SDK of this version"
     )]
     Types(String),
+    /// So much code, or code so entangled, that compiling it could take minutes.
+    #[error(
+        "the module is too complex to be compiled here: {count} {what}, {limit} are allowed; build it optimised for size, split generated code into functions, and keep large tables as data"
+    )]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much of it there is.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The compiler refused it, for instance since it wants more memories or tables than a module may have.
     #[error("the module cannot be compiled: {0}")]
     Compile(String),

@@ -7,7 +7,8 @@
 //! A payload never holds nothing: `null`, `""` and `[]` mean that the field is absent and are left out, as the built-in
 //! mapper leaves them out; the drain then clears what Meta still holds. In a patch they remove the field.
 //!
-//! JSON that is canonical already (keys sorted bytewise, no blanks) is taken as it is, byte for byte.
+//! JSON that is canonical already (keys sorted bytewise, no blanks) is taken as it is, byte for byte. Numbers keep their
+//! digits as the module wrote them, at every depth; one that no reader can hold as a finite number costs the row.
 
 mod documented;
 mod field;
@@ -30,6 +31,8 @@ const LONGEST_DATA: usize = 256 << 10;
 const LONGEST_CODE: usize = 64;
 /// Longest name of a field.
 const LONGEST_NAME: usize = 100;
+/// Names of all fields of an item together, in bytes: the set of them is kept with the item.
+const LONGEST_NAMES: usize = 2_000;
 /// Fields of one item, and changes in a patch.
 const MOST_FIELDS: usize = 200;
 /// Warnings of one item that a module may add.
@@ -85,6 +88,7 @@ fn mapped(item: wire::MappedItem, id: &str, now: Millis) -> Result<Payload, Caus
         None => return Err(wrong("gave `data` without an `id`")),
     }
     let names = field::listed(&fields);
+    check_names(&names)?;
     // Written anew only if it was not canonical.
     let compact = json::object_length(fields.iter().map(|field| (&*field.name, &*field.value)));
     let is_canonical = is_sorted && compact == data.len() && fields.iter().all(Field::stands_as_given);
@@ -115,6 +119,14 @@ fn check_count(fields: usize) -> Result<(), Cause> {
         return Ok(());
     }
     Err(wrong(format!("gave {fields} fields, {MOST_FIELDS} are allowed")))
+}
+
+fn check_names(names: &[Cow<'_, str>]) -> Result<(), Cause> {
+    let bytes: usize = names.iter().map(|name| name.len()).sum();
+    if bytes <= LONGEST_NAMES {
+        return Ok(());
+    }
+    Err(wrong(format!("gave fields whose names have {bytes} bytes together, {LONGEST_NAMES} are allowed")))
 }
 
 /// A fault of this row's answer.

@@ -67,8 +67,12 @@ impl<'a> Field<'a> {
                 value = Cow::Owned(canonical(&name, raw)?);
                 Kind::Other
             }
-            // A number or a boolean is canonical as the module writes it.
-            _ => Kind::Other,
+            // A boolean is canonical, and a number is kept as the module writes it.
+            Some(b't' | b'f') => Kind::Other,
+            _ => {
+                json::check_number(raw).map_err(|error| untakable(&name, &error))?;
+                Kind::Other
+            }
         };
         match spec {
             Some(spec) => {
@@ -151,6 +155,8 @@ fn check_name(name: &str) -> Result<(), Cause> {
         "a field with an overlong name"
     } else if name.chars().any(char::is_control) {
         "a field whose name has control characters"
+    } else if name.contains(',') {
+        "a field whose name has a comma, which separates names here"
     } else if name.ends_with("[]") || name.ends_with("{}") {
         "a field whose name ends in `[]` or `{}`, which marks its kind here"
     } else {
@@ -195,5 +201,9 @@ fn doubt(name: &str, kind: Kind, raw: &str) -> Option<Warning> {
 }
 
 fn canonical(name: &str, raw: &str) -> Result<String, Cause> {
-    json::canonical(raw).map_err(|error| wrong(format!("gave `{}` a value that cannot be taken: {error}", short(name))))
+    json::canonical(raw).map_err(|error| untakable(name, &error))
+}
+
+fn untakable(name: &str, error: &serde_json::Error) -> Cause {
+    wrong(format!("gave `{}` a value that cannot be taken: {error}", short(name)))
 }

@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+
+/// Levels of lists and objects in a value. Each is read once more than the one around it.
+const DEEPEST: usize = 16;
 
 /// The entries of an object, in the order of the text; the whole text is checked to be JSON. A name may come twice.
 pub(super) fn entries(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, serde_json::Error> {
@@ -37,10 +40,62 @@ pub(super) fn is_sayable(value: &str) -> bool {
     !value.contains("\\u") || text(value).is_some()
 }
 
-/// A value in canonical form: keys sorted, no blanks, at every depth. None if a name comes twice somewhere, or if it is
-/// nested too deep.
+/// A (valid) value in canonical form: keys sorted, no blanks, at every depth; numbers stay as they are written, since a
+/// float would not keep their digits.
+///
+/// # Errors
+/// If an object in it names a key twice, a text cannot be said, a number is out of range, or it is nested too deep.
 pub(super) fn canonical(value: &str) -> Result<String, serde_json::Error> {
-    serde_json::from_str::<Unique>(value).map(|unique| unique.0.to_string())
+    let mut to = String::with_capacity(value.len());
+    push_canonical(value, DEEPEST, &mut to)?;
+    Ok(to)
+}
+
+/// Refuses a (valid) number that is beyond what readers of JSON can hold, such as 1e999.
+pub(super) fn check_number(number: &str) -> Result<(), serde_json::Error> {
+    if number.parse().is_ok_and(f64::is_finite) { Ok(()) } else { Err(Error::custom("a number in it is out of range")) }
+}
+
+fn push_canonical(value: &str, levels: usize, to: &mut String) -> Result<(), serde_json::Error> {
+    let inner = || levels.checked_sub(1).ok_or_else(|| Error::custom(format!("it has more than {DEEPEST} levels")));
+    match value.as_bytes().first() {
+        Some(b'{') => {
+            let levels = inner()?;
+            let mut entries = entries(value)?;
+            entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            if entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return Err(Error::custom("an object in it names a key twice"));
+            }
+            to.push('{');
+            for (position, (name, value)) in entries.into_iter().enumerate() {
+                if position > 0 {
+                    to.push(',');
+                }
+                push_name(to, &name);
+                push_canonical(value, levels, to)?;
+            }
+            to.push('}');
+        }
+        Some(b'[') => {
+            let levels = inner()?;
+            let elements: Vec<&RawValue> = serde_json::from_str(value)?;
+            to.push('[');
+            for (position, value) in elements.into_iter().enumerate() {
+                if position > 0 {
+                    to.push(',');
+                }
+                push_canonical(value.get(), levels, to)?;
+            }
+            to.push(']');
+        }
+        Some(b'"') => to.push_str(&serde_json::from_str::<Value>(value)?.to_string()),
+        Some(b't' | b'f' | b'n') => to.push_str(value),
+        _ => {
+            check_number(value)?;
+            to.push_str(value);
+        }
+    }
+    Ok(())
 }
 
 /// The length of the object of these entries without blanks, if no name needs an escape.
@@ -61,6 +116,12 @@ pub(super) fn separate(object: &mut String) {
 /// Appends an entry to an unfinished object.
 pub(super) fn push_entry(object: &mut String, name: &str, value: &str) {
     separate(object);
+    push_name(object, name);
+    object.push_str(value);
+}
+
+/// Appends a name and its colon.
+fn push_name(object: &mut String, name: &str) {
     if name.bytes().all(|b| b != b'"' && b != b'\\' && b >= b' ') {
         object.push('"');
         object.push_str(name);
@@ -69,7 +130,6 @@ pub(super) fn push_entry(object: &mut String, name: &str, value: &str) {
         object.push_str(&Value::from(name).to_string());
     }
     object.push(':');
-    object.push_str(value);
 }
 
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a str)>);
@@ -122,66 +182,5 @@ impl<'de> Deserialize<'de> for Name<'de> {
         }
 
         deserializer.deserialize_str(Read)
-    }
-}
-
-/// A value in which no object names anything twice.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-
-        impl<'de> Visitor<'de> for Read {
-            type Value = Unique;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Unique(value.into()))
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-                Ok(Unique(value.into()))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-                Ok(Unique(value.into()))
-            }
-
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-                Ok(Unique(value.into()))
-            }
-
-            fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Unique(value.into()))
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-                Ok(Unique(Value::Null))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(Unique(value)) = access.next_element()? {
-                    list.push(value);
-                }
-                Ok(Unique(Value::Array(list)))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut map = Map::new();
-                while let Some((name, Unique(value))) = access.next_entry::<String, _>()? {
-                    if map.insert(name, value).is_some() {
-                        return Err(A::Error::custom("an object in it names a key twice"));
-                    }
-                }
-                Ok(Unique(Value::Object(map)))
-            }
-        }
-
-        deserializer.deserialize_any(Read)
     }
 }

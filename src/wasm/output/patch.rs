@@ -10,7 +10,7 @@ use memchr::memmem;
 use super::super::fault::{Cause, short};
 use super::super::wire;
 use super::field::Field;
-use super::{LONGEST_DATA, check_count, check_length, json, later, own, wrong};
+use super::{LONGEST_DATA, check_count, check_length, check_names, json, later, own, wrong};
 use crate::clock::Millis;
 use crate::domain::word::Payload;
 
@@ -42,6 +42,7 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: Millis) -> Result
         splice(&builtin.data, &builtin.fields, &fields)?
     };
     check_length(&data)?;
+    check_names(&names)?;
     Ok(Payload { data, fields: names, warnings: kept, reevaluate_at })
 }
 

@@ -157,7 +157,7 @@ fn fields_that_the_builtin_mapper_does_not_know_carry_their_kind() {
     assert_eq!(whole(numbers).expect("taken").data, numbers);
     let kinds = whole(r#"{"custom_label_2":7,"custom_number_0":"7","id":"v1","internal_label":"a"}"#).expect("taken");
     assert_eq!(codes(&kinds), ["unexpected_kind"; 3]);
-    for name in ["", "a[]", "a{}", "a\\n", &"x".repeat(101)] {
+    for name in ["", "a[]", "a{}", "a\\n", "a\\u0000", "a,b", &"x".repeat(101)] {
         refused(whole(&format!(r#"{{"id":"v1","{name}":1}}"#)), "a field");
     }
 }
@@ -203,7 +203,7 @@ fn a_patch_of_a_rejected_item_is_the_rejection() {
 
 #[test]
 fn size_and_number_of_fields_are_bounded() {
-    let names: Vec<String> = (0..=MOST_FIELDS).map(|n| format!("field_{n}")).collect();
+    let names: Vec<String> = (0..=MOST_FIELDS).map(|n| format!("f_{n}")).collect();
     let changes: Vec<Change<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
     assert!(patched(&changes[1..]).is_ok());
     refused(patched(&changes), "gave 201 fields, 200 are allowed");
@@ -213,6 +213,39 @@ fn size_and_number_of_fields_are_bounded() {
     let half = Value::from("x".repeat(LONGEST_DATA / 2 + 1)).to_string();
     assert!(patched(&[("title", Some(&half))]).is_ok());
     refused(patched(&[("title", Some(&half)), ("brand", Some(&half))]), "bytes");
+}
+
+#[test]
+fn the_names_of_an_items_fields_are_bounded_together() {
+    let names: Vec<String> = (10..30).map(|n| format!("{n}{}", "x".repeat(96))).collect();
+    // 20 names of 98 bytes, and what marks their kind.
+    let changes: Vec<Change<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
+    let data: Map<String, Value> = names.iter().map(|name| (name.clone(), 1.into())).collect();
+    let with_id = |mut data: Map<String, Value>| {
+        data.insert("id".into(), "v1".into());
+        Value::Object(data).to_string()
+    };
+    refused(whole(&with_id(data)), "names have 2002 bytes together, 2000 are allowed");
+    refused(patched(&changes), "names have 2038 bytes together, 2000 are allowed");
+    assert!(patched(&changes[1..]).is_ok());
+    let texts: Map<String, Value> = names.iter().map(|name| (name.clone(), "a".into())).collect();
+    assert!(whole(&with_id(texts)).is_ok());
+}
+
+#[test]
+fn numbers_keep_their_digits_and_are_finite() {
+    let digits = "123456789012345678901234567890";
+    let nested = format!(r#"{{"id":"v1","shipping":[ {{"b":-{digits},"a":{digits}}}, 1.50e2, 0.1000 ]}}"#);
+    let canonical = format!(r#"{{"id":"v1","shipping":[{{"a":{digits},"b":-{digits}}},1.50e2,0.1000]}}"#);
+    assert_eq!(whole(&nested).expect("taken").data, canonical);
+    assert_eq!(whole(&canonical).expect("taken").data, canonical, "once canonical, always so");
+    for bad in ["1e999", "-1e999", "[1e999]", r#"{"a":[1e999]}"#, &"9".repeat(400)] {
+        refused(whole(&format!(r#"{{"custom_number_0":{bad},"id":"v1"}}"#)), "out of range");
+        refused(patched(&[("custom_number_0", Some(bad))]), "out of range");
+    }
+    let deep = |levels: usize| format!(r#"{{"id":"v1","x":{}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    assert!(whole(&deep(16)).is_ok());
+    refused(whole(&deep(17)), "more than 16 levels");
 }
 
 #[test]
