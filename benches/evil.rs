@@ -129,7 +129,7 @@ async fn ask(url: String, stop: Arc<AtomicBool>) -> Vec<Duration> {
 fn catalog(price: i64, evil: bool) -> Vec<Value> {
     let one = |n: usize| {
         let mut variant = variant(&format!("v{n:05}"), price);
-        if evil && n % EVERY == 0 {
+        if evil && n.is_multiple_of(EVERY) {
             variant["extra"] = json!({ "evil": KINDS[n / EVERY % KINDS.len()] });
         }
         variant

@@ -292,8 +292,9 @@ mod tests {
     #[test]
     fn one_at_a_time_and_the_turn_comes_back() {
         let previewing = Previewing::default();
-        let turn = previewing.begin("one").ok().expect("nobody else");
-        let refused = previewing.clone().begin("two").err().expect("one is being made").to_string();
+        let Ok(turn) = previewing.begin("one") else { panic!("nobody else makes one") };
+        let Err(refused) = previewing.clone().begin("two") else { panic!("one is being made") };
+        let refused = refused.to_string();
         assert!(refused.contains("(one)"), "{refused}");
         drop(turn);
         assert!(previewing.begin("two").is_ok());
