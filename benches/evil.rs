@@ -75,8 +75,9 @@ async fn measure() -> bool {
     );
     println!("memory after it      {:>+7.1} MiB (bar {})", grown as f64 / f64::from(1 << 20), MEMORY_BAR >> 20);
     let good = VARIANTS - VARIANTS / EVERY;
-    println!("good variants        {synced} of {good} synced");
-    ratio <= BAR && grown <= MEMORY_BAR && synced == good
+    // An evil row that was not tried yet is still what the run before left it as.
+    println!("synced variants      {synced}, {good} of them good");
+    ratio <= BAR && grown <= MEMORY_BAR && synced >= good
 }
 
 /// Pushes everything over and over for a while; the times of the status requests meanwhile, and how often it was all
