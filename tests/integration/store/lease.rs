@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use meta_catalog::store::connect::{Options, lock_sqlite, open, sqlite_path};
-use meta_catalog::store::lease::{Fence, release, renew, take};
+use meta_catalog::store::lease::{Fence, hold_pipeline, release, renew, take};
+use meta_catalog::store::mapper::{self, BUILTIN};
 use meta_catalog::store::settings::{self, Changes};
 use meta_catalog::store::{Db, Deposed, PgTx, StoreError, Tx, outbox};
 use serde_json::json;
@@ -17,6 +18,7 @@ conformance![
     the_epoch_grows_with_every_take_over,
     a_deposed_fence_begins_nothing,
     a_fence_is_bound_to_the_selected_catalog,
+    what_was_decided_counts_only_with_the_active_mapper,
     a_renewal_tells_of_new_settings_and_credentials,
     a_fenced_transaction_is_one,
 ];
@@ -79,6 +81,27 @@ async fn a_fence_is_bound_to_the_selected_catalog(db: &TestDb) -> Done {
     fence.begin(db, Some("c1")).await?.commit().await?;
     assert_eq!(deposed(fence.begin(db, Some("c2")).await), Deposed::Catalog);
     fence.begin(db, None).await?.commit().await
+}
+
+async fn what_was_decided_counts_only_with_the_active_mapper(db: &TestDb) -> Done {
+    let fence = taken(db, "a").await?;
+    select_catalog(db, "c1").await?;
+    let decided = async |version: i64, mapper: &str| fence.begin_decided(db, "c1", version, mapper).await;
+    let mut tx = db.read().await?;
+    let version = settings::load(&mut tx).await?.version;
+    drop(tx);
+    decided(version, BUILTIN).await?.commit().await?;
+    assert_eq!(deposed(decided(version - 1, BUILTIN).await), Deposed::Settings);
+    assert_eq!(deposed(decided(version, "module").await), Deposed::Mapper);
+
+    let mut tx = db.write().await?;
+    hold_pipeline(&mut tx).await?;
+    assert_eq!(mapper::activate(&mut tx, "module", "module", "api", NOW).await?, Some(0));
+    tx.commit().await?;
+    assert_eq!(deposed(decided(version, BUILTIN).await), Deposed::Mapper);
+    decided(version, "module").await?.commit().await?;
+    assert_eq!(renew(db, &fence, MINUTE).await?.map(|renewal| renewal.mapper).as_deref(), Some("module"));
+    Ok(())
 }
 
 async fn a_renewal_tells_of_new_settings_and_credentials(db: &TestDb) -> Done {
