@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,6 +35,8 @@ use crate::token_source::CredentialSource;
 
 /// How long a shutdown waits for the call in flight.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(70);
+/// How long a killed process may go on holding its lock.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +96,7 @@ impl Service {
         let sessions = config.sessions()?.map(Arc::new);
         // The lock first: a second process must not touch the schema of a running one.
         let lock = match connect::sqlite_path(&config.database_url()) {
-            Some(path) if config.enabled => Some(connect::lock_sqlite(&path)?),
+            Some(path) if config.enabled => Some(lock(&path).await?),
             _ => None,
         };
         let pipeline = Arc::new(build(config, clock).await?);
@@ -156,6 +159,20 @@ impl Service {
         pipeline.db.close().await;
         drop(lock);
         stopped
+    }
+}
+
+/// Takes the lock of a SQLite database. A process that was killed a moment ago holds it until the system has cleared it
+/// away, so another's lock is waited for, but not for long.
+async fn lock(path: &Path) -> Result<File, StoreError> {
+    let began = Instant::now();
+    loop {
+        match connect::lock_sqlite(path) {
+            Err(StoreError::Held(_)) if began.elapsed() < KILLED_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            done => return done,
+        }
     }
 }
 

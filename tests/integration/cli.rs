@@ -73,7 +73,15 @@ async fn serve_needs_nothing_and_a_second_one_is_refused() {
 
     // Killed the hard way, the next one starts at once.
     drop(first);
-    let (_again, url) = Serve::start(folder.path());
+    let (again, url) = Serve::start(folder.path());
+    let ready = client.get(format!("{url}/ready")).send().await.expect("answered");
+    assert_eq!(ready.status().as_u16(), 200);
+
+    // Also one that begins while the killed one is not quite gone.
+    let path = folder.path().to_owned();
+    let starting = std::thread::spawn(move || Serve::start(&path));
+    drop(again);
+    let (_third, url) = starting.join().expect("it listens");
     let ready = client.get(format!("{url}/ready")).send().await.expect("answered");
     assert_eq!(ready.status().as_u16(), 200);
 }
