@@ -126,16 +126,17 @@ pub(super) async fn record(
     if again {
         let limit = i64::try_from(settings.whole("max_attempts")).unwrap_or(i64::MAX);
         for intent in [Intent::Delete, Intent::Upsert] {
-            let mut ids: Vec<String> = call
+            let ids: Vec<&str> = call
                 .rows
                 .iter()
                 .filter(|row| row.is_delete() == (intent == Intent::Delete))
                 .filter(|row| changed.get(&row.0).is_some_and(|attempts| *attempts < limit))
-                .map(|row| row.0.clone())
+                .map(|row| row.0.as_str())
                 .collect();
-            ids.sort_unstable();
+            // Not beside an intent that is open: a tick may hold that one already, in a window that it read before this
+            // verdict. It would send it alone, and the repetition would come after it.
             if !ids.is_empty() {
-                outbox::append(&mut tx, &ids, intent, Origin::Recovery, now).await?;
+                outbox::append_if_idle(&mut tx, &ids, intent, Origin::Recovery, now).await?;
             }
         }
     }
