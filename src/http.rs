@@ -39,7 +39,6 @@ use utoipa_axum::routes;
 
 use crate::actors::vitals::VitalsBoard;
 use crate::admin::preview::Previewing;
-use crate::admin::select::Selecting;
 use crate::config::Config;
 use crate::mapping::MODULE_BYTES;
 use crate::pipeline::Pipeline;
@@ -80,8 +79,6 @@ pub struct App {
     pub pipeline: Arc<Pipeline>,
     /// How the actors are doing.
     pub board: VitalsBoard,
-    /// One selection at a time.
-    pub selecting: Selecting,
     /// One preview of a mapper module at a time.
     pub previewing: Previewing,
     /// How people sign in; none = only API tokens count.
@@ -121,7 +118,6 @@ impl App {
         Self {
             pipeline,
             board,
-            selecting: Selecting::default(),
             previewing: Previewing::default(),
             sessions,
             site: Arc::new(site),

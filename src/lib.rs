@@ -19,4 +19,5 @@ pub mod service;
 pub mod store;
 pub mod strict;
 pub mod token_source;
+pub mod turn;
 pub mod wasm;

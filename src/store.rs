@@ -29,6 +29,7 @@ pub mod source;
 pub mod sql;
 pub mod submission;
 pub mod sync_state;
+pub mod turn;
 pub mod variants;
 
 use sqlx::pool::PoolConnection;

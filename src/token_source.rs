@@ -11,6 +11,7 @@ use crate::pipeline::Pipeline;
 use crate::report::chain;
 use crate::store::credential::{self, Credential};
 use crate::store::{StoreError, channel};
+use crate::turn::{Turn, Work};
 
 /// The pipeline's own credential.
 #[derive(Debug)]
@@ -35,7 +36,25 @@ impl TokenSource for CredentialSource {
     }
 
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
+        let Some(turn) = Turn::take(&self.0, Work::TokenRenewal).await.map_err(unavailable)? else {
+            return Err(TokenFault::Unavailable { reason: "another replica is renewing it".into() });
+        };
+        let outcome = self.exchange(current).await;
+        turn.end().await;
+        outcome
+    }
+}
+
+impl CredentialSource {
+    /// Exchanges the token and writes the new one if the credential is still the one it was read from.
+    async fn exchange(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let pipeline = &self.0;
+        let mut tx = pipeline.db.read().await.map_err(unavailable)?;
+        // A replica that had the turn before may have renewed it since it was read here.
+        if credential::version(&mut tx).await.map_err(unavailable)? != Some(current.version) {
+            return Err(TokenFault::Superseded);
+        }
+        drop(tx);
         let settings = pipeline.load_settings().await.map_err(unavailable)?;
         let Some(app) = pipeline.app(&settings).await.map_err(unavailable)? else {
             let reason = "app_id or app_secret is blank, and the exchange needs both".into();

@@ -4,17 +4,17 @@
 //! token, look whether that token serves. Each step may be repeated, so a selection that failed half-way is simply made
 //! again. What comes of it (credential, settings, dropped claims) is committed as one.
 //!
-//! Two selections at a time: within a process they wait for each other ([`Selecting`]), so the second finds the system
-//! user that the first one made. Across replicas nothing is held while Meta is asked; the credential's version makes
-//! the later commit fail, and a retry finds the same system user by its name.
+//! One selection at a time over all replicas ([`Work::Selection`]), so the second finds the system user that the first
+//! one made. A replica that loses its turn half-way is caught by the credential's version: its commit fails, and a
+//! retry finds the same system user by its name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::Mutex;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -28,13 +28,13 @@ use crate::store;
 use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
 use crate::token_source::expires_at;
+use crate::turn::{Turn, Work};
 
 /// The name by which the system user is found again.
 pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
 
-/// One selection at a time in this process; clones share the turn.
-#[derive(Clone, Debug, Default)]
-pub struct Selecting(Arc<Mutex<()>>);
+/// How long a selection waits for another one. One takes a few seconds, unless Meta hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The choice. The names are kept for display.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -94,10 +94,18 @@ impl Selection {
 ///
 /// # Errors
 /// [`Fault::Account`] when Meta refuses a step, [`Fault::Graph`] when it is in trouble, [`Fault::Changed`] when the
-/// connection changed meanwhile; nothing is changed here then.
-pub async fn select(pipeline: &Pipeline, turn: &Selecting, selection: Selection) -> Result<Selected, Fault> {
+/// connection changed meanwhile or another selection does not end; nothing is changed here then.
+pub async fn select(pipeline: &Arc<Pipeline>, selection: Selection) -> Result<Selected, Fault> {
     let selection = selection.checked()?;
-    let _turn = turn.0.lock().await;
+    let Some(turn) = Turn::wait(pipeline, Work::Selection, PATIENCE).await? else {
+        return Err(Fault::Changed("another selection of a catalog is under way; wait until it ends and try again"));
+    };
+    let selected = select_now(pipeline, selection).await;
+    turn.end().await;
+    selected
+}
+
+async fn select_now(pipeline: &Pipeline, selection: Selection) -> Result<Selected, Fault> {
     let operator = Operator::load(pipeline).await?;
     let minted = prepare(pipeline, &operator, &selection).await?;
     commit(pipeline, &operator, &selection, &minted).await?;

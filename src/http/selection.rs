@@ -50,6 +50,6 @@ pub async fn select_catalog(
     State(app): State<App>,
     Body(selection): Body<Selection>,
 ) -> Result<Envelope<Selected>, ApiError> {
-    let selected = to_the_end(async move { select::select(&app.pipeline, &app.selecting, selection).await }).await?;
+    let selected = to_the_end(async move { select::select(&app.pipeline, selection).await }).await?;
     Ok(Envelope::ok(selected))
 }

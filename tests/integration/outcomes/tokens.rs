@@ -129,33 +129,51 @@ on_both! {
         stage.close().await;
     }
 
-    /// A refresh that comes home late finds the credential changed: it overwrites nothing, and the asker hears the
-    /// newer word.
+    /// While somebody renews the token nobody else does: askers go on with the old one. When he comes home late and
+    /// finds the credential changed, he overwrites nothing, and askers hear the newer word.
     async fn a_late_refresh_overwrites_nothing(stage) {
         only_we_ask(&stage).await;
         let before = exchanges(&stage);
-        // One for the actor and one for the source.
-        stage.strikes("oauth", 0, 2, Kind::Held {});
-        connect_for(&stage, 3 * DAY).await;
+        stage.strike("oauth", Kind::Held {});
+        let old = connect_for(&stage, 3 * DAY).await;
         let refreshed = refresh_under_way(&stage).await;
         let tokens = stage.service.pipeline.tokens.clone();
-        let asked = tokio::spawn(async move { tokens.get().await });
-        stage.wait("both exchanges are under way", async || exchanges(&stage) == before + 2).await;
+        assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), old);
         let newer = connect_for(&stage, 50 * DAY).await;
-        let heard = asked.await.expect("an answer").expect("a token");
-        assert_eq!(heard.token.expose_secret(), newer);
+        assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), newer);
         let version = stored(&stage).await.expect("a credential").version;
         stage.meta.clear_faults();
         assert_eq!(refreshed.await.expect("an answer"), Err(TokenFault::Superseded));
         let known = stored(&stage).await.expect("a credential");
         assert_eq!((known.access_token.expose_secret(), known.version), (newer.as_str(), version));
+        assert_eq!(exchanges(&stage) - before, 1);
+        stage.close().await;
+    }
+
+    /// Who gets his turn after another renewed the token does not renew it once more.
+    async fn what_another_renewed_is_not_renewed_again(stage) {
+        only_we_ask(&stage).await;
+        connect_for(&stage, 3 * DAY).await;
+        let read_before = refresh_under_way(&stage).await;
+        read_before.await.expect("an answer").expect("renewed");
+        let renewed = exchanges(&stage);
+        let stale = StoredToken {
+            token: SecretString::from("old"),
+            kind: TokenKind::User,
+            expires_at: Some(stage.now() + DAY),
+            version: stored(&stage).await.expect("a credential").version - 1,
+            account_id: None,
+        };
+        let source = CredentialSource(Arc::clone(&stage.service.pipeline));
+        assert_eq!(source.refresh(&stale).await.err(), Some(TokenFault::Superseded));
+        assert_eq!(exchanges(&stage), renewed);
         stage.close().await;
     }
 
     /// Nor does it revive a connection that was given up meanwhile.
     async fn a_late_refresh_revives_nothing(stage) {
         only_we_ask(&stage).await;
-        stage.strikes("oauth", 0, 2, Kind::Held {});
+        stage.strike("oauth", Kind::Held {});
         connect_for(&stage, 3 * DAY).await;
         let refreshed = refresh_under_way(&stage).await;
         stage.disconnect().await;

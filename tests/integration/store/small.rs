@@ -1,4 +1,4 @@
-//! The small aggregates: API tokens, budgets, the channel, field sets.
+//! The small aggregates: API tokens, budgets, the channel, field sets, turns.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use meta_catalog::domain::outcome::{Problem, Shape};
 use meta_catalog::store::api_token::{self, ApiToken};
 use meta_catalog::store::channel::{self, Channel};
 use meta_catalog::store::field_set::{FieldSets, text_of};
-use meta_catalog::store::{Db, StoreError, limiter};
+use meta_catalog::store::turn::{self, Work};
+use meta_catalog::store::{Db, StoreError, Tx, limiter};
 use secrecy::SecretString;
 
 use super::{Done, NOW, TestDb, conformance};
@@ -20,6 +21,8 @@ conformance![
     a_problem_keeps_its_beginning,
     field_sets_are_given_one_id_each,
     field_sets_of_many_writers_agree,
+    a_turn_is_one_holders,
+    a_turn_that_is_not_renewed_runs_out,
 ];
 
 async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
@@ -178,4 +181,35 @@ async fn field_sets_of_many_writers_agree(db: &TestDb) -> Done {
     assert!(answers.iter().all(|answer| *answer == answers[0] && !answer.contains_key(&None)));
     assert_eq!(answers[0].len(), texts.len());
     Ok(())
+}
+
+async fn a_turn_is_one_holders(db: &TestDb) -> Done {
+    let (work, ttl) = (Work::Selection, 60_000);
+    let mut tx = db.write().await?;
+    assert!(turn::take(&mut tx, work, "a", ttl, NOW).await?);
+    assert!(!turn::take(&mut tx, work, "b", ttl, NOW).await?);
+    assert!(turn::take(&mut tx, Work::TokenRenewal, "b", ttl, NOW).await?, "other work is another turn");
+    assert!(!turn::renew(&mut tx, work, "b", ttl, NOW).await?);
+    assert!(turn::renew(&mut tx, work, "a", ttl, NOW).await?);
+    turn::end(&mut tx, work, "b").await?;
+    assert!(!turn::take(&mut tx, work, "b", ttl, NOW).await?, "nobody ends another's turn");
+    turn::end(&mut tx, work, "a").await?;
+    assert!(turn::take(&mut tx, work, "b", ttl, NOW).await?);
+    tx.commit().await
+}
+
+async fn a_turn_that_is_not_renewed_runs_out(db: &TestDb) -> Done {
+    let work = Work::Selection;
+    // On PostgreSQL the server's clock decides, and each transaction comes later than the one before.
+    assert!(in_one(db, async |tx| turn::take(tx, work, "a", -1, NOW).await).await?);
+    assert!(in_one(db, async |tx| turn::take(tx, work, "b", 60_000, NOW).await).await?);
+    assert!(!in_one(db, async |tx| turn::renew(tx, work, "a", 60_000, NOW).await).await?, "it is another's now");
+    Ok(())
+}
+
+async fn in_one(db: &TestDb, step: impl AsyncFnOnce(&mut Tx) -> Result<bool, StoreError>) -> Result<bool, StoreError> {
+    let mut tx = db.write().await?;
+    let answer = step(&mut tx).await?;
+    tx.commit().await?;
+    Ok(answer)
 }
