@@ -163,9 +163,15 @@ impl LeaseCell {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes it; only the lease actor, and whoever was told that it is deposed, does so.
+    /// Changes it; only the lease actor does so, and the end of the service.
     pub fn put(&self, lease: Option<HeldLease>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = lease;
+    }
+
+    /// This one is over, says whoever was told so. One that was taken since is another one, and stays.
+    pub fn give_up(&self, fence: &Fence) {
+        let mut cell = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        cell.take_if(|held| held.fence == *fence);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The OutboxCoalescer: reads the outbox in order of arrival and folds it per variant.
 //!
-//! Promises: a batch holds every open intent of its variants, by exact id; while the drain works on batch N, batch
-//! N + 1 is read ahead, without N's variants, whose rows may be marked meanwhile. What is read ahead can only be
-//! stale by missing intents committed since; those stay open and are read later.
+//! Promises: a batch holds every open intent of its variants, by exact id, and their states of the same moment; while
+//! the drain works on batch N, batch N + 1 is read ahead, without N's variants, whose rows may be marked meanwhile. What
+//! is read ahead can only be stale by missing intents committed since, which stay open and are read later, and by states
+//! of `submitted` whose verdict came meanwhile: those variants wait for the next tick.
 //! Left out on purpose: deciding and marking. A restart loses nothing: the outbox is in the store.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::slots::{CallError, Slot};
 use super::tree::Child;
 use crate::domain::intent::{Folded, fold};
+use crate::domain::state::Held;
 use crate::failpoints::{Point, at};
 use crate::store::{Db, Result as StoreResult, StoreError, outbox};
 
@@ -26,6 +28,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub struct CoalescedBatch {
     /// One entry a variant, in order of arrival.
     pub folded: Vec<Folded>,
+    /// What is held of them.
+    pub held: HashMap<String, Held>,
     /// Where the next window begins.
     pub cursor: i64,
     /// Whether the window was full, so that there may be more.
@@ -129,7 +133,7 @@ impl Actor for CoalescerActor {
             Some(mut read) => (&mut read.read).await?,
             None => read(&self.db, cursor, limit, None).await,
         };
-        if let Ok(Some(CoalescedBatch { folded, cursor, full: true })) = &batch {
+        if let Ok(Some(CoalescedBatch { folded, cursor, full: true, .. })) = &batch {
             let (db, cursor) = (self.db.clone(), *cursor);
             let without: Arc<HashSet<String>> = Arc::new(folded.iter().map(|f| f.variant_id.clone()).collect());
             let read = tokio::spawn(async move { read(&db, cursor, limit, Some(&without)).await });
@@ -156,5 +160,5 @@ async fn read(
     if let Some(without) = without {
         rows.retain(|row| !without.contains(&row.variant_id));
     }
-    Ok(Some(CoalescedBatch { folded: fold(rows), cursor: window.cursor, full }))
+    Ok(Some(CoalescedBatch { folded: fold(rows), held: window.held, cursor: window.cursor, full }))
 }

@@ -3,7 +3,8 @@
 //! A tick, in order (the numbers are the invariants it keeps; see `docs/architecture.md`):
 //! 1. Calls left `sending` by a crash are resolved first: their claims go before their variants are decided again (1).
 //! 2. Windows of the outbox are read, decided and mapped. Noops, skips and drops are recorded and the tick reads on;
-//!    only a call ends it. Reads go outbox → state → source, so whatever changes meanwhile has an intent of its own.
+//!    only a call ends it, or a mapper so slow that the rest must not wait for it. Outbox and states are read as of one
+//!    moment and the source after them, so whatever changes meanwhile has an intent of its own.
 //! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
 //!    handle (3), limiter, all under the lease and for the selected catalog (4).
 //!
@@ -29,14 +30,17 @@ use tracing::{debug, info, warn};
 use super::coalescer::CoalescedBatch;
 use super::mapper::MapRequest;
 use super::runtime::{Job, JobError, Rest};
+use crate::clock::Millis;
 use crate::domain::budget::Bucket;
 use crate::domain::guard;
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::{CallOutcome, Refusal};
 use crate::domain::settings::Pacing;
+use crate::domain::state::Op;
 use crate::failpoints::{Point, at};
 use crate::pipeline::{HeldLease, Pipeline};
 use crate::store::field_set::FieldSets;
+use crate::store::lease::Fence;
 use crate::store::{self, Deposed, StoreError, sync_state};
 
 /// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
@@ -45,6 +49,8 @@ const CHUNK: usize = 1_000;
 const WINDOWS_PER_CALL: usize = 40;
 /// Chunks of one tick that the mapper may leave unanswered in part; each may have taken half a minute.
 const MOST_STALLED: usize = 2;
+/// A tick that has read for this long calls with what it has. Mappers are fast, so only a slow one lets it come to that.
+const LONGEST_FILL_MS: Millis = 60_000;
 
 /// The job of the DrainActor.
 #[derive(Debug)]
@@ -54,66 +60,81 @@ pub struct DrainJob {
     /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
     /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
     suspects: HashSet<String>,
+    /// Variants that held a tick up with a slow mapper: passed over until a tick has read to the end, so that what is
+    /// behind them goes out. Lost on a restart as well.
+    slow: HashSet<String>,
+}
+
+/// Why a tick stopped reading the outbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It was at the end.
+    Nothing,
+    /// There may be more.
+    More,
+    /// The mapper is slow.
+    Slow,
 }
 
 impl DrainJob {
     /// A drain on this pipeline.
     #[must_use]
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, field_sets: FieldSets::default(), suspects: HashSet::new() }
+        Self { pipeline, field_sets: FieldSets::default(), suspects: HashSet::new(), slow: HashSet::new() }
     }
 
-    async fn run(&mut self) -> Result<Rest, StoreError> {
-        let Some(lease) = self.pipeline.lease.current() else { return Ok(Rest::Interval) };
+    async fn run(&mut self, lease: HeldLease) -> Result<Rest, StoreError> {
         unknown::resolve(&self.pipeline, &lease.fence, &mut self.field_sets).await?;
         let tick = match self.prepare(lease).await? {
             Ok(tick) => tick,
             Err(rest) => return Ok(rest),
         };
-        let (mut draft, mut more) = self.fill(&tick).await?;
-        if draft.is_empty() && !self.suspects.is_empty() {
+        let (mut draft, mut left) = self.fill(&tick).await?;
+        if draft.is_empty() && left == Left::Nothing && !self.suspects.is_empty() {
             // Nobody else is left to try.
             self.suspects.clear();
-            (draft, more) = self.fill(&tick).await?;
+            (draft, left) = self.fill(&tick).await?;
+        }
+        if left == Left::Nothing {
+            self.slow.clear();
         }
         if draft.is_empty() {
-            return Ok(Rest::Interval);
+            return Ok(if left == Left::Slow { Rest::Again } else { Rest::Interval });
         }
-        self.submit(tick, draft, more).await
+        self.submit(tick, draft, left != Left::Nothing).await
     }
 
-    /// Reads the outbox until a call is full or nothing is left; answers the call and whether there is more.
-    async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, bool), StoreError> {
+    /// Reads the outbox until a call is full or nothing is left; answers the call and what is left.
+    async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, Left), StoreError> {
         let limit = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1).clamp(1, crate::graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows come again in a later window.
-        let mut open: HashSet<String> = self.suspects.clone();
+        let mut open: HashSet<String> = self.suspects.union(&self.slow).cloned().collect();
         let mut cursor = 0;
         let (mut windows, mut stalled) = (0, 0);
         loop {
             let batch = match self.pipeline.coalescer.next(cursor, limit).await {
                 Ok(Some(batch)) => batch,
-                Ok(None) => return Ok((draft, false)),
+                Ok(None) => return Ok((draft, Left::Nothing)),
                 Err(super::coalescer::CoalesceError::Store(error)) => return Err(error),
                 Err(super::coalescer::CoalesceError::Call(error)) => {
                     debug!(%error, "no window");
-                    return Ok((draft, true));
+                    return Ok((draft, Left::More));
                 }
             };
-            let CoalescedBatch { folded, cursor: next, full } = batch;
-            cursor = next;
-            let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id)).collect();
-            stalled += self.window(tick, folded, &mut draft, &mut open).await?;
-            // Behind chunks that a slow mapper leaves unanswered the tick does not go on for hours: the next one finds
-            // fewer of the rows that hold it up, or another mapper.
-            if draft.is_full() || stalled >= MOST_STALLED {
-                return Ok((draft, true));
+            cursor = batch.cursor;
+            let full = batch.full;
+            stalled += self.window(tick, batch, &mut draft, &mut open).await?;
+            if draft.is_full() {
+                return Ok((draft, Left::More));
             }
-            if !draft.is_empty() {
-                windows += 1;
+            // The tick does not go on for hours behind chunks that a slow mapper leaves unanswered.
+            if stalled >= MOST_STALLED || full && self.pipeline.now() - tick.now > LONGEST_FILL_MS {
+                return Ok((draft, Left::Slow));
             }
+            windows += usize::from(!draft.is_empty());
             if !full || windows >= WINDOWS_PER_CALL {
-                return Ok((draft, full));
+                return Ok((draft, if full { Left::More } else { Left::Nothing }));
             }
         }
     }
@@ -123,14 +144,11 @@ impl DrainJob {
     async fn window(
         &mut self,
         tick: &Tick,
-        folded: Vec<Folded>,
+        CoalescedBatch { folded, held, .. }: CoalescedBatch,
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
     ) -> Result<usize, StoreError> {
-        let ids: Vec<&str> = folded.iter().map(|f| f.variant_id.as_str()).collect();
-        let mut tx = self.pipeline.db.read().await?;
-        let held = sync_state::load(&mut tx, &ids).await?;
-        drop(tx);
+        let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id)).collect();
         self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
         at(Point::DrainRead).await;
 
@@ -142,15 +160,20 @@ impl DrainJob {
             }
             tick.still_counts(&self.pipeline)?;
             let mapped = self.map(tick, chunk).await?;
-            stalled += usize::from(mapped.is_partial());
+            let is_partial = mapped.is_partial();
+            stalled += usize::from(is_partial);
             at(Point::DrainMapped).await;
             for intent in chunk {
                 let held = held.get(&intent.variant_id);
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
-                match mapped.decide(intent, held, &tick.catalog) {
+                let step = mapped.decide(intent, held, &tick.catalog);
+                if is_partial && matches!(step, settle::Step::Wait | settle::Step::Fault(_)) {
+                    self.slow.insert(intent.variant_id.clone());
+                }
+                match step {
                     settle::Step::Send(row) if tick.preview => settlement.previewed(intent, row),
                     settle::Step::Send(row)
-                        if draft::is_implicit_delete(intent, row.op)
+                        if row.op == Op::ImplicitDelete
                             && !intent.released
                             && self.deletes_left(tick, draft).await? == 0 =>
                     {
@@ -232,11 +255,7 @@ impl DrainJob {
             return Ok(rest);
         }
         let id = crate::ids::submission();
-        match record::begin(&pipeline, &tick, &id, &draft, &self.field_sets).await {
-            Ok(()) => {}
-            Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
-            Err(error) => return Err(error),
-        }
+        record::begin(&pipeline, &tick, &id, &draft, &self.field_sets).await?;
         at(Point::DrainBegun).await;
         // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
         if !self.lease_outlasts_a_call(&mut tick) {
@@ -257,11 +276,7 @@ impl DrainJob {
         if recorded.is_err() && outcome.may_be_taken() {
             unknown::note_late(&pipeline, &id).await;
         }
-        match recorded {
-            Ok(()) => {}
-            Err(StoreError::Deposed(deposed)) => return Ok(self.deposed(deposed)),
-            Err(error) => return Err(error),
-        }
+        recorded?;
         at(Point::DrainRecorded).await;
         Ok(match (tick.settings.pacing(), outcome.accepted()) {
             (Pacing::Budget, accepted) => {
@@ -305,11 +320,11 @@ impl DrainJob {
         }
     }
 
-    fn deposed(&self, deposed: Deposed) -> Rest {
+    fn deposed(&self, deposed: Deposed, fence: &Fence) -> Rest {
         warn!(%deposed, "nothing was committed");
         match deposed {
             Deposed::Lease => {
-                self.pipeline.lease.put(None);
+                self.pipeline.lease.give_up(fence);
                 self.pipeline.leaser.nudge();
                 Rest::Interval
             }
@@ -325,9 +340,11 @@ impl Job for DrainJob {
     }
 
     async fn tick(&mut self) -> Result<Rest, JobError> {
-        match self.run().await {
+        let Some(lease) = self.pipeline.lease.current() else { return Ok(Rest::Interval) };
+        let fence = lease.fence.clone();
+        match self.run(lease).await {
             Ok(rest) => Ok(rest),
-            Err(StoreError::Deposed(deposed)) => Ok(self.deposed(deposed)),
+            Err(StoreError::Deposed(deposed)) => Ok(self.deposed(deposed, &fence)),
             Err(error) => Err(error.into()),
         }
     }

@@ -89,7 +89,7 @@ impl LeaseJob {
             }
             None => {
                 warn!(epoch = held.fence.epoch, "another process runs the pipeline now");
-                pipeline.lease.put(None);
+                pipeline.lease.give_up(&held.fence);
             }
         }
         Ok(())

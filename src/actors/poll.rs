@@ -52,9 +52,8 @@ impl PollJob {
         Self { pipeline }
     }
 
-    async fn run(&self) -> Result<Rest, StoreError> {
+    async fn run(&self, lease: HeldLease) -> Result<Rest, StoreError> {
         let pipeline = &self.pipeline;
-        let Some(lease) = pipeline.lease.current() else { return Ok(Rest::Interval) };
         let settings = pipeline.load_settings().await?;
         let budget = settings.pacing() == Pacing::Budget;
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.whole("poll_interval_seconds")) };
@@ -259,11 +258,13 @@ impl Job for PollJob {
     }
 
     async fn tick(&mut self) -> Result<Rest, JobError> {
-        match self.run().await {
+        let Some(lease) = self.pipeline.lease.current() else { return Ok(Rest::Interval) };
+        let fence = lease.fence.clone();
+        match self.run(lease).await {
             Ok(rest) => Ok(rest),
             Err(StoreError::Deposed(deposed)) => {
                 warn!(%deposed, "nothing was committed");
-                self.pipeline.lease.put(None);
+                self.pipeline.lease.give_up(&fence);
                 self.pipeline.leaser.nudge();
                 Ok(Rest::Interval)
             }

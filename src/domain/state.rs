@@ -1,5 +1,9 @@
 //! What is known of a variant at Meta.
 
+use serde::{Deserialize, Serialize};
+
+use super::intent::Intent;
+
 /// The six stored states; the admin surface adds `never_synced` for a variant without a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyncStatus {
@@ -63,21 +67,42 @@ pub struct Held {
 }
 
 /// The operation of a record in a submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// `UPDATE` with `allow_upsert`.
+    #[serde(rename = "u")]
     Upsert,
-    /// `DELETE`.
+    /// `DELETE`, asked for.
+    #[serde(rename = "d")]
     Delete,
+    /// `DELETE` that nobody asked for: what an upsert came to, since the variant is not eligible any more, or gone.
+    #[serde(rename = "i")]
+    ImplicitDelete,
 }
 
 impl Op {
-    /// The letter in a submission's rows.
+    /// The word in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Upsert => "u",
-            Self::Delete => "d",
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+            Self::ImplicitDelete => "implicit delete",
+        }
+    }
+
+    /// Whether it goes out as a `DELETE`.
+    #[must_use]
+    pub fn is_delete(self) -> bool {
+        matches!(self, Self::Delete | Self::ImplicitDelete)
+    }
+
+    /// What it was that was asked for.
+    #[must_use]
+    pub fn intent(self) -> Intent {
+        match self {
+            Self::Upsert | Self::ImplicitDelete => Intent::Upsert,
+            Self::Delete => Intent::Delete,
         }
     }
 }

@@ -13,19 +13,20 @@ use crate::domain::intent::Origin;
 /// # Errors
 /// When the database does not answer.
 pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
-    requeue(tx, None, now).await
+    requeue(tx, None, Origin::Operator, now).await
 }
 
 /// The same for what failed under another mapper than `digest`: the new one may do better. What failed before any
-/// mapper had a word is left alone, and so is what waits for the drain anyway: that one says what is wanted now.
+/// mapper had a word is left alone, and so is what waits for the drain anyway: that one says what is wanted now. Asked
+/// for as a recovery, so that it gives way to what comes in while this statement runs.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn requeue_failed_under_another(tx: &mut Tx, digest: &str, now: Millis) -> Result<u64> {
-    requeue(tx, Some(digest), now).await
+    requeue(tx, Some(digest), Origin::Recovery, now).await
 }
 
-async fn requeue(tx: &mut Tx, other_than: Option<&str>, now: Millis) -> Result<u64> {
+async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Millis) -> Result<u64> {
     execute!(
         tx,
         "WITH failed AS (
@@ -49,7 +50,7 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, now: Millis) -> Result<u
          LEFT JOIN meta_outbox last ON last.seq = l.seq
          LEFT JOIN meta_outbox asked ON asked.seq = l.asked
          WHERE true ORDER BY f.variant_id",
-        Origin::Operator.as_str(),
+        origin.as_str(),
         now,
         other_than
     )

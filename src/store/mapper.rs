@@ -264,8 +264,10 @@ pub async fn begin_remap(tx: &mut Tx, total: i64, now: Millis) -> Result<()> {
 /// Asks again for the next `limit` variants of a re-map, and moves its cursor; at the end, marks it finished. Answers
 /// whether there is more. Writes nothing when the re-map began anew since it was read.
 ///
-/// A variant that waits for the drain anyway is mapped then, and counts as asked for. The others are asked for as a
-/// recovery, which gives way to whatever else is asked: a re-map must not bring back what an operator deletes.
+/// A variant that waits for the drain anyway is mapped then, and counts as asked for; if it is in a call just now, the
+/// drain asks for it once more ([`ask_again_if_replaced`]). The others are asked for as a recovery, which gives way to
+/// whatever else is asked meanwhile. Like a bootstrap, it brings back what an operator deleted at Meta earlier, if the
+/// shop still sells it.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -304,8 +306,8 @@ pub async fn step_remap(tx: &mut Tx, remap: &Remap, limit: i64, now: Millis) -> 
     Ok(true)
 }
 
-/// Asks again for variants that failed under a mapper which is not the active one any more: an activation asks again for
-/// what has failed by then, and these were under way. `digest` is how state rows name that mapper.
+/// Asks again for variants that went out or failed under a mapper which is not the active one any more: an activation
+/// and its re-map ask for what they find, and these were under way. `digest` is how state rows name that mapper.
 ///
 /// # Errors
 /// When the database does not answer.

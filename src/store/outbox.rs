@@ -1,9 +1,13 @@
 //! The outbox: intents, appended in the transaction of the change that caused them and marked by exact id in the
 //! transaction that records their effect.
 
+use std::collections::HashMap;
+
+use super::sync_state::MaybeHeld;
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, json};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, OpenIntent, Origin};
+use crate::domain::state::Held;
 
 /// What became of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +76,8 @@ pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Or
     )
 }
 
-/// Appends one intent for each of these variants that has no live one: an open intent says more than a repetition.
+/// Appends one intent for each of these variants that has no open one, a held one included: it says more than a
+/// repetition.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -118,11 +123,13 @@ pub async fn append_bootstrap(tx: &mut Tx, after: &str, limit: i64, now: Millis)
     Ok(Some((last, count)))
 }
 
-/// A stretch of the outbox: all open rows of the variants that a window of live rows names.
+/// A stretch of the outbox: all open rows of the variants that a window of live rows names, and what is held of them.
 #[derive(Debug, Default)]
 pub struct Window {
     /// Open rows, parked ones included.
     pub rows: Vec<OpenIntent>,
+    /// The states of their variants, as they were when the rows were read.
+    pub held: HashMap<String, Held>,
     /// Where the next window begins.
     pub cursor: i64,
     /// How many live rows the window held.
@@ -139,9 +146,14 @@ struct WindowRow {
     released: bool,
     cursor: i64,
     live: i64,
+    #[sqlx(flatten)]
+    held: MaybeHeld,
 }
 
 /// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
+///
+/// Rows and states are of one moment, since they are read by one statement. States read later would show verdicts whose
+/// fresh intents are not among the rows: the drain would decide without them, and they would come after what it sends.
 ///
 /// # Errors
 /// When the database does not answer or holds a word this version does not know.
@@ -156,8 +168,10 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
              WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND seq > $1
              ORDER BY seq LIMIT $2)
          SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released,
-             (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live
+             (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live,
+             s.status, s.catalog_id, s.last_pushed_hash, s.at_meta, s.fields_at_meta, s.attempts AS failures, s.version
          FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+         LEFT JOIN meta_sync_state AS s ON s.variant_id = o.variant_id
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
          ORDER BY o.seq",
         cursor,
@@ -165,20 +179,25 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
     )?;
     let Some((cursor, live)) = rows.first().map(|row| (row.cursor, row.live)) else { return Ok(None) };
     let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
+    let mut held = HashMap::new();
     let rows = rows
         .into_iter()
         .map(|row| {
-            Ok(OpenIntent {
+            let open = OpenIntent {
                 seq: row.seq,
                 variant_id: row.variant_id,
                 intent: row.intent.parse().map_err(|found| corrupt("intent", found))?,
                 origin: row.origin.parse().map_err(|found| corrupt("origin", found))?,
                 attempts: row.attempts,
                 released: row.released,
-            })
+            };
+            if let Some(state) = row.held.into_held()? {
+                held.insert(open.variant_id.clone(), state);
+            }
+            Ok(open)
         })
         .collect::<Result<_>>()?;
-    Ok(Some(Window { rows, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
+    Ok(Some(Window { rows, held, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
 /// Marks exactly these rows as processed. A preview counts only while the mode is `preview`: a tick that began before
@@ -222,16 +241,27 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     if latest == 0 {
         return Ok(0);
     }
-    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above.
+    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above. As in a fold,
+    // an operator's delete counts against the later events that were previewed with it.
     execute!(
         tx,
-        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT variant_id, intent, $2, CAST($3 AS BIGINT) FROM meta_outbox
-         WHERE outcome = $1 AND seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
-         ORDER BY seq",
+        "WITH asked AS (
+             SELECT variant_id, MAX(seq) AS seq FROM meta_outbox
+             WHERE outcome = $4 AND origin = 'operator' GROUP BY variant_id)
+         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT last.variant_id,
+             CASE WHEN operators.intent = 'delete' AND operators.processed_at = last.processed_at THEN 'delete'
+                  ELSE last.intent END,
+             $2, CAST($3 AS BIGINT)
+         FROM meta_outbox AS last
+         LEFT JOIN asked ON asked.variant_id = last.variant_id
+         LEFT JOIN meta_outbox AS operators ON operators.seq = asked.seq
+         WHERE last.outcome = $1 AND last.seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
+         ORDER BY last.seq",
         Outcome::Requeued.as_str(),
         Origin::Recovery.as_str(),
-        now
+        now,
+        Outcome::Previewed.as_str()
     )
 }
 
@@ -280,8 +310,8 @@ pub async fn note_faults(
     }
     execute!(
         tx,
-        "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = r.error,
-                parked_at = CASE WHEN attempts + 1 >= CAST($3 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE parked_at END
+        "UPDATE meta_outbox SET attempts = attempts + 1, row_faults = row_faults + 1, class = $2, last_error = r.error,
+                parked_at = CASE WHEN row_faults + 1 >= CAST($3 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE parked_at END
          FROM @rows($1: seq bigint, error text) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
         json(faults)?,
@@ -341,14 +371,20 @@ pub async fn backlog(tx: &mut Tx) -> Result<Backlog> {
     let (live, parked, held): (i64, i64, i64) = fetch_one!(
         tx,
         (i64, i64, i64),
-        "SELECT COUNT(*) - COUNT(COALESCE(parked_at, held_at)), COUNT(parked_at),
-             COUNT(DISTINCT CASE WHEN held_at IS NOT NULL THEN variant_id END)
-         FROM meta_outbox WHERE processed_at IS NULL"
+        // Each from its own index: with a million open rows, to look into them takes seconds.
+        "SELECT
+             (SELECT COUNT(*) FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
+              WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL),
+             (SELECT COUNT(*) FROM meta_outbox @sqlite{INDEXED BY meta_outbox_parked}
+              WHERE processed_at IS NULL AND parked_at IS NOT NULL),
+             (SELECT COUNT(DISTINCT variant_id) FROM meta_outbox @sqlite{INDEXED BY meta_outbox_held}
+              WHERE processed_at IS NULL AND held_at IS NOT NULL)"
     )?;
     Ok(Backlog { live, parked, held })
 }
 
-/// Holds exactly these rows back: see [`crate::domain::guard`].
+/// Holds exactly these rows back: see [`crate::domain::guard`]. Not one that somebody released since it
+/// was decided on.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -359,7 +395,8 @@ pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
     execute!(
         tx,
         "UPDATE meta_outbox SET held_at = $2 FROM @rows($1: seq bigint) AS r
-         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
+         WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
+           AND meta_outbox.released_at IS NULL",
         json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
         now
     )

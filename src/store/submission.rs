@@ -18,8 +18,8 @@ use crate::domain::state::{Op, SyncStatus};
 pub struct Row(
     /// Variant id, which is the retailer id.
     pub String,
-    /// `u` or `d`.
-    pub String,
+    /// What was done to it.
+    pub Op,
     /// Hash of the payload; none for a delete.
     pub Option<String>,
     /// Id of the set of fields sent; none for a delete.
@@ -30,7 +30,7 @@ impl Row {
     /// Whether the record is a delete.
     #[must_use]
     pub fn is_delete(&self) -> bool {
-        self.1 == Op::Delete.as_str()
+        self.1.is_delete()
     }
 }
 
@@ -286,7 +286,8 @@ pub async fn implicit_deletes_since(tx: &mut Tx, catalog: &str, since: Millis) -
         tx,
         (i64,),
         "SELECT CAST(COALESCE(SUM(implicit_deletes), 0) AS BIGINT) FROM meta_batch_handles
-         WHERE catalog_id = $1 AND submitted_at > $2 AND implicit_deletes > 0 AND handle IS NOT NULL",
+         WHERE catalog_id = $1 AND submitted_at > $2 AND implicit_deletes > 0 AND handle IS NOT NULL
+           AND (reason IS NULL OR reason NOT IN ('canceled', 'error'))",
         catalog,
         since
     )?;

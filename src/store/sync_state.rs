@@ -9,13 +9,37 @@ use crate::domain::state::{Held, SyncStatus};
 #[derive(sqlx::FromRow)]
 struct HeldRow {
     variant_id: String,
-    status: String,
+    #[sqlx(flatten)]
+    held: MaybeHeld,
+}
+
+/// The columns of a [`Held`], all NULL where there is no row.
+#[derive(sqlx::FromRow)]
+pub(super) struct MaybeHeld {
+    status: Option<String>,
     catalog_id: Option<String>,
     last_pushed_hash: Option<String>,
-    at_meta: bool,
+    at_meta: Option<bool>,
     fields_at_meta: Option<i64>,
-    attempts: i64,
-    version: i64,
+    failures: Option<i64>,
+    version: Option<i64>,
+}
+
+impl MaybeHeld {
+    /// # Errors
+    /// When the database holds a word this version does not know.
+    pub(super) fn into_held(self) -> Result<Option<Held>> {
+        let Some(status) = self.status else { return Ok(None) };
+        Ok(Some(Held {
+            status: parse_status(&status)?,
+            catalog_id: self.catalog_id,
+            hash: self.last_pushed_hash,
+            at_meta: self.at_meta.unwrap_or_default(),
+            fields_at_meta: self.fields_at_meta,
+            attempts: self.failures.unwrap_or_default(),
+            version: self.version.unwrap_or_default(),
+        }))
+    }
 }
 
 /// What is held of these variants.
@@ -26,23 +50,12 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Held
     let rows: Vec<HeldRow> = fetch_all!(
         tx,
         HeldRow,
-        "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts, version
+        "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts AS failures, version
          FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
     )?;
     rows.into_iter()
-        .map(|row| {
-            let held = Held {
-                status: parse_status(&row.status)?,
-                catalog_id: row.catalog_id,
-                hash: row.last_pushed_hash,
-                at_meta: row.at_meta,
-                fields_at_meta: row.fields_at_meta,
-                attempts: row.attempts,
-                version: row.version,
-            };
-            Ok((row.variant_id, held))
-        })
+        .filter_map(|row| Some((row.variant_id, row.held.into_held().transpose()?)).map(|(id, held)| Ok((id, held?))))
         .collect()
 }
 
@@ -127,7 +140,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
              at_meta = excluded.at_meta,
              fields_at_meta = excluded.fields_at_meta,
              mapper_digest = COALESCE(excluded.mapper_digest, s.mapper_digest),
-             reeval_at = excluded.reeval_at,
+             -- A fault of the mapper says nothing about when a sale begins or ends.
+             reeval_at = CASE WHEN excluded.last_pushed_at IS NULL THEN s.reeval_at ELSE excluded.reeval_at END,
              version = s.version + 1,
              updated_at = excluded.updated_at",
         json(&list)?,

@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 
 use super::settle::{SendRow, Settlement};
 use crate::domain::clears::clears;
-use crate::domain::intent::{Folded, Intent};
+use crate::domain::intent::Folded;
 use crate::domain::state::{Held, Op};
 use crate::graph::{ClearValue, ItemsBatchBody, PushRefused};
 use crate::store::field_set::text_of;
@@ -118,7 +118,7 @@ impl CallDraft {
                 return true;
             }
         }
-        self.implicit_deletes += usize::from(is_implicit_delete(intent, row.op));
+        self.implicit_deletes += usize::from(row.op == Op::ImplicitDelete);
         self.rows.push(CallRow {
             variant_id: intent.variant_id.clone(),
             product_id: row.product_id.map(str::to_owned),
@@ -133,9 +133,4 @@ impl CallDraft {
         });
         true
     }
-}
-
-/// Whether this is a delete that nobody asked for.
-pub(super) fn is_implicit_delete(intent: &Folded, op: Op) -> bool {
-    op == Op::Delete && intent.intent == Intent::Upsert
 }

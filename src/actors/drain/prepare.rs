@@ -117,7 +117,7 @@ impl DrainJob {
     /// Another replica may be able to run the active mapper.
     async fn give_lease_up(&self, lease: &HeldLease, why: &NotFollowed) -> Rest {
         warn!(%why, "the lease is given up");
-        self.pipeline.lease.put(None);
+        self.pipeline.lease.give_up(&lease.fence);
         if let Err(error) = store::lease::release(&self.pipeline.db, &lease.fence).await {
             warn!(%error, "the lease was not given back; it ends by itself");
         }

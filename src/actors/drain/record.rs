@@ -5,6 +5,7 @@ use tracing::warn;
 use super::draft::{CallDraft, CallRow};
 use super::prepare::Tick;
 use crate::clock::Millis;
+use crate::domain::intent::Intent;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Problem, Refusal};
 use crate::domain::state::{Op, SyncStatus};
 use crate::failpoints::{Point, at};
@@ -26,7 +27,7 @@ pub(super) async fn begin(
     let rows: Vec<Row> = draft
         .rows
         .iter()
-        .map(|row| Row(row.variant_id.clone(), row.op.as_str().into(), row.hash.clone(), sets.id(&row.sent)))
+        .map(|row| Row(row.variant_id.clone(), row.op, row.hash.clone(), sets.id(&row.sent)))
         .collect();
     let new = NewSubmission {
         id,
@@ -75,7 +76,7 @@ pub(super) async fn finish(
                 if refused.contains_key(&row.variant_id) { Outcome::Failed } else { Outcome::Submitted }
             })
             .await?;
-            call.ask_again(&mut tx, |row| refused.contains_key(&row.variant_id)).await?;
+            call.ask_again(&mut tx).await?;
             submission::accepted(&mut tx, id, handle, now).await?;
         }
         CallOutcome::NothingTaken { named } => {
@@ -185,14 +186,15 @@ impl Call<'_> {
             .collect();
         sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
         self.mark(tx, |_| Outcome::Failed).await?;
-        self.ask_again(tx, |_| true).await
+        self.ask_again(tx).await
     }
 
-    /// What failed for its payload is tried again if another mapper has become active during the call.
-    async fn ask_again(&self, tx: &mut Tx, failed: impl Fn(&CallRow) -> bool) -> Result<(), StoreError> {
-        let failed = self.draft.rows.iter().filter(|row| row.op == Op::Upsert && failed(row));
-        let failed: Vec<&str> = failed.map(|row| row.variant_id.as_str()).collect();
-        mapper::ask_again_if_replaced(tx, self.tick.mapper.digest(), &failed, self.now).await
+    /// What the mapper had a word in is asked for again if another one has become active during the call. A re-map may
+    /// have passed these variants while their intents were open, and counted on them.
+    async fn ask_again(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let mapped = self.draft.rows.iter().filter(|row| row.op.intent() == Intent::Upsert);
+        let mapped: Vec<&str> = mapped.map(|row| row.variant_id.as_str()).collect();
+        mapper::ask_again_if_replaced(tx, self.tick.mapper.digest(), &mapped, self.now).await
     }
 
     async fn mark(&self, tx: &mut Tx, outcome: impl Fn(&CallRow) -> Outcome) -> Result<(), StoreError> {

@@ -97,7 +97,10 @@ impl Mapped {
         let now = now.or(hash.as_deref().map(Now::Eligible)).unwrap_or(Now::Gone);
         match decide(intent.intent, now, held, catalog) {
             Decision::Upsert => Step::Send(SendRow { op: Op::Upsert, product_id, payload, hash }),
-            Decision::Delete => Step::Send(SendRow { op: Op::Delete, product_id, payload: None, hash: None }),
+            Decision::Delete => {
+                let op = if intent.intent == Intent::Delete { Op::Delete } else { Op::ImplicitDelete };
+                Step::Send(SendRow { op, product_id, payload: None, hash: None })
+            }
             Decision::Wait => Step::Wait,
             Decision::Drop => Step::Done(Done::Drop),
             Decision::Skip(code) => {

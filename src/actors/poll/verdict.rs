@@ -118,7 +118,7 @@ pub(super) async fn record(
     let failed: Vec<&str> = rows
         .iter()
         .zip(&call.rows)
-        .filter(|(verdict, row)| verdict.status == SyncStatus::Failed && !row.is_delete())
+        .filter(|(verdict, row)| verdict.status == SyncStatus::Failed && row.1.intent() == Intent::Upsert)
         .filter(|(verdict, _)| changed.contains_key(verdict.variant_id))
         .map(|(verdict, _)| verdict.variant_id)
         .collect();
@@ -126,17 +126,16 @@ pub(super) async fn record(
     if again {
         let limit = i64::try_from(settings.whole("max_attempts")).unwrap_or(i64::MAX);
         for intent in [Intent::Delete, Intent::Upsert] {
-            let ids: Vec<&str> = call
+            let mut ids: Vec<String> = call
                 .rows
                 .iter()
-                .filter(|row| row.is_delete() == (intent == Intent::Delete))
+                .filter(|row| row.1.intent() == intent)
                 .filter(|row| changed.get(&row.0).is_some_and(|attempts| *attempts < limit))
-                .map(|row| row.0.as_str())
+                .map(|row| row.0.clone())
                 .collect();
-            // Not beside an intent that is open: a tick may hold that one already, in a window that it read before this
-            // verdict. It would send it alone, and the repetition would come after it.
+            ids.sort_unstable();
             if !ids.is_empty() {
-                outbox::append_if_idle(&mut tx, &ids, intent, Origin::Recovery, now).await?;
+                outbox::append(&mut tx, &ids, intent, Origin::Recovery, now).await?;
             }
         }
     }

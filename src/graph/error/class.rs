@@ -25,7 +25,7 @@ pub enum ErrorClass {
     CatalogGone,
     /// The business account needs a human first.
     AccountState(AccountCause),
-    /// Codes 101 and 104: Meta does not know the app, or the app secret is wrong.
+    /// Codes 101 and 104, and a 100 about `appsecret_proof`: Meta does not know the app, or the app secret is wrong.
     AppRejected,
     /// Code 100 and every other known refusal: the same call will fail again.
     BadRequest,
@@ -132,6 +132,8 @@ impl ErrorClass {
             (3 | 10 | 200..=299, _) => Self::Permission,
             (100, Some(33)) => Self::CatalogGone,
             (101 | 104, _) => Self::AppRejected,
+            // Made with a wrong app secret, or missing. Nothing but the wording tells it from a bad parameter.
+            (100, _) if error.message.contains("appsecret_proof") => Self::AppRejected,
             (415, _) => Self::AccountState(AccountCause::TwoFactorRequired),
             (3949, _) => Self::AccountState(AccountCause::TooManySystemUsers),
             (3965, _) => Self::AccountState(AccountCause::TooManyAdminSystemUsers),

@@ -85,6 +85,13 @@ fn what_no_code_decides_is_decided_by_the_rest() {
         (json!({"code": 190, "is_transient": true}), 400, TokenDead(TokenCause::Unspecified)),
         // A documented refusal stays one under a 5xx; an undocumented code does not become one.
         (json!({"code": 100}), 500, BadRequest),
+        // A proof made with a wrong secret says nothing about the handle or the batch that was asked for.
+        (json!({"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}), 400, AppRejected),
+        (
+            json!({"code": 100, "message": "API calls from the server require an appsecret_proof argument"}),
+            400,
+            AppRejected,
+        ),
         (json!({"code": 987_654}), 500, Transient),
         (json!({"code": 987_654}), 400, BadRequest),
         (json!({"message": "no code"}), 400, Unknown),

@@ -133,6 +133,45 @@ on_both! {
         shop.close().await;
     }
 
+    /// A re-map passes variants that are in a call just now, since their intents are open: they are asked for again when
+    /// the call is through, those that the old mapper had deleted as well.
+    async fn a_remap_during_a_call_reaches_its_variants(shop) {
+        let pipeline = &shop.service.pipeline;
+        let products = |price, status: &str| {
+            let mut other = product("q", &[costing("gone", 1_000, Some(100))]);
+            other["status"] = json!(status);
+            [product("p", &[costing("a", price, Some(100))]), other]
+        };
+        shop.import(&products(1_000, "active")).await;
+        shop.settle().await;
+        // The one is sent at another price, the other is not for sale just now; both go out in one call that hangs.
+        shop.meta.plan(Fault { on: "items_batch".into(), skip: 0, times: 1, kind: Kind::Held {} });
+        let calls = shop.batches();
+        shop.import(&products(1_100, "archived")).await;
+        shop.until("it is under way", async || shop.batches() > calls).await;
+        let restored = "UPDATE product SET status = 'active'";
+        match shop.db() {
+            meta_catalog::store::Db::Sqlite { writer, .. } => {
+                sqlx::query(restored).execute(writer).await.map(|_| ()).expect("restored");
+            }
+            meta_catalog::store::Db::Postgres { pool, .. } => {
+                sqlx::query("UPDATE meta_catalog.product SET status = 'active'").execute(pool).await.map(|_| ()).expect("restored");
+            }
+        }
+        mapper::activate(pipeline, module("margin-label"), Source::Api, true).await.expect("activated");
+        shop.until("the re-map is done", async || {
+            pipeline.remapper.nudge();
+            mapper::state(pipeline).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+        })
+        .await;
+        shop.meta.clear_faults();
+        shop.settle().await;
+        for id in ["a", "gone"] {
+            assert_eq!(shop.item(id).expect("at Meta")["custom_label_2"], "margin-high", "{id}");
+        }
+        shop.close().await;
+    }
+
     /// An evil module whose samples look fine: each kind of evil costs its rows a clear error, and the tick after works.
     async fn evil_costs_its_rows_and_the_next_tick_works(shop) {
         const KINDS: [&str; 10] =
@@ -266,7 +305,7 @@ on_both! {
             ("b", Intent::Upsert, Origin::Event),
             ("a", Intent::Delete, Origin::Operator),
             ("b", Intent::Upsert, Origin::Recovery),
-            ("c", Intent::Upsert, Origin::Operator),
+            ("c", Intent::Upsert, Origin::Recovery),
         ];
         assert_eq!(rows, expected.map(|(id, intent, origin)| (id.to_owned(), intent, origin, false)));
         // Nothing is done when it is active already.

@@ -207,6 +207,19 @@ impl Stage {
         self.import(&[product]).await;
     }
 
+    /// Takes every product back without an event, as somebody who mends the source by hand.
+    pub(super) async fn restore_silently(&self) {
+        match self.db() {
+            Db::Sqlite { writer, .. } => {
+                sqlx::query("UPDATE product SET status = 'active'").execute(writer).await.expect("written");
+            }
+            Db::Postgres { pool, .. } => {
+                let sql = "UPDATE meta_catalog.product SET status = 'active'";
+                sqlx::query(sql).execute(pool).await.expect("written");
+            }
+        }
+    }
+
     /// Plans a fault for the next call of an edge.
     pub(super) fn strike(&self, on: &str, kind: Kind) {
         self.strikes(on, 0, 1, kind);

@@ -1,9 +1,10 @@
 //! Intents: appended once, read in order of arrival, marked by exact id.
 
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::import::ProductRecord;
-use meta_catalog::store::StoreError;
 use meta_catalog::store::outbox::{self, Backlog, Fault, Outcome, Window};
+use meta_catalog::store::{StoreError, sync_state};
 
 use super::catalog::{product, save};
 use super::{Done, NOW, TestDb, conformance, ids};
@@ -13,11 +14,13 @@ conformance![
     a_delete_makes_no_state,
     windows_follow_in_order_of_arrival,
     a_window_holds_every_open_row_of_its_variants,
+    a_window_holds_the_states_of_its_moment,
     an_intent_appended_after_the_read_survives,
     a_row_is_marked_once,
     faults_of_rows_park_and_faults_of_the_channel_do_not,
     faults_of_variants_count_on_all_their_open_rows,
     a_mark_ends_parking,
+    what_was_released_meanwhile_is_not_held,
     bootstrap_skips_what_is_not_on_sale,
     bootstrap_walks_ids_bytewise,
 ];
@@ -44,8 +47,12 @@ pub(super) async fn open_rows(db: &TestDb) -> Result<Window, StoreError> {
 }
 
 pub(super) async fn mark(db: &TestDb, rows: &[(i64, Outcome)]) -> Result<u64, StoreError> {
+    mark_at(db, rows, NOW + 1).await
+}
+
+pub(super) async fn mark_at(db: &TestDb, rows: &[(i64, Outcome)], now: i64) -> Result<u64, StoreError> {
     let mut tx = db.write().await?;
-    let count = outbox::mark(&mut tx, rows, NOW + 1).await?;
+    let count = outbox::mark(&mut tx, rows, now).await?;
     tx.commit().await?;
     Ok(count)
 }
@@ -234,4 +241,38 @@ async fn bootstrap_walks_ids_bytewise(db: &TestDb) -> Done {
     }
     assert_eq!(walked, sorted);
     Ok(())
+}
+
+async fn a_window_holds_the_states_of_its_moment(db: &TestDb) -> Done {
+    append(db, &["unknown"], Intent::Delete, Origin::Event).await?;
+    upsert(db, &["a", "a"]).await?;
+    let window = open_rows(db).await?;
+    let states: Vec<_> = window.held.iter().map(|(id, held)| (id.as_str(), held.status, held.at_meta)).collect();
+    assert_eq!(states, [("a", SyncStatus::Pending, false)]);
+    let mut tx = db.read().await?;
+    assert_eq!(window.held, sync_state::load(&mut tx, &["a", "unknown"]).await?);
+    Ok(())
+}
+
+async fn what_was_released_meanwhile_is_not_held(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?;
+    let first = open_rows(db).await?.rows[0].seq;
+    hold(db, &[first]).await?;
+    upsert(db, &["a"]).await?;
+    // Decided on as not released, and recorded after the release.
+    let seqs: Vec<i64> = open_rows(db).await?.rows.iter().map(|row| row.seq).collect();
+    let mut tx = db.write().await?;
+    assert_eq!(outbox::release_held(&mut tx, NOW).await?, 1);
+    tx.commit().await?;
+    assert_eq!(hold(db, &seqs).await?, 1);
+    let rows = open_rows(db).await?.rows;
+    assert_eq!(rows.iter().map(|row| row.released).collect::<Vec<_>>(), [true, false], "and is decided on as released");
+    Ok(())
+}
+
+async fn hold(db: &TestDb, seqs: &[i64]) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let held = outbox::hold(&mut tx, seqs, NOW).await?;
+    tx.commit().await?;
+    Ok(held)
 }

@@ -7,7 +7,7 @@ use meta_catalog::store::settings::{self, Changes};
 use serde_json::json;
 
 use super::catalog::new_intents;
-use super::outbox::{append, backlog, mark, open_rows, upsert};
+use super::outbox::{append, backlog, mark, mark_at, open_rows, upsert};
 use super::{Done, NOW, TestDb, conformance, keyring};
 
 conformance![
@@ -29,8 +29,12 @@ async fn feed_mode(db: &TestDb, mode: Option<&str>) -> Done {
 
 /// Marks every open row.
 async fn mark_all(db: &TestDb, outcome: Outcome) -> Result<u64, StoreError> {
+    mark_all_at(db, outcome, NOW + 1).await
+}
+
+async fn mark_all_at(db: &TestDb, outcome: Outcome, now: i64) -> Result<u64, StoreError> {
     let rows: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, outcome)).collect();
-    mark(db, &rows).await
+    mark_at(db, &rows, now).await
 }
 
 async fn going_live_asks_again_once(db: &TestDb) -> Done {
@@ -84,9 +88,18 @@ async fn the_latest_word_on_a_variant_counts(db: &TestDb) -> Done {
     append(db, &["restored"], Intent::Delete, Origin::Event).await?;
     upsert(db, &["restored"]).await?;
     mark_all(db, Outcome::Previewed).await?;
+    // Previewed together, the operator's delete is what would have been sent.
+    append(db, &["removed"], Intent::Delete, Origin::Operator).await?;
+    upsert(db, &["removed"]).await?;
+    mark_all_at(db, Outcome::Previewed, NOW + 1).await?;
+    // One after the other, the later one.
+    append(db, &["wanted"], Intent::Delete, Origin::Operator).await?;
+    mark_all_at(db, Outcome::Previewed, NOW + 2).await?;
+    upsert(db, &["wanted"]).await?;
+    mark_all_at(db, Outcome::Previewed, NOW + 3).await?;
 
     feed_mode(db, Some("live")).await?;
-    assert_eq!(new_intents(db).await?, ["upsert restored"]);
+    assert_eq!(new_intents(db).await?, ["upsert restored", "delete removed", "upsert wanted"]);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A full batch: 5,000 rows in a single statement each.
 
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::state::Op;
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::store::outbox::{self, Fault, Outcome};
 use meta_catalog::store::submission::{self, NewSubmission, Row, RowVerdict};
@@ -43,7 +44,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     drop(tx);
 
     let mut tx = db.write().await?;
-    let rows: Vec<Row> = ids.iter().map(|id| Row(id.clone(), "u".into(), Some("hash".into()), Some(1))).collect();
+    let rows: Vec<Row> = ids.iter().map(|id| Row(id.clone(), Op::Upsert, Some("hash".into()), Some(1))).collect();
     let new = NewSubmission {
         id: "s",
         catalog_id: "cat",

@@ -1,6 +1,6 @@
 //! Submissions, from the moment before the call until the verdict.
 
-use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::domain::state::{Op, SyncStatus};
 use meta_catalog::store::StoreError;
 use meta_catalog::store::submission::{self, NewSubmission, Row, RowVerdict};
 use meta_catalog::store::sync_state::Pushed;
@@ -18,7 +18,7 @@ conformance![
 ];
 
 fn rows() -> Vec<Row> {
-    vec![Row("ä".into(), "u".into(), Some("hash".into()), Some(4)), Row("gone \"1\"".into(), "d".into(), None, None)]
+    vec![Row("ä".into(), Op::Upsert, Some("hash".into()), Some(4)), Row("gone \"1\"".into(), Op::Delete, None, None)]
 }
 
 async fn begin(db: &TestDb, id: &str, now: i64) -> Done {
