@@ -175,6 +175,9 @@ impl From<Fault> for ApiError {
             Fault::Module(_) => bad("mapper_refused"),
             Fault::PreviewRunning(_) => bad("mapper_preview_running"),
             Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
+            Fault::NoModules(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message.clone()).because(message)
+            }
             Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
             Fault::Store(error) => error.into(),
             Fault::Internal(cause) => Self::internal(cause),
