@@ -177,8 +177,8 @@ async fn a_swap_through_the_replica_that_stands_by() {
     assert!(!third.log.has(RUNS));
 }
 
-/// Address space for everything but the engine of modules, which asks for much more than this at once.
-const LITTLE: u64 = 6 << 20;
+/// Address space, in KiB: for everything but the engine of modules, which reserves more than twice as much.
+const LITTLE: u64 = 32 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
