@@ -46,6 +46,9 @@ pub enum StoreError {
     /// Another process holds this SQLite database.
     #[error("{0}")]
     Held(String),
+    /// Another transaction held what this one needs, for longer than this one waits: nothing was written.
+    #[error("{0}")]
+    Busy(String),
     /// The URL names no database we know, or one that cannot be opened.
     #[error("{0}")]
     Url(String),
@@ -140,7 +143,8 @@ impl Db {
     pub async fn write(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { writer, .. } => {
-                Tx::Sqlite(SqliteTx::Transaction(writer.begin_with("BEGIN IMMEDIATE").await?))
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                Tx::Sqlite(SqliteTx::Transaction(begun.map_err(connect::another_writes)?))
             }
             Self::Postgres { pool, .. } => Tx::Postgres(PgTx::Transaction(pool.begin().await?)),
         })

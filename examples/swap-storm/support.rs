@@ -1,5 +1,7 @@
 //! What the integration tests stand on, and this too.
 
+#[path = "../../tests/integration/support/modules.rs"]
+pub(crate) mod modules;
 #[path = "../../tests/integration/support/postgres.rs"]
 pub(crate) mod postgres;
 #[path = "../../tests/integration/support/process.rs"]

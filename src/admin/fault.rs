@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::actors::mapper::MapperGone;
 use crate::actors::token::TokenFault;
 use crate::graph::{ErrorClass, FailureKind, GraphFailure};
 use crate::store::StoreError;
 use crate::store::oauth_state::Refused;
+use crate::wasm::HostError;
 
 /// Why a use case did not come to its answer. The text of each is for the operator and holds no secret; what is behind
 /// [`Fault::Store`] and [`Fault::Internal`] is for the log alone.
@@ -50,6 +52,9 @@ pub enum Fault {
     /// The file is no mapper module that can become active; says why and how to mend it.
     #[error("{0}")]
     Module(String),
+    /// No mapper module can run in this process, whatever is in its file; says why.
+    #[error("no mapper module can run here, nothing has changed: {0}")]
+    NoModules(HostError),
     /// One preview of a mapper module at a time.
     #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
     PreviewRunning(String),
@@ -117,6 +122,15 @@ impl From<TokenFault> for Fault {
                 Self::Misconfigured(fault.to_string())
             }
             TokenFault::Superseded | TokenFault::Unavailable { .. } => Self::Internal(fault.to_string()),
+        }
+    }
+}
+
+impl From<MapperGone> for Fault {
+    fn from(gone: MapperGone) -> Self {
+        match gone {
+            MapperGone::Host(error) => Self::NoModules(error),
+            MapperGone::Thread => Self::Internal(gone.to_string()),
         }
     }
 }

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 
 use super::Fault;
 use super::time::iso;
-use crate::actors::mapper::MapperGone;
 use crate::failpoints::{Point, at};
 use crate::mapping::follow::{NotFollowed, follow_with};
 use crate::mapping::{self, BUILTIN_DIGEST, Refused, Running};
@@ -270,7 +269,7 @@ pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<F
 
 /// A mapper that answered every sample, or why it does not.
 async fn rehearse(pipeline: &Pipeline, bytes: &[u8]) -> Result<Result<Arc<Running>, Refused>, Fault> {
-    let loaded = pipeline.mapper.load_rehearsed(bytes.to_vec()).await.map_err(gone)?;
+    let loaded = pipeline.mapper.load_rehearsed(bytes.to_vec()).await?;
     at(Point::MapperRehearsed).await;
     Ok(loaded.map(Arc::new))
 }
@@ -312,7 +311,7 @@ pub async fn rollback(pipeline: &Pipeline, remap: bool) -> Result<Activated, Fau
         }
         // Samples again: the module is the same, but the service may be a newer one.
         Some(Some(bytes)) => {
-            let loaded = pipeline.mapper.load_rehearsed(bytes).await.map_err(gone)?;
+            let loaded = pipeline.mapper.load_rehearsed(bytes).await?;
             loaded.map_err(|why| Fault::Module(why.to_string()))?
         }
     };
@@ -388,8 +387,4 @@ pub async fn remap(pipeline: &Pipeline) -> Result<MapperState, Fault> {
     tx.commit().await?;
     pipeline.remapper.nudge();
     Ok(state)
-}
-
-fn gone(error: MapperGone) -> Fault {
-    Fault::Internal(crate::report::chain(&error))
 }

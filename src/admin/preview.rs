@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 
 use super::Fault;
 use super::time::iso;
-use crate::actors::mapper::MapperGone;
 use crate::clock::Millis;
 use crate::ids;
 use crate::mapping::Running;
@@ -131,7 +130,7 @@ pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec
 /// # Errors
 /// [`Fault::Module`] says why it could not.
 pub async fn load(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<Arc<Running>, Fault> {
-    let loaded = pipeline.mapper.load_rehearsed(bytes).await.map_err(gone)?;
+    let loaded = pipeline.mapper.load_rehearsed(bytes).await?;
     Ok(Arc::new(loaded.map_err(|why| Fault::Module(why.to_string()))?))
 }
 
@@ -274,15 +273,11 @@ pub async fn compare(
             }
             tally
         };
-        tally = pipeline.mapper.apart(chunk).await.map_err(gone)?;
+        tally = pipeline.mapper.apart(chunk).await?;
         done += ids.len() as u64;
         progress.at(done).await?;
     }
     Ok(tally.into_report(Compared::of(&active)))
-}
-
-fn gone(error: MapperGone) -> Fault {
-    Fault::Internal(chain(&error))
 }
 
 #[cfg(test)]

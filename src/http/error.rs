@@ -138,10 +138,11 @@ fn away(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else { return false };
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-        // PostgreSQL's own words for it: connection lost, no connection to spare, starting or shutting down.
+        // PostgreSQL's own words for it: connection lost, no connection to spare, starting or shutting down; waited too
+        // long for another transaction.
         sqlx::Error::Database(said) => {
             let code = said.code().unwrap_or_default();
-            code.starts_with("08") || code.starts_with("57P") || code == "53300"
+            code.starts_with("08") || code.starts_with("57P") || ["53300", "55P03", "57014"].contains(&&*code)
         }
         _ => false,
     }
@@ -150,6 +151,9 @@ fn away(error: &StoreError) -> bool {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let cause = chain(&error);
+        if let StoreError::Busy(message) = error {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message).because(cause);
+        }
         if away(&error) {
             let message = "the database does not answer just now; try again in a moment";
             let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
@@ -175,6 +179,9 @@ impl From<Fault> for ApiError {
             Fault::Module(_) => bad("mapper_refused"),
             Fault::PreviewRunning(_) => bad("mapper_preview_running"),
             Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
+            Fault::NoModules(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message.clone()).because(message)
+            }
             Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
             Fault::Store(error) => error.into(),
             Fault::Internal(cause) => Self::internal(cause),

@@ -76,7 +76,12 @@ const FAILURES: [Failure; 16] = [
         "A call to Meta came to nothing, and then the `fb…` fields hold what Meta said; or something of ours went wrong.",
         "the call to Meta did not succeed: Service temporarily unavailable.",
     ),
-    ("SERVICE_UNAVAILABLE", 503, "The database does not answer.", "the database does not answer just now"),
+    (
+        "SERVICE_UNAVAILABLE",
+        503,
+        "The database does not answer, or somebody else holds what is to be changed.",
+        "the database does not answer just now",
+    ),
 ];
 
 /// Makes the whole document of what the handlers say of themselves.

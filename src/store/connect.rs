@@ -18,6 +18,9 @@ static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres")
 /// The schema of everything of ours in PostgreSQL.
 pub const SCHEMA: &str = "meta_catalog";
 
+/// How long a transaction waits on SQLite until another program's has written.
+const SQLITE_WAITS: Duration = Duration::from_secs(10);
+
 /// How to open it.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -115,7 +118,7 @@ async fn connect_sqlite(path: &Path) -> Result<Db> {
         .journal_mode(SqliteJournalMode::Wal)
         // FULL: a commit that was answered survives a power cut. NORMAL may lose it in WAL mode.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(SQLITE_WAITS)
         .statement_cache_capacity(200);
     let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     let readers = SqlitePoolOptions::new()
@@ -123,6 +126,20 @@ async fn connect_sqlite(path: &Path) -> Result<Db> {
         .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
         .await?;
     Ok(Db::Sqlite { writer, readers })
+}
+
+/// Why a transaction on SQLite did not begin; says so if it is that another program writes.
+pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
+    // SQLITE_BUSY, which extended codes hold in their lowest byte.
+    let busy = |code: &str| code.parse().is_ok_and(|code: i32| code & 0xff == 5);
+    match &error {
+        sqlx::Error::Database(said) if said.code().is_some_and(|code| busy(&code)) => StoreError::Busy(format!(
+            "another program has been writing to the database for {} s, such as an import; nothing was changed here: try \
+             again when it has ended",
+            SQLITE_WAITS.as_secs()
+        )),
+        _ => error.into(),
+    }
 }
 
 fn make_folder(path: &Path) -> Result<()> {

@@ -5,9 +5,18 @@
 //! SELECT (or KEY SHARE) would let it commit between the read and the take-over.
 //! SQLite: the process's lock file decides ([`super::connect::lock_sqlite`]); the row carries the epoch.
 
+use std::time::Duration;
+
 use super::{Db, Deposed, Result, StoreError, Tx, execute, fetch_one, fetch_optional};
 
 const NAME: &str = "pipeline";
+
+/// How long a transaction that is not the pipeline's waits for it. Longer than one of the pipeline's that hangs is
+/// suffered with the default lease, and shorter than whoever asks waits for an answer.
+const HOLD_WITHIN: Duration = Duration::from_secs(25);
+
+/// PostgreSQL's code for `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The right to write to the pipeline: a holder and the epoch it took the lease in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,16 +158,31 @@ impl Fence {
 /// the rest of the transaction is bounded, so that a process that hangs in it does not stop the pipeline for ever.
 ///
 /// # Errors
-/// When the database does not answer.
+/// [`StoreError::Busy`] when another transaction holds the lease all the time; when the database does not answer.
 pub async fn hold_pipeline(tx: &mut Tx) -> Result<()> {
     // As SET LOCAL, in milliseconds.
     let _: Option<(String,)> = fetch_optional!(
         tx,
         (String,),
         "@pg{SELECT set_config('idle_in_transaction_session_timeout', '10000', true)
-                || set_config('statement_timeout', '60000', true)}@sqlite{SELECT ''}"
+                || set_config('statement_timeout', '60000', true)
+                || set_config('lock_timeout', $1, true)}@sqlite{SELECT $1}",
+        HOLD_WITHIN.as_millis().to_string()
     )?;
-    let _: Option<(i64,)> =
-        fetch_optional!(tx, (i64,), "SELECT epoch FROM lease WHERE name = $1 @pg{FOR UPDATE}", NAME)?;
-    Ok(())
+    let held: Result<Option<(i64,)>> =
+        fetch_optional!(tx, (i64,), "SELECT epoch FROM lease WHERE name = $1 @pg{FOR UPDATE}", NAME);
+    match held {
+        Ok(_) => Ok(()),
+        Err(StoreError::Database(sqlx::Error::Database(said)))
+            if said.code().as_deref() == Some(LOCK_NOT_AVAILABLE) =>
+        {
+            Err(StoreError::Busy(format!(
+                "another transaction has held the pipeline's lease (the row of table lease) for {} s; nothing was \
+                 changed: try again in a moment, and if that does not help, look in pg_stat_activity for a transaction \
+                 that does not end",
+                HOLD_WITHIN.as_secs()
+            )))
+        }
+        Err(error) => Err(error),
+    }
 }

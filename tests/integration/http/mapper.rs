@@ -1,7 +1,9 @@
 //! Swapping and previewing mappers through the API.
 
+use meta_catalog::store::Db;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::support::installation::{Answer, CATALOG, Database, Installation, answer, assert_told};
 use crate::support::modules::{digest, module};
@@ -103,6 +105,66 @@ async fn a_body_is_a_module_of_a_decent_size() {
     assert_eq!(shop.get(&format!("{MAPPER}?remap=true")).await.failure(), (400, "VALIDATION_ERROR".into()));
     assert!(shop.mappers().await.0.starts_with("builtin-"));
     shop.stop().await;
+}
+
+/// A transaction of another program's that holds what every activation needs.
+enum Outsider {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Outsider {
+    async fn holding(shop: &Installation) -> Self {
+        match &shop.service.pipeline.db {
+            Db::Sqlite { writer, .. } => {
+                let mut own = sqlx::SqliteConnection::connect_with(&writer.connect_options()).await.expect("opened");
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut own).await.expect("held");
+                Self::Sqlite(own)
+            }
+            Db::Postgres { pool, .. } => {
+                let mut own = sqlx::PgConnection::connect_with(&pool.connect_options()).await.expect("connected");
+                sqlx::raw_sql("BEGIN; SELECT epoch FROM lease FOR UPDATE").execute(&mut own).await.expect("held");
+                Self::Postgres(own)
+            }
+        }
+    }
+
+    async fn lets_go(self) {
+        match self {
+            Self::Sqlite(own) => own.close().await.expect("closed"),
+            Self::Postgres(own) => own.close().await.expect("closed"),
+        }
+    }
+}
+
+/// Longer than an activation waits.
+async fn held_too_long(database: Database, name: &str) {
+    let shop = Installation::start(database).await;
+    let margin = module("margin-label");
+    shop.put(margin.clone()).await.data();
+    let before = shop.get(MAPPER).await.data();
+    let outsider = Outsider::holding(&shop).await;
+    let refused = shop.put(module("fixtures/twin")).await;
+    assert_told!(name, refused);
+    assert_eq!(shop.get(MAPPER).await.data(), before);
+    assert_eq!(shop.service.pipeline.mapper.running().digest().to_string(), digest(&margin));
+    outsider.lets_go().await;
+    // A module of which nothing was kept, and nothing of the refusal either.
+    let kept: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_module").await;
+    let offered: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_offer").await;
+    assert_eq!((kept, offered), (vec![(1,)], vec![(1,)]));
+    assert_eq!(shop.put(module("fixtures/twin")).await.data()["changed"], json!(true));
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn an_activation_does_not_wait_for_ever_on_sqlite() {
+    held_too_long(Database::Sqlite, "mapper-busy-sqlite").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_activation_does_not_wait_for_ever_on_postgres() {
+    held_too_long(Database::Postgres, "mapper-busy-postgres").await;
 }
 
 /// Variants of every kind that a preview tells apart.

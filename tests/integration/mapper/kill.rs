@@ -3,6 +3,7 @@
 
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::failpoints::Point;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::crash::open;
@@ -28,9 +29,9 @@ pub(crate) fn killed() -> impl Iterator<Item = Point> {
 
 /// Sends a module to a running service.
 async fn put(plant: &Plant, serve: &Serve, bytes: Vec<u8>) -> reqwest::Result<Value> {
-    let made = plant.program.run(&["token", "create", "--role", "catalog-admin"], &plant.config).await;
-    let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
-    let request = reqwest::Client::new().put(format!("{}/admin/meta/mapper", serve.address())).bearer_auth(token);
+    let token = plant.token().await;
+    let request = reqwest::Client::new().put(format!("{}/admin/meta/mapper", serve.address()));
+    let request = request.bearer_auth(token.expose_secret());
     request.header("content-type", "application/wasm").body(bytes).send().await?.json().await
 }
 

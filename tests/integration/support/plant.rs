@@ -72,8 +72,7 @@ impl Plant {
         let config = Config::load(Some(&file), |_| None).expect("a configuration");
         let store = service::build(&config, Arc::new(SystemClock)).await.expect("a store");
         let clock = folder.path().join("clock");
-        let program =
-            Program { binary: binary.to_owned(), environment: Vec::new() }.with("META_CATALOG_TEST_CLOCK", &clock);
+        let program = Program::new(binary).with("META_CATALOG_TEST_CLOCK", &clock);
         let plant = Self { meta, store, program, config: file, clock, folder };
         plant.connect(None).await;
         plant
@@ -123,6 +122,12 @@ impl Plant {
             let sql = "UPDATE lease SET expires_at = to_timestamp(0)";
             sqlx::query(sql).execute(pool).await.expect("updated");
         }
+    }
+
+    /// An API token with every permission.
+    pub(crate) async fn token(&self) -> SecretString {
+        let made = self.program.run(&["token", "create", "--role", "catalog-admin"], &self.config).await;
+        SecretString::from(String::from_utf8(made.stdout).expect("text").trim())
     }
 
     /// A place for files.

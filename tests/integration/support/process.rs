@@ -16,11 +16,25 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// How to start the program: its path, its configuration, its environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    pub(crate) binary: PathBuf,
-    pub(crate) environment: Vec<(&'static str, OsString)>,
+    binary: PathBuf,
+    /// What comes before its own arguments.
+    leading: Vec<OsString>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Program {
+    pub(crate) fn new(binary: &Path) -> Self {
+        Self { binary: binary.to_owned(), leading: Vec::new(), environment: Vec::new() }
+    }
+
+    /// The same with so little address space.
+    pub(crate) fn within(&self, kib: u64) -> Self {
+        let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+        let mut leading = vec!["-c".into(), limited.into(), self.binary.clone().into_os_string()];
+        leading.extend(self.leading.iter().cloned());
+        Self { binary: "/bin/sh".into(), leading, environment: self.environment.clone() }
+    }
+
     /// One more variable.
     pub(crate) fn with(&self, name: &'static str, value: impl Into<OsString>) -> Self {
         let mut with = self.clone();
@@ -30,7 +44,12 @@ impl Program {
 
     fn command(&self, arguments: &[&str], config: &Path) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).arg("--config").arg(config).envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
+            .args(&self.leading)
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .envs(self.environment.iter().map(|(k, v)| (k, v)));
         // Whatever the tester's shell has set, the file counts.
         for name in ["DATABASE_URL", "META_CATALOG_KEY", "META_CATALOG_LISTEN", "META_GRAPH_BASE_URL", "RUST_LOG"] {
             command.env_remove(name);

@@ -1,21 +1,24 @@
 //! A drain under a storm of swaps: two modules take turns while every variant is pushed.
 //!
 //! What must hold at the end: every variant is synced; every submission was mapped by exactly the module whose digest
-//! it carries, row by row; every item at Meta is exactly that module's; no actor failed.
+//! it carries, row by row; every item at Meta is exactly that module's; no actor failed. What of this is in the store
+//! can be asked of any installation ([`Words`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use graph_simulator::Handle;
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::clock::{Clock as _, SystemClock};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::domain::word::Word;
-use meta_catalog::mapping::{Batch, Running};
+use meta_catalog::mapping::Batch;
+use meta_catalog::pipeline::Pipeline;
 use meta_catalog::store::{Db, source, sync_state};
 use serde_json::{Value, json};
 
+use super::modules::module;
 use super::shop::{CATALOG, Engine, Shop, product, variant};
 
 const VARIANTS_A_PRODUCT: usize = 5;
@@ -45,16 +48,11 @@ pub(crate) struct Tally {
 
 /// Runs a storm and checks what must hold.
 pub(crate) async fn run(storm: Storm) -> Tally {
-    let modules = [read("margin-label.wasm"), read("fixtures/twin.wasm")];
+    let modules = [module("margin-label"), module("fixtures/twin")];
     let shop = Shop::open(storm.engine).await;
     shop.set(json!({ "sync_enabled": false, "batch_size": storm.batch })).await;
     stock(&shop, storm.variants).await;
     let pipeline = &shop.service.pipeline;
-    let mut running = Vec::new();
-    for module in &modules {
-        let loaded = pipeline.mapper.load(module.clone()).await.expect("a host").expect("a good module");
-        running.push(Arc::new(loaded));
-    }
     mapper::activate(pipeline, modules[0].clone(), Source::Api, false).await.expect("activated");
 
     let began = Instant::now();
@@ -82,16 +80,12 @@ pub(crate) async fn run(storm: Storm) -> Tally {
     let counts = sync_state::counts(&mut tx).await.expect("counted");
     drop(tx);
     assert_eq!(counts, HashMap::from([(SyncStatus::Synced, i64::try_from(storm.variants).expect("few"))]));
-    let calls_by_module = whole_calls(&shop, &running).await;
-    let variants_by_module = pushed_by_one(&shop, &running).await;
+    let words = Words::of(pipeline, &modules).await;
+    let calls_by_module = words.whole_calls(shop.db()).await;
+    let variants_by_module = words.pushed_by_one(shop.db(), &shop.meta).await;
     let tally = Tally { swaps, during, calls: shop.batches(), calls_by_module, variants_by_module, drain };
     shop.close().await;
     tally
-}
-
-fn read(module: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules").join(module);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Fills the shop, with a cost for the margin label.
@@ -125,75 +119,86 @@ async fn open(shop: &Shop) -> i64 {
     }
 }
 
-/// Checks each submission: all of its rows are the words of the module whose digest it carries.
-async fn whole_calls(shop: &Shop, modules: &[Arc<Running>]) -> BTreeMap<String, usize> {
-    let words = words(shop, modules).await;
-    let sql = "SELECT mapper_digest, CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY id";
-    let calls: Vec<(String, String)> = match shop.db() {
-        Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
-        Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
-    };
-    let mut by_module = BTreeMap::new();
-    for (digest, rows) in calls {
-        let of_module = words.get(digest.as_str()).unwrap_or_else(|| panic!("a call of neither module: {digest}"));
-        let rows: Vec<(String, String, Option<String>, Option<i64>)> = serde_json::from_str(&rows).expect("rows");
-        assert!(!rows.is_empty());
-        for (variant, _, hash, _) in rows {
-            assert_eq!(hash.as_ref(), Some(&of_module[&variant].0), "{variant} in a call of {digest}");
-        }
-        *by_module.entry(digest).or_default() += 1;
-    }
-    by_module
-}
+/// What modules say of every variant of an installation: by digest and variant, hash and payload.
+pub(crate) struct Words(HashMap<String, HashMap<String, (String, String)>>);
 
-/// Checks each item at Meta: it is exactly the word of the module whose digest its state carries.
-async fn pushed_by_one(shop: &Shop, modules: &[Arc<Running>]) -> BTreeMap<String, usize> {
-    let words = words(shop, modules).await;
-    let sql = "SELECT variant_id, mapper_digest FROM meta_sync_state";
-    let states: Vec<(String, String)> = match shop.db() {
-        Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
-        Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
-    };
-    let items = shop.meta.items(CATALOG).expect("the catalog");
-    assert_eq!(items.len(), states.len());
-    let mut by_module = BTreeMap::new();
-    for (variant, digest) in states {
-        let word = &words.get(digest.as_str()).unwrap_or_else(|| panic!("{variant} is of neither module: {digest}"));
-        let sent: Value = serde_json::from_str(&word[&variant].1).expect("JSON");
-        assert_eq!(items[&variant], sent, "{variant} of {digest}");
-        *by_module.entry(digest).or_default() += 1;
-    }
-    by_module
-}
-
-type Words = HashMap<String, HashMap<String, (String, String)>>;
-
-/// By module and variant: hash and payload.
-async fn words(shop: &Shop, modules: &[Arc<Running>]) -> Words {
-    let settings = shop.service.pipeline.load_settings().await.expect("loaded");
-    let settings = Arc::new(settings.map_settings(&shop.config.s3_public_url));
-    let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
-    let ids: Vec<String> = match shop.db() {
-        Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
-        Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_all(pool).await.expect("read"),
-    };
-    let mut words = Words::new();
-    for ids in ids.chunks(1_000) {
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let mut tx = shop.db().read().await.expect("a connection");
-        let batch = source::load(&mut tx, &ids).await.expect("loaded");
-        drop(tx);
-        let source::SourceBatch { products, items, .. } = batch;
-        let batch = Arc::new(Batch { settings: Arc::clone(&settings), now: SystemClock.now(), products, items });
+impl Words {
+    /// Asks these modules, with the settings as they are now.
+    pub(crate) async fn of(pipeline: &Pipeline, modules: &[Vec<u8>]) -> Self {
+        let settings = pipeline.load_settings().await.expect("loaded");
+        let settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
+        let mut running = Vec::new();
         for module in modules {
-            let of_module = words.entry(module.digest().to_string()).or_default();
-            let answers = module.map(&batch);
-            for (item, answer) in batch.items.iter().zip(answers) {
-                let Ok(Word::Mapped(payload)) = answer else { panic!("{}: {answer:?}", item.variant.id) };
-                let hash = mapper_core::sha256_hex(&payload.data);
-                of_module.insert(item.variant.id.clone(), (hash, payload.data));
+            running.push(pipeline.mapper.load(module.clone()).await.expect("a host").expect("a good module"));
+        }
+        let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
+        let ids: Vec<String> = match &pipeline.db {
+            Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
+            Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_all(pool).await.expect("read"),
+        };
+        let mut words: HashMap<String, HashMap<String, (String, String)>> = HashMap::new();
+        for ids in ids.chunks(1_000) {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let mut tx = pipeline.db.read().await.expect("a connection");
+            let batch = source::load(&mut tx, &ids).await.expect("loaded");
+            drop(tx);
+            let source::SourceBatch { products, items, .. } = batch;
+            let batch = Arc::new(Batch { settings: Arc::clone(&settings), now: SystemClock.now(), products, items });
+            for module in &running {
+                let of_module = words.entry(module.digest().to_string()).or_default();
+                let answers = module.map(&batch);
+                for (item, answer) in batch.items.iter().zip(answers) {
+                    let Ok(Word::Mapped(payload)) = answer else { panic!("{}: {answer:?}", item.variant.id) };
+                    let hash = mapper_core::sha256_hex(&payload.data);
+                    of_module.insert(item.variant.id.clone(), (hash, payload.data));
+                }
             }
         }
+        Self(words)
     }
-    words
+
+    /// Hash and payload of a variant by the module of this digest, which must be one of these.
+    fn word(&self, digest: &str, variant: &str) -> &(String, String) {
+        let of_module = self.0.get(digest).unwrap_or_else(|| panic!("{variant} is of none of the modules: {digest}"));
+        &of_module[variant]
+    }
+
+    /// Checks each submission: all of its rows are the words of the module whose digest it carries. Answers how many
+    /// there are by module.
+    pub(crate) async fn whole_calls(&self, db: &Db) -> BTreeMap<String, usize> {
+        let sql = "SELECT mapper_digest, CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY id";
+        let calls: Vec<(String, String)> = match db {
+            Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
+            Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
+        };
+        let mut by_module = BTreeMap::new();
+        for (digest, rows) in calls {
+            let rows: Vec<(String, String, Option<String>, Option<i64>)> = serde_json::from_str(&rows).expect("rows");
+            assert!(!rows.is_empty());
+            for (variant, _, hash, _) in rows {
+                assert_eq!(hash.as_ref(), Some(&self.word(&digest, &variant).0), "{variant} in a call of {digest}");
+            }
+            *by_module.entry(digest).or_default() += 1;
+        }
+        by_module
+    }
+
+    /// Checks each item at Meta: it is exactly the word of the module whose digest its state carries. Answers how many
+    /// there are by module.
+    pub(crate) async fn pushed_by_one(&self, db: &Db, meta: &Handle) -> BTreeMap<String, usize> {
+        let sql = "SELECT variant_id, mapper_digest FROM meta_sync_state";
+        let states: Vec<(String, String)> = match db {
+            Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
+            Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
+        };
+        let items = meta.items(CATALOG).expect("the catalog");
+        assert_eq!(items.len(), states.len());
+        let mut by_module = BTreeMap::new();
+        for (variant, digest) in states {
+            let sent: Value = serde_json::from_str(&self.word(&digest, &variant).1).expect("JSON");
+            assert_eq!(items[&variant], sent, "{variant} of {digest}");
+            *by_module.entry(digest).or_default() += 1;
+        }
+        by_module
+    }
 }
