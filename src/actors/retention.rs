@@ -28,8 +28,8 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const LEASE_EVERY: Duration = Duration::from_secs(60);
 /// Between two chunks, so that whoever waits for the fence comes first.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Intents of one chunk.
-const INTENTS: i64 = 5_000;
+/// Intents of one chunk. Their index entries lie anywhere, so SQLite writes some pages for each of them.
+const INTENTS: i64 = 1_000;
 /// Submissions of one chunk; each has up to 5,000 records in it.
 const SUBMISSIONS: i64 = 50;
 
@@ -106,16 +106,22 @@ impl RetentionJob {
             self.pass = Pass::default();
             return Ok(Rest::For(LEASE_EVERY));
         };
-        let is_last = match self.pass.stage {
+        let (gone, is_last) = match self.pass.stage {
             Stage::Intents(from) => {
-                let next = self.forget_intents(&lease.fence, from).await?;
+                let (gone, next) = self.forget_intents(&lease.fence, from).await?;
                 self.pass.stage = next.map_or(Stage::Submissions, Stage::Intents);
-                false
+                self.pass.intents += gone;
+                (gone, false)
             }
-            Stage::Submissions => self.forget_submissions(&lease.fence).await?,
+            Stage::Submissions => {
+                let (gone, is_last) = self.forget_submissions(&lease.fence).await?;
+                self.pass.submissions += gone;
+                (gone, is_last)
+            }
         };
         if !is_last {
-            return Ok(Rest::For(PAUSE));
+            // What was only read was in nobody's way.
+            return Ok(if gone > 0 { Rest::For(PAUSE) } else { Rest::Again });
         }
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
         if intents + submissions > 0 {
@@ -124,29 +130,29 @@ impl RetentionJob {
         Ok(Rest::Interval)
     }
 
-    /// Answers where the next chunk begins, if there is one.
-    async fn forget_intents(&mut self, fence: &Fence, from: Place) -> Result<Option<Place>, StoreError> {
-        let Some(before) = cutoff(self.config.intent_days, self.pipeline.now()) else { return Ok(None) };
-        let mut tx = self.pipeline.db.read().await?;
+    /// Answers how many went, and where the next chunk begins, if there is one.
+    async fn forget_intents(&self, fence: &Fence, from: Place) -> Result<(u64, Option<Place>), StoreError> {
+        let db = &self.pipeline.db;
+        let Some(before) = cutoff(self.config.intent_days, self.pipeline.now()) else { return Ok((0, None)) };
+        let mut tx = db.read().await?;
         let settled = outbox::settled(&mut tx, before, from, INTENTS).await?;
         drop(tx);
-        if !settled.seqs.is_empty() {
-            let mut tx = fence.begin(&self.pipeline.db, None).await?;
-            let gone = outbox::forget(&mut tx, &settled.seqs).await?;
-            tx.commit().await?;
-            self.pass.intents += gone;
+        if settled.seqs.is_empty() {
+            return Ok((0, settled.next));
         }
-        Ok(settled.next)
+        let mut tx = fence.begin(db, None).await?;
+        let gone = outbox::forget(&mut tx, &settled.seqs).await?;
+        tx.commit().await?;
+        Ok((gone, settled.next))
     }
 
-    /// Answers whether that were all.
-    async fn forget_submissions(&mut self, fence: &Fence) -> Result<bool, StoreError> {
-        let Some(before) = cutoff(self.config.submission_days, self.pipeline.now()) else { return Ok(true) };
+    /// Answers how many went, and whether that were all.
+    async fn forget_submissions(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
+        let Some(before) = cutoff(self.config.submission_days, self.pipeline.now()) else { return Ok((0, true)) };
         let mut tx = fence.begin(&self.pipeline.db, None).await?;
         let gone = submission::forget(&mut tx, before, SUBMISSIONS).await?;
         tx.commit().await?;
-        self.pass.submissions += gone;
-        Ok(gone < SUBMISSIONS.unsigned_abs())
+        Ok((gone, gone < SUBMISSIONS.unsigned_abs()))
     }
 }
 

@@ -448,9 +448,9 @@ struct SettledRow {
 /// Looks through up to `limit` intents behind a place that were processed before an instant, and answers which of them
 /// may be [forgotten](forget).
 ///
-/// The last word on a variant stays, all of it that was processed at once, where somebody may ask what it was: a preview
+/// The last one of a variant stays, with all that was processed at once, where somebody may ask what it was: a preview
 /// ([`requeue_previewed`]), or that of a variant which failed or may yet fail ([`super::bulk::requeue_failed`]). So does
-/// whatever is newer than a preview, as long as that one is there: it would become the last word again.
+/// whatever is newer than a preview, as long as that one is there: it would become the last one again.
 ///
 /// What is answered may be forgotten later, in another transaction: a variant fails by a verdict on what was submitted,
 /// or with a newer intent.
@@ -469,13 +469,11 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
              CASE WHEN EXISTS (
                  SELECT 1 FROM meta_outbox AS later @sqlite{INDEXED BY meta_outbox_done_variant}
                  WHERE later.variant_id = o.variant_id AND later.seq > o.seq AND later.processed_at > o.processed_at)
-               OR EXISTS (
-                 SELECT 1 FROM meta_outbox AS later @sqlite{INDEXED BY meta_outbox_open_variant}
-                 WHERE later.variant_id = o.variant_id AND later.seq > o.seq AND later.processed_at IS NULL)
              THEN TRUE
-             ELSE o.outcome IS DISTINCT FROM 'previewed' AND NOT EXISTS (
-                 SELECT 1 FROM meta_sync_state s
-                 WHERE s.variant_id = o.variant_id AND s.status IN ('failed', 'submitted'))
+             ELSE o.outcome IS DISTINCT FROM 'previewed'
+               -- Not EXISTS: PostgreSQL would gather every failed row of the catalog for each stretch.
+               AND COALESCE((SELECT s.status FROM meta_sync_state s WHERE s.variant_id = o.variant_id), '')
+                   NOT IN ('failed', 'submitted')
                AND NOT EXISTS (
                  SELECT 1 FROM meta_outbox AS preview @sqlite{INDEXED BY meta_outbox_done_variant}
                  WHERE preview.variant_id = o.variant_id AND preview.seq < o.seq
