@@ -1,4 +1,4 @@
--- What the retention needs to find what may go. Paired with sqlite/0004.
+-- What the retention needs to find what may go. Paired with sqlite/0005.
 
 -- Whether an intent is the last word on its variant. Together with meta_outbox_open_variant it holds each row once.
 CREATE INDEX meta_outbox_done_variant ON meta_outbox (variant_id, seq) WHERE processed_at IS NOT NULL;
