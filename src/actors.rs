@@ -10,7 +10,7 @@
 //! - [`runtime`] is the periodic actor that most children are,
 //! - [`vitals`] tells how each child is doing,
 //! - [`coalescer`], [`mapper`], [`drain`], [`poll`], [`sale_window`] and [`remap`] are the pipeline, [`lease`] who runs
-//!   it,
+//!   it, [`retention`] forgets what it has settled,
 //! - [`limiter`] and [`token`] are the two actors the others ask before they call Meta.
 
 pub mod coalescer;
@@ -22,6 +22,7 @@ pub mod mapper;
 pub mod mapper_directory;
 pub mod poll;
 pub mod remap;
+pub mod retention;
 pub mod runtime;
 pub mod sale_window;
 pub mod slots;

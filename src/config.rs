@@ -14,6 +14,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::actors::limiter::LimiterConfig;
+use crate::actors::retention::RetentionConfig;
 use crate::graph::{DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, Timeouts};
 use crate::http::auth::Sessions;
 use crate::store::connect::{self, Options};
@@ -52,6 +53,8 @@ pub struct Config {
     pub graph: GraphSection,
     /// Meta's quotas.
     pub limiter: LimiterConfig,
+    /// How long what is settled is kept.
+    pub retention: RetentionConfig,
     /// People who sign in.
     sessions: SessionsSection,
 }
@@ -112,6 +115,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             graph: GraphSection::default(),
             limiter: LimiterConfig::default(),
+            retention: RetentionConfig::default(),
             sessions: SessionsSection::default(),
         }
     }
@@ -231,7 +235,8 @@ impl Config {
                 ),
             });
         }
-        Ok(())
+        days("retention.intent_days", self.retention.intent_days)?;
+        days("retention.submission_days", self.retention.submission_days)
     }
 
     /// Replaces the store: the flag `--database-url`.
@@ -341,6 +346,14 @@ impl Config {
 fn url(name: &'static str, text: &str) -> Result<Url, ConfigError> {
     let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     parsed.ok_or_else(|| ConfigError::Value { name, problem: format!("takes an http or https URL, got {text:?}") })
+}
+
+fn days(name: &'static str, days: u32) -> Result<(), ConfigError> {
+    let most = RetentionConfig::MAX_DAYS;
+    if days <= most {
+        return Ok(());
+    }
+    Err(ConfigError::Value { name, problem: format!("takes 1 to {most} days, or 0 to keep for ever; got {days}") })
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -18,7 +18,8 @@ use crate::actors::limiter::LimiterMemory;
 use crate::actors::mapper_directory::MapperDirectoryJob;
 use crate::actors::poll::PollJob;
 use crate::actors::remap::RemapJob;
-use crate::actors::runtime::periodic;
+use crate::actors::retention::RetentionJob;
+use crate::actors::runtime::{Nudger, periodic};
 use crate::actors::sale_window::SaleWindowJob;
 use crate::actors::tree::{Ended, Overdue, Tree, TreeError};
 use crate::actors::vitals::VitalsBoard;
@@ -225,6 +226,12 @@ async fn start_actors(config: &Config, pipeline: &Arc<Pipeline>, board: &VitalsB
         {
             let pipeline = shared();
             periodic(&pipeline.remapper.clone(), clock(), move || RemapJob::new(Arc::clone(&pipeline)))
+        },
+        {
+            // Nobody wakes it: nothing waits for what is forgotten.
+            let (pipeline, retention) = (shared(), config.retention);
+            let make = move || RetentionJob::new(Arc::clone(&pipeline), retention);
+            periodic(&Nudger::new("retention"), clock(), make)
         },
         {
             let pipeline = shared();

@@ -65,6 +65,26 @@ fn a_call_cannot_outlive_the_lease() {
 }
 
 #[test]
+fn what_is_settled_is_kept_for_days_or_for_ever() {
+    let load = |text: &str| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("[retention]\n{text}\n")).expect("written");
+        Config::load(Some(file.path()), none).map(|config| config.retention).map_err(|error| error.to_string())
+    };
+    let kept = RetentionConfig { intent_days: 0, ..RetentionConfig::default() };
+    assert_eq!(load("intent_days = 0"), Ok(kept));
+    assert_eq!(load("submission_days = 3650").map(|kept| kept.submission_days), Ok(3650));
+    assert_eq!(
+        load("intent_days = 3651"),
+        Err("retention.intent_days: takes 1 to 3650 days, or 0 to keep for ever; got 3651".into())
+    );
+    let refused = |text| load(text).expect_err("refused");
+    assert!(refused("submission_days = 4000").starts_with("retention.submission_days: "));
+    assert!(refused("intent_days = -1").contains("intent_days = -1"));
+    assert!(refused("processed_days = 30").contains("`intent_days`"));
+}
+
+#[test]
 fn the_key_file_is_private_and_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config { data_dir: folder.path().into(), ..Config::default() };

@@ -3,6 +3,11 @@
 //! The active mapper is the last row of `mapper_activation`; without one it is the built-in. An activation is one
 //! transaction that waits for the pipeline ([`lease::hold_pipeline`]), and the pipeline's own transactions compare the
 //! mapper they decided with ([`lease::Fence::begin_decided`]): nothing is recorded under a mapper that is not active.
+//!
+//! Files are kept for the last twenty activations. Activations and offers stay for ever, on purpose: a row is some hundred
+//! bytes, there is one for each time that somebody activated a mapper and for each different file that was offered, and
+//! without its offer an old file that still lies in the watched folder, or comes back with a backup, would be activated
+//! again.
 
 #[cfg(doc)]
 use super::lease;

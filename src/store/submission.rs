@@ -344,3 +344,24 @@ pub async fn apply_verdict(
     )?;
     Ok(changed.into_iter().collect())
 }
+
+/// Removes up to `limit` submissions whose verdict came before an instant, the oldest first; answers how many. One that
+/// a row still waits for stays whatever its state says.
+///
+/// Not what failed a moment ago: [`note_late`] must find it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(tx: &mut Tx, before: Millis, limit: i64) -> Result<u64> {
+    // One that is noted as late at this moment is passed over.
+    execute!(
+        tx,
+        "DELETE FROM meta_batch_handles WHERE id IN (
+             SELECT h.id FROM meta_batch_handles AS h @sqlite{INDEXED BY meta_batch_handles_closed}
+             WHERE h.completed_at < $1 AND h.state IN ('completed', 'failed') AND NOT EXISTS (
+                 SELECT 1 FROM meta_sync_state s WHERE s.status = 'submitted' AND s.last_handle = h.handle)
+             ORDER BY h.completed_at LIMIT $2 @pg{FOR UPDATE OF h SKIP LOCKED})",
+        before,
+        limit
+    )
+}

@@ -9,6 +9,7 @@ mod http;
 mod mapper;
 mod outcomes;
 mod pipeline;
+mod retention;
 mod store;
 mod support;
 mod swaps;

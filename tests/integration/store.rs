@@ -13,6 +13,7 @@ mod migrations;
 mod oauth;
 mod outbox;
 mod preview;
+mod retention;
 mod settings;
 mod size;
 mod small;
