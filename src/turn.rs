@@ -1,7 +1,7 @@
 //! Turns: one replica at a time does work during which Meta is asked.
 //!
 //! Promises: a turn is renewed while it is held, so the work may take as long as it takes; a holder that dies keeps
-//! it for [`LASTS`] at most; dropping it stops the renewal.
+//! it for ten seconds at most; dropping it stops the renewal.
 //! Left out on purpose: safety. A holder that stands still loses its turn and goes on unaware; what the work comes to
 //! is committed only if the credential is still the one that it began with.
 
