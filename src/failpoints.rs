@@ -92,6 +92,8 @@ points! {
     MapperActivating = "mapper.activating",
     /// Activation of a mapper: it is committed, the process still runs the old one.
     MapperActivated = "mapper.activated",
+    /// Activation of a mapper: the store was found to name this one, the process still runs the old one.
+    MapperFollowing = "mapper.following",
     /// Activation of a mapper: the process runs the new one, nobody was answered.
     MapperSwapped = "mapper.swapped",
     /// Re-map: a chunk is written, not committed.

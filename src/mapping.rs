@@ -5,6 +5,7 @@
 //! is swapped. Everything here blocks or computes: it belongs on a blocking thread ([`crate::actors::mapper`]).
 //! Left out on purpose: which mapper is active (the store says so), and what a module may do ([`crate::wasm`]).
 
+pub mod changes;
 pub mod corpus;
 pub mod follow;
 pub mod preview;
@@ -17,16 +18,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::word::Word;
 use crate::store::mapper::BUILTIN;
-pub use crate::wasm::Batch;
+pub use crate::wasm::{Batch, MODULE_BYTES};
 use crate::wasm::{Fault, FaultKind, Host, LoadError, Module};
 
 /// How state rows and submissions name the built-in mapper: it is part of the binary, so its version names it.
 pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
 
-/// The largest file that is taken for a module, in bytes: QuickJS with a script fits in, bigger engines do not.
-pub const MODULE_BYTES: usize = 4 << 20;
-
-/// How long a module may take for all samples together. One that is asked for a whole catalog has a millisecond an
+/// How long a module may take for all samples together before it is refused. One that is asked for a whole catalog has a millisecond an
 /// item; the samples are few, but each is a run of its own.
 const REHEARSAL: Duration = Duration::from_secs(20);
 
@@ -70,7 +68,7 @@ pub enum Refused {
     },
     /// It answers, but takes too long.
     #[error(
-        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (what it does at its start is done for every batch), or try again if this machine was busy",
+        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (what it does at its start is done for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` tells whether it is fast enough",
         REHEARSAL.as_secs()
     )]
     Slow {
@@ -82,15 +80,32 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Whether the same file may do better another time: this machine was busy, or the host failed.
+    /// Whether the same file may do better another time: it took too long, perhaps since this machine was busy, or it
+    /// was [this machine's fault](Self::is_the_machines) outright.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        let fault = match self {
-            Self::Slow { .. } | Self::Load(LoadError::Thread(_)) => return true,
-            Self::Load(LoadError::Describe(fault)) | Self::Sample { fault, .. } => fault,
-            Self::Load(_) => return false,
-        };
-        fault.kind == FaultKind::Time || !fault.kind.blames_the_row()
+        let took_too_long =
+            matches!(self, Self::Slow { .. }) || self.fault().is_some_and(|f| f.kind == FaultKind::Time);
+        took_too_long || self.is_the_machines()
+    }
+
+    /// Whether it says nothing of the file: there was no thread or place to run in, or the host failed.
+    #[must_use]
+    pub fn is_the_machines(&self) -> bool {
+        matches!(self, Self::Load(LoadError::Thread(_))) || self.fault().is_some_and(|f| !f.kind.blames_the_row())
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Load(LoadError::Describe(fault)) | Self::Sample { fault, .. } => Some(fault),
+            Self::Load(_) | Self::Slow { .. } => None,
+        }
+    }
+
+    /// The refusal of a module that has spent so much time on its first `answered` samples, if that is too much.
+    #[must_use]
+    pub fn if_slow(spent: Duration, answered: usize, samples: usize) -> Option<Self> {
+        (spent >= REHEARSAL).then_some(Self::Slow { answered, samples })
     }
 }
 
@@ -155,15 +170,15 @@ impl Running {
     /// # Errors
     /// Names the first sample that it fails on, or says that it is too slow.
     pub fn rehearse(&self) -> Result<(), Refused> {
-        self.rehearse_within(REHEARSAL)
+        self.rehearse_after(Duration::ZERO)
     }
 
-    fn rehearse_within(&self, most: Duration) -> Result<(), Refused> {
+    fn rehearse_after(&self, spent: Duration) -> Result<(), Refused> {
         let begun = Instant::now();
         let samples = corpus::samples();
         for (answered, sample) in samples.iter().enumerate() {
-            if begun.elapsed() >= most {
-                return Err(Refused::Slow { answered, samples: samples.len() });
+            if let Some(slow) = Refused::if_slow(spent + begun.elapsed(), answered, samples.len()) {
+                return Err(slow);
             }
             if let Err(fault) = sample.ask(self) {
                 return Err(Refused::Sample { sample: sample.name.clone(), purpose: sample.purpose.clone(), fault });
@@ -193,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_rehearsal_is_bounded_as_a_whole() {
-        let slow = Running::builtin().rehearse_within(Duration::ZERO).expect_err("no time at all");
+        let slow = Running::builtin().rehearse_after(REHEARSAL).expect_err("no time left");
         let samples = corpus::samples().len();
         assert_eq!(slow, Refused::Slow { answered: 0, samples });
         assert!(slow.to_string().starts_with("the module took more than 20 s for 0 of "), "{slow}");
@@ -224,7 +239,14 @@ mod tests {
         .partition(|kind| sample(*kind).iter().all(Refused::may_pass));
         assert_eq!(passing, [FaultKind::Time, FaultKind::Busy, FaultKind::Host, FaultKind::NotTried]);
         assert!(!lasting.into_iter().flat_map(sample).any(|refused| refused.may_pass()));
-        assert!(Refused::Load(LoadError::Thread("none".into())).may_pass());
-        assert!(!Refused::Load(LoadError::NotWasm).may_pass());
+        let machine = |kind: &FaultKind| sample(*kind).iter().all(Refused::is_the_machines);
+        let machines: Vec<_> = passing.into_iter().filter(machine).collect();
+        assert_eq!(machines, [FaultKind::Busy, FaultKind::Host, FaultKind::NotTried], "not that it was slow");
+        let thread = Refused::Load(LoadError::Thread("none".into()));
+        assert!(thread.may_pass() && thread.is_the_machines());
+        let slow = Refused::Slow { answered: 1, samples: 2 };
+        assert!(slow.may_pass() && !slow.is_the_machines());
+        let bad = Refused::Load(LoadError::NotWasm);
+        assert!(!bad.may_pass() && !bad.is_the_machines());
     }
 }

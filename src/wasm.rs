@@ -23,5 +23,5 @@ mod wire;
 pub use batch::Batch;
 pub use fault::{Fault, FaultKind};
 pub use host::{Host, HostError};
-pub use limits::Limits;
+pub use limits::{Limits, MODULE_BYTES};
 pub use load::{LoadError, Module};

@@ -150,18 +150,10 @@ impl Mapper {
         done.await.map_err(|_| MapperGone::Thread)
     }
 
-    /// Loads a module, which takes from a tenth of a second to several; works without the actor.
+    /// Loads a module and asks it for every sample; works without the actor.
     ///
     /// # Errors
-    /// When no module can run here. The inner error says what is wrong with the file.
-    pub async fn load(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
-        self.loader().await?.load(bytes).await
-    }
-
-    /// Loads a module and asks it for every sample.
-    ///
-    /// # Errors
-    /// As [`Mapper::load`].
+    /// As [`Loader::load`].
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
         let rehearsed = move |host: &Host| {
             let mapper = Running::load(host, &bytes)?;
@@ -190,10 +182,10 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// As [`Mapper::load`].
+    /// Loads a module, which takes from a tenth of a second to several.
     ///
     /// # Errors
-    /// As [`Mapper::load`].
+    /// When no module can run here. The inner error says what is wrong with the file.
     pub async fn load(self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
         self.run(move |host| Ok(Running::load(host, &bytes)?)).await
     }

@@ -2,7 +2,7 @@
 //!
 //! Promises: a file is acted on when it has stood still, so neither a half-written file nor a rename half-way counts; a
 //! file that does not load is taken for half-written a while longer before it is refused; one that could not be tried,
-//! since the machine was busy, is tried again later. A digest that was ever
+//! since the machine was busy, is tried again later, and one that is always too slow is refused in the end. A digest that was ever
 //! offered, from anywhere, is never acted on again: a restart does not undo a choice, and of several replicas one
 //! acts. Of several new files the newest is activated last. Files are only read.
 //!
@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use super::runtime::{Job, JobError, Nudger, Rest};
 use crate::admin::Fault;
-use crate::admin::mapper::{Found, found};
+use crate::admin::mapper::{Found, Standing, found};
 use crate::mapping::MODULE_BYTES;
 use crate::pipeline::Pipeline;
 use crate::store::StoreError;
@@ -38,6 +38,8 @@ const WHOLE: Duration = Duration::from_secs(2);
 
 /// A file that could not be tried is tried again after this.
 const LATER: Duration = Duration::from_secs(60);
+/// One that is too slow so often is refused.
+const MOST_TRIES: u32 = 5;
 
 /// The job of the MapperDirectoryActor.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ struct Seen {
     is_done: bool,
     /// It did not load, and may not be whole: tried again when it is [`WHOLE`].
     is_torn: bool,
+    /// How often it was too slow.
+    tries: u32,
     /// It could not be tried: not before this instant again.
     rests_until: Option<Instant>,
     /// What was told of it.
@@ -158,6 +162,7 @@ impl MapperDirectoryJob {
                     since: Instant::now(),
                     is_done: false,
                     is_torn: false,
+                    tries: 0,
                     rests_until: None,
                     told: None,
                 };
@@ -177,32 +182,43 @@ impl MapperDirectoryJob {
                 seen.is_done = true;
                 warn!(%file, most = MODULE_BYTES, "too large for a mapper module; left alone");
             }
-            Ok(Some(bytes)) => match found(&self.pipeline, bytes, seen.since.elapsed() >= WHOLE).await {
-                Ok(Found::Known) => seen.is_done = true,
-                Ok(Found::Activated(activated)) => {
-                    let digest = activated.state.active.digest;
-                    info!(%file, digest, "the mapper module from the folder is active");
-                    seen.is_done = true;
+            Ok(Some(bytes)) => {
+                match found(&self.pipeline, bytes, seen.standing()).await {
+                    Ok(Found::Known) => seen.is_done = true,
+                    Ok(Found::Activated(activated)) => {
+                        let digest = activated.state.active.digest;
+                        info!(%file, digest, "the mapper module from the folder is active");
+                        seen.is_done = true;
+                    }
+                    Ok(Found::Refused(why)) => {
+                        warn!(%file, why, "the mapper module in the folder is refused; nothing has changed");
+                        seen.is_done = true;
+                    }
+                    Ok(Found::Torn(_)) => seen.is_torn = true,
+                    Err(Fault::Store(error)) => return Err(error),
+                    // Perhaps not the file's fault, so it is tried again, but not for ever.
+                    Ok(Found::Slow(why)) => {
+                        seen.tries += 1;
+                        seen.rests_until = Some(Instant::now() + LATER);
+                        // The sentence differs from time to time by how far the module came.
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "the mapper module in the folder is tried again later"));
+                    }
+                    Ok(Found::NotTried(why)) => {
+                        seen.rests_until = Some(Instant::now() + LATER);
+                        seen.tell_once(
+                            "not tried",
+                            || warn!(%file, why, "the mapper module in the folder is tried again later"),
+                        );
+                    }
+                    Err(fault) => {
+                        seen.rests_until = Some(Instant::now() + LATER);
+                        seen.tell_once(
+                            &fault.to_string(),
+                            || warn!(%file, %fault, "cannot be tried here; tried again later"),
+                        );
+                    }
                 }
-                Ok(Found::Refused(why)) => {
-                    warn!(%file, why, "the mapper module in the folder is refused; nothing has changed");
-                    seen.is_done = true;
-                }
-                Ok(Found::Torn(_)) => seen.is_torn = true,
-                Err(Fault::Store(error)) => return Err(error),
-                // Not the file's fault, so it is tried again.
-                Ok(Found::NotTried(why)) => {
-                    seen.rests_until = Some(Instant::now() + LATER);
-                    seen.tell_once(&why, || warn!(%file, why, "the mapper module in the folder is tried again later"));
-                }
-                Err(fault) => {
-                    seen.rests_until = Some(Instant::now() + LATER);
-                    seen.tell_once(
-                        &fault.to_string(),
-                        || warn!(%file, %fault, "cannot be tried here; tried again later"),
-                    );
-                }
-            },
+            }
             // Changed while it was read: the next look sees it.
             Ok(None) => return Ok(()),
             Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "cannot be read; left alone")),
@@ -218,6 +234,17 @@ impl Seen {
         let needs = if self.is_torn { WHOLE } else { STILL };
         let rests = self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         needs.saturating_sub(self.since.elapsed()).max(rests)
+    }
+
+    /// What a refusal of it would mean now.
+    fn standing(&self) -> Standing {
+        if self.tries + 1 >= MOST_TRIES {
+            Standing::LastTry
+        } else if self.since.elapsed() >= WHOLE {
+            Standing::Whole
+        } else {
+            Standing::Young
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -304,5 +331,32 @@ impl Job for MapperDirectoryJob {
 
     async fn tick(&mut self) -> Result<Rest, JobError> {
         Ok(self.run().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_always_too_slow_has_a_last_try() {
+        let mut about = tempfile::NamedTempFile::new().expect("a file");
+        std::io::Write::write_all(&mut about, b"x").expect("written");
+        let stamp = Stamp::of(about.path()).expect("read").expect("a file");
+        let since = Instant::now();
+        let mut seen = Seen { stamp, since, is_done: false, is_torn: false, tries: 0, rests_until: None, told: None };
+        let mut tries = Vec::new();
+        for _ in 0..MOST_TRIES {
+            tries.push(seen.standing());
+            seen.tries += 1;
+        }
+        assert_eq!(tries.pop(), Some(Standing::LastTry));
+        assert!(tries.iter().all(|standing| *standing != Standing::LastTry), "{tries:?}");
+
+        let mut told = 0;
+        for _ in 0..3 {
+            seen.tell_once("slow", || told += 1);
+        }
+        assert_eq!(told, 1);
     }
 }

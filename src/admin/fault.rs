@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::actors::mapper::MapperGone;
 use crate::actors::token::TokenFault;
 use crate::graph::{ErrorClass, FailureKind, GraphFailure};
+use crate::mapping;
 use crate::store::StoreError;
 use crate::store::oauth_state::Refused;
 use crate::wasm::HostError;
@@ -55,6 +56,9 @@ pub enum Fault {
     /// No mapper module can run in this process, whatever is in its file; says why.
     #[error("no mapper module can run here, nothing has changed: {0}")]
     NoModules(HostError),
+    /// The module could not be tried, which says nothing of it; says why.
+    #[error("{0}. It says nothing of the module: offer it again in a moment")]
+    NotTried(String),
     /// One preview of a mapper module at a time.
     #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
     PreviewRunning(String),
@@ -112,6 +116,13 @@ fn refused_for_good(failure: &GraphFailure) -> bool {
         | ErrorClass::AccountState(_)
         | ErrorClass::AppRejected
         | ErrorClass::BadRequest => matches!(failure.kind(), FailureKind::Refused | FailureKind::NotSent),
+    }
+}
+
+impl From<mapping::Refused> for Fault {
+    fn from(refused: mapping::Refused) -> Self {
+        let is_the_machines = refused.is_the_machines();
+        (if is_the_machines { Self::NotTried } else { Self::Module })(refused.to_string())
     }
 }
 

@@ -6,20 +6,24 @@
 //!
 //! The API, the command line and the watched directory come here; none needs the actors to run.
 
+mod view;
+
 use std::sync::Arc;
 
 use serde::Serialize;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use utoipa::ToSchema;
 
 use super::Fault;
-use super::time::iso;
 use crate::failpoints::{Point, at};
 use crate::mapping::follow::{NotFollowed, follow_with};
-use crate::mapping::{self, BUILTIN_DIGEST, Refused, Running};
+use crate::mapping::{self, Refused, Running};
 use crate::pipeline::Pipeline;
-use crate::store::mapper::{self, Activation, BUILTIN, RefusedOffer, Remap, StoredModule};
+use crate::report::chain;
+use crate::store::mapper::{self, BUILTIN, StoredModule};
 use crate::store::{Tx, lease};
+use view::load;
+pub use view::{MapperState, MapperView, RefusedView, RemapView};
 
 /// Where a module came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,67 +51,6 @@ impl Source {
     }
 }
 
-/// A mapper that is or was active.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MapperView {
-    /// What it calls itself; `builtin` for the built-in one.
-    pub name: String,
-    /// Its own version.
-    pub version: String,
-    /// SHA-256 of the module's file in hex, or `builtin-` and the version of this service: what the variants that it
-    /// mapped are marked with.
-    pub digest: String,
-    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in that nobody chose.
-    pub source: String,
-    /// When it became active; null for the built-in that nobody chose.
-    pub activated_at: Option<String>,
-}
-
-/// A re-map: every variant asked for again, so that what the new mapper says differently is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RemapView {
-    /// Whether it is under way.
-    pub running: bool,
-    /// Variants at its start.
-    pub total: i64,
-    /// Variants asked for again so far.
-    pub queued: i64,
-    /// When it began.
-    pub started_at: Option<String>,
-    /// When it ended; null while it runs.
-    pub finished_at: Option<String>,
-}
-
-/// A file that was offered and refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RefusedView {
-    /// SHA-256 of the file in hex.
-    pub digest: String,
-    /// Where it came from: `api`, `cli` or `directory`.
-    pub source: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// When it was offered.
-    pub offered_at: Option<String>,
-}
-
-/// Which mapper is active, and which one `rollback` goes back to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MapperState {
-    /// The active one.
-    pub active: MapperView,
-    /// The one before; null when there was none.
-    pub previous: Option<MapperView>,
-    /// The re-map under way, or the last one; null when there was none.
-    pub remap: Option<RemapView>,
-    /// The file that was offered last, if it was refused and no mapper was activated since.
-    pub refused: Option<RefusedView>,
-}
-
 /// What came of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -130,83 +73,26 @@ pub async fn state(pipeline: &Pipeline) -> Result<MapperState, Fault> {
     Ok(load(&mut tx).await?)
 }
 
-async fn load(tx: &mut Tx) -> crate::store::Result<MapperState> {
-    let (active, previous) = mapper::activations(tx).await?;
-    let remap = mapper::remap(tx).await?;
-    let refused = mapper::last_refused(tx).await?;
-    // The first module took the place of the built-in, which nobody had activated.
-    let previous = match (&active, previous) {
-        (Some(_), None) => Some(builtin_view()),
-        (_, previous) => previous.map(view),
-    };
-    Ok(MapperState {
-        active: active.map_or_else(builtin_view, view),
-        previous,
-        remap: remap.map(remap_view),
-        refused: refused.map(refused_view),
-    })
-}
-
-fn builtin_view() -> MapperView {
-    MapperView {
-        name: BUILTIN.into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        digest: BUILTIN_DIGEST.into(),
-        source: "default".into(),
-        activated_at: None,
-    }
-}
-
-fn view(activation: Activation) -> MapperView {
-    let Activation { mapper, name, version, source, activated_at, .. } = activation;
-    let activated_at = iso(activated_at);
-    if mapper == BUILTIN {
-        return MapperView { source, activated_at, ..builtin_view() };
-    }
-    // A module of long ago whose file is not kept any more has lost its name.
-    MapperView {
-        name: name.unwrap_or_default(),
-        version: version.unwrap_or_default(),
-        digest: mapper,
-        source,
-        activated_at,
-    }
-}
-
-fn refused_view(offer: RefusedOffer) -> RefusedView {
-    let RefusedOffer { digest, source, reason, offered_at } = offer;
-    RefusedView { digest, source, reason, offered_at: iso(offered_at) }
-}
-
-fn remap_view(remap: Remap) -> RemapView {
-    RemapView {
-        running: remap.finished_at.is_none(),
-        total: remap.total,
-        queued: remap.queued,
-        started_at: iso(remap.started_at),
-        finished_at: remap.finished_at.and_then(iso),
-    }
-}
-
 /// Activates a module: loads it, asks it for every sample, and makes it the active mapper. With `remap`, every variant
 /// is asked for again.
 ///
 /// # Errors
-/// [`Fault::Module`] says why the module is refused; nothing has changed then.
+/// [`Fault::Module`] says why the module is refused, [`Fault::NotTried`] why this machine cannot tell; nothing has
+/// changed then.
 pub async fn activate(pipeline: &Pipeline, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, Fault> {
     let digest = mapping::digest(&bytes);
     let running = match rehearse(pipeline, &bytes).await? {
         Ok(running) => running,
         Err(refused) => {
             let why = refused.to_string();
-            warn!(digest, why, "mapper module refused");
-            // What may pass says nothing of the file: it is not remembered, or the watched directory would leave it.
+            warn!(digest, why, "mapper module not activated");
+            // What may pass is not remembered, or the watched directory would leave the file.
             if !refused.may_pass() {
                 let mut tx = pipeline.db.write().await?;
                 mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), pipeline.now()).await?;
                 tx.commit().await?;
             }
-            return Err(Fault::Module(why));
+            return Err(refused.into());
         }
     };
     let remap = count(pipeline, remap).await?;
@@ -228,17 +114,32 @@ pub enum Found {
     Refused(String),
     /// It would be refused, and may not be whole yet.
     Torn(String),
-    /// It cannot be told what it is worth, since the machine is busy or the host failed: it may be offered again.
+    /// It cannot be told what it is worth, since it took too long on a machine that may be busy: it may be offered again.
+    Slow(String),
+    /// It cannot be told what it is worth, since this machine failed: it may be offered again.
     NotTried(String),
 }
 
+/// What is known of a file that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may still be written: no refusal is final.
+    Young,
+    /// It is not written any more: a refusal is final, unless the file may do better another time.
+    Whole,
+    /// It was too slow often enough: one that is so again is refused for good, and not compiled for ever.
+    LastTry,
+}
+
 /// Activates the module in a file that was found in the watched directory, once and never again: a restart must not
-/// undo what was chosen since. `whole` = the file is not being written any more, so a refusal is final.
+/// undo what was chosen since.
 ///
 /// # Errors
 /// When the store does not answer, or no module can run here.
-pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<Found, Fault> {
+pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, standing: Standing) -> Result<Found, Fault> {
     const SOURCE: Source = Source::Directory;
+    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is not tried by itself any more; offer it \
+                             again with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = mapping::digest(&bytes);
     let mut tx = pipeline.db.read().await?;
     if mapper::was_offered(&mut tx, &digest).await? {
@@ -247,10 +148,18 @@ pub async fn found(pipeline: &Pipeline, bytes: Vec<u8>, whole: bool) -> Result<F
     drop(tx);
     let running = match rehearse(pipeline, &bytes).await? {
         Ok(running) => running,
-        Err(refused) if refused.may_pass() => return Ok(Found::NotTried(refused.to_string())),
-        Err(refused) if !whole => return Ok(Found::Torn(refused.to_string())),
+        Err(refused) if refused.is_the_machines() => return Ok(Found::NotTried(refused.to_string())),
+        Err(refused) if refused.may_pass() && standing != Standing::LastTry => {
+            return Ok(Found::Slow(refused.to_string()));
+        }
+        Err(refused) if !refused.may_pass() && standing == Standing::Young => {
+            return Ok(Found::Torn(refused.to_string()));
+        }
         Err(refused) => {
-            let why = refused.to_string();
+            let mut why = refused.to_string();
+            if refused.may_pass() {
+                why.push_str(TOO_OFTEN);
+            }
             let mut tx = pipeline.db.write().await?;
             let claimed = mapper::claimed(&mut tx, &digest, SOURCE.as_str(), Some(&why), pipeline.now()).await?;
             tx.commit().await?;
@@ -293,7 +202,8 @@ pub async fn reset(pipeline: &Pipeline, source: Source, remap: bool) -> Result<A
 /// Goes back to the mapper before the active one. Twice is back again.
 ///
 /// # Errors
-/// [`Fault::NotFound`] when there was none; [`Fault::Module`] when it does not run any more; nothing has changed then.
+/// [`Fault::NotFound`] when there was none; [`Fault::Module`] when it does not run any more; [`Fault::NotTried`] when this
+/// machine cannot tell; nothing has changed then.
 pub async fn rollback(pipeline: &Pipeline, remap: bool) -> Result<Activated, Fault> {
     let nothing = || Fault::NotFound("there is no mapper to go back to: the built-in one was always active".into());
     let mut tx = pipeline.db.read().await?;
@@ -310,10 +220,7 @@ pub async fn rollback(pipeline: &Pipeline, remap: bool) -> Result<Activated, Fau
             return Err(Fault::Module(why));
         }
         // Samples again: the module is the same, but the service may be a newer one.
-        Some(Some(bytes)) => {
-            let loaded = pipeline.mapper.load_rehearsed(bytes).await?;
-            loaded.map_err(|why| Fault::Module(why.to_string()))?
-        }
+        Some(Some(bytes)) => pipeline.mapper.load_rehearsed(bytes).await??,
     };
     if **running.key() != *target {
         return Err(Fault::Module(format!(
@@ -360,10 +267,14 @@ async fn finish(
     if requeued.is_some() {
         info!(mapper = running.name(), version = running.version(), digest = %running.digest(), "mapper activated");
     }
-    // Through the store's word, not `running`: of two activations at once, the one committed last counts.
+    // Through the store's word, not `running`: of two activations at once, the one committed last counts, and whoever
+    // swaps looks at the store again afterwards. What is committed is done, whatever comes of the swap.
     match follow_with(pipeline, Some(running)).await {
         Ok(_) => {}
-        Err(NotFollowed::Store(error)) => return Err(error.into()),
+        // The lease holder looks with every tick, and gives the lease up as long as it cannot.
+        Err(NotFollowed::Store(cause)) => {
+            error!(cause = chain(&cause), "the mapper that was activated is not swapped yet; tried again");
+        }
         // Told in `/status`, and tried again.
         Err(NotFollowed::Unusable(_)) => {}
     }

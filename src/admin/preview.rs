@@ -99,7 +99,7 @@ pub struct PreviewView {
 /// Starts a preview and answers how it is found again.
 ///
 /// # Errors
-/// [`Fault::Module`] when the module could not become active, [`Fault::PreviewRunning`] when another preview is being
+/// [`Fault::Module`] and [`Fault::NotTried`] as in [`load`], [`Fault::PreviewRunning`] when another preview is being
 /// made.
 pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, Fault> {
     let id = ids::submission();
@@ -128,10 +128,9 @@ pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec
 /// A module that could become active.
 ///
 /// # Errors
-/// [`Fault::Module`] says why it could not.
+/// [`Fault::Module`] says why it could not; [`Fault::NotTried`], why this machine cannot tell.
 pub async fn load(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<Arc<Running>, Fault> {
-    let loaded = pipeline.mapper.load_rehearsed(bytes).await?;
-    Ok(Arc::new(loaded.map_err(|why| Fault::Module(why.to_string()))?))
+    Ok(Arc::new(pipeline.mapper.load_rehearsed(bytes).await??))
 }
 
 /// A preview: its progress, or its report.

@@ -50,9 +50,9 @@ pub(super) enum MapperCommand {
     #[command(
         long_about = "Ask for every variant again, with the mapper that is active.\n\nA running service maps them in chunks, behind what the shop changes; only what comes out differently than Meta holds it is sent. `mapper status` shows how far it is. A re-map that is under way begins anew."
     )]
-    Remap(swap::StatusArgs),
+    Remap(swap::ShownArgs),
     /// Show which mapper is active, which one was before, and the re-map
-    Status(swap::StatusArgs),
+    Status(swap::ShownArgs),
 }
 
 /// The file of a module.

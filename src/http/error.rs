@@ -177,6 +177,9 @@ impl From<Fault> for ApiError {
             Fault::Unusable(_) => bad("meta_account_error"),
             Fault::Changed(_) => bad("BAD_REQUEST"),
             Fault::Module(_) => bad("mapper_refused"),
+            Fault::NotTried(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message.clone()).because(message)
+            }
             Fault::PreviewRunning(_) => bad("mapper_preview_running"),
             Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
             Fault::NoModules(_) => {
@@ -205,5 +208,46 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Refused;
+    use crate::wasm::{Fault as Gap, FaultKind, LoadError};
+
+    /// Whoever offers a module must not go and mend it for a fault of this machine's.
+    #[test]
+    fn what_is_this_machine_s_fault_is_no_bad_request() {
+        let sample = |kind| Refused::Sample {
+            sample: "s".into(),
+            purpose: "p".into(),
+            fault: Gap { kind, message: "it failed".into() },
+        };
+        let answer = |refused: Refused| {
+            let ApiError { envelope, .. } = Fault::from(refused).into();
+            (envelope.status_code, envelope.error_code, envelope.message)
+        };
+        for refused in [
+            sample(FaultKind::Busy),
+            sample(FaultKind::Host),
+            Refused::Load(LoadError::Thread("none".into())),
+            Refused::Load(LoadError::Describe(Gap { kind: FaultKind::Busy, message: "it failed".into() })),
+        ] {
+            let (status, code, message) = answer(refused);
+            assert_eq!((status, code), (503, "SERVICE_UNAVAILABLE"));
+            assert!(message.ends_with("offer it again in a moment"), "{message}");
+            assert!(!message.contains("it is tried again"), "nobody does: {message}");
+        }
+        for refused in [
+            sample(FaultKind::Time),
+            sample(FaultKind::Trap),
+            Refused::Slow { answered: 1, samples: 2 },
+            Refused::Load(LoadError::NotWasm),
+        ] {
+            let (status, code, _) = answer(refused);
+            assert_eq!((status, code), (400, "mapper_refused"));
+        }
     }
 }

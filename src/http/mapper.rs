@@ -71,7 +71,8 @@ pub async fn read(_: View, State(app): State<App>, _: Params<NoQuery>) -> Result
 /// `PUT /admin/meta/mapper`.
 ///
 /// # Errors
-/// 400 with what is wrong with the module; 401, 403, 413, 415; 5xx when the store does not answer.
+/// 400 with what is wrong with the module; 401, 403, 413, 415; 503 when this machine could not try it; 5xx when the
+/// store does not answer.
 #[utoipa::path(
     put, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "activateMapper",
     summary = "Activate a mapper module",
@@ -136,8 +137,8 @@ pub async fn reset(
 /// `POST /admin/meta/mapper/rollback`.
 ///
 /// # Errors
-/// 400 when the mapper before does not run any more; 401, 403; 404 when there was none; 5xx when the store does not
-/// answer.
+/// 400 when the mapper before does not run any more; 401, 403; 404 when there was none; 503 when this machine could not
+/// try it; 5xx when the store does not answer.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/rollback", tag = "Mapper", operation_id = "rollbackMapper",
     summary = "Go back to the mapper before",
@@ -190,8 +191,8 @@ pub async fn remap(_: Manage, State(app): State<App>) -> Result<Envelope<MapperS
 /// `POST /admin/meta/mapper/preview`.
 ///
 /// # Errors
-/// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 5xx when the
-/// store does not answer.
+/// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 503 when this
+/// machine could not try it; 5xx when the store does not answer.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/preview", tag = "Mapper", operation_id = "previewMapper",
     summary = "See what a module would change",
@@ -243,6 +244,7 @@ pub async fn preview(
                 "newlyRejected": {"count": 0, "samples": []}, "newlyEligible": {"count": 0, "samples": []},
                 "rejectedOtherwise": {"count": 0, "samples": []}, "newlyFailing": {"count": 0, "samples": []},
                 "noLongerFailing": {"count": 0, "samples": []}, "failingAnyway": {"count": 0, "samples": []},
+                "notTried": 0,
                 "warnings": [{"code": "cost_unreadable", "before": 0, "after": 3}],
                 "effect": {
                     "pushes": 420, "pushesAnyway": 2, "deletes": 0, "deletesAnyway": 0, "skips": 0, "skipsAnyway": 12,

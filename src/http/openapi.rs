@@ -79,7 +79,7 @@ const FAILURES: [Failure; 16] = [
     (
         "SERVICE_UNAVAILABLE",
         503,
-        "The database does not answer, or somebody else holds what is to be changed.",
+        "The database does not answer, somebody else holds what is to be changed, or this machine could not try the mapper module.",
         "the database does not answer just now",
     ),
 ];

@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::Running;
 use crate::actors::mapper::Loader;
 use crate::clock::Millis;
+use crate::failpoints::{Point, at};
 use crate::pipeline::Pipeline;
 use crate::report::chain;
 use crate::store::StoreError;
@@ -56,13 +57,14 @@ pub async fn follow_with(pipeline: &Pipeline, at_hand: Option<Arc<Running>>) -> 
     let wanted = wanted(pipeline).await?;
     // Before what is known to be unusable: who has mended it has it at hand.
     if let Some(mapper) = at_hand.filter(|mapper| **mapper.key() == *wanted) {
-        return Ok(swap(pipeline, mapper));
+        at(Point::MapperFollowing).await;
+        return swap_checked(pipeline, mapper).await;
     }
     if let Some(known) = known(pipeline, &wanted) {
         return known;
     }
     if wanted == BUILTIN {
-        return Ok(swap(pipeline, Arc::new(Running::builtin())));
+        return swap_checked(pipeline, Arc::new(Running::builtin())).await;
     }
     let loader = match pipeline.mapper.loader().await {
         Ok(loader) => loader,
@@ -79,7 +81,7 @@ pub async fn follow_with(pipeline: &Pipeline, at_hand: Option<Arc<Running>>) -> 
         return Box::pin(follow(pipeline)).await;
     }
     match loaded {
-        Ok(mapper) => Ok(swap(pipeline, Arc::new(mapper))),
+        Ok(mapper) => swap_checked(pipeline, Arc::new(mapper)).await,
         Err(why) => Err(cannot(pipeline, wanted, &why)),
     }
 }
@@ -100,6 +102,13 @@ fn known(pipeline: &Pipeline, wanted: &str) -> Option<Result<Arc<Running>, NotFo
     let unusable = pipeline.mapper.unusable().filter(|unusable| unusable.key == wanted)?;
     let rests = unusable.since..unusable.since + TRY_AGAIN_MS;
     rests.contains(&pipeline.now()).then_some(Err(NotFollowed::Unusable(unusable.message)))
+}
+
+/// Swaps, and looks at the store again: another may have been activated, and swapped, since it was looked at. Whoever
+/// swaps last looks last, so the process ends with the one that the store says.
+async fn swap_checked(pipeline: &Pipeline, mapper: Arc<Running>) -> Result<Arc<Running>, NotFollowed> {
+    let mapper = swap(pipeline, mapper);
+    if wanted(pipeline).await? == **mapper.key() { Ok(mapper) } else { Box::pin(follow(pipeline)).await }
 }
 
 fn swap(pipeline: &Pipeline, mapper: Arc<Running>) -> Arc<Running> {

@@ -5,19 +5,21 @@
 //! Promises: pure; the same variants in the same order give the same report.
 //! Left out on purpose: walking the catalog and asking the mappers ([`crate::admin::preview`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod report;
+
+use std::collections::BTreeMap;
 
 use mapper_core::sha256_hex;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
-use super::Running;
+use super::changes::{Change, changes, cut};
 use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::Intent;
 use crate::domain::state::Held;
 use crate::domain::word::{Payload, Word};
 use crate::wasm::Fault;
+pub use report::{
+    Compared, Effect, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
+};
 
 /// Samples of each kind.
 const SAMPLES: usize = 5;
@@ -27,145 +29,6 @@ const LONGEST: usize = 300;
 const MOST_NAMES: usize = 200;
 /// Longest name of a field or code, in characters.
 const LONGEST_NAME: usize = 100;
-
-/// What activating a module would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PreviewReport {
-    /// The mapper that the module is compared with: the active one, or the built-in one where that does not run.
-    pub active: Compared,
-    /// Variants that both mappers were asked about.
-    pub variants: u64,
-    /// Variants on which both say the same.
-    pub unchanged: u64,
-    /// Variants that both give a payload, but not the same one.
-    pub changed: u64,
-    /// Where those payloads differ, field by field; most changed first.
-    pub fields: Vec<FieldDifference>,
-    /// How often other fields differ, which are not listed since there are too many.
-    pub fields_left_out: u64,
-    /// Variants that get a payload now and would be rejected.
-    pub newly_rejected: Group,
-    /// Variants that are rejected now and would get a payload.
-    pub newly_eligible: Group,
-    /// Variants that are rejected by both, for another reason.
-    pub rejected_otherwise: Group,
-    /// Variants that the module would fail on and the active mapper does not.
-    pub newly_failing: Group,
-    /// Variants that the active mapper fails on and the module would not.
-    pub no_longer_failing: Group,
-    /// Variants that both fail on, or whose source row cannot be read.
-    pub failing_anyway: Group,
-    /// Warnings by code; most changed first.
-    pub warnings: Vec<WarningDifference>,
-    /// What would go to Meta if every variant were asked for again (`remap`).
-    pub effect: Effect,
-}
-
-/// A mapper that is compared.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Compared {
-    /// What it calls itself.
-    pub name: String,
-    /// Its own version.
-    pub version: String,
-    /// SHA-256 of its file in hex, or `builtin-` and the version of this service.
-    pub digest: String,
-}
-
-impl Compared {
-    /// Names a mapper.
-    #[must_use]
-    pub fn of(mapper: &Running) -> Self {
-        Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
-    }
-}
-
-/// A field in which payloads differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldDifference {
-    /// Its name.
-    pub field: String,
-    /// Variants in which its value changes.
-    pub changed: u64,
-    /// Variants that do not have it now.
-    pub added: u64,
-    /// Variants that would not have it any more.
-    pub removed: u64,
-    /// A few of them, first by id.
-    pub samples: Vec<FieldSample>,
-}
-
-/// A field of one variant, before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldSample {
-    /// The variant.
-    pub variant_id: String,
-    /// JSON text of the value by the active mapper, cut when long; null when there is none.
-    pub before: Option<String>,
-    /// The same by the module.
-    pub after: Option<String>,
-}
-
-/// Variants of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Group {
-    /// How many.
-    pub count: u64,
-    /// A few of them, first by id.
-    pub samples: Vec<GroupSample>,
-}
-
-/// One variant of a kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupSample {
-    /// The variant.
-    pub variant_id: String,
-    /// Why: the reason of the rejection, or the fault. Before and after when both have one.
-    pub reason: String,
-}
-
-/// A warning that is given for more or fewer variants.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WarningDifference {
-    /// Its code.
-    pub code: String,
-    /// How often the active mapper gives it.
-    pub before: u64,
-    /// How often the module would.
-    pub after: u64,
-}
-
-/// What would go to Meta: by the module, and because of it. What goes anyway would go with the active mapper as well,
-/// for the shop has changed or Meta has refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Effect {
-    /// Payloads sent because of the module.
-    pub pushes: u64,
-    /// Payloads sent anyway.
-    pub pushes_anyway: u64,
-    /// Items deleted because of the module.
-    pub deletes: u64,
-    /// Items deleted anyway.
-    pub deletes_anyway: u64,
-    /// Variants marked as not eligible because of the module; Meta does not hold them.
-    pub skips: u64,
-    /// Variants marked so anyway.
-    pub skips_anyway: u64,
-    /// Variants that Meta holds as the module would have them.
-    pub in_place: u64,
-    /// Variants that wait for Meta's verdict, and are decided then.
-    pub waiting: u64,
-    /// Variants without an answer.
-    pub undecided: u64,
-}
 
 /// Both mappers' words on a variant.
 pub struct Pair<'a> {
@@ -209,6 +72,11 @@ impl Tally {
     /// Adds a variant. `catalog` is the selected one.
     pub fn add(&mut self, pair: &Pair<'_>, catalog: &str) {
         self.report.variants += 1;
+        if [pair.before, pair.after].into_iter().any(was_not_tried) {
+            self.report.not_tried += 1;
+            self.report.effect.undecided += 1;
+            return;
+        }
         self.compare(pair);
         self.effect(pair, catalog);
     }
@@ -331,6 +199,11 @@ impl Group {
     }
 }
 
+/// Whether there is no word for a reason that has nothing to do with the variant.
+fn was_not_tried(word: &Result<Word, Fault>) -> bool {
+    word.as_ref().is_err_and(|fault| !fault.kind.blames_the_row())
+}
+
 /// What the drain would do with an upsert that asks for this variant.
 fn step(word: &Result<Word, Fault>, held: Option<&Held>, catalog: &str) -> Step {
     let hash;
@@ -352,36 +225,6 @@ fn step(word: &Result<Word, Fault>, held: Option<&Held>, catalog: &str) -> Step 
     }
 }
 
-/// A field in which two payloads differ; values are JSON texts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change<'a> {
-    /// Its name.
-    pub field: String,
-    /// The value in the first payload; none when it does not have the field.
-    pub before: Option<&'a str>,
-    /// The value in the second payload.
-    pub after: Option<&'a str>,
-}
-
-/// The fields in which two payloads differ, by name.
-#[must_use]
-pub fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Change<'a>> {
-    let (mut before, mut after) = (fields(before), fields(after));
-    let names: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
-    names
-        .into_iter()
-        .map(|field| Change { before: before.remove(&field), after: after.remove(&field), field })
-        .filter(|change| change.before != change.after)
-        .collect()
-}
-
-/// Top-level fields of a payload, as JSON texts. Payloads are canonical, so equal values are equal texts.
-fn fields(data: &str) -> BTreeMap<String, &str> {
-    let parsed: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(data);
-    // A payload is a JSON object, whichever mapper made it: the host has checked.
-    parsed.map(|fields| fields.into_iter().map(|(name, value)| (name, value.get())).collect()).unwrap_or_default()
-}
-
 /// The entry of this name, unless there are too many to make another.
 fn entry<'m, T>(map: &'m mut BTreeMap<String, T>, name: &str, made: impl FnOnce(String) -> T) -> Option<&'m mut T> {
     let name = cut(name, LONGEST_NAME);
@@ -389,15 +232,6 @@ fn entry<'m, T>(map: &'m mut BTreeMap<String, T>, name: &str, made: impl FnOnce(
         return None;
     }
     Some(map.entry(name.clone()).or_insert_with(|| made(name)))
-}
-
-/// The first characters of a text.
-#[must_use]
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Maps a batch: splits it, runs the parts, each in a new store, and finds the rows that a fault belongs to.
 //!
 //! Which part is tried when is for `search` to say; how much time there is, for `limits`. Rows that time did not
-//! suffice for get a fault that does not blame them; at least one other row of the batch then has one that does.
+//! suffice for get a fault that does not blame them; at least one other row of the batch then has one that does, unless
+//! it was the host that failed: no place to run in came free, or it panicked.
 
 mod search;
 
@@ -44,7 +45,7 @@ impl Module {
         while let Some(part) = search.next() {
             let items = part.items.clone();
             let Some(_place) = self.inner.shared.place() else {
-                left_over = Cause::new(FaultKind::Busy, "found no free place to run in; it is tried again");
+                left_over = Cause::new(FaultKind::Busy, "found no free place to run in");
                 answers[items].fill_with(|| Some(Err(left_over.of(label))));
                 break;
             };

@@ -109,7 +109,7 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
         return (*panicked).into();
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Cause::new(FaultKind::Busy, "found no free place to run in; it is tried again");
+        return Cause::new(FaultKind::Busy, "found no free place to run in");
     }
     let root = short(&error.root_cause().to_string());
     match error.downcast_ref::<wasmtime::Trap>() {

@@ -6,6 +6,8 @@ use super::fault::short;
 use super::load::LoadError;
 use super::wire;
 
+mod flatten;
+
 // What may be compiled. The compiler's time and memory grow faster than a function does, so a small file could occupy
 // them for minutes. In brackets what QuickJS has, the largest engine that is admitted.
 
@@ -84,6 +86,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
             _ => {}
         }
     }
+    flatten::check(bytes)?;
     if exports.iter().any(|name| serves(name)) {
         return Ok(());
     }

@@ -17,6 +17,9 @@
 
 use std::time::Duration;
 
+/// The largest file that is taken for a module, in bytes: QuickJS with a script fits in, bigger engines do not.
+pub const MODULE_BYTES: usize = 4 << 20;
+
 /// The least time for a run, lest a busy machine's hiccup blames a row.
 pub(super) const SHORTEST: Duration = Duration::from_millis(250);
 
@@ -47,7 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            file_bytes: 4 << 20,
+            file_bytes: MODULE_BYTES,
             memory_bytes: 64 << 20,
             chunk: 1_000,
             call: Duration::from_secs(2),

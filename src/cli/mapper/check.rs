@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use mapper_core::Warning;
@@ -14,9 +15,10 @@ use super::map::line_of;
 use crate::cli::{Done, Failed};
 use crate::clock::Millis;
 use crate::domain::word::Word;
-use crate::mapping::Running;
+use crate::mapping::changes::{Change, changes, cut};
 use crate::mapping::corpus::{self, Sample};
-use crate::mapping::preview::{Change, Compared, changes, cut};
+use crate::mapping::preview::Compared;
+use crate::mapping::{Refused, Running};
 
 /// Longest value that is shown, in characters.
 const LONGEST: usize = 200;
@@ -42,12 +44,17 @@ const LATER: Millis = 60 * 60 * 1_000;
 struct Checked<'a> {
     module: Compared,
     can_be_activated: bool,
+    /// Why it is refused though it may answer every sample: it takes too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     samples: usize,
     differing: usize,
     failing: usize,
     differences: Vec<Difference<'a>>,
     /// Samples that are answered otherwise an hour later, which the module did not announce (`reevaluate-at`).
     unannounced: Vec<&'a str>,
+    /// Samples that are rejected, and get a payload an hour later.
+    accepted_later: Vec<&'a str>,
 }
 
 /// A sample that the two do not answer alike.
@@ -86,28 +93,37 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     let module = super::load(&args.module.file)?;
     let builtin = Running::builtin();
     let samples = corpus::samples();
-    let (mut differences, mut unannounced) = (Vec::new(), Vec::new());
-    for sample in samples {
+    let (mut differences, mut unannounced, mut accepted_later) = (Vec::new(), Vec::new(), Vec::new());
+    // What an activation does with the samples is timed, as it is there.
+    let (mut spent, mut slow) = (Duration::ZERO, None);
+    for (answered, sample) in samples.iter().enumerate() {
+        slow = slow.or_else(|| Refused::if_slow(spent, answered, samples.len()));
+        let begun = Instant::now();
         let answer = sample.ask(&module).map_err(|fault| fault.message);
+        spent += begun.elapsed();
         if let Some(folder) = &args.out {
             write(folder, sample, &answer)?;
         }
-        if let (Ok(now), Ok(later)) = (&answer, sample.ask_later(&module, LATER))
-            && changes_unannounced(now, &later, sample.at().saturating_add(LATER))
-        {
-            unannounced.push(sample.name.as_str());
+        if let (Ok(now), Ok(later)) = (&answer, sample.ask_later(&module, LATER)) {
+            match change(now, &later, sample.at().saturating_add(LATER)) {
+                TimeChange::Unannounced => unannounced.push(sample.name.as_str()),
+                TimeChange::Accepted => accepted_later.push(sample.name.as_str()),
+                TimeChange::None => {}
+            }
         }
         differences.extend(compare(sample, &sample.ask(&builtin).map_err(|fault| fault.message), &answer));
     }
     let failing = differences.iter().filter(|difference| difference.error.is_some()).count();
     let checked = Checked {
         module: Compared::of(&module),
-        can_be_activated: failing == 0,
+        can_be_activated: failing == 0 && slow.is_none(),
+        refused: slow.map(|slow| slow.to_string()),
         samples: samples.len(),
         differing: differences.len() - failing,
         failing,
         differences,
         unannounced,
+        accepted_later,
     };
     if args.json {
         println!("{}", serde_json::to_string(&checked)?);
@@ -117,15 +133,27 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     Ok(ExitCode::from(u8::from(!checked.can_be_activated)))
 }
 
-/// Whether the answer of a later instant is another, and the first one did not say that it would change until then.
-fn changes_unannounced(now: &Word, later: &Word, until: Millis) -> bool {
-    match (now, later) {
+/// What time alone makes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeChange {
+    /// Nothing, or what was announced, or another reason of a rejection, of which nothing is sent.
+    None,
+    /// Another answer, which could have been announced.
+    Unannounced,
+    /// A rejection gives way to a payload. A rejection cannot announce anything.
+    Accepted,
+}
+
+/// What becomes of an answer until a later instant.
+fn change(now: &Word, later: &Word, until: Millis) -> TimeChange {
+    let is_unannounced = match (now, later) {
         (Word::Mapped(now), _) if now.reevaluate_at.is_some_and(|at| at <= until) => false,
         (Word::Mapped(now), Word::Mapped(later)) => now.data != later.data,
-        // A rejection says nothing of its end: what is rejected is looked at again when the shop changes it.
-        (Word::Rejected(now), Word::Rejected(later)) => now.code != later.code,
-        _ => true,
-    }
+        (Word::Mapped(_), Word::Rejected(_)) => true,
+        (Word::Rejected(_), Word::Mapped(_)) => return TimeChange::Accepted,
+        (Word::Rejected(_), Word::Rejected(_)) => false,
+    };
+    if is_unannounced { TimeChange::Unannounced } else { TimeChange::None }
 }
 
 /// Where the module's answer is another than the built-in mapper's.
@@ -187,7 +215,17 @@ fn write(folder: &Path, sample: &Sample, answer: &Result<Word, String>) -> Resul
 }
 
 fn describe(checked: &Checked<'_>, file: &Path) -> String {
-    let Checked { module, can_be_activated, samples, differing, failing, differences, unannounced } = checked;
+    let Checked {
+        module,
+        can_be_activated,
+        refused,
+        samples,
+        differing,
+        failing,
+        differences,
+        unannounced,
+        accepted_later,
+    } = checked;
     let digest = module.digest.get(..12).unwrap_or(&module.digest);
     let mut text = format!("{} {} ({digest})\n", module.name, module.version);
     for difference in differences {
@@ -229,13 +267,23 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             unannounced.join(", ")
         ));
     }
+    if !accepted_later.is_empty() {
+        text.push_str(&format!(
+            "Warning: what the module rejects it accepts an hour later: {}. A rejection cannot announce its end, so such a \
+             variant is mapped anew only when it changes in the shop, or by a re-map; if it is to come back by itself, give \
+             a payload that is out of stock, with a `reevaluate-at`, instead.\n",
+            accepted_later.join(", ")
+        ));
+    }
     let shown = file.display();
     text.push_str(&if *can_be_activated {
         format!(
             "The module can be activated. `meta-catalog mapper diff {shown}` shows what it would change on your catalog.\n"
         )
-    } else {
+    } else if *failing > 0 {
         "The module cannot be activated: mend what fails above, and check it again.\n".to_owned()
+    } else {
+        format!("The module cannot be activated: {}.\n", refused.as_deref().unwrap_or("it was refused"))
     });
     text
 }
@@ -249,19 +297,26 @@ mod tests {
         Word::Mapped(Payload { data: data.into(), fields: Vec::new(), warnings: Vec::new(), reevaluate_at })
     }
 
+    fn rejected(code: &'static str) -> Word {
+        Word::Rejected(Rejection { code: code.into(), field: None, message: String::new() })
+    }
+
     #[test]
     fn a_change_by_time_alone_has_to_be_announced() {
-        let rejected = Word::Rejected(Rejection { code: "price_missing".into(), field: None, message: String::new() });
+        use TimeChange::{Accepted, None as Nothing, Unannounced};
+
         let cases = [
-            (mapped("{}", None), mapped("{}", None), false),
-            (mapped("{}", None), mapped("{1}", None), true),
-            (mapped("{}", Some(100)), mapped("{1}", None), false),
-            (mapped("{}", Some(101)), mapped("{1}", None), true),
-            (mapped("{}", None), rejected.clone(), true),
-            (rejected.clone(), rejected, false),
+            (mapped("{}", None), mapped("{}", None), Nothing),
+            (mapped("{}", None), mapped("{1}", None), Unannounced),
+            (mapped("{}", Some(100)), mapped("{1}", None), Nothing),
+            (mapped("{}", Some(101)), mapped("{1}", None), Unannounced),
+            (mapped("{}", None), rejected("price_missing"), Unannounced),
+            (rejected("price_missing"), mapped("{}", None), Accepted),
+            (rejected("price_missing"), rejected("price_missing"), Nothing),
+            (rejected("price_missing"), rejected("too_cheap"), Nothing),
         ];
-        for (now, later, unannounced) in cases {
-            assert_eq!(changes_unannounced(&now, &later, 100), unannounced, "{now:?} {later:?}");
+        for (now, later, expected) in cases {
+            assert_eq!(change(&now, &later, 100), expected, "{now:?} {later:?}");
         }
     }
 
@@ -271,7 +326,47 @@ mod tests {
         for sample in corpus::samples() {
             let (now, later) = (sample.ask(&builtin), sample.ask_later(&builtin, LATER));
             let (now, later) = (now.expect("a word"), later.expect("a word"));
-            assert!(!changes_unannounced(&now, &later, sample.at().saturating_add(LATER)), "{}", sample.name);
+            let until = sample.at().saturating_add(LATER);
+            assert_eq!(change(&now, &later, until), TimeChange::None, "{}", sample.name);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_not_advised() {
+        let checked = Checked {
+            module: Compared::default(),
+            can_be_activated: true,
+            refused: None,
+            samples: 3,
+            differing: 0,
+            failing: 0,
+            differences: Vec::new(),
+            unannounced: Vec::new(),
+            accepted_later: vec!["early"],
+        };
+        let text = describe(&checked, Path::new("m.wasm"));
+        assert!(text.contains("A rejection cannot announce its end") && text.contains(": early."), "{text}");
+        assert!(!text.contains("answers otherwise than it announced"), "{text}");
+    }
+
+    /// As the activation sees it.
+    #[test]
+    fn a_module_that_is_too_slow_cannot_be_activated() {
+        let slow = Refused::if_slow(Duration::from_secs(20), 1, 3).expect("refused");
+        assert_eq!(Refused::if_slow(Duration::from_millis(19_999), 1, 3), None);
+        let checked = Checked {
+            module: Compared::default(),
+            can_be_activated: false,
+            refused: Some(slow.to_string()),
+            samples: 3,
+            differing: 0,
+            failing: 0,
+            differences: Vec::new(),
+            unannounced: Vec::new(),
+            accepted_later: Vec::new(),
+        };
+        let text = describe(&checked, Path::new("m.wasm"));
+        assert!(text.contains("cannot be activated: the module took more than 20 s for 1 of 3 samples"), "{text}");
+        assert!(slow.to_string().contains("mapper check"), "the activation says where to look: {slow}");
     }
 }

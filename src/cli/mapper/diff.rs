@@ -73,7 +73,18 @@ impl Progress for Bar {
 
 /// The report, in lines.
 fn describe(module: &Compared, report: &PreviewReport) -> String {
-    let PreviewReport { active, variants, unchanged, changed, fields, fields_left_out, warnings, effect, .. } = report;
+    let PreviewReport {
+        active,
+        variants,
+        unchanged,
+        changed,
+        fields,
+        fields_left_out,
+        not_tried,
+        warnings,
+        effect,
+        ..
+    } = report;
     let named = |mapper: &Compared| format!("{} {}", mapper.name, mapper.version);
     let mut text = format!("{} instead of {}, on {variants} variants\n\n", named(module), named(active));
     text.push_str(&format!("{changed} would get another payload, {unchanged} would stay as they are\n"));
@@ -110,6 +121,12 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
         for sample in samples {
             text.push_str(&format!("    {}: {}\n", sample.variant_id, sample.reason));
         }
+    }
+    if *not_tried > 0 {
+        text.push_str(&format!(
+            "\n{not_tried} were not tried: others used up the time, or this machine was too busy. They say nothing of the \
+             module; run this again\n"
+        ));
     }
     if !warnings.is_empty() {
         text.push_str("\nWarnings\n");

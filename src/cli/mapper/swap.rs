@@ -35,7 +35,7 @@ pub(in crate::cli) struct SwapArgs {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct StatusArgs {
+pub(in crate::cli) struct ShownArgs {
     /// Print the answer of the API instead of sentences
     #[arg(long)]
     json: bool,
@@ -60,21 +60,21 @@ pub(super) async fn reset(config: &Config, args: SwapArgs) -> Done {
     told(&pipeline, &args, done).await
 }
 
-pub(super) async fn status(config: &Config, args: StatusArgs) -> Done {
+pub(super) async fn status(config: &Config, args: ShownArgs) -> Done {
     let pipeline = service::build(config, Arc::new(SystemClock)).await?;
     let state = mapper::state(&pipeline).await;
     pipeline.db.close().await;
     shown(&args, state)
 }
 
-pub(super) async fn remap(config: &Config, args: StatusArgs) -> Done {
+pub(super) async fn remap(config: &Config, args: ShownArgs) -> Done {
     let pipeline = service::build(config, failpoints::clock()).await?;
     let state = mapper::remap(&pipeline).await;
     pipeline.db.close().await;
     shown(&args, state)
 }
 
-fn shown(args: &StatusArgs, state: Result<MapperState, Fault>) -> Done {
+fn shown(args: &ShownArgs, state: Result<MapperState, Fault>) -> Done {
     let state = state.map_err(|fault| failed(&fault))?;
     if args.json {
         print_json(&state)?;

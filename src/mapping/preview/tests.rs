@@ -5,6 +5,7 @@ use mapper_core::Warning;
 use super::*;
 use crate::domain::state::SyncStatus;
 use crate::domain::word::Rejection;
+use crate::mapping::Running;
 use crate::wasm::FaultKind;
 
 const CATALOG: &str = "c1";
@@ -97,14 +98,22 @@ fn memory_is_bounded_whatever_a_module_says() {
     assert!(serde_json::to_string(&report).expect("JSON").len() < 400_000);
 }
 
+/// What a busy machine leaves open, or other variants' use of the time, says nothing of the module.
 #[test]
-fn changes_are_by_name() {
-    let of = |before, after| -> Vec<(String, Option<&str>, Option<&str>)> {
-        changes(before, after).into_iter().map(|Change { field, before, after }| (field, before, after)).collect()
-    };
-    assert_eq!(
-        of(r#"{"a":1,"b":"x","c":null}"#, r#"{"b":"y","c":null,"d":[]}"#),
-        [("a".into(), Some("1"), None), ("b".into(), Some(r#""x""#), Some(r#""y""#)), ("d".into(), None, Some("[]"))]
-    );
-    assert_eq!(of("{}", "{}"), []);
+fn what_was_not_tried_counts_apart() {
+    let untried = |kind| Err(Fault { kind, message: "m".into() });
+    let a = || mapped(r#"{"id":"v"}"#);
+    let report = report(&[
+        ("other rows took the time", a(), untried(FaultKind::NotTried), None),
+        ("busy", rejected("missing_price"), untried(FaultKind::Busy), None),
+        ("the host failed", fails("trapped"), untried(FaultKind::Host), None),
+        ("the active one was not tried", untried(FaultKind::NotTried), a(), None),
+        ("neither", untried(FaultKind::Busy), untried(FaultKind::NotTried), None),
+        ("too slow", a(), untried(FaultKind::Time), None),
+    ]);
+    assert_eq!((report.variants, report.not_tried), (6, 5));
+    let effect = Effect { undecided: 6, ..Effect::default() };
+    assert_eq!(report.effect, effect, "what the active mapper would have sent is not the module's doing");
+    let counts = [report.newly_failing, report.no_longer_failing, report.failing_anyway].map(|group| group.count);
+    assert_eq!((counts, report.unchanged), ([1, 0, 0], 0));
 }

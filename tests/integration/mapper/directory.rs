@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use meta_catalog::admin::mapper::{self, MapperState, Source};
+use meta_catalog::admin::mapper::{self, MapperState, Source, Standing};
 use meta_catalog::store::Db;
 
 use crate::support::modules::{digest, module};
@@ -139,8 +139,10 @@ async fn of_two_that_find_a_file_at_once_one_acts() {
     let (shop, _folder, _keep) = watching(Engine::Postgres).await;
     let pipeline = &shop.service.pipeline;
     let twin = module("fixtures/twin");
-    let (one, other) =
-        tokio::join!(mapper::found(pipeline, twin.clone(), true), mapper::found(pipeline, twin.clone(), true));
+    let (one, other) = tokio::join!(
+        mapper::found(pipeline, twin.clone(), Standing::Whole),
+        mapper::found(pipeline, twin.clone(), Standing::Whole)
+    );
     let acted = [one, other].map(|found| matches!(found.expect("found"), mapper::Found::Activated(_)));
     assert_eq!(acted.iter().filter(|acted| **acted).count(), 1);
     assert_eq!(activations(&shop).await, 1);

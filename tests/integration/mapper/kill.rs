@@ -6,17 +6,18 @@ use meta_catalog::failpoints::Point;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::crash::open;
+use crate::crash::{open, open_with};
 use crate::support::modules::{digest, module};
 use crate::support::plant::Plant;
 use crate::support::process::Serve;
 use crate::support::shop::{Engine, product, variant};
 
 /// Where an activation may die, and whether it counts by then.
-const ACTIVATION: [(Point, bool); 4] = [
+const ACTIVATION: [(Point, bool); 5] = [
     (Point::MapperRehearsed, false),
     (Point::MapperActivating, false),
     (Point::MapperActivated, true),
+    (Point::MapperFollowing, true),
     (Point::MapperSwapped, true),
 ];
 
@@ -150,4 +151,65 @@ async fn a_killed_remap_goes_on_where_it_was_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_remap_goes_on_where_it_was_on_postgres() {
     killed_in_a_remap(Engine::Postgres).await;
+}
+
+/// Two activations at once on one replica: it ends with the one committed last, whichever it swapped last. This replica
+/// does not hold the lease, so it has no other occasion to look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_swap_gives_way_to_what_was_activated_since() {
+    // Who does not hold the lease asks for it every sixth of its length, and looks at the store then.
+    let plant = open_with(Engine::Postgres, std::time::Duration::from_secs(3_600)).await;
+    let mut holder = plant.serve().await;
+    let held = "SELECT COUNT(*) FROM lease WHERE expires_at > now()";
+    plant.until("the lease is held", &holder, async || plant.count(held).await == 1).await;
+    let point = Point::MapperFollowing.name();
+    let mut other = plant.serve_waiting_at(point, "");
+    other.listening().await;
+    let (late, last) = (module("fixtures/twin"), module("margin-label"));
+    let meanwhile = async {
+        other.log.until(point).await;
+        mapper::activate(&plant.store, last.clone(), Source::Cli, false).await.expect("activated");
+        plant.go_on();
+    };
+    let (answer, ()) = tokio::join!(put(&plant, &other, late.clone()), meanwhile);
+    assert_eq!(answer.expect("an answer")["statusCode"], 200);
+    let swapped_last = || {
+        let text = other.log.text();
+        let last = text.lines().rfind(|line| line.contains("mapper swapped"));
+        last.unwrap_or_default().to_owned()
+    };
+    plant.until("it runs what is active", &other, async || swapped_last().contains(&digest(&last))).await;
+    assert!(other.log.has(&digest(&late)), "it did swap late: {}", other.log.text());
+    other.kill().await;
+    holder.kill().await;
+}
+
+/// What is committed is done: a store that does not answer afterwards is no failure of the activation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_activation_is_answered_as_one() {
+    let plant = open(Engine::Postgres).await;
+    let point = Point::MapperActivated.name();
+    let mut serve = plant.serve_waiting_at(point, "");
+    serve.listening().await;
+    let twin = module("fixtures/twin");
+    let meta_catalog::store::Db::Postgres { pool, .. } = plant.db() else { panic!("PostgreSQL was asked for") };
+    let meanwhile = async {
+        serve.log.until(point).await;
+        sqlx::query("ALTER TABLE mapper_activation RENAME TO away").execute(pool).await.expect("renamed");
+        plant.go_on();
+    };
+    let (answer, ()) = tokio::join!(put(&plant, &serve, twin.clone()), meanwhile);
+    let answer = answer.expect("an answer");
+    assert_eq!((&answer["statusCode"], &answer["data"]["changed"]), (&json!(200), &json!(true)), "{answer}");
+    serve.log.until("is not swapped yet").await;
+    sqlx::query("ALTER TABLE away RENAME TO mapper_activation").execute(pool).await.expect("renamed");
+    goes_on_with(&plant, &serve, &digest(&twin)).await;
+    serve.kill().await;
+}
+
+/// What is pushed now is pushed by this mapper.
+async fn goes_on_with(plant: &Plant, serve: &Serve, expected: &str) {
+    plant.import(&[product("p", &[variant("a", 1_000)])]).await;
+    plant.settle(serve).await;
+    assert_eq!(pushed_by(plant, "a").await.as_deref(), Some(expected), "{}", serve.log.text());
 }

@@ -74,7 +74,7 @@ async fn a_compile_is_not_on_the_runtime_s_threads() {
     let shop = Shop::open(Engine::Sqlite).await;
     let (_, until) = holding(&shop).await;
     let pipeline = Arc::clone(&shop.service.pipeline);
-    let mut load = std::pin::pin!(pipeline.mapper.load(module("seasonal-label")));
+    let mut load = std::pin::pin!(pipeline.mapper.load_rehearsed(module("seasonal-label")));
     tokio::select! {
         biased;
         loaded = &mut load => panic!("loaded before anything else happened: {loaded:?}"),

@@ -2,7 +2,7 @@
 
 use graph_simulator::{Fault, Kind};
 use meta_catalog::admin::Fault as Refusal;
-use meta_catalog::admin::mapper::{self, Found, Source};
+use meta_catalog::admin::mapper::{self, Found, Source, Standing};
 use meta_catalog::admin::status;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
@@ -225,15 +225,21 @@ on_both! {
     }
 
     /// A module that had too little time may do better on a machine that is less busy: its file in the watched folder
-    /// stays to be tried. What fails for a reason of its own is refused for good.
+    /// stays to be tried, until it had too little often enough. What fails for a reason of its own is refused for good.
     async fn too_little_time_is_no_last_word(shop) {
         let pipeline = &shop.service.pipeline;
-        for _ in 0..2 {
-            let found = mapper::found(pipeline, module("fixtures/always-spin"), true).await.expect("tried");
-            assert!(matches!(&found, Found::NotTried(why) if why.contains("sample")), "{found:?}");
+        let spin = async |standing| mapper::found(pipeline, module("fixtures/always-spin"), standing).await.expect("tried");
+        for standing in [Standing::Young, Standing::Whole] {
+            let found = spin(standing).await;
+            assert!(matches!(&found, Found::Slow(why) if why.contains("sample")), "{found:?}");
         }
         assert_eq!(mapper::state(pipeline).await.expect("a state").refused, None);
-        let trap = async || mapper::found(pipeline, module("fixtures/always-trap"), true).await.expect("tried");
+        let last = spin(Standing::LastTry).await;
+        assert!(matches!(&last, Found::Refused(why) if why.contains("PUT /admin/meta/mapper")), "{last:?}");
+        assert_eq!(spin(Standing::Whole).await, Found::Known, "it is not compiled again");
+        let refused = mapper::state(pipeline).await.expect("a state").refused.expect("it is told");
+        assert!(refused.reason.contains("tried several times"), "{}", refused.reason);
+        let trap = async || mapper::found(pipeline, module("fixtures/always-trap"), Standing::Whole).await.expect("tried");
         assert!(matches!(trap().await, Found::Refused(_)));
         assert_eq!(trap().await, Found::Known);
         shop.close().await;

@@ -129,7 +129,7 @@ impl Words {
         let settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
         let mut running = Vec::new();
         for module in modules {
-            running.push(pipeline.mapper.load(module.clone()).await.expect("a host").expect("a good module"));
+            running.push(pipeline.mapper.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
         }
         let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
         let ids: Vec<String> = match &pipeline.db {

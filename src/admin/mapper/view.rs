@@ -1,0 +1,129 @@
+//! How the mappers are shown, in the API and on the command line.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::admin::time::iso;
+use crate::mapping::BUILTIN_DIGEST;
+use crate::store::Tx;
+use crate::store::mapper::{self, Activation, BUILTIN, RefusedOffer, Remap};
+
+/// A mapper that is or was active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MapperView {
+    /// What it calls itself; `builtin` for the built-in one.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// SHA-256 of the module's file in hex, or `builtin-` and the version of this service: what the variants that it
+    /// mapped are marked with.
+    pub digest: String,
+    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in that nobody chose.
+    pub source: String,
+    /// When it became active; null for the built-in that nobody chose.
+    pub activated_at: Option<String>,
+}
+
+/// A re-map: every variant asked for again, so that what the new mapper says differently is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemapView {
+    /// Whether it is under way.
+    pub running: bool,
+    /// Variants at its start.
+    pub total: i64,
+    /// Variants asked for again so far.
+    pub queued: i64,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended; null while it runs.
+    pub finished_at: Option<String>,
+}
+
+/// A file that was offered and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedView {
+    /// SHA-256 of the file in hex.
+    pub digest: String,
+    /// Where it came from: `api`, `cli` or `directory`.
+    pub source: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// When it was offered.
+    pub offered_at: Option<String>,
+}
+
+/// Which mapper is active, and which one `rollback` goes back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MapperState {
+    /// The active one.
+    pub active: MapperView,
+    /// The one before; null when there was none.
+    pub previous: Option<MapperView>,
+    /// The re-map under way, or the last one; null when there was none.
+    pub remap: Option<RemapView>,
+    /// The file that was offered last, if it was refused and no mapper was activated since.
+    pub refused: Option<RefusedView>,
+}
+
+/// Reads the state.
+pub(super) async fn load(tx: &mut Tx) -> crate::store::Result<MapperState> {
+    let (active, previous) = mapper::activations(tx).await?;
+    let remap = mapper::remap(tx).await?;
+    let refused = mapper::last_refused(tx).await?;
+    // The first module took the place of the built-in, which nobody had activated.
+    let previous = match (&active, previous) {
+        (Some(_), None) => Some(builtin_view()),
+        (_, previous) => previous.map(view),
+    };
+    Ok(MapperState {
+        active: active.map_or_else(builtin_view, view),
+        previous,
+        remap: remap.map(remap_view),
+        refused: refused.map(refused_view),
+    })
+}
+
+fn builtin_view() -> MapperView {
+    MapperView {
+        name: BUILTIN.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        digest: BUILTIN_DIGEST.into(),
+        source: "default".into(),
+        activated_at: None,
+    }
+}
+
+fn view(activation: Activation) -> MapperView {
+    let Activation { mapper, name, version, source, activated_at, .. } = activation;
+    let activated_at = iso(activated_at);
+    if mapper == BUILTIN {
+        return MapperView { source, activated_at, ..builtin_view() };
+    }
+    // A module of long ago whose file is not kept any more has lost its name.
+    MapperView {
+        name: name.unwrap_or_default(),
+        version: version.unwrap_or_default(),
+        digest: mapper,
+        source,
+        activated_at,
+    }
+}
+
+fn refused_view(offer: RefusedOffer) -> RefusedView {
+    let RefusedOffer { digest, source, reason, offered_at } = offer;
+    RefusedView { digest, source, reason, offered_at: iso(offered_at) }
+}
+
+fn remap_view(remap: Remap) -> RemapView {
+    RemapView {
+        running: remap.finished_at.is_none(),
+        total: remap.total,
+        queued: remap.queued,
+        started_at: iso(remap.started_at),
+        finished_at: remap.finished_at.and_then(iso),
+    }
+}
