@@ -109,7 +109,7 @@ impl DrainJob {
         let limit = usize::try_from(tick.settings.whole("batch_size")).unwrap_or(1).clamp(1, crate::graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows come again in a later window.
-        let mut open: HashSet<String> = self.suspects.union(&self.slow).cloned().collect();
+        let mut open: HashSet<String> = self.suspects.clone();
         let mut cursor = 0;
         let (mut windows, mut stalled) = (0, 0);
         loop {
@@ -130,6 +130,10 @@ impl DrainJob {
             }
             // The tick does not go on for hours behind chunks that a slow mapper leaves unanswered.
             if stalled >= MOST_STALLED || full && self.pipeline.now() - tick.now > LONGEST_FILL_MS {
+                if draft.is_empty() {
+                    // All that was read waits, and took its time: the next tick must come further.
+                    self.slow.extend(open);
+                }
                 return Ok((draft, Left::Slow));
             }
             windows += usize::from(!draft.is_empty());
@@ -148,7 +152,9 @@ impl DrainJob {
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
     ) -> Result<usize, StoreError> {
-        let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id)).collect();
+        // What needs no mapper does not wait for a slow one.
+        let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
+        let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f)).collect();
         self.field_sets.load(&self.pipeline.db, held.values().filter_map(|held| held.fields_at_meta)).await?;
         at(Point::DrainRead).await;
 
@@ -167,7 +173,8 @@ impl DrainJob {
                 let held = held.get(&intent.variant_id);
                 let fields = self.field_sets.get(held.and_then(|held| held.fields_at_meta));
                 let step = mapped.decide(intent, held, &tick.catalog);
-                if is_partial && matches!(step, settle::Step::Wait | settle::Step::Fault(_)) {
+                let waits = matches!(step, settle::Step::Wait | settle::Step::Fault(_));
+                if is_partial && waits && intent.intent == Intent::Upsert {
                     self.slow.insert(intent.variant_id.clone());
                 }
                 match step {

@@ -6,9 +6,9 @@ use crate::domain::intent::Origin;
 
 /// Queues every failed variant again, with the kind of intent that failed; answers how many.
 ///
-/// That kind is the latest intent's. An operator's delete that was settled together with later events was what counted
-/// then ([`crate::domain::intent::fold`]), so it counts again; a delete that an upsert turned into is asked for as that
-/// upsert, since the variant may belong into the catalog again.
+/// That kind is what the intents that were settled last came to as one ([`crate::domain::intent::fold`]): the latest,
+/// but an operator's delete before later events, and a recovery's after everything else. A delete that an upsert turned
+/// into is asked for as that upsert, since the variant may belong into the catalog again.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -18,7 +18,7 @@ pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
 
 /// The same for what failed under another mapper than `digest`: the new one may do better. What failed before any
 /// mapper had a word is left alone, and so is what waits for the drain anyway: that one says what is wanted now. Asked
-/// for as a recovery, so that it gives way to what comes in while this statement runs.
+/// for as a recovery, so that it gives way to what comes in while this statement runs; an operator's delete stays one.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -36,19 +36,23 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
                  WHERE o.variant_id = meta_sync_state.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
                    AND o.held_at IS NULL))),
          latest AS (
-             SELECT o.variant_id, MAX(o.seq) AS seq, MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
-             FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id GROUP BY o.variant_id)
+             SELECT MAX(o.seq) AS seq FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id
+             GROUP BY o.variant_id),
+         settled AS (
+             SELECT last.variant_id, COALESCE(MAX(CASE WHEN o.origin <> 'recovery' THEN o.seq END), MAX(o.seq)) AS seq,
+                 MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
+             FROM meta_outbox last
+             JOIN meta_outbox o ON o.variant_id = last.variant_id
+                 AND o.processed_at IS NOT DISTINCT FROM last.processed_at
+             WHERE last.seq IN (SELECT seq FROM latest) GROUP BY last.variant_id)
          INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
          SELECT f.variant_id,
-             CASE WHEN last.intent = 'delete' THEN 'delete'
-                  WHEN asked.intent = 'delete' AND asked.processed_at IS NOT DISTINCT FROM last.processed_at
-                      THEN 'delete'
-                  ELSE 'upsert' END,
-             $1, CAST($2 AS BIGINT)
+             CASE WHEN 'delete' IN (word.intent, asked.intent) THEN 'delete' ELSE 'upsert' END,
+             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $1 END, CAST($2 AS BIGINT)
          FROM failed f
-         LEFT JOIN latest l ON l.variant_id = f.variant_id
-         LEFT JOIN meta_outbox last ON last.seq = l.seq
-         LEFT JOIN meta_outbox asked ON asked.seq = l.asked
+         LEFT JOIN settled s ON s.variant_id = f.variant_id
+         LEFT JOIN meta_outbox word ON word.seq = s.seq
+         LEFT JOIN meta_outbox asked ON asked.seq = s.asked
          WHERE true ORDER BY f.variant_id",
         origin.as_str(),
         now,

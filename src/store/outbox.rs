@@ -241,23 +241,26 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     if latest == 0 {
         return Ok(0);
     }
-    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above. As in a fold,
-    // an operator's delete counts against the later events that were previewed with it.
+    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above. What was
+    // previewed together counts as one, as in a fold: an operator's delete before later events and still as one, a
+    // recovery after everything else.
     execute!(
         tx,
-        "WITH asked AS (
-             SELECT variant_id, MAX(seq) AS seq FROM meta_outbox
-             WHERE outcome = $4 AND origin = 'operator' GROUP BY variant_id)
+        "WITH previewed AS (
+             SELECT last.seq AS last, COALESCE(MAX(CASE WHEN o.origin <> 'recovery' THEN o.seq END), last.seq) AS seq,
+                 MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
+             FROM meta_outbox AS last
+             JOIN meta_outbox AS o ON o.variant_id = last.variant_id AND o.processed_at = last.processed_at
+                 AND o.outcome IN ($1, $4)
+             WHERE last.outcome = $1 AND last.seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
+             GROUP BY last.seq)
          INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT last.variant_id,
-             CASE WHEN operators.intent = 'delete' AND operators.processed_at = last.processed_at THEN 'delete'
-                  ELSE last.intent END,
-             $2, CAST($3 AS BIGINT)
-         FROM meta_outbox AS last
-         LEFT JOIN asked ON asked.variant_id = last.variant_id
-         LEFT JOIN meta_outbox AS operators ON operators.seq = asked.seq
-         WHERE last.outcome = $1 AND last.seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
-         ORDER BY last.seq",
+         SELECT word.variant_id, CASE WHEN asked.intent = 'delete' THEN 'delete' ELSE word.intent END,
+             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $2 END, CAST($3 AS BIGINT)
+         FROM previewed AS p
+         JOIN meta_outbox AS word ON word.seq = p.seq
+         LEFT JOIN meta_outbox AS asked ON asked.seq = p.asked
+         ORDER BY p.last",
         Outcome::Requeued.as_str(),
         Origin::Recovery.as_str(),
         now,

@@ -4,9 +4,10 @@ use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::import::ProductRecord;
 use meta_catalog::store::outbox::{self, Backlog, Fault, Outcome, Window};
-use meta_catalog::store::{StoreError, sync_state};
+use meta_catalog::store::{StoreError, bulk, sync_state};
 
 use super::catalog::{product, save};
+use super::sync_state::{pushed, record};
 use super::{Done, NOW, TestDb, conformance, ids};
 
 conformance![
@@ -21,6 +22,7 @@ conformance![
     faults_of_variants_count_on_all_their_open_rows,
     a_mark_ends_parking,
     what_was_released_meanwhile_is_not_held,
+    what_failed_is_asked_for_again_as_it_was_folded,
     bootstrap_skips_what_is_not_on_sale,
     bootstrap_walks_ids_bytewise,
 ];
@@ -275,4 +277,40 @@ async fn hold(db: &TestDb, seqs: &[i64]) -> Result<u64, StoreError> {
     let held = outbox::hold(&mut tx, seqs, NOW).await?;
     tx.commit().await?;
     Ok(held)
+}
+
+async fn what_failed_is_asked_for_again_as_it_was_folded(db: &TestDb) -> Done {
+    use Intent::{Delete, Upsert};
+    let histories = [
+        ("a-gone", [(Delete, Origin::Event), (Delete, Origin::Recovery)]),
+        ("b-removed", [(Delete, Origin::Operator), (Upsert, Origin::Event)]),
+        ("c-restored", [(Upsert, Origin::Event), (Delete, Origin::Recovery)]),
+        ("d-wanted", [(Delete, Origin::Operator), (Upsert, Origin::Operator)]),
+    ];
+    for (variant, asked) in histories {
+        for (intent, origin) in asked {
+            append(db, &[variant], intent, origin).await?;
+        }
+    }
+    let settle = async |at| {
+        let seqs: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, Outcome::Submitted)).collect();
+        mark_at(db, &seqs, at).await
+    };
+    settle(NOW + 1).await?;
+    record(db, &histories.map(|(variant, _)| pushed(variant, SyncStatus::Failed))).await?;
+    let again = async || {
+        let rows = open_rows(db).await?.rows;
+        Ok::<_, StoreError>(rows.into_iter().map(|row| (row.intent, row.origin)).collect::<Vec<_>>())
+    };
+    let mut tx = db.write().await?;
+    assert_eq!(bulk::requeue_failed_under_another(&mut tx, "other", NOW + 2).await?, 4);
+    tx.commit().await?;
+    let (event, operator) = (Origin::Recovery, Origin::Operator);
+    assert_eq!(again().await?, [(Delete, event), (Delete, operator), (Upsert, event), (Upsert, event)]);
+    settle(NOW + 2).await?;
+    let mut tx = db.write().await?;
+    assert_eq!(bulk::requeue_failed(&mut tx, NOW + 3).await?, 4);
+    tx.commit().await?;
+    assert_eq!(again().await?, [(Delete, operator), (Delete, operator), (Upsert, operator), (Upsert, operator)]);
+    Ok(())
 }

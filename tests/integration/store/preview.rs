@@ -92,6 +92,10 @@ async fn the_latest_word_on_a_variant_counts(db: &TestDb) -> Done {
     append(db, &["removed"], Intent::Delete, Origin::Operator).await?;
     upsert(db, &["removed"]).await?;
     mark_all_at(db, Outcome::Previewed, NOW + 1).await?;
+    // A recovery gives way to what came before it.
+    upsert(db, &["kept"]).await?;
+    append(db, &["kept"], Intent::Delete, Origin::Recovery).await?;
+    mark_all_at(db, Outcome::Previewed, NOW + 1).await?;
     // One after the other, the later one.
     append(db, &["wanted"], Intent::Delete, Origin::Operator).await?;
     mark_all_at(db, Outcome::Previewed, NOW + 2).await?;
@@ -99,7 +103,7 @@ async fn the_latest_word_on_a_variant_counts(db: &TestDb) -> Done {
     mark_all_at(db, Outcome::Previewed, NOW + 3).await?;
 
     feed_mode(db, Some("live")).await?;
-    assert_eq!(new_intents(db).await?, ["upsert restored", "delete removed", "upsert wanted"]);
+    assert_eq!(new_intents(db).await?, ["upsert restored", "delete removed", "upsert kept", "upsert wanted"]);
     Ok(())
 }
 
