@@ -84,7 +84,7 @@ async fn measure() -> bool {
 async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules").join(module);
     let module = std::fs::read(path).expect("a module");
-    mapper::activate(&shop.service.pipeline, module, Source::Api, false).await.expect("activated");
+    mapper::activate(&shop.service.app, module, Source::Api, false).await.expect("activated");
     let stop = Arc::new(AtomicBool::new(false));
     let asking = tokio::spawn(ask(format!("http://{}/admin/meta/status", shop.service.address), Arc::clone(&stop)));
     let began = Instant::now();
@@ -95,7 +95,7 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
         // Until what can be pushed is pushed: evil rows stay behind.
         let calls = shop.batches();
         while began.elapsed() < RUN && (shop.batches() == calls || waiting(shop).await > VARIANTS / EVERY) {
-            shop.service.pipeline.drain.nudge();
+            shop.service.app.drain.nudge();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -105,8 +105,8 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     let good = VARIANTS - VARIANTS / EVERY;
     let patience = Instant::now();
     while synced_good(shop).await < good && patience.elapsed() < 4 * RUN {
-        shop.service.pipeline.drain.nudge();
-        shop.service.pipeline.poll.nudge();
+        shop.service.app.drain.nudge();
+        shop.service.app.poll.nudge();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     (times, rounds)

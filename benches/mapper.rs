@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mapper_core::word::Word;
 use mapper_core::{Inventory, Item, MapSettings, OptionValue, Product, Variant, sha256_hex};
-use meta_catalog::domain::word::Word;
-use meta_catalog::graph::ItemsBatchBody;
-use meta_catalog::wasm::{Batch, Host, Limits};
+use meta_graph::ItemsBatchBody;
+use wasm_host::{Batch, Host, Limits};
 
 const VARIANTS: usize = 5_000;
 const A_PRODUCT: usize = 6;

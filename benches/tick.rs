@@ -34,16 +34,16 @@ async fn measure() -> f64 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules/margin-label.wasm");
     let module = std::fs::read(path).expect("a module");
     let shop = Shop::open(Engine::Postgres).await;
-    let pipeline = &shop.service.pipeline;
+    let app = &shop.service.app;
     let mut price = 1_000;
     let (mut builtin, mut patched) = (Vec::new(), Vec::new());
     // The first two warm up.
     for round in 0..=ROUNDS {
         for with_module in [round % 2 == 0, round % 2 != 0] {
             if with_module {
-                mapper::activate(pipeline, module.clone(), Source::Api, false).await.expect("activated");
+                mapper::activate(app, module.clone(), Source::Api, false).await.expect("activated");
             } else {
-                mapper::reset(pipeline, Source::Api, false).await.expect("reset");
+                mapper::reset(app, Source::Api, false).await.expect("reset");
             }
             price += 100;
             let time = tick(&shop, price).await;

@@ -1,6 +1,6 @@
 //! What an operator can do: the use cases of the admin surface, without HTTP.
 //!
-//! Purpose: one function per use case, from checked input to an answer or a [`Fault`]; the HTTP API ([`crate::http`])
+//! Purpose: one function per use case, from checked input to an answer or a [`AdminError`]; the HTTP API ([`crate::http`])
 //! only reads requests, asks who is asking, and writes answers.
 //! Promises: whatever changes several things changes them in one transaction; whatever the pipeline should notice, it
 //! is told at once; no secret is in an answer, an error or a log.
@@ -10,8 +10,7 @@ pub mod bootstrap;
 pub mod bulk;
 pub mod businesses;
 pub mod connect;
-pub mod events;
-pub mod fault;
+pub mod error;
 pub mod intents;
 pub mod item_detail;
 pub mod items;
@@ -24,18 +23,19 @@ pub mod settings;
 pub mod status;
 pub mod time;
 
-pub use fault::Fault;
+pub use error::AdminError;
 
-use crate::pipeline::Pipeline;
+use crate::app::App;
 use crate::store::{self, StoreError, Tx};
 
 /// Another token, another catalog, other settings: whatever this process remembers of the old ones is void, and the
 /// pipeline looks at once. Other replicas learn of it when they renew or ask for the lease.
-async fn connection_changed(pipeline: &Pipeline) -> Result<(), StoreError> {
-    pipeline.tokens.forget();
-    pipeline.load_settings().await?;
-    pipeline.drain.nudge();
-    pipeline.poll.nudge();
+async fn connection_changed(app: &App) -> Result<(), StoreError> {
+    app.tokens.forget();
+    app.load_settings().await?;
+    app.wake.drain.nudge();
+    app.wake.poll.nudge();
+    app.wake.reask.nudge();
     Ok(())
 }
 
@@ -45,15 +45,7 @@ async fn connection_changed(pipeline: &Pipeline) -> Result<(), StoreError> {
 /// ([`store::lease::hold_pipeline`]).
 async fn clear_problem(tx: &mut Tx, now: crate::clock::Millis) -> Result<(), StoreError> {
     let mut channel = store::channel::load(tx).await?;
-    channel.problem = None;
-    channel.problem_credential = None;
+    channel.clear_problem();
     channel.breaker = crate::domain::breaker::Breaker::default();
     store::channel::save(tx, &channel, now).await
-}
-
-/// Work is waiting: a drain that paces itself by budget looks at once, one on an interval at its next tick.
-fn work_arrived(pipeline: &Pipeline) {
-    if pipeline.settings.current().pacing() == crate::domain::settings::Pacing::Budget {
-        pipeline.drain.nudge();
-    }
 }

@@ -27,6 +27,28 @@ impl Clock for SystemClock {
     }
 }
 
+/// The clock of a service: the machine's. In a build with failpoints (`src/failpoints.rs`), `META_CATALOG_TEST_CLOCK=FILE`
+/// puts it ahead by the milliseconds that the file holds, for tests of what hours do.
+#[must_use]
+pub fn of_the_process() -> SharedClock {
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    if let Some(file) = std::env::var_os("META_CATALOG_TEST_CLOCK") {
+        return Arc::new(AheadClock(file.into()));
+    }
+    Arc::new(SystemClock)
+}
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+struct AheadClock(std::path::PathBuf);
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+impl Clock for AheadClock {
+    fn now(&self) -> Millis {
+        let ahead = std::fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse::<Millis>().ok());
+        SystemClock.now() + ahead.unwrap_or(0)
+    }
+}
+
 /// A clock that moves only when told to.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);

@@ -9,17 +9,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use meta_graph::{DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, Timeouts};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use crate::actors::limiter::LimiterConfig;
-use crate::actors::retention::RetentionConfig;
-use crate::graph::{DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, Timeouts};
-use crate::http::auth::Sessions;
-use crate::store::connect::{self, Options};
-use crate::store::seal::{Keyring, SealError};
-use sessions::SessionsSection;
+use crate::domain::budget::LimiterConfig;
+use crate::domain::retention::RetentionConfig;
+use crate::store::connect;
+use crate::store::seal::SealError;
+pub use sessions::SessionsSection;
 
 /// The whole configuration. The default runs: SQLite in `data/`, Meta's own hosts.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,7 +33,7 @@ pub struct Config {
     /// Where SQLite and its key file live.
     pub data_dir: PathBuf,
     /// Sealing keys; see [`Keyring::parse`]. None = a key file in `data_dir`, on SQLite only.
-    key: Option<SecretString>,
+    pub key: Option<SecretString>,
     /// Where browsers reach this API; the OAuth redirect is built from it. None = the listening address.
     pub public_api_url: Option<String>,
     /// Where browsers reach the admin UI; the OAuth callback goes there. None = the callback answers JSON.
@@ -56,7 +55,7 @@ pub struct Config {
     /// How long what is settled is kept.
     pub retention: RetentionConfig,
     /// People who sign in.
-    sessions: SessionsSection,
+    pub sessions: SessionsSection,
 }
 
 /// The word for a folder that is not watched.
@@ -258,12 +257,6 @@ impl Config {
         }
     }
 
-    /// How to open the store.
-    #[must_use]
-    pub fn store_options(&self) -> Options {
-        Options { pool: self.database_pool, lease: self.lease() }
-    }
-
     /// The folder that is watched for mapper modules; none = nothing is watched. Not configured: `mappers` beside the
     /// SQLite database, or none on PostgreSQL, whose replicas rarely share a folder.
     #[must_use]
@@ -301,46 +294,6 @@ impl Config {
             },
         })
     }
-
-    /// How people sign in; none when neither a secret nor a database of Better-Auth is configured. Does not
-    /// connect, but is for inside the runtime.
-    ///
-    /// # Errors
-    /// When only one of them is configured, or one is not usable.
-    pub fn sessions(&self) -> Result<Option<Sessions>, ConfigError> {
-        self.sessions.open()
-    }
-
-    /// The sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used and
-    /// made when missing; PostgreSQL is shared, so its key has to be configured.
-    ///
-    /// # Errors
-    /// When the key is missing or not usable.
-    pub fn keyring(&self) -> Result<Keyring, ConfigError> {
-        if let Some(key) = &self.key {
-            return Ok(Keyring::parse(key)?);
-        }
-        let Some(database) = connect::sqlite_path(&self.database_url()) else {
-            return Err(ConfigError::Value {
-                name: "META_CATALOG_KEY",
-                problem:
-                    "PostgreSQL needs a configured key that all replicas share; make one with `openssl rand -base64 32`"
-                        .into(),
-            });
-        };
-        let path = database.with_extension("key");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => SecretString::from(text.trim().to_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let key = Keyring::generate()?;
-                write_private(&path, key.expose_secret())
-                    .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
-                key
-            }
-            Err(error) => return Err(ConfigError::Unreadable { path, error }),
-        };
-        Ok(Keyring::parse(&text)?)
-    }
 }
 
 fn url(name: &'static str, text: &str) -> Result<Url, ConfigError> {
@@ -354,17 +307,6 @@ fn days(name: &'static str, days: u32) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::Value { name, problem: format!("takes 1 to {most} days, or 0 to keep for ever; got {days}") })
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

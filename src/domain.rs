@@ -4,16 +4,20 @@
 //! and is tested as one.
 //! Left out on purpose: carrying decisions out. That is the actors' part, through the store and the Graph client.
 
+pub mod access;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod channel;
 pub mod clears;
 pub mod credential;
-pub mod decision;
 pub mod guard;
 pub mod intent;
 pub mod outcome;
+pub mod plan;
+pub mod reask;
+pub mod record;
+pub mod retention;
 pub mod settings;
 pub mod state;
 pub mod verdict;
-pub mod word;

@@ -8,9 +8,6 @@
 //! `wait:FILE` until that file exists: however slow the machine, a test that does something meanwhile has done it. `@N`
 //! strikes the Nth passing instead of the first. Each entry strikes once; what it did is said on stderr.
 //!
-//! For tests of what hours do, `META_CATALOG_TEST_CLOCK=FILE` puts the clock of `serve` ahead by the milliseconds that
-//! the file holds.
-//!
 //! Left out on purpose: faults of Meta (the simulator has those) and of the database (`pg_terminate_backend` is real).
 
 /// A place; the name is what the environment says.
@@ -96,10 +93,10 @@ points! {
     MapperFollowing = "mapper.following",
     /// Activation of a mapper: the process runs the new one, nobody was answered.
     MapperSwapped = "mapper.swapped",
-    /// Re-map: a chunk is written, not committed.
-    RemapWriting = "remap.writing",
-    /// Re-map: a chunk is committed.
-    RemapWritten = "remap.written",
+    /// Re-ask: a chunk is written, not committed.
+    ReaskWriting = "reask.writing",
+    /// Re-ask: a chunk is committed.
+    ReaskWritten = "reask.written",
     /// Limiter: before it answers a request.
     LimiterAsked = "limiter.asked",
     /// Import: a chunk is written, not committed.
@@ -125,14 +122,6 @@ mod armed {
     use std::sync::Arc;
 
     use super::Point;
-    use crate::clock::{SharedClock, SystemClock};
-
-    /// The machine's clock.
-    #[must_use]
-    pub fn clock() -> SharedClock {
-        Arc::new(SystemClock)
-    }
-
     /// Does nothing in this build.
     #[inline(always)]
     pub async fn at(_: Point) {}
@@ -150,30 +139,11 @@ mod armed {
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 mod armed {
     use std::path::PathBuf;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, OnceLock};
     use std::time::Duration;
 
     use super::Point;
-    use crate::clock::{Clock, Millis, SharedClock, SystemClock};
-
-    /// The machine's clock, or one that is ahead of it; see the module.
-    #[must_use]
-    pub fn clock() -> SharedClock {
-        match std::env::var_os("META_CATALOG_TEST_CLOCK") {
-            None => Arc::new(SystemClock),
-            Some(file) => Arc::new(AheadClock(file.into())),
-        }
-    }
-
-    struct AheadClock(PathBuf);
-
-    impl Clock for AheadClock {
-        fn now(&self) -> Millis {
-            let ahead = std::fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse::<Millis>().ok());
-            SystemClock.now() + ahead.unwrap_or(0)
-        }
-    }
 
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub(super) enum Action {
@@ -260,7 +230,7 @@ mod armed {
     }
 }
 
-pub use armed::{at, check, clock};
+pub use armed::{at, check};
 
 #[cfg(all(test, any(debug_assertions, feature = "failpoints")))]
 mod tests {

@@ -10,39 +10,28 @@
 //!
 //! One file per endpoint group.
 
+pub mod api;
 pub mod auth;
 pub mod envelope;
 pub mod error;
-pub mod events;
 pub mod extract;
-pub mod health;
-pub mod items;
-pub mod lifecycle;
-pub mod mapper;
-pub mod oauth;
-pub mod openapi;
-pub mod selection;
 pub mod serve;
 pub mod session;
-pub mod settings;
 mod shell;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use axum::middleware::from_fn;
 
-use crate::actors::vitals::VitalsBoard;
+use self::api::openapi;
+use self::auth::Sessions;
 use crate::admin::preview::Previewing;
-use crate::config::Config;
+use crate::app::App;
 use crate::mapping::MODULE_BYTES;
-use crate::pipeline::Pipeline;
-use auth::Sessions;
+use crate::runtime::vitals::VitalsBoard;
 
 /// What a request may cost.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +63,9 @@ impl Default for Limits {
 
 /// What every handler reaches.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct Api {
     /// What the actors share.
-    pub pipeline: Arc<Pipeline>,
+    pub app: Arc<App>,
     /// How the actors are doing.
     pub board: VitalsBoard,
     /// One preview of a mapper module at a time.
@@ -100,23 +89,12 @@ pub struct Site {
     pub admin_url: Option<String>,
 }
 
-impl App {
-    /// Puts it together. `address` stands in for a public URL that is not configured.
+impl Api {
+    /// Puts it together.
     #[must_use]
-    pub fn new(
-        pipeline: Arc<Pipeline>,
-        board: VitalsBoard,
-        sessions: Option<Arc<Sessions>>,
-        config: &Config,
-        address: SocketAddr,
-    ) -> Self {
-        let site = Site {
-            enabled: config.enabled,
-            api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
-            admin_url: config.public_admin_url.clone(),
-        };
+    pub fn new(app: Arc<App>, board: VitalsBoard, sessions: Option<Arc<Sessions>>, site: Site) -> Self {
         Self {
-            pipeline,
+            app,
             board,
             previewing: Previewing::default(),
             sessions,
@@ -127,75 +105,20 @@ impl App {
 }
 
 /// Every route.
-pub fn router(app: App) -> Router {
-    let (routes, document) = described(app.site.enabled, app.limits).split_for_parts();
+pub fn router(api: Api) -> Router {
+    let (routes, document) = api::described(api.site.enabled, api.limits).split_for_parts();
     routes
         .merge(openapi::pages(document))
         .fallback(shell::no_route)
         .method_not_allowed_fallback(shell::wrong_method)
-        .layer(DefaultBodyLimit::max(app.limits.body))
+        .layer(DefaultBodyLimit::max(api.limits.body))
         .layer(shell::catch_panic())
         .layer(from_fn(shell::per_request))
-        .with_state(app)
+        .with_state(api)
 }
 
 /// The OpenAPI document of these routes. `enabled` = with those of the module.
 #[must_use]
 pub fn document(enabled: bool) -> serde_json::Value {
-    openapi::complete(described(enabled, Limits::default()).into_openapi())
-}
-
-/// Every route that the document describes, which is every one but the document and its page.
-fn described(enabled: bool, limits: Limits) -> OpenApiRouter<App> {
-    let time = |routes: OpenApiRouter<App>, limit| routes.layer(from_fn_with_state(limit, shell::limit_time));
-    let mut routes = time(health::routes(), limits.time);
-    if enabled {
-        routes = routes
-            .merge(time(strict(), limits.time))
-            .merge(time(open_query(), limits.time))
-            .merge(time(long(), limits.long_time));
-    }
-    routes
-}
-
-/// Routes that take no query.
-fn strict() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(settings::read, settings::patch))
-        .routes(routes!(lifecycle::status))
-        .routes(routes!(mapper::remap))
-        .routes(routes!(mapper::preview_report))
-        .routes(routes!(selection::businesses))
-        .routes(routes!(oauth::start))
-        .routes(routes!(oauth::disconnect))
-        .routes(routes!(items::detail))
-        .routes(routes!(items::meta_status))
-        .routes(routes!(lifecycle::resync))
-        .routes(routes!(lifecycle::resync_variant))
-        .routes(routes!(lifecycle::delete_from_meta))
-        .routes(routes!(events::take))
-        .routes(routes!(events::take_admin))
-        .layer(from_fn(shell::refuse_query))
-}
-
-/// Routes with a query of their own.
-fn open_query() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
-}
-
-/// Routes that walk the whole catalog, make several calls to Meta or compile a module. What they began they end,
-/// whoever waits.
-fn long() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(selection::select_catalog))
-        .routes(routes!(lifecycle::bootstrap))
-        .routes(routes!(items::resync_failed))
-        .routes(routes!(items::resync_skipped))
-        .routes(routes!(items::release_held))
-        .routes(routes!(mapper::preview))
-        .layer(from_fn(shell::refuse_query))
-        .routes(routes!(mapper::read, mapper::activate, mapper::reset))
-        .routes(routes!(mapper::rollback))
-        // Facebook adds parameters of its own.
-        .routes(routes!(oauth::callback))
+    openapi::complete(api::described(enabled, Limits::default()).into_openapi())
 }

@@ -4,11 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::store::seal::SealError;
+/// The system gave no randomness.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system gave no randomness: {0}")]
+pub struct NoRandomness(String);
 
 /// Id of a row that is found again by it, such as a submission or a preview; sorts by time.
 #[must_use]
-pub fn submission() -> String {
+pub fn row() -> String {
     Uuid::now_v7().to_string()
 }
 
@@ -19,13 +22,21 @@ pub fn instance() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
+/// Fills a buffer with random bytes.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(|error| NoRandomness(error.to_string()))
+}
+
 /// A secret of 256 random bits behind a prefix that tells what it is.
 ///
 /// # Errors
 /// When the system gives no randomness.
-pub fn secret(prefix: &str) -> Result<String, SealError> {
+pub fn secret(prefix: &str) -> Result<String, NoRandomness> {
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|error| SealError::Randomness(error.to_string()))?;
+    fill(&mut bytes)?;
     Ok(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 

@@ -1,23 +1,22 @@
 //! Keeps a Meta Commerce Catalog equal to a shop's own catalog.
+//!
+//! `docs/architecture.md` has the picture of these modules; `tests/integration/rooms.rs` keeps the code to it.
 
 pub mod actors;
 pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod failpoints;
-pub mod graph;
 pub mod http;
 pub mod ids;
-pub mod import;
+pub mod intake;
 pub mod mapping;
 pub mod pipeline;
 pub mod report;
-pub mod service;
+pub mod runtime;
+pub mod startup;
 pub mod store;
-pub mod strict;
-pub mod token_source;
-pub mod turn;
-pub mod wasm;

@@ -1,28 +1,38 @@
 //! The mappers that this process can run: the built-in one, and modules.
 //!
 //! Purpose: one way to ask any mapper, and the way from a file's bytes to a mapper that was rehearsed.
-//! Promises: a [`Running`] mapper never changes; whoever holds one maps with exactly it, however often the active one
+//! Promises: a [`LoadedMapper`] mapper never changes; whoever holds one maps with exactly it, however often the active one
 //! is swapped. Everything here blocks or computes: it belongs on a blocking thread ([`crate::actors::mapper`]).
-//! Left out on purpose: which mapper is active (the store says so), and what a module may do ([`crate::wasm`]).
+//! Left out on purpose: which mapper is active (the store says so), and what a module may do ([`wasm_host`]).
 
+pub mod activation;
+pub mod active;
 pub mod changes;
 pub mod corpus;
-pub mod follow;
+pub mod loader;
 pub mod preview;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use mapper_core::word::{FaultKind, MapperFault, Word};
 use sha2::{Digest as _, Sha256};
+pub use wasm_host::{Batch, MODULE_BYTES};
+use wasm_host::{Host, LoadError, Module};
 
-use crate::domain::word::Word;
 use crate::store::mapper::BUILTIN;
-pub use crate::wasm::{Batch, MODULE_BYTES};
-use crate::wasm::{Fault, FaultKind, Host, LoadError, Module};
 
-/// How state rows and submissions name the built-in mapper: it is part of the binary, so its version names it.
-pub const BUILTIN_DIGEST: &str = concat!("builtin-", env!("CARGO_PKG_VERSION"));
+/// How state rows and submissions name the built-in mapper: its version, and a hash of what it makes of every sample. So two
+/// builds that make other payloads have other names, whatever their version says.
+#[must_use]
+pub fn builtin_digest() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    DIGEST.get_or_init(|| {
+        let behaviour = hex::encode(Sha256::digest(corpus::builtin_outputs()));
+        format!("{BUILTIN}-{}-{}", env!("CARGO_PKG_VERSION"), &behaviour[..12])
+    })
+}
 
 /// How long a module may take for all samples together before it is refused. One that is asked for a whole catalog has a millisecond an
 /// item; the samples are few, but each is a run of its own.
@@ -36,7 +46,7 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// A mapper that can be asked.
 #[derive(Debug)]
-pub struct Running {
+pub struct LoadedMapper {
     key: Arc<str>,
     digest: Arc<str>,
     engine: Engine,
@@ -64,7 +74,7 @@ pub enum Refused {
         /// What the sample is about.
         purpose: String,
         /// What happened.
-        fault: Fault,
+        fault: MapperFault,
     },
     /// It answers, but takes too long.
     #[error(
@@ -95,7 +105,7 @@ impl Refused {
         matches!(self, Self::Load(LoadError::Thread(_))) || self.fault().is_some_and(|f| !f.kind.blames_the_row())
     }
 
-    fn fault(&self) -> Option<&Fault> {
+    fn fault(&self) -> Option<&MapperFault> {
         match self {
             Self::Load(LoadError::Describe(fault)) | Self::Sample { fault, .. } => Some(fault),
             Self::Load(_) | Self::Slow { .. } => None,
@@ -109,14 +119,14 @@ impl Refused {
     }
 }
 
-impl Running {
+impl LoadedMapper {
     /// The built-in mapper.
     #[must_use]
     pub fn builtin() -> Self {
-        Self { key: BUILTIN.into(), digest: BUILTIN_DIGEST.into(), engine: Engine::Builtin }
+        Self { key: BUILTIN.into(), digest: builtin_digest().into(), engine: Engine::Builtin }
     }
 
-    /// A module from the bytes of its file. Not [rehearsed](Running::rehearse) yet.
+    /// A module from the bytes of its file. Not [rehearsed](LoadedMapper::rehearse) yet.
     ///
     /// # Errors
     /// Says what is wrong with the file.
@@ -132,7 +142,7 @@ impl Running {
         &self.key
     }
 
-    /// As state rows name it: the module's digest, or [`BUILTIN_DIGEST`].
+    /// As state rows name it: the module's digest, or [`builtin_digest`].
     #[must_use]
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
@@ -158,7 +168,7 @@ impl Running {
 
     /// Maps; one answer an item, in order. Never panics.
     #[must_use]
-    pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, Fault>> {
+    pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, MapperFault>> {
         match &self.engine {
             Engine::Builtin => (0..batch.items.len()).map(|at| map_natively(batch, at)).collect(),
             Engine::Module(module) => module.map(batch),
@@ -188,10 +198,10 @@ impl Running {
     }
 }
 
-fn map_natively(batch: &Batch, at: usize) -> Result<Word, Fault> {
-    let fault = |what: &str| Fault {
+fn map_natively(batch: &Batch, at: usize) -> Result<Word, MapperFault> {
+    let fault = |what: &str| MapperFault {
         kind: FaultKind::Trap,
-        message: format!("the mapper {BUILTIN_DIGEST} {what}; please report it"),
+        message: format!("the mapper {} {what}; please report it", builtin_digest()),
     };
     let item = &batch.items[at];
     let product = batch
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_rehearsal_is_bounded_as_a_whole() {
-        let slow = Running::builtin().rehearse_after(REHEARSAL).expect_err("no time left");
+        let slow = LoadedMapper::builtin().rehearse_after(REHEARSAL).expect_err("no time left");
         let samples = corpus::samples().len();
         assert_eq!(slow, Refused::Slow { answered: 0, samples });
         assert!(slow.to_string().starts_with("the module took more than 20 s for 0 of "), "{slow}");
@@ -217,7 +227,7 @@ mod tests {
     #[test]
     fn what_a_busy_machine_does_to_a_module_may_pass() {
         let sample = |kind| {
-            let fault = Fault { kind, message: "x".into() };
+            let fault = MapperFault { kind, message: "x".into() };
             [
                 Refused::Load(LoadError::Describe(fault.clone())),
                 Refused::Sample { sample: "s".into(), purpose: "p".into(), fault },

@@ -13,11 +13,11 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::task::JoinHandle;
 
-use super::slots::{CallError, Slot};
-use super::tree::Child;
 use crate::domain::intent::{Folded, fold};
-use crate::domain::state::Held;
+use crate::domain::state::SyncState;
 use crate::failpoints::{Point, at};
+use crate::runtime::slots::{CallError, Slot};
+use crate::runtime::tree::Child;
 use crate::store::{Db, Result as StoreResult, StoreError, outbox};
 
 /// Reading a window takes milliseconds; longer means that the database is in trouble.
@@ -28,8 +28,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub struct CoalescedBatch {
     /// One entry a variant, in order of arrival.
     pub folded: Vec<Folded>,
-    /// What is held of them.
-    pub held: HashMap<String, Held>,
+    /// What the store remembers of them, as of the same moment.
+    pub states: HashMap<String, SyncState>,
     /// Where the next window begins.
     pub cursor: i64,
     /// Whether the window was full, so that there may be more.
@@ -160,5 +160,5 @@ async fn read(
     if let Some(without) = without {
         rows.retain(|row| !without.contains(&row.variant_id));
     }
-    Ok(Some(CoalescedBatch { folded: fold(rows), held: window.held, cursor: window.cursor, full }))
+    Ok(Some(CoalescedBatch { folded: fold(rows), states: window.states, cursor: window.cursor, full }))
 }

@@ -10,53 +10,20 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use serde::{Deserialize, Serialize};
 
-use super::jitter::Jitter;
-use super::slots::{CallError, Slot};
-use super::tree::Child;
 use crate::clock::SharedClock;
-use crate::domain::budget::{Answer, Bucket, Budget, LimiterRow, Quota, Verdict};
+use crate::domain::budget::{Admission, Bucket, Budget, CallReport, LimiterConfig, LimiterRow};
+use crate::runtime::jitter::Jitter;
+use crate::runtime::slots::{CallError, Slot};
+use crate::runtime::tree::Child;
 use crate::store::StoreError;
 
 /// The actor only computes; an answer that takes longer than this will not come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// Allowances to start from; Meta's headers and errors move the pace from there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimiterConfig {
-    /// `items_batch` calls a minute, per catalog. Meta gives a catalog without traffic 8.
-    pub batch_calls_per_minute: NonZeroU32,
-    /// All other calls about a catalog an hour, per catalog. Meta's floor is 20000.
-    pub management_calls_per_hour: NonZeroU32,
-}
-
-impl Default for LimiterConfig {
-    fn default() -> Self {
-        const fn calls(n: u32) -> NonZeroU32 {
-            NonZeroU32::new(n).expect("a literal above zero")
-        }
-        Self { batch_calls_per_minute: calls(8), management_calls_per_hour: calls(20_000) }
-    }
-}
-
-impl LimiterConfig {
-    /// The allowance of a bucket.
-    #[must_use]
-    pub fn quota(&self, bucket: Bucket) -> Quota {
-        let (calls, minutes) = match bucket {
-            Bucket::Batch => (self.batch_calls_per_minute, 1),
-            Bucket::Management => (self.management_calls_per_hour, 60),
-        };
-        Quota { calls, per: Duration::from_secs(60 * minutes) }
-    }
-}
 
 /// Where a limiter that has just started finds what was stored.
 #[ractor::async_trait]
@@ -110,7 +77,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`CallError`] when the actor is down.
-    pub async fn peek(&self, catalog_id: &str, bucket: Bucket) -> Result<Answer, CallError> {
+    pub async fn peek(&self, catalog_id: &str, bucket: Bucket) -> Result<Admission, CallError> {
         let catalog = catalog_id.to_owned();
         let peek = |reply| LimiterMsg::Peek { catalog, bucket, reply };
         self.slot.call(peek, ANSWER_WITHIN).await
@@ -120,7 +87,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`CallError`] when the actor is down; the caller must not call Meta then.
-    pub async fn ask(&self, catalog_id: &str, bucket: Bucket) -> Result<Answer, CallError> {
+    pub async fn ask(&self, catalog_id: &str, bucket: Bucket) -> Result<Admission, CallError> {
         let catalog = catalog_id.to_owned();
         let ask = |reply| LimiterMsg::Ask { catalog, bucket, reply };
         self.slot.call(ask, ANSWER_WITHIN).await
@@ -135,7 +102,7 @@ impl Limiter {
         catalog_id: &str,
         bucket: Bucket,
         usage_percent: Option<f64>,
-        verdict: Verdict,
+        verdict: CallReport,
     ) -> Result<(), CallError> {
         self.slot.cast(LimiterMsg::Report { catalog: catalog_id.to_owned(), bucket, usage_percent, verdict })
     }
@@ -167,7 +134,7 @@ pub enum LimiterMsg {
         /// The allowance the call draws on.
         bucket: Bucket,
         /// Where the answer goes.
-        reply: RpcReplyPort<Answer>,
+        reply: RpcReplyPort<Admission>,
     },
     /// See [`Limiter::peek`].
     Peek {
@@ -176,7 +143,7 @@ pub enum LimiterMsg {
         /// The allowance the call would draw on.
         bucket: Bucket,
         /// Where the answer goes.
-        reply: RpcReplyPort<Answer>,
+        reply: RpcReplyPort<Admission>,
     },
     /// See [`Limiter::report`].
     Report {
@@ -187,7 +154,7 @@ pub enum LimiterMsg {
         /// Highest share of the allowance used, in percent.
         usage_percent: Option<f64>,
         /// How the call ended.
-        verdict: Verdict,
+        verdict: CallReport,
     },
     /// See [`Limiter::load`].
     Load(Vec<LimiterRow>),
@@ -286,7 +253,7 @@ impl Actor for LimiterActor {
             LimiterMsg::Report { catalog, bucket, usage_percent, verdict } => {
                 let budget = budgets.of(&self.config, catalog.clone(), bucket);
                 budget.report(now, usage_percent, verdict, (self.jitter)());
-                if let Verdict::Throttled { regain } = verdict {
+                if let CallReport::Throttled { regain } = verdict {
                     let closed_until = budget.closed_until();
                     tracing::warn!(catalog, ?bucket, ?regain, closed_until, "Meta throttles");
                 }

@@ -1,27 +1,25 @@
-//! The MapperActor: runs mappers, and holds the active one.
+//! The MapperActor: runs mappers.
 //!
 //! Promises: mapping runs on blocking threads, never on the runtime's; at most one batch per core at a time, the permit
 //! moved into the thread. A batch is mapped by the one mapper that its asker names, so a swap meanwhile mixes nothing
-//! and stops nothing: batches under way end on theirs. Modules are loaded one at a time, on one thread.
-//! Left out on purpose: reading the source, deciding what to do with the answer, and which mapper should be active
-//! ([`crate::mapping::follow`]).
+//! and stops nothing: batches under way end on theirs.
+//! Left out on purpose: reading the source, deciding what to do with the answer, and which mapper is active
+//! ([`crate::mapping::active`]).
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use mapper_core::MapSettings;
+use mapper_core::word::{MapperFault, Word};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::slots::{CallError, Slot};
-use super::tree::Child;
 use crate::clock::Millis;
-use crate::domain::word::Word;
-use crate::mapping::follow::Unusable;
-use crate::mapping::{Batch, Refused, Running};
+use crate::mapping::loader::MapperGone;
+use crate::mapping::{Batch, LoadedMapper};
+use crate::runtime::slots::{CallError, Slot};
+use crate::runtime::tree::Child;
 use crate::store::source::SourceBatch;
-use crate::wasm::{Fault, Host, HostError, Limits};
 
 /// A batch takes milliseconds natively; what a module may take is bounded below this ([`Limits`]).
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -30,7 +28,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct MapRequest {
     /// The mapper to ask.
-    pub mapper: Arc<Running>,
+    pub mapper: Arc<LoadedMapper>,
     /// Settings of the mapper.
     pub settings: Arc<MapSettings>,
     /// The instant to map for.
@@ -47,33 +45,16 @@ pub struct MapItem {
     /// Its product.
     pub product_id: String,
     /// The mapper's word, or why there is none.
-    pub outcome: Result<Word, Fault>,
+    pub outcome: Result<Word, MapperFault>,
 }
 
 /// The answers of a mapper, one a readable variant, in order.
 pub type MapAnswer = Vec<MapItem>;
 
-/// Nothing came of a load.
-#[derive(Debug, thiserror::Error)]
-pub enum MapperGone {
-    /// No module can run in this process at all.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The thread was lost.
-    #[error("a thread that runs mappers was lost; please report it")]
-    Thread,
-}
-
-/// Asks the actor, and holds the active mapper; clones share both. Exists before the tree, and outlives restarts of the
-/// actor.
+/// Asks the actor; clones share it. Exists before the tree, and outlives restarts of the actor.
 #[derive(Clone, Debug)]
 pub struct Mapper {
     slot: Slot<MapperMsg>,
-    running: Arc<ArcSwap<Running>>,
-    unusable: Arc<Mutex<Option<Unusable>>>,
-    /// Made with the first module: an installation without modules pays nothing for it.
-    host: Arc<OnceLock<Host>>,
-    loading: Arc<Semaphore>,
     /// One for each core: batches that are mapped at once.
     permits: Arc<Semaphore>,
 }
@@ -85,46 +66,17 @@ impl Default for Mapper {
 }
 
 impl Mapper {
-    /// A handle to the child called `mapper`, once it exists. The built-in mapper is active.
+    /// A handle to the child called `mapper`, once it exists.
     #[must_use]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self {
-            slot: Slot::new("mapper"),
-            running: Arc::new(ArcSwap::from_pointee(Running::builtin())),
-            unusable: Arc::default(),
-            host: Arc::default(),
-            loading: Arc::new(Semaphore::new(1)),
-            permits: Arc::new(Semaphore::new(cores)),
-        }
+        Self { slot: Slot::new("mapper"), permits: Arc::new(Semaphore::new(cores)) }
     }
 
     /// The actor behind this handle.
     pub fn child(&self) -> Child {
         let permits = Arc::clone(&self.permits);
         Child::new(&self.slot, move || (MapperActor { permits: Arc::clone(&permits) }, ()))
-    }
-
-    /// The mapper that runs now.
-    #[must_use]
-    pub fn running(&self) -> Arc<Running> {
-        self.running.load_full()
-    }
-
-    /// Swaps the mapper that runs; batches under way end on theirs.
-    pub fn swap(&self, mapper: Arc<Running>) {
-        self.running.store(mapper);
-    }
-
-    /// The active mapper that this process cannot run, if there is one.
-    #[must_use]
-    pub fn unusable(&self) -> Option<Unusable> {
-        self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Remembers it, or that there is none.
-    pub fn set_unusable(&self, unusable: Option<Unusable>) {
-        *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
     }
 
     /// Maps a batch.
@@ -148,64 +100,6 @@ impl Mapper {
             done
         });
         done.await.map_err(|_| MapperGone::Thread)
-    }
-
-    /// Loads a module and asks it for every sample; works without the actor.
-    ///
-    /// # Errors
-    /// As [`Loader::load`].
-    pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
-        let rehearsed = move |host: &Host| {
-            let mapper = Running::load(host, &bytes)?;
-            mapper.rehearse()?;
-            Ok(mapper)
-        };
-        self.loader().await?.run(rehearsed).await
-    }
-
-    /// A turn with the loader. Whoever waits for one must not hold what others need who have it, such as a connection
-    /// to the database.
-    ///
-    /// # Errors
-    /// When it is lost.
-    pub async fn loader(&self) -> Result<Loader, MapperGone> {
-        let permit = Arc::clone(&self.loading).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
-        Ok(Loader { host: Arc::clone(&self.host), permit })
-    }
-}
-
-/// A turn with the loader: nobody else loads a module while it lasts.
-#[derive(Debug)]
-pub struct Loader {
-    host: Arc<OnceLock<Host>>,
-    permit: OwnedSemaphorePermit,
-}
-
-impl Loader {
-    /// Loads a module, which takes from a tenth of a second to several.
-    ///
-    /// # Errors
-    /// When no module can run here. The inner error says what is wrong with the file.
-    pub async fn load(self, bytes: Vec<u8>) -> Result<Result<Running, Refused>, MapperGone> {
-        self.run(move |host| Ok(Running::load(host, &bytes)?)).await
-    }
-
-    async fn run<T: Send + 'static>(self, work: impl FnOnce(&Host) -> T + Send + 'static) -> Result<T, MapperGone> {
-        let Self { host: shared, permit } = self;
-        let done = tokio::task::spawn_blocking(move || {
-            let host = match shared.get() {
-                Some(host) => host,
-                None => {
-                    let host = Host::new(Limits::default())?;
-                    // One thread at a time is here.
-                    shared.get_or_init(|| host)
-                }
-            };
-            let done = work(host);
-            drop(permit);
-            Ok(done)
-        });
-        done.await.map_err(|_| MapperGone::Thread)?
     }
 }
 

@@ -20,11 +20,11 @@ use std::time::Duration;
 use ractor::{ActorRef, RpcReplyPort};
 use secrecy::SecretString;
 
-use super::jitter::Jitter;
-use super::slots::Slot;
-use super::tree::Child;
 use crate::clock::{Millis, SharedClock};
 pub use crate::domain::credential::TokenKind;
+use crate::runtime::jitter::Jitter;
+use crate::runtime::slots::Slot;
+use crate::runtime::tree::Child;
 
 mod actor;
 mod judge;
@@ -194,7 +194,7 @@ fn report_back<T: Send + 'static>(
             Ok(Ok(outcome)) => outcome,
             Ok(Err(ended)) => Err(TokenFault::Unavailable {
                 reason: match ended.try_into_panic() {
-                    Ok(panic) => format!("{what}: {}", super::vitals::panic_text(&*panic)),
+                    Ok(panic) => format!("{what}: {}", crate::runtime::vitals::panic_text(&*panic)),
                     Err(_) => format!("{what} was cancelled"),
                 },
             }),

@@ -1,29 +1,28 @@
 //! Queueing every variant that may belong into the catalog.
 
-use crate::pipeline::Pipeline;
-use crate::store::{StoreError, outbox};
+use crate::app::App;
+use crate::domain::reask::Reason;
+use crate::store::{StoreError, reask};
 
-/// Variants of one transaction.
-const CHUNK: i64 = 500;
+/// Variants queued before the answer, so that a small catalog is under way at once.
+const FIRST: i64 = 1_000;
 
-/// Queues an upsert for every variant whose product is active, public and not deleted; answers how many.
-///
-/// Each chunk is a transaction of its own, so a large catalog never blocks intakes; one that breaks off half-way is
-/// simply made again.
+/// Begins to queue an upsert for every variant whose product is active, public and not deleted; returns how many there are.
+/// The ReaskActor queues those beyond the first thousand, paced and across restarts ([`crate::pipeline::reask`]).
 ///
 /// # Errors
-/// When the store does not answer; the chunks before are queued.
-pub async fn bootstrap(pipeline: &Pipeline) -> Result<u64, StoreError> {
-    let mut after = String::new();
-    let mut total = 0;
-    loop {
-        let mut tx = pipeline.db.write().await?;
-        let chunk = outbox::append_bootstrap(&mut tx, &after, CHUNK, pipeline.now()).await?;
-        tx.commit().await?;
-        let Some((last, count)) = chunk else { break };
-        after = last;
-        total += count;
+/// When the store does not answer; nothing has begun then.
+pub async fn bootstrap(app: &App) -> Result<u64, StoreError> {
+    let mut tx = app.db.read().await?;
+    let total = reask::count(&mut tx, Reason::Bootstrap).await?;
+    drop(tx);
+    let mut tx = app.db.write().await?;
+    reask::begin(&mut tx, Reason::Bootstrap, Some(total), app.now()).await?;
+    if let Some(begun) = reask::find(&mut tx, Reason::Bootstrap).await? {
+        reask::step(&mut tx, &begun, FIRST, app.now()).await?;
     }
-    super::work_arrived(pipeline);
-    Ok(total)
+    tx.commit().await?;
+    app.wake.reask.nudge();
+    app.work_arrived();
+    Ok(u64::try_from(total).unwrap_or(0))
 }

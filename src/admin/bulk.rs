@@ -1,18 +1,18 @@
 //! What is done to many variants at once: queueing again what failed or was skipped, releasing what is held back.
 
-use super::Fault;
-use crate::pipeline::Pipeline;
+use super::AdminError;
+use crate::app::App;
 use crate::store::{bulk, outbox};
 
 /// Queues every failed variant again, with the kind of intent that failed; answers how many.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn resync_failed(pipeline: &Pipeline) -> Result<u64, Fault> {
-    let mut tx = pipeline.db.write().await?;
-    let enqueued = bulk::requeue_failed(&mut tx, pipeline.now()).await?;
+pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
+    let mut tx = app.db.write().await?;
+    let enqueued = bulk::requeue_failed(&mut tx, app.now()).await?;
     tx.commit().await?;
-    super::work_arrived(pipeline);
+    app.work_arrived();
     Ok(enqueued)
 }
 
@@ -20,11 +20,11 @@ pub async fn resync_failed(pipeline: &Pipeline) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn resync_skipped(pipeline: &Pipeline) -> Result<u64, Fault> {
-    let mut tx = pipeline.db.write().await?;
-    let enqueued = bulk::requeue_skipped(&mut tx, pipeline.now()).await?;
+pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
+    let mut tx = app.db.write().await?;
+    let enqueued = bulk::requeue_skipped(&mut tx, app.now()).await?;
     tx.commit().await?;
-    super::work_arrived(pipeline);
+    app.work_arrived();
     Ok(enqueued)
 }
 
@@ -32,10 +32,10 @@ pub async fn resync_skipped(pipeline: &Pipeline) -> Result<u64, Fault> {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn release_held(pipeline: &Pipeline) -> Result<i64, Fault> {
-    let mut tx = pipeline.db.write().await?;
-    let released = outbox::release_held(&mut tx, pipeline.now()).await?;
+pub async fn release_held(app: &App) -> Result<i64, AdminError> {
+    let mut tx = app.db.write().await?;
+    let released = outbox::release_held(&mut tx, app.now()).await?;
     tx.commit().await?;
-    super::work_arrived(pipeline);
+    app.work_arrived();
     Ok(released)
 }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fault, connect};
-use crate::graph::{AppCredentials, Business, Caller, Catalog};
-use crate::pipeline::Pipeline;
+use super::{AdminError, connect};
+use crate::app::App;
 use crate::store::credential::{self, Credential};
+use meta_graph::{AppCredentials, Business, Caller, Catalog};
 
 /// A business with its catalogs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -39,10 +39,10 @@ pub struct CatalogSummary {
 /// Every business of the operator. Empty when they administer none.
 ///
 /// # Errors
-/// [`Fault::Misconfigured`] when not connected; Meta's word otherwise.
-pub async fn list(pipeline: &Pipeline) -> Result<Vec<BusinessSummary>, Fault> {
-    let operator = Operator::load(pipeline).await?;
-    let businesses = pipeline.graph.businesses(operator.caller()).await.map_err(Fault::Graph)?;
+/// [`AdminError::Misconfigured`] when not connected; Meta's word otherwise.
+pub async fn list(app: &App) -> Result<Vec<BusinessSummary>, AdminError> {
+    let operator = Operator::load(app).await?;
+    let businesses = app.graph.businesses(operator.caller()).await.map_err(AdminError::Graph)?;
     Ok(businesses.into_iter().map(Into::into).collect())
 }
 
@@ -50,34 +50,34 @@ pub async fn list(pipeline: &Pipeline) -> Result<Vec<BusinessSummary>, Fault> {
 /// businesses may be empty.
 #[derive(Debug)]
 pub(super) struct Operator {
-    pub(super) app: AppCredentials,
+    pub(super) credentials: AppCredentials,
     pub(super) credential: Credential,
     /// Whether the token below is the operator's own.
     own_token: bool,
 }
 
 impl Operator {
-    pub(super) async fn load(pipeline: &Pipeline) -> Result<Self, Fault> {
-        let settings = pipeline.load_settings().await?;
-        let app = connect::app(pipeline, &settings).await?;
-        let mut tx = pipeline.db.read().await?;
-        let credential = credential::load(&mut tx, &pipeline.keyring).await?.ok_or_else(|| {
-            Fault::Misconfigured("not connected to Meta; start with GET /admin/meta/oauth/start".into())
+    pub(super) async fn load(app: &App) -> Result<Self, AdminError> {
+        let settings = app.load_settings().await?;
+        let credentials = connect::app_credentials(app, &settings).await?;
+        let mut tx = app.db.read().await?;
+        let credential = credential::load(&mut tx, &app.keyring).await?.ok_or_else(|| {
+            AdminError::Misconfigured("not connected to Meta; start with GET /admin/meta/oauth/start".into())
         })?;
-        let now = pipeline.now();
+        let now = app.now();
         let living = credential.user_token_expires_at.is_none_or(|ends| ends > now);
         let own_token = living && credential.user_token.is_some();
         if !own_token && credential.access_token_expires_at.is_some_and(|ends| ends <= now) {
-            return Err(Fault::Misconfigured(
+            return Err(AdminError::Misconfigured(
                 "the access token has ended; connect again, with GET /admin/meta/oauth/start".into(),
             ));
         }
-        Ok(Self { app, credential, own_token })
+        Ok(Self { credentials, credential, own_token })
     }
 
     pub(super) fn caller(&self) -> Caller<'_> {
         let own = self.credential.user_token.as_ref().filter(|_| self.own_token);
-        Caller { app: &self.app, token: own.unwrap_or(&self.credential.access_token) }
+        Caller { app: &self.credentials, token: own.unwrap_or(&self.credential.access_token) }
     }
 }
 

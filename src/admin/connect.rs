@@ -9,16 +9,16 @@ use secrecy::SecretString;
 use tracing::{info, warn};
 use url::Url;
 
-use super::Fault;
+use super::AdminError;
+use crate::app::App;
 use crate::domain::credential::TokenKind;
-use crate::domain::settings::Settings;
-use crate::graph::{AppCredentials, Caller};
+use crate::domain::settings::{Settings, key};
 use crate::ids;
-use crate::pipeline::Pipeline;
+use crate::pipeline::token_source::expires_at;
 use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
-use crate::token_source::expires_at;
+use meta_graph::{AppCredentials, Caller};
 
 /// The path that Facebook sends the operator's browser back to.
 pub const CALLBACK_PATH: &str = "/admin/meta/oauth/callback";
@@ -29,33 +29,33 @@ const QUOTED: usize = 300;
 /// The app, or the fault that says what to set.
 ///
 /// # Errors
-/// [`Fault::Misconfigured`] when id or secret is blank.
-pub async fn app(pipeline: &Pipeline, settings: &Settings) -> Result<AppCredentials, Fault> {
-    pipeline.app(settings).await?.ok_or_else(|| {
-        Fault::Misconfigured("app_id or app_secret is blank; set both with PATCH /admin/settings/admin".into())
+/// [`AdminError::Misconfigured`] when id or secret is blank.
+pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCredentials, AdminError> {
+    app.app_credentials(settings).await?.ok_or_else(|| {
+        AdminError::Misconfigured("app_id or app_secret is blank; set both with PATCH /admin/settings/admin".into())
     })
 }
 
 /// Where to send the operator's browser. `api_url` is where browsers reach this API.
 ///
 /// # Errors
-/// [`Fault::Misconfigured`] when the app is not set.
-pub async fn start(pipeline: &Pipeline, api_url: &str) -> Result<Url, Fault> {
-    let settings = pipeline.load_settings().await?;
-    let app = app(pipeline, &settings).await?;
-    let nonce = ids::secret("").map_err(|error| Fault::Internal(error.to_string()))?;
-    let mut tx = pipeline.db.write().await?;
-    oauth_state::create(&mut tx, &nonce, pipeline.now()).await?;
+/// [`AdminError::Misconfigured`] when the app is not set.
+pub async fn start(app: &App, api_url: &str) -> Result<Url, AdminError> {
+    let settings = app.load_settings().await?;
+    let credentials = app_credentials(app, &settings).await?;
+    let nonce = ids::secret("").map_err(|error| AdminError::Internal(error.to_string()))?;
+    let mut tx = app.db.write().await?;
+    oauth_state::create(&mut tx, &nonce, app.now()).await?;
     tx.commit().await?;
-    Ok(pipeline.graph.dialog_url(&app.app_id, &redirect_uri(&settings, api_url), &nonce))
+    Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
 }
 
 /// Must be the same, to the letter, in the dialog and in the exchange.
 fn redirect_uri(settings: &Settings, api_url: &str) -> String {
-    match settings.text("redirect_uri") {
-        blank if blank.is_empty() => format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/')),
-        set => set,
+    if settings.redirect_uri.is_empty() {
+        return format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/'));
     }
+    settings.redirect_uri.clone()
 }
 
 /// What Facebook sent along.
@@ -73,24 +73,24 @@ pub struct Callback {
 ///
 /// # Errors
 /// Who said no: the state, the operator, Facebook, or the store.
-pub async fn callback(pipeline: &Pipeline, api_url: &str, callback: Callback) -> Result<(), Fault> {
-    let state = use_up(pipeline, callback.state.as_ref()).await?;
+pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<(), AdminError> {
+    let state = use_up(app, callback.state.as_ref()).await?;
     if !callback.refusal.is_empty() {
         return Err(denied(callback.refusal));
     }
-    state.map_err(Fault::State)?;
+    state.map_err(AdminError::State)?;
     let Some(code) = callback.code else { return Err(denied(BTreeMap::new())) };
-    let settings = pipeline.load_settings().await?;
-    let app = app(pipeline, &settings).await?;
+    let settings = app.load_settings().await?;
+    let credentials = app_credentials(app, &settings).await?;
 
-    let graph = &pipeline.graph;
+    let graph = &app.graph;
     let uri = redirect_uri(&settings, api_url);
-    let short = graph.exchange_code(&app, &code, &uri).await.map_err(Fault::of_exchange)?;
-    let grant = graph.extend_user_token(&app, &short.access_token).await.map_err(Fault::of_exchange)?;
-    let caller = Caller { app: &app, token: &grant.access_token };
-    let me = graph.me(caller).await.map_err(Fault::of_exchange)?;
+    let short = graph.exchange_code(&credentials, &code, &uri).await.map_err(AdminError::of_exchange)?;
+    let grant = graph.extend_user_token(&credentials, &short.access_token).await.map_err(AdminError::of_exchange)?;
+    let caller = Caller { app: &credentials, token: &grant.access_token };
+    let me = graph.me(caller).await.map_err(AdminError::of_exchange)?;
     // For the record only, so its failure is no reason to send the operator round again.
-    let scope = match graph.debug_token(&app, &grant.access_token).await {
+    let scope = match graph.debug_token(&credentials, &grant.access_token).await {
         Ok(info) => Some(info.scopes.join(",")),
         Err(failure) => {
             warn!(%failure, "the granted scopes are not known");
@@ -98,7 +98,7 @@ pub async fn callback(pipeline: &Pipeline, api_url: &str, callback: Callback) ->
         }
     };
 
-    let now = pipeline.now();
+    let now = app.now();
     let ends = expires_at(&grant, now);
     let connection = Credential {
         account_id: me.id.clone(),
@@ -111,50 +111,50 @@ pub async fn callback(pipeline: &Pipeline, api_url: &str, callback: Callback) ->
         version: 0,
         connected_at: now,
     };
-    let kind = Changes { values: [("token_kind".to_owned(), None)].into(), app_secret: None };
-    let mut tx = pipeline.db.write().await?;
+    let kind = Changes { values: [(key::token_kind.to_owned(), None)].into(), app_secret: None };
+    let mut tx = app.db.write().await?;
     store::lease::hold_pipeline(&mut tx).await?;
-    credential::replace(&mut tx, &pipeline.keyring, &connection, now).await?;
-    store::settings::write(&mut tx, &pipeline.keyring, &kind, now).await?;
+    credential::replace(&mut tx, &app.keyring, &connection, now).await?;
+    store::settings::write(&mut tx, &app.keyring, &kind, now).await?;
     super::clear_problem(&mut tx, now).await?;
     tx.commit().await?;
-    super::connection_changed(pipeline).await?;
+    super::connection_changed(app).await?;
     info!(account_id = me.id, "connected to Meta");
     Ok(())
 }
 
 /// Uses the state up, also of a login that Facebook refused: it is over either way.
 async fn use_up(
-    pipeline: &Pipeline,
+    app: &App,
     state: Option<&SecretString>,
-) -> Result<Result<(), Option<oauth_state::Refused>>, Fault> {
+) -> Result<Result<(), Option<oauth_state::Refused>>, AdminError> {
     use secrecy::ExposeSecret as _;
     let Some(state) = state else { return Ok(Err(None)) };
-    let mut tx = pipeline.db.write().await?;
-    let used = oauth_state::consume(&mut tx, state.expose_secret(), pipeline.now()).await?;
+    let mut tx = app.db.write().await?;
+    let used = oauth_state::consume(&mut tx, state.expose_secret(), app.now()).await?;
     tx.commit().await?;
     Ok(used.map_err(Some))
 }
 
-fn denied(said: BTreeMap<String, String>) -> Fault {
+fn denied(said: BTreeMap<String, String>) -> AdminError {
     let details: BTreeMap<String, String> =
         said.into_iter().map(|(name, text)| (name, text.chars().take(QUOTED).collect())).collect();
     let message = match details.get("error_description").or(details.get("error_message")).or(details.get("error")) {
         Some(text) => format!("Facebook did not grant access: {text}"),
         None => "Facebook came back without a code; start the login again from the settings page".to_owned(),
     };
-    Fault::Denied { message, details }
+    AdminError::Denied { message, details }
 }
 
 /// Ends the connection. State and open submissions are kept: the operator may connect again.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn disconnect(pipeline: &Pipeline) -> Result<(), Fault> {
-    let mut tx = pipeline.db.write().await?;
+pub async fn disconnect(app: &App) -> Result<(), AdminError> {
+    let mut tx = app.db.write().await?;
     let had_one = credential::delete(&mut tx).await?;
     tx.commit().await?;
-    pipeline.tokens.forget();
+    app.tokens.forget();
     if had_one {
         info!("disconnected from Meta");
     }

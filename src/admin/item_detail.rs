@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mapper_core::{Warning, group_warning, sha256_hex};
+use mapper_core::word::{Payload, Word};
+use mapper_core::{Warning, group_warning};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Fault;
+use super::AdminError;
 use super::intents::not_found;
 use super::time::iso;
 use crate::actors::mapper::MapRequest;
+use crate::app::App;
 use crate::domain::clears::{Clears, clears};
-use crate::domain::decision::{Decision, Now, decide};
-use crate::domain::intent::{Intent, OpenIntent, fold};
-use crate::domain::state::{Held, SyncStatus};
-use crate::domain::word::{Payload, Word};
-use crate::pipeline::Pipeline;
+use crate::domain::intent::{Intent, fold};
+use crate::domain::plan::{Answer, Ask, Guard, plan};
+use crate::domain::state::SyncState;
 use crate::store::field_set::FieldSets;
-use crate::store::items::{self, SourceColumns, StateColumns};
-use crate::store::{StoreError, source, sync_state};
+use crate::store::items::{self, OpenIntents, SourceColumns, Standing, StateColumns};
+use crate::store::{StoreError, source, submission, sync_state};
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -145,10 +145,11 @@ pub struct Eligibility {
     pub reason: Option<String>,
 }
 
-/// What the drain would do with it now, and why.
+/// What the drain does with it next, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
-    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait`, or `fault` when the mapper has no word.
+    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete guard)
+    /// or `fault` (the mapper has no word).
     pub action: &'static str,
     /// A code: an eligibility reason, or one of ours.
     pub reason: String,
@@ -157,87 +158,90 @@ pub struct Next {
 /// Collects it.
 ///
 /// # Errors
-/// [`Fault::NotFound`] when the shop does not know the variant.
-pub async fn detail(pipeline: &Pipeline, variant_id: &str) -> Result<ItemDetail, Fault> {
-    let settings = pipeline.load_settings().await?;
-    let mut tx = pipeline.db.read().await?;
+/// [`AdminError::NotFound`] when the shop does not know the variant.
+pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminError> {
+    let settings = app.load_settings().await?;
+    let mut tx = app.db.read().await?;
     // In the drain's order: outbox, state, source.
-    let intent = open_intent(items::open_intents(&mut tx, variant_id).await?, variant_id)?;
-    let held = sync_state::load(&mut tx, &[variant_id]).await?.remove(variant_id);
-    let state = items::state(&mut tx, variant_id).await?;
+    let open = items::open_intents(&mut tx, variant_id).await?;
+    let state = sync_state::load(&mut tx, &[variant_id]).await?.remove(variant_id);
+    let state_columns = items::state(&mut tx, variant_id).await?;
     let columns = items::source(&mut tx, variant_id).await?.ok_or_else(|| not_found(variant_id))?;
     let batch = source::load(&mut tx, &[variant_id]).await?;
+    let guard = match submission::implicit_allowance(&mut tx, &settings.catalog_id, app.now()).await? {
+        0 => Guard::Closed,
+        _ => Guard::Open,
+    };
     drop(tx);
 
     let unreadable = batch.unreadable.first().map(|(_, reason)| reason.clone());
     let request = MapRequest {
-        mapper: pipeline.mapper.running(),
-        settings: Arc::new(settings.map_settings(&pipeline.config.s3_public_url)),
-        now: pipeline.now(),
+        mapper: app.active.current(),
+        settings: Arc::new(settings.mapper.with(&app.config.s3_public_url)),
+        now: app.now(),
         batch,
     };
-    let outcome = match unreadable {
-        Some(reason) => Err(reason),
-        None => match pipeline.mapper.map(request).await {
-            Ok(answer) => answer
-                .into_iter()
-                .next()
-                .map_or(Err("the mapper left it out".into()), |item| item.outcome.map_err(|fault| fault.message)),
-            Err(error) => Err(error.to_string()),
-        },
+    let mapped = match app.mapper.map(request).await {
+        Ok(answer) => answer.into_iter().next().map(|item| item.outcome),
+        Err(_) => None,
     };
-    let catalog = settings.text("catalog_id");
-    let at_meta = fields_at_meta(pipeline, held.as_ref(), &catalog).await?;
-    Ok(assemble(variant_id, columns, state, &Seen { outcome, held, catalog, intent, at_meta }))
+    let answer = match (&mapped, &unreadable) {
+        (_, Some(reason)) => Answer::Unreadable(reason),
+        (Some(word), None) => Answer::from(word),
+        // The actor is down or busy.
+        (None, None) => Answer::Missing,
+    };
+    let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
+    let next = next(&open, answer, state.as_ref(), guard, &settings.catalog_id);
+    Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next }))
 }
 
-/// What is asked for it: its open intents as one, or what a resync would ask for.
-fn open_intent(rows: Vec<(i64, String, String, i64)>, variant_id: &str) -> Result<Intent, StoreError> {
-    let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
-    let rows = rows
-        .into_iter()
-        .map(|(seq, intent, origin, attempts)| {
-            Ok(OpenIntent {
-                seq,
-                variant_id: variant_id.to_owned(),
-                intent: intent.parse().map_err(|found| corrupt("intent", found))?,
-                origin: origin.parse().map_err(|found| corrupt("origin", found))?,
-                attempts,
-                released: false,
-            })
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(fold(rows).first().map_or(Intent::Upsert, |folded| folded.intent))
+/// What the drain does next: with what is open, or, when nothing is, with what a resync would ask for.
+fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Next {
+    let told = |action, reason: &str| Next { action, reason: reason.to_owned() };
+    // The drain reads only windows with something live; with it, it reads what is held or parked as well.
+    match open.standing {
+        Standing::Held => return told("hold", "mass_delete_guard"),
+        Standing::Parked => return told("wait", "parked"),
+        Standing::Live | Standing::Nothing => {}
+    }
+    let folded = fold(open.rows.clone()).into_iter().next();
+    let ask = folded.map_or(Ask { intent: Intent::Upsert, released: false }, |folded| Ask {
+        intent: folded.intent,
+        released: folded.released,
+    });
+    let plan = plan(ask, answer, state, guard, catalog);
+    told(plan.action.as_str(), &plan.reason)
 }
 
 /// The fields that Meta may hold of it in the selected catalog.
-async fn fields_at_meta(
-    pipeline: &Pipeline,
-    held: Option<&Held>,
-    catalog: &str,
-) -> Result<BTreeSet<String>, StoreError> {
-    let Some(id) = held.filter(|held| held.catalog_id.as_deref() == Some(catalog)).and_then(|h| h.fields_at_meta)
+async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> Result<BTreeSet<String>, StoreError> {
+    let Some(id) = state.filter(|state| state.catalog_id.as_deref() == Some(catalog)).and_then(|s| s.fields_at_meta)
     else {
         return Ok(BTreeSet::new());
     };
     let mut sets = FieldSets::default();
-    sets.load(&pipeline.db, [id]).await?;
+    sets.load(&app.db, [id]).await?;
     Ok(sets.get(Some(id)).map(|set| BTreeSet::clone(&set)).unwrap_or_default())
 }
 
-/// What the decision rests on.
-struct Seen {
-    outcome: Result<Word, String>,
-    held: Option<Held>,
-    catalog: String,
-    intent: Intent,
+/// What the view rests on.
+struct Seen<'a> {
+    answer: Answer<'a>,
     at_meta: BTreeSet<String>,
+    next: Next,
 }
 
-fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns>, seen: &Seen) -> ItemDetail {
-    let mapped = match &seen.outcome {
-        Ok(Word::Mapped(mapped)) => Some(mapped),
+fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns>, seen: Seen<'_>) -> ItemDetail {
+    let mapped = match seen.answer {
+        Answer::Word(Word::Mapped(mapped)) => Some(mapped),
         _ => None,
+    };
+    let mapper_error = match seen.answer {
+        Answer::Fault(fault) => Some(fault.message.clone()),
+        Answer::Unreadable(reason) => Some(reason.to_owned()),
+        Answer::Missing => Some("the mapper did not answer; try again".to_owned()),
+        Answer::Word(_) | Answer::Gone => None,
     };
     let clears = mapped.map(|mapped| clears(&seen.at_meta, &mapped.fields)).unwrap_or_default();
     let group = usize::try_from(columns.group_size).unwrap_or(0);
@@ -272,16 +276,18 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             last_error: state.last_error,
             attempts: state.attempts,
         }),
-        eligibility: match &seen.outcome {
-            Ok(Word::Mapped(_)) => Eligibility { eligible: true, reason: None },
-            Ok(Word::Rejected(why)) => Eligibility { eligible: false, reason: Some(why.code.clone().into_owned()) },
-            Err(_) => Eligibility { eligible: false, reason: None },
+        eligibility: match seen.answer {
+            Answer::Word(Word::Mapped(_)) => Eligibility { eligible: true, reason: None },
+            Answer::Word(Word::Rejected(why)) => {
+                Eligibility { eligible: false, reason: Some(why.code.clone().into_owned()) }
+            }
+            _ => Eligibility { eligible: false, reason: None },
         },
         mapped_item_data: mapped.and_then(|mapped| serde_json::from_str(&mapped.data).ok()),
         warnings: warnings(mapped, &clears, group).into_iter().map(Into::into).collect(),
         clears: clears.fields.into_iter().map(|(name, _)| name).collect(),
-        next: next(seen, mapped),
-        mapper_error: seen.outcome.as_ref().err().cloned(),
+        next: seen.next,
+        mapper_error,
     }
 }
 
@@ -294,43 +300,4 @@ fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warn
         message: format!("Meta goes on showing the old {name}, since it cannot be emptied; give the product a new one"),
     });
     mapped.warnings.iter().cloned().chain(group_warning(group)).chain(stale).collect()
-}
-
-fn next(seen: &Seen, mapped: Option<&Payload>) -> Next {
-    let hash = mapped.map(|mapped| sha256_hex(&mapped.data));
-    let now = match (&seen.outcome, hash.as_deref()) {
-        (_, Some(hash)) => Now::Eligible(hash),
-        (Ok(Word::Rejected(why)), _) => Now::NotEligible(&why.code),
-        // A delete needs no look at the source.
-        _ if seen.intent == Intent::Delete => Now::Gone,
-        _ => return Next { action: "fault", reason: "mapper_error".into() },
-    };
-    let held = seen.held.as_ref().filter(|held| held.catalog_id.as_deref() == Some(seen.catalog.as_str()));
-    let (action, reason) = match decide(seen.intent, now, seen.held.as_ref(), &seen.catalog) {
-        Decision::Upsert => ("upsert", why_upsert(held)),
-        Decision::Delete => ("delete", why_not(seen.intent, now)),
-        Decision::Noop if held.is_some_and(|held| held.status == SyncStatus::Submitted) => ("noop", "being_judged"),
-        Decision::Noop => ("noop", "unchanged"),
-        Decision::Skip(reason) => ("skip", reason),
-        Decision::Drop => ("drop", "not_at_meta"),
-        Decision::Wait => ("wait", "submission_open"),
-    };
-    Next { action, reason: reason.to_owned() }
-}
-
-fn why_upsert(held: Option<&Held>) -> &'static str {
-    match held.map(|held| held.status) {
-        Some(SyncStatus::Synced) => "changed",
-        Some(SyncStatus::Failed) => "failed_before",
-        Some(SyncStatus::Deleted) => "deleted_before",
-        Some(SyncStatus::Submitted | SyncStatus::Pending | SyncStatus::Skipped) | None => "not_at_meta",
-    }
-}
-
-fn why_not(intent: Intent, now: Now<'_>) -> &str {
-    match (intent, now) {
-        (Intent::Delete, _) => "delete_asked",
-        (Intent::Upsert, Now::NotEligible(reason)) => reason,
-        (Intent::Upsert, Now::Gone | Now::Eligible(_)) => "gone",
-    }
 }

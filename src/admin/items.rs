@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Fault;
+use super::AdminError;
 use super::time::iso;
+use crate::app::App;
+use crate::domain::record::search_key;
 use crate::domain::state::SyncStatus;
-use crate::import::search_key;
-use crate::pipeline::Pipeline;
 use crate::store::StoreError;
 use crate::store::items::{self, FailedRow, Filter, ItemRow, Stretch};
 
@@ -140,15 +140,15 @@ impl From<ItemRow> for ItemSummary {
 /// Lists variants with their state, those sent last first.
 ///
 /// # Errors
-/// [`Fault::Invalid`] names each parameter that does not fit.
-pub async fn list(pipeline: &Pipeline, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, Fault> {
+/// [`AdminError::Invalid`] names each parameter that does not fit.
+pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
-    let mut tx = pipeline.db.read().await?;
+    let mut tx = app.db.read().await?;
     let (rows, total) = items::list(&mut tx, &filter, page.stretch()).await?;
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })
 }
 
-fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), Fault> {
+fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(asked.page, asked.limit, 100, &mut wrong);
     let words: Vec<&'static str> = SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]).collect();
@@ -172,7 +172,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), Fault> {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
     }
     if !wrong.is_empty() {
-        return Err(Fault::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
     Ok((Filter { status, contains, eligible_only }, page))
@@ -215,19 +215,19 @@ impl From<FailedRow> for FailedItem {
 /// Lists failed variants, those that changed last first.
 ///
 /// # Errors
-/// [`Fault::Invalid`] names each parameter that does not fit.
-pub async fn failed(pipeline: &Pipeline, page: Option<&str>, limit: Option<&str>) -> Result<Listed<FailedItem>, Fault> {
+/// [`AdminError::Invalid`] names each parameter that does not fit.
+pub async fn failed(app: &App, page: Option<&str>, limit: Option<&str>) -> Result<Listed<FailedItem>, AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(page, limit, 200, &mut wrong);
     if !wrong.is_empty() {
-        return Err(Fault::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
     }
-    let (rows, total) = load_failed(pipeline, page).await?;
+    let (rows, total) = load_failed(app, page).await?;
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total })
 }
 
-async fn load_failed(pipeline: &Pipeline, page: Page) -> Result<(Vec<FailedRow>, u64), StoreError> {
-    let mut tx = pipeline.db.read().await?;
+async fn load_failed(app: &App, page: Page) -> Result<(Vec<FailedRow>, u64), StoreError> {
+    let mut tx = app.db.read().await?;
     let (rows, total) = items::failed(&mut tx, page.stretch()).await?;
     Ok((rows, u64::try_from(total).unwrap_or(0)))
 }
@@ -256,7 +256,7 @@ mod tests {
         );
 
         let long = "x".repeat(201);
-        let Err(Fault::Invalid { details, .. }) = read(ItemsAsked {
+        let Err(AdminError::Invalid { details, .. }) = read(ItemsAsked {
             page: Some("0"),
             limit: Some("101"),
             status: Some("Synced"),

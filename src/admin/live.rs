@@ -6,13 +6,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Fault;
-use super::fault::sentence;
+use super::AdminError;
+use super::error::sentence;
 use super::intents::not_found;
 use crate::actors::token::TokenFault;
-use crate::graph::{Caller, ErrorClass, ItemError, LiveItem};
-use crate::pipeline::Pipeline;
+use crate::app::App;
 use crate::store::items;
+use meta_graph::{Caller, ErrorClass, ItemError, LiveItem};
 
 /// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -44,30 +44,30 @@ pub struct LiveError {
 /// Asks Meta.
 ///
 /// # Errors
-/// [`Fault::NotFound`] when neither shop nor state knows the variant; [`Fault::Graph`] when Meta is in trouble.
-pub async fn live_status(pipeline: &Pipeline, variant_id: &str) -> Result<LiveStatus, Fault> {
-    let mut tx = pipeline.db.read().await?;
+/// [`AdminError::NotFound`] when neither shop nor state knows the variant; [`AdminError::Graph`] when Meta is in trouble.
+pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
+    let mut tx = app.db.read().await?;
     if !items::known(&mut tx, variant_id).await? {
         return Err(not_found(variant_id));
     }
     drop(tx);
-    let settings = pipeline.load_settings().await?;
+    let settings = app.load_settings().await?;
     if !settings.feed_configured() {
         let missing: Vec<&str> = settings.missing_keys().into_iter().filter(|key| !key.starts_with("app_")).collect();
         return Ok(not_asked(format!("the feed settings are incomplete: set {}", missing.join(", "))));
     }
-    let Some(app) = pipeline.app(&settings).await? else {
+    let Some(credentials) = app.app_credentials(&settings).await? else {
         return Ok(not_asked("app_id or app_secret is blank; set both".into()));
     };
-    let token = match pipeline.tokens.get().await {
+    let token = match app.tokens.get().await {
         Ok(token) => token,
         Err(fault @ (TokenFault::NotConnected | TokenFault::Expired { .. } | TokenFault::Dead { .. })) => {
             return Ok(not_asked(fault.to_string()));
         }
         Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => return Err(fault.into()),
     };
-    let caller = Caller { app: &app, token: &token.token };
-    match pipeline.graph.live_item(caller, &settings.text("catalog_id"), variant_id).await {
+    let caller = Caller { app: &credentials, token: &token.token };
+    match app.graph.live_item(caller, &settings.catalog_id, variant_id).await {
         Ok(Some(item)) => Ok(shown(item)),
         Ok(None) => Ok(LiveStatus::default()),
         Err(failure) => match failure.class() {
@@ -83,7 +83,7 @@ pub async fn live_status(pipeline: &Pipeline, variant_id: &str) -> Result<LiveSt
             | ErrorClass::Throttled(_)
             | ErrorClass::PolicyBlocked
             | ErrorClass::BadRequest
-            | ErrorClass::Unknown => Err(Fault::Graph(failure)),
+            | ErrorClass::Unknown => Err(AdminError::Graph(failure)),
         },
     }
 }

@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use tracing::{error, info};
 use utoipa::ToSchema;
 
-use super::Fault;
+use super::AdminError;
 use super::time::iso;
+use crate::app::App;
 use crate::clock::Millis;
 use crate::ids;
-use crate::mapping::Running;
-use crate::mapping::follow::{NotFollowed, follow};
+use crate::mapping::LoadedMapper;
+use crate::mapping::active::NotFollowed;
 use crate::mapping::preview::{Compared, Pair, PreviewReport, Tally};
-use crate::pipeline::Pipeline;
 use crate::report::chain;
 use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
-use crate::wasm::Batch;
+use wasm_host::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
@@ -42,10 +42,10 @@ pub struct Previewing(Arc<Mutex<Option<String>>>);
 struct Turn(Previewing);
 
 impl Previewing {
-    fn begin(&self, id: &str) -> Result<Turn, Fault> {
+    fn begin(&self, id: &str) -> Result<Turn, AdminError> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &*running {
-            return Err(Fault::PreviewRunning(running.clone()));
+            return Err(AdminError::PreviewRunning(running.clone()));
         }
         *running = Some(id.to_owned());
         Ok(Turn(self.clone()))
@@ -63,7 +63,7 @@ impl Drop for Turn {
 #[serde(rename_all = "camelCase")]
 pub enum PreviewState {
     /// Under way.
-    Running,
+    LoadedMapper,
     /// The report is there.
     Done,
     /// It came to nothing; `error` says why.
@@ -99,20 +99,20 @@ pub struct PreviewView {
 /// Starts a preview and answers how it is found again.
 ///
 /// # Errors
-/// [`Fault::Module`] and [`Fault::NotTried`] as in [`load`], [`Fault::PreviewRunning`] when another preview is being
+/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another preview is being
 /// made.
-pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, Fault> {
-    let id = ids::submission();
+pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
+    let id = ids::row();
     let turn = previewing.begin(&id)?;
-    let candidate = load(pipeline, bytes).await?;
-    let now = pipeline.now();
+    let candidate = load(app, bytes).await?;
+    let now = app.now();
     let module = Compared::of(&candidate);
-    let mut tx = pipeline.db.write().await?;
+    let mut tx = app.db.write().await?;
     let total = store::preview::begin(&mut tx, &id, &module.digest, &module.name, &module.version, now).await?;
     tx.commit().await?;
     let view = PreviewView {
         id: id.clone(),
-        state: PreviewState::Running,
+        state: PreviewState::LoadedMapper,
         module,
         total,
         done: 0,
@@ -121,28 +121,28 @@ pub async fn start(pipeline: &Arc<Pipeline>, previewing: &Previewing, bytes: Vec
         error: None,
         report: None,
     };
-    tokio::spawn(run(Arc::clone(pipeline), turn, id, candidate));
+    tokio::spawn(run(Arc::clone(app), turn, id, candidate));
     Ok(view)
 }
 
 /// A module that could become active.
 ///
 /// # Errors
-/// [`Fault::Module`] says why it could not; [`Fault::NotTried`], why this machine cannot tell.
-pub async fn load(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<Arc<Running>, Fault> {
-    Ok(Arc::new(pipeline.mapper.load_rehearsed(bytes).await??))
+/// [`AdminError::Module`] says why it could not; [`AdminError::NotTried`], why this machine cannot tell.
+pub async fn load(app: &App, bytes: Vec<u8>) -> Result<Arc<LoadedMapper>, AdminError> {
+    Ok(Arc::new(app.active.load_rehearsed(bytes).await??))
 }
 
 /// A preview: its progress, or its report.
 ///
 /// # Errors
-/// [`Fault::NotFound`] when there is none of this id any more.
-pub async fn find(pipeline: &Pipeline, id: &str) -> Result<PreviewView, Fault> {
-    let mut tx = pipeline.db.read().await?;
+/// [`AdminError::NotFound`] when there is none of this id any more.
+pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
+    let mut tx = app.db.read().await?;
     let row = store::preview::load(&mut tx, id).await?;
     drop(tx);
-    let row = row.ok_or_else(|| Fault::NotFound(format!("no preview {id:?}; only the last 20 are kept")))?;
-    let lost = row.finished_at.is_none() && row.updated_at + LOST_AFTER_MS < pipeline.now();
+    let row = row.ok_or_else(|| AdminError::NotFound(format!("no preview {id:?}; only the last 20 are kept")))?;
+    let lost = row.finished_at.is_none() && row.updated_at + LOST_AFTER_MS < app.now();
     let report = row.report.as_deref().map(serde_json::from_str).transpose().map_err(|error| StoreError::Corrupt {
         table: "mapper_preview",
         column: "report",
@@ -155,7 +155,7 @@ pub async fn find(pipeline: &Pipeline, id: &str) -> Result<PreviewView, Fault> {
             PreviewState::Lost,
             Some("the process that made this preview ended before it was done; start it again".into()),
         ),
-        (None, None) => (PreviewState::Running, None),
+        (None, None) => (PreviewState::LoadedMapper, None),
     };
     Ok(PreviewView {
         id: row.id,
@@ -171,9 +171,9 @@ pub async fn find(pipeline: &Pipeline, id: &str) -> Result<PreviewView, Fault> {
 }
 
 /// Walks, and writes down how far it is and what came of it.
-async fn run(pipeline: Arc<Pipeline>, turn: Turn, id: String, candidate: Arc<Running>) {
-    let mut notes = Notes { pipeline: Arc::clone(&pipeline), id: id.clone(), done: 0, noted: Instant::now() };
-    let walked = compare(&pipeline, &candidate, &mut notes).await;
+async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>) {
+    let mut notes = Notes { app: Arc::clone(&app), id: id.clone(), done: 0, noted: Instant::now() };
+    let walked = compare(&app, &candidate, &mut notes).await;
     let ended = match walked {
         Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
         Err(fault) => {
@@ -182,9 +182,9 @@ async fn run(pipeline: Arc<Pipeline>, turn: Turn, id: String, candidate: Arc<Run
         }
     };
     let finish = async {
-        let mut tx = pipeline.db.write().await?;
+        let mut tx = app.db.write().await?;
         let end = ended.as_deref().map_err(String::as_str);
-        store::preview::finish(&mut tx, &id, notes.done, end, pipeline.now()).await?;
+        store::preview::finish(&mut tx, &id, notes.done, end, app.now()).await?;
         tx.commit().await
     };
     if let Err(error) = finish.await {
@@ -204,7 +204,7 @@ pub trait Progress: Send {
 }
 
 struct Notes {
-    pipeline: Arc<Pipeline>,
+    app: Arc<App>,
     id: String,
     done: i64,
     noted: Instant,
@@ -215,8 +215,8 @@ impl Progress for Notes {
         self.done = i64::try_from(done).unwrap_or(i64::MAX);
         if self.noted.elapsed() >= NOTE_EVERY {
             self.noted = Instant::now();
-            let mut tx = self.pipeline.db.write().await?;
-            store::preview::progress(&mut tx, &self.id, self.done, self.pipeline.now()).await?;
+            let mut tx = self.app.db.write().await?;
+            store::preview::progress(&mut tx, &self.id, self.done, self.app.now()).await?;
             tx.commit().await?;
         }
         Ok(())
@@ -228,31 +228,31 @@ impl Progress for Notes {
 /// # Errors
 /// When the store does not answer or a thread is lost.
 pub async fn compare(
-    pipeline: &Pipeline,
-    candidate: &Arc<Running>,
+    app: &App,
+    candidate: &Arc<LoadedMapper>,
     progress: &mut impl Progress,
-) -> Result<PreviewReport, Fault> {
-    let active = match follow(pipeline).await {
+) -> Result<PreviewReport, AdminError> {
+    let active = match app.active.follow().await {
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
         // Whoever looks for a way out of that compares with what they would get without a module.
-        Err(NotFollowed::Unusable(_)) => Arc::new(Running::builtin()),
+        Err(NotFollowed::Unusable(_)) => Arc::new(LoadedMapper::builtin()),
     };
-    let settings = pipeline.load_settings().await?;
+    let settings = app.load_settings().await?;
     // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.
-    let now = pipeline.now();
-    let map_settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
-    let catalog: Arc<str> = settings.text("catalog_id").into();
+    let now = app.now();
+    let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
+    let catalog: Arc<str> = settings.catalog_id.as_str().into();
     let mut tally = Tally::default();
     let (mut after, mut done) = (String::new(), 0);
     loop {
-        let mut tx = pipeline.db.read().await?;
+        let mut tx = app.db.read().await?;
         let ids = store::variants::page(&mut tx, &after, CHUNK).await?;
         let Some(last) = ids.last() else { break };
         after.clone_from(last);
         let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
         // As in the drain: the state first, so that a variant which changes in between is not told of twice.
-        let held = store::sync_state::load(&mut tx, &wanted).await?;
+        let states = store::sync_state::load(&mut tx, &wanted).await?;
         let mut batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);
         // The samples are the first by id.
@@ -268,11 +268,11 @@ pub async fn compare(
             }
             for ((item, before), after) in batch.items.iter().zip(&before).zip(&after) {
                 let variant_id = &item.variant.id;
-                tally.add(&Pair { variant_id, before, after, held: held.get(variant_id) }, &catalog);
+                tally.add(&Pair { variant_id, before, after, state: states.get(variant_id) }, &catalog);
             }
             tally
         };
-        tally = pipeline.mapper.apart(chunk).await?;
+        tally = app.mapper.apart(chunk).await?;
         done += ids.len() as u64;
         progress.at(done).await?;
     }

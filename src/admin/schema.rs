@@ -3,6 +3,8 @@
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::items::NEVER_SYNCED;
+use crate::domain::credential::TokenKind;
+use crate::domain::reask::Reason;
 use crate::domain::state::SyncStatus;
 
 /// A stored sync state.
@@ -15,6 +17,18 @@ pub fn sync_status() -> Object {
 #[must_use]
 pub fn item_status() -> Object {
     words(SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]))
+}
+
+/// Whose token it is.
+#[must_use]
+pub fn token_kind() -> Object {
+    words([TokenKind::User, TokenKind::SystemUser].map(TokenKind::as_str))
+}
+
+/// Why variants are asked for again.
+#[must_use]
+pub fn reask_reason() -> Object {
+    words(Reason::ALL.map(Reason::as_str))
 }
 
 /// One of these words.

@@ -18,17 +18,18 @@ use serde_json::json;
 use tracing::info;
 use utoipa::ToSchema;
 
-use super::Fault;
+use super::AdminError;
 use super::businesses::Operator;
+use crate::app::App;
 use crate::domain::credential::TokenKind;
+use crate::domain::settings::key;
 use crate::failpoints::{self, Point};
-use crate::graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
-use crate::pipeline::Pipeline;
+use crate::pipeline::token_source::expires_at;
+use crate::runtime::exclusive::{Exclusive, Work};
 use crate::store;
 use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
-use crate::token_source::expires_at;
-use crate::turn::{Turn, Work};
+use meta_graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
 
 /// The name by which the system user is found again.
 pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
@@ -63,6 +64,7 @@ pub struct Selected {
     /// The catalog.
     pub catalog_id: String,
     /// Always the system user's.
+    #[schema(schema_with = super::schema::token_kind)]
     pub token_kind: TokenKind,
 }
 
@@ -70,8 +72,8 @@ impl Selection {
     /// Trims every part and checks its length.
     ///
     /// # Errors
-    /// [`Fault::Invalid`] names each part that does not fit.
-    pub fn checked(self) -> Result<Self, Fault> {
+    /// [`AdminError::Invalid`] names each part that does not fit.
+    pub fn checked(self) -> Result<Self, AdminError> {
         let mut wrong = BTreeMap::new();
         let mut part = |name: &str, text: String, limit: usize| {
             let text = text.trim().to_owned();
@@ -86,30 +88,36 @@ impl Selection {
             catalog_id: part("catalogId", self.catalog_id, 100),
             catalog_name: part("catalogName", self.catalog_name, 200),
         };
-        if wrong.is_empty() { Ok(checked) } else { Err(Fault::invalid_parts("the selection is not acceptable", wrong)) }
+        if wrong.is_empty() {
+            Ok(checked)
+        } else {
+            Err(AdminError::invalid_parts("the selection is not acceptable", wrong))
+        }
     }
 }
 
 /// Carries the selection out.
 ///
 /// # Errors
-/// [`Fault::Account`] when Meta refuses a step, [`Fault::Graph`] when it is in trouble, [`Fault::Changed`] when the
+/// [`AdminError::Account`] when Meta refuses a step, [`AdminError::Graph`] when it is in trouble, [`AdminError::Changed`] when the
 /// connection changed meanwhile or another selection does not end; nothing is changed here then.
-pub async fn select(pipeline: &Arc<Pipeline>, selection: Selection) -> Result<Selected, Fault> {
+pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let selection = selection.checked()?;
-    let Some(turn) = Turn::wait(pipeline, Work::Selection, PATIENCE).await? else {
-        return Err(Fault::Changed("another selection of a catalog is under way; wait until it ends and try again"));
+    let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
+        return Err(AdminError::Changed(
+            "another selection of a catalog is under way; wait until it ends and try again".into(),
+        ));
     };
-    let selected = select_now(pipeline, selection).await;
-    turn.end().await;
+    let selected = select_now(app, selection).await;
+    right.end().await;
     selected
 }
 
-async fn select_now(pipeline: &Pipeline, selection: Selection) -> Result<Selected, Fault> {
-    let operator = Operator::load(pipeline).await?;
-    let minted = prepare(pipeline, &operator, &selection).await?;
-    commit(pipeline, &operator, &selection, &minted).await?;
-    super::connection_changed(pipeline).await?;
+async fn select_now(app: &App, selection: Selection) -> Result<Selected, AdminError> {
+    let operator = Operator::load(app).await?;
+    let minted = prepare(app, &operator, &selection).await?;
+    commit(app, &operator, &selection, &minted).await?;
+    super::connection_changed(app).await?;
     info!(
         system_user_id = minted.system_user_id,
         business_id = selection.business_id,
@@ -130,10 +138,10 @@ struct Minted {
 }
 
 /// Everything that is asked of Meta.
-async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection) -> Result<Minted, Fault> {
-    let graph = &pipeline.graph;
+async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Result<Minted, AdminError> {
+    let graph = &app.graph;
     let caller = operator.caller();
-    let at = |step: &'static str| move |failure: GraphFailure| Fault::of_step(step, failure);
+    let at = |step: &'static str| move |failure: GraphFailure| AdminError::of_step(step, failure);
 
     let known = graph.system_users(caller, &selection.business_id).await.map_err(at("list the system users"))?;
     let system_user_id = match known.into_iter().find(|user| user.name.as_deref() == Some(SYSTEM_USER_NAME)) {
@@ -150,14 +158,15 @@ async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection
         .await
         .map_err(at("assign the catalog to the system user"))?;
     failpoints::at(Point::SelectionAssigned).await;
-    let grant = mint(pipeline, caller, &system_user_id).await.map_err(at("mint the system user's token"))?;
+    let grant = mint(app, caller, &system_user_id).await.map_err(at("mint the system user's token"))?;
     failpoints::at(Point::SelectionMinted).await;
 
-    let info = graph.debug_token(&operator.app, &grant.access_token).await.map_err(at("look at the new token"))?;
+    let info =
+        graph.debug_token(&operator.credentials, &grant.access_token).await.map_err(at("look at the new token"))?;
     let missing: Vec<&str> =
         SCOPES.into_iter().filter(|scope| !info.scopes.iter().any(|granted| granted == scope)).collect();
     if !info.is_valid || !missing.is_empty() {
-        return Err(Fault::Unusable(format!(
+        return Err(AdminError::Unusable(format!(
             "the system user's token does not serve: {}; grant the app both permissions and select the catalog again",
             if info.is_valid { format!("it lacks {}", missing.join(" and ")) } else { "Meta calls it invalid".into() }
         )));
@@ -165,7 +174,7 @@ async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection
     let assigned =
         graph.assigned_catalogs(caller, &system_user_id).await.map_err(at("list the system user's catalogs"))?;
     if !assigned.iter().any(|catalog| catalog.id == selection.catalog_id) {
-        return Err(Fault::Unusable(format!(
+        return Err(AdminError::Unusable(format!(
             "the catalog {} is not among those that the system user {system_user_id} may use; select it again, and if \
              that does not help, assign it in Business Settings",
             selection.catalog_id
@@ -175,8 +184,8 @@ async fn prepare(pipeline: &Pipeline, operator: &Operator, selection: &Selection
 }
 
 /// A token without end; some businesses are made to use tokens of 60 days and refuse that.
-async fn mint(pipeline: &Pipeline, caller: Caller<'_>, system_user_id: &str) -> Result<TokenGrant, GraphFailure> {
-    let graph = &pipeline.graph;
+async fn mint(app: &App, caller: Caller<'_>, system_user_id: &str) -> Result<TokenGrant, GraphFailure> {
+    let graph = &app.graph;
     match graph.mint_token(caller, system_user_id, TokenLifetime::Unlimited).await {
         Err(first) if first.class() == ErrorClass::BadRequest => {
             // If it was something else, the first refusal says it best.
@@ -187,8 +196,8 @@ async fn mint(pipeline: &Pipeline, caller: Caller<'_>, system_user_id: &str) -> 
 }
 
 /// Credential, settings and, for another catalog, the dropped claims: as one.
-async fn commit(pipeline: &Pipeline, operator: &Operator, selection: &Selection, minted: &Minted) -> Result<(), Fault> {
-    let now = pipeline.now();
+async fn commit(app: &App, operator: &Operator, selection: &Selection, minted: &Minted) -> Result<(), AdminError> {
+    let now = app.now();
     let before = &operator.credential;
     let (user_token, user_token_expires_at): (Option<SecretString>, _) =
         (before.user_token.clone(), before.user_token_expires_at);
@@ -204,23 +213,23 @@ async fn commit(pipeline: &Pipeline, operator: &Operator, selection: &Selection,
         connected_at: before.connected_at,
     };
     let values = [
-        ("business_id", &selection.business_id),
-        ("business_name", &selection.business_name),
-        ("catalog_id", &selection.catalog_id),
-        ("catalog_name", &selection.catalog_name),
-        ("system_user_id", &minted.system_user_id),
-        ("token_kind", &TokenKind::SystemUser.as_str().to_owned()),
+        (key::business_id, &selection.business_id),
+        (key::business_name, &selection.business_name),
+        (key::catalog_id, &selection.catalog_id),
+        (key::catalog_name, &selection.catalog_name),
+        (key::system_user_id, &minted.system_user_id),
+        (key::token_kind, &TokenKind::SystemUser.as_str().to_owned()),
     ];
     let values = values.into_iter().map(|(key, value)| (key.to_owned(), Some(json!(value)))).collect();
     let changes = Changes { values, app_secret: None };
 
-    let mut tx = pipeline.db.write().await?;
+    let mut tx = app.db.write().await?;
     store::lease::hold_pipeline(&mut tx).await?;
-    let written = credential::replace_if_current(&mut tx, &pipeline.keyring, &connection, now).await?;
+    let written = credential::replace_if_current(&mut tx, &app.keyring, &connection, now).await?;
     if written.is_none() {
-        return Err(Fault::Changed("the connection to Meta changed meanwhile; select the catalog again"));
+        return Err(AdminError::Changed("the connection to Meta changed meanwhile; select the catalog again".into()));
     }
-    store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
+    store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
     super::clear_problem(&mut tx, now).await?;
     failpoints::at(Point::SelectionCommitting).await;
     tx.commit().await?;

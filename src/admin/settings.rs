@@ -5,53 +5,49 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::Fault;
-use crate::domain::settings::{Kind, MASK, SPECS, Settings, find};
-use crate::pipeline::Pipeline;
+use super::AdminError;
+use crate::app::App;
+use crate::domain::settings::{Kind, MASK, find, key};
 use crate::store::settings::Changes;
 use crate::store::{self, StoreError};
 
 /// Settings that calls to Meta rest on: with another one, what stopped the channel may be mended.
-const OF_THE_CHANNEL: [&str; 2] = ["app_id", "catalog_id"];
+const OF_THE_CHANNEL: [&str; 2] = [key::app_id, key::catalog_id];
 
 /// Every setting by key, the secret masked.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn read(pipeline: &Pipeline) -> Result<Map<String, Value>, StoreError> {
-    Ok(values(&*pipeline.load_settings().await?))
+pub async fn read(app: &App) -> Result<Map<String, Value>, StoreError> {
+    Ok(app.load_settings().await?.values())
 }
 
 /// Changes settings, all or none, and answers all of them. `null` asks for the default; the mask, or leaving the key
 /// out, keeps the secret.
 ///
 /// # Errors
-/// [`Fault::Invalid`] names each key that does not exist or does not take its value.
-pub async fn patch(pipeline: &Pipeline, asked: &Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+/// [`AdminError::Invalid`] names each key that does not exist or does not take its value.
+pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, Value>, AdminError> {
     let changes = check(asked)?;
     if !changes.values.is_empty() || changes.app_secret.is_some() {
-        let now = pipeline.now();
+        let now = app.now();
         let of_the_channel =
             changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key));
-        let mut tx = pipeline.db.write().await?;
+        let mut tx = app.db.write().await?;
         if of_the_channel {
             // Before anything else is locked: the pipeline takes its lease first, too.
             store::lease::hold_pipeline(&mut tx).await?;
             super::clear_problem(&mut tx, now).await?;
         }
-        store::settings::write(&mut tx, &pipeline.keyring, &changes, now).await?;
+        store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
         tx.commit().await?;
-        super::connection_changed(pipeline).await?;
+        super::connection_changed(app).await?;
     }
-    Ok(read(pipeline).await?)
-}
-
-fn values(settings: &Settings) -> Map<String, Value> {
-    SPECS.iter().map(|spec| (spec.key.to_owned(), settings.value(spec.key))).collect()
+    Ok(read(app).await?)
 }
 
 /// Checks every change and answers the stored forms.
-fn check(asked: &Map<String, Value>) -> Result<Changes, Fault> {
+fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     let mut changes = Changes::default();
     let mut wrong = BTreeMap::new();
     for (key, value) in asked {
@@ -86,7 +82,7 @@ fn check(asked: &Map<String, Value>) -> Result<Changes, Fault> {
     if wrong.is_empty() {
         Ok(changes)
     } else {
-        Err(Fault::invalid_parts("some settings are not acceptable; nothing was changed", wrong))
+        Err(AdminError::invalid_parts("some settings are not acceptable; nothing was changed", wrong))
     }
 }
 
@@ -97,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn checked(asked: Value) -> Result<Changes, Fault> {
+    fn checked(asked: Value) -> Result<Changes, AdminError> {
         check(asked.as_object().expect("an object"))
     }
 
@@ -112,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_wrong_key_is_named_and_nothing_is_taken() {
-        let Err(Fault::Invalid { details, .. }) =
+        let Err(AdminError::Invalid { details, .. }) =
             checked(json!({"currency": "usd", "batch_size": 0, "app_secret": 1, "nope": true}))
         else {
             panic!("refused")

@@ -3,14 +3,16 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Fault;
+use super::AdminError;
 use super::time::iso;
+use crate::app::App;
 use crate::clock::Millis;
+use crate::domain::channel::Channel;
 use crate::domain::credential::TokenKind;
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
-use crate::pipeline::Pipeline;
 use crate::store::credential::{self, Credential};
+use crate::store::reask::{self, Reask};
 use crate::store::{channel, outbox, submission, sync_state};
 
 /// The answer.
@@ -39,6 +41,40 @@ pub struct ConnectionStatus {
     pub outbox_parked: i64,
     /// Deletes that wait for a confirmation.
     pub held_deletes: i64,
+    /// Re-asks under way, and the last one of each reason.
+    pub reasks: Vec<ReaskView>,
+}
+
+/// A re-ask: many variants asked for again, chunk by chunk and behind what the shop changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReaskView {
+    /// `bootstrap`, `remap`, `settings` (a setting changed that the mapper reads) or `mapper_upgrade`.
+    #[schema(schema_with = super::schema::reask_reason)]
+    pub reason: &'static str,
+    /// Whether it is under way.
+    pub running: bool,
+    /// Variants that it walks; null until they are counted.
+    pub total: Option<i64>,
+    /// Variants that it has passed.
+    pub queued: i64,
+    /// When it began, ISO 8601.
+    pub started_at: Option<String>,
+    /// When it ended; null while it is under way.
+    pub finished_at: Option<String>,
+}
+
+impl From<Reask> for ReaskView {
+    fn from(reask: Reask) -> Self {
+        Self {
+            reason: reask.reason.as_str(),
+            running: reask.finished_at.is_none(),
+            total: reask.total,
+            queued: reask.queued,
+            started_at: iso(reask.started_at),
+            finished_at: reask.finished_at.and_then(iso),
+        }
+    }
 }
 
 /// Whether something is set.
@@ -78,6 +114,7 @@ pub struct SelectionView {
     /// The system user's id.
     pub system_user_id: String,
     /// Whose token is used.
+    #[schema(schema_with = super::schema::token_kind)]
     pub token_kind: TokenKind,
 }
 
@@ -116,14 +153,15 @@ pub struct ProblemView {
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
-    let settings = pipeline.load_settings().await?;
-    let mut tx = pipeline.db.read().await?;
-    let credential = credential::load(&mut tx, &pipeline.keyring).await?;
+pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
+    let settings = app.load_settings().await?;
+    let mut tx = app.db.read().await?;
+    let credential = credential::load(&mut tx, &app.keyring).await?;
     let channel = channel::load(&mut tx).await?;
     let states = sync_state::counts(&mut tx).await?;
     let backlog = outbox::backlog(&mut tx).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
+    let reasks = reask::all(&mut tx).await?;
     drop(tx);
 
     let of = |status| states.get(&status).copied().unwrap_or_default();
@@ -133,7 +171,7 @@ pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
         account_id: credential.as_ref().map(|known| known.account_id.clone()),
         connected_at: credential.as_ref().and_then(|known| iso(known.connected_at)),
         scope: credential.as_ref().and_then(|known| known.scope.clone()),
-        sync_enabled: settings.flag("sync_enabled"),
+        sync_enabled: settings.sync_enabled,
         configuration: Configuration {
             oauth_client: presence(settings.oauth_client_configured()),
             feed: presence(settings.feed_configured()),
@@ -150,37 +188,32 @@ pub async fn status(pipeline: &Pipeline) -> Result<ConnectionStatus, Fault> {
             outbox_pending: backlog.live,
             handles_pending,
         },
-        problem: unusable_mapper(pipeline)
-            .or_else(|| problem(credential.as_ref(), channel, pipeline.now()))
+        problem: unusable_mapper(app)
+            .or_else(|| problem(credential.as_ref(), channel, app.now()))
             .or_else(|| held_back(backlog.held)),
         outbox_parked: backlog.parked,
         held_deletes: backlog.held,
+        reasks: reasks.into_iter().map(Into::into).collect(),
     })
 }
 
 /// Whoever chose no catalog through the selection, but set one by hand, has selected one too.
 fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<SelectionView> {
-    let catalog_id = settings.text("catalog_id");
-    if catalog_id.is_empty() {
+    if settings.catalog_id.is_empty() {
         return None;
     }
-    let stored = if settings.text("token_kind") == TokenKind::SystemUser.as_str() {
-        TokenKind::SystemUser
-    } else {
-        TokenKind::User
-    };
     Some(SelectionView {
-        business_id: settings.text("business_id"),
-        business_name: settings.text("business_name"),
-        catalog_id,
-        catalog_name: settings.text("catalog_name"),
-        system_user_id: settings.text("system_user_id"),
-        token_kind: credential.map_or(stored, |known| known.metadata.token_kind),
+        business_id: settings.business_id.clone(),
+        business_name: settings.mapper.business_name.clone(),
+        catalog_id: settings.catalog_id.clone(),
+        catalog_name: settings.catalog_name.clone(),
+        system_user_id: settings.system_user_id.clone(),
+        token_kind: credential.map_or(settings.token_kind, |known| known.metadata.token_kind),
     })
 }
 
-fn unusable_mapper(pipeline: &Pipeline) -> Option<ProblemView> {
-    let unusable = pipeline.mapper.unusable()?;
+fn unusable_mapper(app: &App) -> Option<ProblemView> {
+    let unusable = app.active.unusable()?;
     Some(ProblemView { code: "mapper_unusable".into(), message: unusable.message })
 }
 
@@ -194,7 +227,7 @@ fn held_back(variants: i64) -> Option<ProblemView> {
     })
 }
 
-fn problem(credential: Option<&Credential>, channel: channel::Channel, now: Millis) -> Option<ProblemView> {
+fn problem(credential: Option<&Credential>, channel: Channel, now: Millis) -> Option<ProblemView> {
     let credential = credential?;
     // A problem met with another credential is not one of this one.
     let current = channel.problem_credential.is_none_or(|version| version == credential.version);

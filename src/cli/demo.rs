@@ -11,6 +11,7 @@ use super::{Done, Failed, asked_to_end, token};
 use crate::config::Config;
 use crate::demo::local_meta::LocalMeta;
 use crate::demo::run::{self, Show};
+use crate::startup;
 use crate::store::connect;
 use crate::store::seal::Keyring;
 
@@ -44,7 +45,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     }
     if args.reset {
         connect::reset(&config.database_url()).await?;
-    } else if !connect::is_empty(&config.database_url(), &config.store_options()).await? {
+    } else if !connect::is_empty(&config.database_url(), &startup::store_options(&config)).await? {
         let message = "the database is not empty; give another one, or --reset to empty it (only what is ours)".into();
         return Err(Failed { message, code: 1 });
     }

@@ -11,9 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Done, Failed};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::import::run::{Import, Mode, Progress};
+use crate::intake::import::run::{Import, Mode, Progress};
 use crate::report::chain;
-use crate::store::connect;
+use crate::startup;
 
 #[derive(Debug, Args)]
 #[command(
@@ -36,7 +36,7 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
             open.map_err(|error| Failed { message: format!("cannot read {}: {error}", args.file.display()), code: 1 })?;
         (Box::new(file), size)
     };
-    let db = connect::open(&config.database_url(), &config.store_options()).await?;
+    let db = startup::open_store(config).await?;
     let bar = bar(size);
     let mut progress = BarProgress { bar: bar.clone() };
     let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
@@ -82,7 +82,7 @@ impl Progress for BarProgress {
         self.bar.set_message(format!("{products} products"));
     }
 
-    fn refused(&mut self, line: u64, refusal: &crate::import::Refusal) {
+    fn refused(&mut self, line: u64, refusal: &crate::intake::import::Refusal) {
         self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
     }
 }

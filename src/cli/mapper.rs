@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 
 use super::{Done, Failed};
 use crate::config::Config;
-use crate::mapping::{MODULE_BYTES, Running};
-use crate::wasm::{Host, Limits};
+use crate::mapping::{LoadedMapper, MODULE_BYTES};
+use wasm_host::{Host, Limits};
 
 #[derive(Debug, Subcommand)]
 #[command(
@@ -104,8 +104,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 }
 
 /// A mapper from a file, not rehearsed.
-fn load(path: &Path) -> Result<Running, Failed> {
+fn load(path: &Path) -> Result<LoadedMapper, Failed> {
     let bytes = read(path)?;
     let host = Host::new(Limits::default())?;
-    Running::load(&host, &bytes).map_err(|why| Failed { message: format!("{}: {why}", path.display()), code: 1 })
+    LoadedMapper::load(&host, &bytes).map_err(|why| Failed { message: format!("{}: {why}", path.display()), code: 1 })
 }

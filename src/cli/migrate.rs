@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use super::Done;
 use crate::config::Config;
-use crate::store::connect;
+use crate::startup;
 
 pub(super) async fn run(config: &Config) -> Done {
-    let db = connect::open(&config.database_url(), &config.store_options()).await?;
+    let db = startup::open_store(config).await?;
     db.close().await;
     eprintln!("the schema is up to date");
     Ok(ExitCode::SUCCESS)

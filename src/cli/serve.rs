@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use super::{Done, asked_to_end};
+use crate::clock;
 use crate::config::Config;
-use crate::failpoints;
-use crate::service::Service;
+use crate::startup::Service;
 
 /// The exit code when the actors' supervisor ended unasked.
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {
-    let service = Service::start(config, failpoints::clock()).await?;
+    let service = Service::start(config, clock::of_the_process()).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening http://{}", service.address)?;
     stdout.flush()?;

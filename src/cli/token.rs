@@ -9,8 +9,10 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::http::auth::API_TOKEN_PREFIX;
 use crate::ids;
+use crate::startup;
+use crate::store::Db;
 use crate::store::api_token::{self, ApiToken};
-use crate::store::{Db, connect};
+use crate::store::seal::SealError;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -50,7 +52,7 @@ impl Role {
 }
 
 pub(super) async fn run(config: &Config, command: TokenCommand) -> Done {
-    let db = connect::open(&config.database_url(), &config.store_options()).await?;
+    let db = startup::open_store(config).await?;
     let done = carry_out(&db, command).await;
     db.close().await;
     done
@@ -87,9 +89,9 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
 
 /// Makes a token and answers its secret.
 pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
-    let secret = ids::secret(API_TOKEN_PREFIX)?;
+    let secret = ids::secret(API_TOKEN_PREFIX).map_err(SealError::from)?;
     let token = ApiToken {
-        id: ids::submission(),
+        id: ids::row(),
         name: name.to_owned(),
         role: role.to_owned(),
         created_at: SystemClock.now(),

@@ -4,9 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::http::auth::Sessions;
-use crate::http::session::{Roles, SessionRules};
-use crate::store::better_auth::{BetterAuthDb, Location, Names};
+use crate::domain::access::Roles;
+use crate::store::better_auth::{Location, Names};
 
 const SECRET: &str = "BETTER_AUTH_SECRET (sessions.secret)";
 const DATABASE_URL: &str = "BETTER_AUTH_DATABASE_URL (sessions.database_url)";
@@ -16,14 +15,19 @@ const WELL_KNOWN: &str = "better-auth-secret-12345678901234567890";
 /// How the Better-Auth instance is set up, and what its roles may do here.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct SessionsSection {
+pub struct SessionsSection {
     secret: Option<SecretString>,
     database_url: Option<SecretString>,
-    cookie_name: String,
-    raw_bearer: bool,
-    impersonation_may_manage: bool,
-    roles: Roles,
-    names: Names,
+    /// Name of the session cookie.
+    pub cookie_name: String,
+    /// Whether a token without signature counts as a bearer token.
+    pub raw_bearer: bool,
+    /// Whether an impersonated session may manage.
+    pub impersonation_may_manage: bool,
+    /// What each role may do.
+    pub roles: Roles,
+    /// Tables and columns of the Better-Auth database.
+    pub names: Names,
 }
 
 impl Default for SessionsSection {
@@ -71,20 +75,11 @@ impl SessionsSection {
         self.parts().map(drop)
     }
 
-    /// Does not connect, but is for inside the runtime.
-    pub(super) fn open(&self) -> Result<Option<Sessions>, ConfigError> {
-        let Some((secret, location)) = self.parts()? else { return Ok(None) };
-        let rules = SessionRules {
-            secret: secret.clone(),
-            cookie_name: self.cookie_name.clone(),
-            raw_bearer: self.raw_bearer,
-            impersonation_may_manage: self.impersonation_may_manage,
-            roles: self.roles.clone(),
-        };
-        Ok(Some(Sessions::new(rules, BetterAuthDb::open(location, &self.names))))
-    }
-
-    fn parts(&self) -> Result<Option<(&SecretString, Location)>, ConfigError> {
+    /// The secret and where the database is; `None` when neither is configured.
+    ///
+    /// # Errors
+    /// When only one of them is configured, or the URL is not usable.
+    pub fn parts(&self) -> Result<Option<(&SecretString, Location)>, ConfigError> {
         match (&self.secret, &self.database_url) {
             (None, None) => Ok(None),
             (Some(secret), Some(url)) => match Location::parse(url) {

@@ -39,7 +39,7 @@ pub struct LocalMeta {
     /// Where it answers.
     pub base_url: String,
     client: reqwest::Client,
-    // Held: its stdin closes with us, and the simulator ends.
+    // SyncState: its stdin closes with us, and the simulator ends.
     _process: Option<(Child, tempfile::NamedTempFile)>,
 }
 

@@ -12,8 +12,8 @@ use super::verify::VerifyError;
 use super::{sample, verify};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::config::{Config, ConfigError};
-use crate::import::ProductRecord;
-use crate::service::{Service, StartError};
+use crate::domain::record::ProductRecord;
+use crate::startup::{Service, StartError};
 use crate::store::catalog::{self, Written};
 use crate::store::{Db, StoreError};
 
@@ -125,7 +125,7 @@ pub async fn run(
     let began = clock.now();
     show.step("Starting the service");
     let service = Service::start(config, Arc::clone(&clock) as _).await?;
-    let db = service.pipeline.db.clone();
+    let db = service.app.db.clone();
     let token = token(&db).await?;
     let operator = Operator::new(format!("http://{}", service.address), token.clone())?;
 
@@ -151,14 +151,14 @@ pub async fn run(
 
     show.step("Second phase: a price changes, a product is archived, a sale is about to end");
     let sale_ends = second_phase(&db, wanted, clock.now()).await?;
-    service.pipeline.drain.nudge();
+    service.app.wake.drain.nudge();
     settle(&operator, show).await?;
     show.step("Waiting for the sale to end by itself, without any event");
     sale_over(&service, &operator, sale_ends, show).await?;
 
     show.step("Comparing Meta's items with the mapper's word");
-    let settings = service.pipeline.load_settings().await?;
-    let map_settings = settings.map_settings(&config.s3_public_url);
+    let settings = service.app.load_settings().await?;
+    let map_settings = settings.mapper.with(&config.s3_public_url);
     let (mismatches, told) = verify::mismatches(&meta, &db, &catalog, &map_settings, clock.now()).await?;
     let status = operator.status().await?;
     let counts = status["counts"].clone();
@@ -272,11 +272,11 @@ async fn sale_over(
     ends: Millis,
     show: &mut impl Show,
 ) -> Result<(), DemoError> {
-    let pipeline = &service.pipeline;
+    let app = &service.app;
     loop {
-        let left = ends - pipeline.now();
-        let mut tx = pipeline.db.read().await?;
-        let due = crate::store::sync_state::windows_due(&mut tx, pipeline.now()).await?;
+        let left = ends - app.now();
+        let mut tx = app.db.read().await?;
+        let due = crate::store::sync_state::windows_due(&mut tx, app.now()).await?;
         drop(tx);
         if left <= 0 && !due {
             break;

@@ -7,7 +7,8 @@
 //! Left out on purpose: writing them anywhere. `scripts/make-sample-catalog.py` writes the file.
 
 use crate::clock::Millis;
-use crate::import::{self, ProductRecord, VariantRecord};
+use crate::domain::record::{ProductRecord, VariantRecord};
+use crate::intake::import;
 
 /// A variant whose sale runs at the time of the import, for the demonstration to end. There from
 /// one variant on.

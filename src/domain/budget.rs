@@ -103,7 +103,7 @@ impl Quota {
 
 /// The answer to "may I call now?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Admission {
     /// Yes; the call is counted.
     Permit,
     /// No, and asking earlier than this is in vain.
@@ -112,7 +112,7 @@ pub enum Answer {
 
 /// How a call ended, as far as the limits are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CallReport {
     /// Meta did not throttle it (it may have failed for another reason).
     Success,
     /// Meta said "too many calls".
@@ -212,9 +212,9 @@ impl Budget {
 
     /// May a call be made now? A permit is used up by asking.
     #[must_use = "a permit is used up by asking"]
-    pub fn ask(&mut self, now: Millis) -> Answer {
+    pub fn ask(&mut self, now: Millis) -> Admission {
         if let Some(until) = self.closed(now) {
-            return Answer::ClosedUntil(until);
+            return Admission::ClosedUntil(until);
         }
         if self.last_call.is_some_and(|last| last > now) {
             // The clock was set back; do not wait for it to catch up.
@@ -225,28 +225,28 @@ impl Budget {
                 self.last_call = Some(now);
                 self.recent.push_back(now);
                 self.forget_before(now);
-                Answer::Permit
+                Admission::Permit
             }
-            Err(until) => Answer::ClosedUntil(until),
+            Err(until) => Admission::ClosedUntil(until),
         }
     }
 
     /// What [`Budget::ask`] would answer; uses nothing up.
     #[must_use]
-    pub fn peek(&self, now: Millis) -> Answer {
+    pub fn peek(&self, now: Millis) -> Admission {
         let next = self.last_call.filter(|last| *last <= now).map_or(now, |last| last.saturating_add(self.period_ms()));
         let until = self.closed(now).unwrap_or(now).max(next);
-        if until > now { Answer::ClosedUntil(until) } else { Answer::Permit }
+        if until > now { Admission::ClosedUntil(until) } else { Admission::Permit }
     }
 
     /// Takes in how a call ended. `usage_percent` is the highest share of the allowance that Meta's
     /// headers told, `jitter` a number in `0.0..1.0`.
-    pub fn report(&mut self, now: Millis, usage_percent: Option<f64>, verdict: Verdict, jitter: f64) {
+    pub fn report(&mut self, now: Millis, usage_percent: Option<f64>, verdict: CallReport, jitter: f64) {
         match verdict {
-            Verdict::Throttled { regain } => self.throttled(now, regain, jitter),
+            CallReport::Throttled { regain } => self.throttled(now, regain, jitter),
             // An answer to a call from before the throttle does not end it.
-            Verdict::Success if self.closed(now).is_none() => self.throttles = 0,
-            Verdict::Success => {}
+            CallReport::Success if self.closed(now).is_none() => self.throttles = 0,
+            CallReport::Success => {}
         }
         self.forget_before(now);
         let slowdown = match usage_percent {
@@ -255,7 +255,7 @@ impl Budget {
             Some(percent) if percent <= self.own_percent() => 1.0,
             Some(percent) => slowdown(percent),
             // Meta leaves the header out while usage is low; believe that step by step.
-            None if verdict == Verdict::Success => ease(self.slowdown),
+            None if verdict == CallReport::Success => ease(self.slowdown),
             None => self.slowdown,
         };
         if slowdown.to_bits() != self.slowdown.to_bits() {
@@ -343,6 +343,37 @@ fn slowdown(percent: f64) -> f64 {
 fn ease(slowdown: f64) -> f64 {
     let eased = 1.0 + (slowdown - 1.0) / 2.0;
     if eased < 1.1 { 1.0 } else { eased }
+}
+
+/// Allowances to start from; Meta's headers and errors move the pace from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimiterConfig {
+    /// `items_batch` calls a minute, per catalog. Meta gives a catalog without traffic 8.
+    pub batch_calls_per_minute: NonZeroU32,
+    /// All other calls about a catalog an hour, per catalog. Meta's floor is 20000.
+    pub management_calls_per_hour: NonZeroU32,
+}
+
+impl Default for LimiterConfig {
+    fn default() -> Self {
+        const fn calls(n: u32) -> NonZeroU32 {
+            NonZeroU32::new(n).expect("a literal above zero")
+        }
+        Self { batch_calls_per_minute: calls(8), management_calls_per_hour: calls(20_000) }
+    }
+}
+
+impl LimiterConfig {
+    /// The allowance of a bucket.
+    #[must_use]
+    pub fn quota(&self, bucket: Bucket) -> Quota {
+        let (calls, minutes) = match bucket {
+            Bucket::Batch => (self.batch_calls_per_minute, 1),
+            Bucket::Management => (self.management_calls_per_hour, 60),
+        };
+        Quota { calls, per: Duration::from_secs(60 * minutes) }
+    }
 }
 
 #[cfg(test)]

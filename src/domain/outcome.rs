@@ -1,7 +1,7 @@
 //! What an `items_batch` call came to, and what follows for its rows and for the channel.
 //!
 //! Judged by Meta's `error.code`, never by the HTTP status; the Graph client does that part
-//! ([`crate::graph`]) and hands over one of these.
+//! ([`meta_graph`]) and hands over one of these.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,17 @@
-//! The settings of the group `meta`: names, types, defaults, and the checks of a PATCH.
+//! The settings of the group `meta`: one table of keys, types, bounds, defaults and help, and the checks of a PATCH.
+//!
+//! A new setting is a row of the table below and its consumer. The table makes the fields of [`Settings`], the document of
+//! the API and `docs/settings.md`. What stands under `mapper` is what the mapper reads: a change of it asks again for every
+//! variant that was mapped ([`super::reask::Reason::Settings`]).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::credential::TokenKind;
 
 /// What a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,43 +41,132 @@ pub struct Spec {
     pub key: &'static str,
     /// What it takes.
     pub kind: Kind,
+    /// What it does, for an operator; Markdown.
+    pub help: &'static str,
+    /// Whether the mapper reads it, so that a change asks for every mapped variant again.
+    pub is_mapped: bool,
     /// Its default, as JSON text.
     default: &'static str,
 }
 
-const fn spec(key: &'static str, kind: Kind, default: &'static str) -> Spec {
-    Spec { key, kind, default }
+/// Makes the settings' struct, the mapper's part of it and the list of specifications from one table.
+macro_rules! settings {
+    (
+        service { $($(#[doc = $help:literal])+ $key:ident: $type:ty = $kind:expr, $default:literal;)+ }
+        mapper { $($(#[doc = $m_help:literal])+ $m_key:ident: $m_type:ty = $m_kind:expr, $m_default:literal;)+ }
+    ) => {
+        /// Every setting.
+        pub const SPECS: &[Spec] = &[
+            $(Spec { key: stringify!($key), kind: $kind, help: concat!($($help),+), is_mapped: false, default: $default },)+
+            $(Spec {
+                key: stringify!($m_key), kind: $m_kind, help: concat!($($m_help),+), is_mapped: true, default: $m_default,
+            },)+
+        ];
+
+        /// The keys, so that a misspelt one does not compile.
+        #[expect(non_upper_case_globals, reason = "a key is named as the setting is")]
+        pub mod key {
+            $(#[doc = concat!("`", stringify!($key), "`")] pub const $key: &str = stringify!($key);)+
+            $(#[doc = concat!("`", stringify!($m_key), "`")] pub const $m_key: &str = stringify!($m_key);)+
+        }
+
+        /// The settings as of one version. The default holds the default of each.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Settings {
+            /// Grows with every PATCH.
+            pub version: i64,
+            $($(#[doc = $help])+ pub $key: $type,)+
+            /// What the mapper reads.
+            pub mapper: MapperSettings,
+        }
+
+        /// The settings that the mapper reads.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct MapperSettings {
+            $($(#[doc = $m_help])+ pub $m_key: $m_type,)+
+        }
+
+        impl Settings {
+            fn read(version: i64, stored: &BTreeMap<String, Value>) -> Self {
+                Self {
+                    version,
+                    $($key: field(stored, stringify!($key)),)+
+                    mapper: MapperSettings { $($m_key: field(stored, stringify!($m_key)),)+ },
+                }
+            }
+
+            /// Every setting by key, the secret masked.
+            #[must_use]
+            pub fn values(&self) -> Map<String, Value> {
+                let values = [
+                    $((stringify!($key), json!(self.$key)),)+
+                    $((stringify!($m_key), json!(self.mapper.$m_key)),)+
+                ];
+                values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            }
+        }
+    };
 }
 
-/// Every setting, in the order of the admin page.
-pub const SPECS: &[Spec] = &[
-    spec("app_id", Kind::Text(100), r#""""#),
-    spec("app_secret", Kind::Secret, r#""""#),
-    spec("redirect_uri", Kind::Url, r#""""#),
-    spec("business_id", Kind::Text(100), r#""""#),
-    spec("business_name", Kind::Text(200), r#""""#),
-    spec("catalog_id", Kind::Text(100), r#""""#),
-    spec("catalog_name", Kind::Text(200), r#""""#),
-    spec("system_user_id", Kind::Text(100), r#""""#),
-    spec("token_kind", Kind::Word(&["user", "system_user"]), r#""user""#),
-    spec("currency", Kind::Currency, r#""INR""#),
-    spec("storefront_base_url", Kind::Url, r#""""#),
-    spec("storefront_product_path", Kind::PathTemplate, r#""/product/{slug}""#),
-    spec("default_condition", Kind::Word(&["new", "refurbished", "used"]), r#""new""#),
-    spec("identifier_exists_fallback", Kind::Flag, "false"),
-    spec("sync_enabled", Kind::Flag, "false"),
-    spec("sync_interval_seconds", Kind::Whole(10, 3600), "60"),
-    spec("poll_interval_seconds", Kind::Whole(10, 600), "30"),
-    spec("batch_size", Kind::Whole(1, 5000), "1000"),
-    spec("handles_per_poll_tick", Kind::Whole(1, 64), "16"),
-    spec("max_attempts", Kind::Whole(1, 20), "5"),
-    spec("handle_poll_max_age_minutes", Kind::Whole(1, 1440), "30"),
-    spec("feed_mode", Kind::Word(&["live", "preview"]), r#""live""#),
-    // Ours, beyond the seed.
-    spec("drain_pacing", Kind::Word(&["interval", "budget"]), r#""interval""#),
-    spec("title_max_length", Kind::Whole(1, 200), "200"),
-    spec("description_max_length", Kind::Whole(1, 9999), "9999"),
-];
+settings! {
+    service {
+        /// The id of the Meta app, from developers.facebook.com.
+        app_id: String = Kind::Text(100), r#""""#;
+        /// The secret of the Meta app. It is sealed at rest and reads as `********`.
+        app_secret: SecretPresence = Kind::Secret, r#""""#;
+        /// Where Facebook sends the browser back to after a login. Blank means `PUBLIC_API_URL` and
+        /// `/admin/meta/oauth/callback`.
+        redirect_uri: String = Kind::Url, r#""""#;
+        /// The id of the selected business; select-catalog sets it.
+        business_id: String = Kind::Text(100), r#""""#;
+        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. Another catalog drops every claim.
+        catalog_id: String = Kind::Text(100), r#""""#;
+        /// The name of the selected catalog, for display.
+        catalog_name: String = Kind::Text(200), r#""""#;
+        /// The id of the system user whose token is used; select-catalog sets it.
+        system_user_id: String = Kind::Text(100), r#""""#;
+        /// Whose token is used; the login and select-catalog set it.
+        token_kind: TokenKind = Kind::Word(&["user", "system_user"]), r#""user""#;
+        /// The master switch. While it is off, nothing is read from the outbox and nothing is sent.
+        sync_enabled: bool = Kind::Flag, "false";
+        /// Seconds between two ticks of the drain.
+        sync_interval_seconds: u64 = Kind::Whole(10, 3600), "60";
+        /// Seconds between two rounds of polls for verdicts.
+        poll_interval_seconds: u64 = Kind::Whole(10, 600), "30";
+        /// Most items of one `items_batch` call.
+        batch_size: usize = Kind::Whole(1, 5000), "1000";
+        /// Most handles that one round of polls asks for.
+        handles_per_poll_tick: i64 = Kind::Whole(1, 64), "16";
+        /// Faults of its own after which an intent is parked, and failed verdicts in a row after which a variant is not
+        /// queued again by itself.
+        max_attempts: i64 = Kind::Whole(1, 20), "5";
+        /// Minutes after which a handle without a verdict is given up and its variants are sent again.
+        handle_poll_max_age_minutes: i64 = Kind::Whole(1, 1440), "30";
+        /// `live` sends. `preview` does everything up to the call and only logs what would be sent.
+        feed_mode: FeedMode = Kind::Word(&["live", "preview"]), r#""live""#;
+        /// How calls are spaced while there is a backlog: one each `sync_interval_seconds` (`interval`), or as often as
+        /// Meta's quota allows (`budget`).
+        drain_pacing: Pacing = Kind::Word(&["interval", "budget"]), r#""interval""#;
+    }
+    mapper {
+        /// The name of the selected business; select-catalog sets it. It is the brand of products that have none.
+        business_name: String = Kind::Text(200), r#""""#;
+        /// The currency of every price, as an ISO 4217 code.
+        currency: String = Kind::Currency, r#""INR""#;
+        /// The storefront's origin, such as `https://shop.example`; product links begin with it.
+        storefront_base_url: String = Kind::Url, r#""""#;
+        /// The path of a product's page behind the origin; `{slug}` stands for the product's slug.
+        storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
+        /// The condition of every item.
+        default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
+        /// Whether an item without GTIN and MPN says that it has no identifier (`identifier_exists`).
+        identifier_exists_fallback: bool = Kind::Flag, "false";
+        /// Longest title in characters; Meta shows 100 to 200.
+        title_max_length: u32 = Kind::Whole(1, 200), "200";
+        /// Longest description in characters.
+        description_max_length: u32 = Kind::Whole(1, 9999), "9999";
+    }
+}
 
 /// What a secret reads as when it is set.
 pub const MASK: &str = "********";
@@ -91,43 +189,44 @@ impl Spec {
     /// # Errors
     /// Says what the setting takes and what it got.
     pub fn check(&self, value: &Value) -> Result<Value, String> {
-        let refuse = |takes: String| Err(format!("takes {takes}, got {}", brief(value)));
+        let refuse = || Err(format!("takes {}, got {}", self.kind.takes(), brief(value)));
         let text = value.as_str().map(str::trim);
         match self.kind {
             Kind::Text(limit) => match text {
                 Some(text) if text.chars().count() <= limit && !text.contains('\0') => Ok(json!(text)),
-                _ => refuse(format!("text of at most {limit} characters")),
+                _ => refuse(),
             },
             Kind::Secret => match text {
                 Some(text) if text.len() <= 500 && !text.contains('\0') => Ok(json!(text)),
-                _ => Err("takes text of at most 500 bytes".into()),
+                // What was given may be a secret.
+                _ => Err(format!("takes {}", self.kind.takes())),
             },
             Kind::Url => match text {
                 Some("") => Ok(json!("")),
                 Some(text) if is_http_url(text) => Ok(json!(text)),
-                _ => refuse("an absolute http or https URL, or nothing".into()),
+                _ => refuse(),
             },
             Kind::PathTemplate => match text {
                 Some(text) if text.starts_with('/') && text.contains("{slug}") && text.len() <= 500 => Ok(json!(text)),
-                _ => refuse("a path that starts with / and holds {slug}".into()),
+                _ => refuse(),
             },
             Kind::Currency => match text {
                 Some(text) if text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic()) => {
                     Ok(json!(text.to_ascii_uppercase()))
                 }
-                _ => refuse("a three-letter ISO 4217 code such as INR".into()),
+                _ => refuse(),
             },
             Kind::Word(words) => match text {
                 Some(text) if words.contains(&text) => Ok(json!(text)),
-                _ => refuse(format!("one of {}", words.join(", "))),
+                _ => refuse(),
             },
             Kind::Flag => match value {
                 Value::Bool(_) => Ok(value.clone()),
-                _ => refuse("true or false".into()),
+                _ => refuse(),
             },
             Kind::Whole(low, high) => match value.as_i64() {
                 Some(number) if (low..=high).contains(&number) => Ok(json!(number)),
-                _ => refuse(format!("a whole number from {low} to {high}")),
+                _ => refuse(),
             },
         }
     }
@@ -146,119 +245,138 @@ fn brief(value: &Value) -> String {
     }
 }
 
-/// The settings as of one version, without the secret.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// Grows with every PATCH.
-    pub version: i64,
-    /// Whether `app_secret` is set.
-    pub has_secret: bool,
-    values: BTreeMap<String, Value>,
+/// Whether the secret is set; it reads as the mask or as nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SecretPresence(pub bool);
+
+impl Serialize for SecretPresence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0 { MASK } else { "" })
+    }
 }
 
 /// Whether calls are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FeedMode {
     /// Calls are made.
+    #[default]
     Live,
     /// Everything up to the call is done and logged; no state is touched.
     Preview,
 }
 
 /// How calls are spaced while there is a backlog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pacing {
     /// One call a tick, as the seed says.
+    #[default]
     Interval,
     /// As often as the limiter allows.
     Budget,
+}
+
+/// The stored value of a key, or its default. The test over the defaults holds that each default is of its field's type.
+fn field<T: DeserializeOwned + Default>(stored: &BTreeMap<String, Value>, key: &str) -> T {
+    let value = stored.get(key).cloned().or_else(|| find(key).map(Spec::default_value)).unwrap_or_default();
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::read(0, &BTreeMap::new())
+    }
 }
 
 impl Settings {
     /// From stored values; unknown keys and values that no longer pass their check fall back to the default.
     #[must_use]
     pub fn new(version: i64, has_secret: bool, stored: impl IntoIterator<Item = (String, Value)>) -> Self {
-        let values = stored
-            .into_iter()
-            .filter(|(key, value)| find(key).is_some_and(|spec| spec.kind != Kind::Secret && spec.check(value).is_ok()))
-            .collect();
-        Self { version, has_secret, values }
-    }
-
-    /// A value, or its default; null for a key that does not exist. The secret reads masked.
-    #[must_use]
-    pub fn value(&self, key: &str) -> Value {
-        match find(key) {
-            None => Value::Null,
-            Some(spec) if spec.kind == Kind::Secret => json!(if self.has_secret { MASK } else { "" }),
-            Some(spec) => self.values.get(key).cloned().unwrap_or_else(|| spec.default_value()),
-        }
-    }
-
-    /// A text setting.
-    #[must_use]
-    pub fn text(&self, key: &str) -> String {
-        self.value(key).as_str().unwrap_or_default().to_owned()
-    }
-
-    /// A whole-number setting, never negative.
-    #[must_use]
-    pub fn whole(&self, key: &str) -> u64 {
-        self.value(key).as_u64().unwrap_or_default()
-    }
-
-    /// A flag.
-    #[must_use]
-    pub fn flag(&self, key: &str) -> bool {
-        self.value(key).as_bool().unwrap_or_default()
-    }
-
-    /// `feed_mode`.
-    #[must_use]
-    pub fn feed_mode(&self) -> FeedMode {
-        if self.text("feed_mode") == "preview" { FeedMode::Preview } else { FeedMode::Live }
-    }
-
-    /// `drain_pacing`.
-    #[must_use]
-    pub fn pacing(&self) -> Pacing {
-        if self.text("drain_pacing") == "budget" { Pacing::Budget } else { Pacing::Interval }
+        let passes = |key: &str, value: &Value| {
+            find(key).is_some_and(|spec| spec.kind != Kind::Secret && spec.check(value).is_ok())
+        };
+        let stored = stored.into_iter().filter(|(key, value)| passes(key, value)).collect();
+        Self { app_secret: SecretPresence(has_secret), ..Self::read(version, &stored) }
     }
 
     /// Whether `app_id` and `app_secret` are set.
     #[must_use]
     pub fn oauth_client_configured(&self) -> bool {
-        self.has_secret && !self.text("app_id").is_empty()
+        self.app_secret.0 && !self.app_id.is_empty()
     }
 
     /// Whether catalog, currency and storefront are set.
     #[must_use]
     pub fn feed_configured(&self) -> bool {
-        ["catalog_id", "currency", "storefront_base_url"].iter().all(|key| !self.text(key).is_empty())
+        !(self.catalog_id.is_empty() || self.mapper.currency.is_empty() || self.mapper.storefront_base_url.is_empty())
     }
 
     /// Keys that are still blank, in the order of the admin surface.
     #[must_use]
     pub fn missing_keys(&self) -> Vec<&'static str> {
-        ["app_id", "app_secret", "catalog_id", "currency", "storefront_base_url"]
-            .into_iter()
-            .filter(|key| self.text(key).is_empty())
-            .collect()
+        [
+            (key::app_id, self.app_id.is_empty()),
+            (key::app_secret, !self.app_secret.0),
+            (key::catalog_id, self.catalog_id.is_empty()),
+            (key::currency, self.mapper.currency.is_empty()),
+            (key::storefront_base_url, self.mapper.storefront_base_url.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_blank)| is_blank.then_some(key))
+        .collect()
     }
+}
 
-    /// What the mapper reads of them.
+impl MapperSettings {
+    /// As the mapper takes them. `s3_public_url` is the prefix of bare image keys.
     #[must_use]
-    pub fn map_settings(&self, s3_public_url: &str) -> mapper_core::MapSettings {
+    pub fn with(&self, s3_public_url: &str) -> mapper_core::MapSettings {
         mapper_core::MapSettings {
-            currency: self.text("currency"),
-            storefront_base_url: self.text("storefront_base_url"),
-            storefront_product_path: self.text("storefront_product_path"),
-            default_condition: self.text("default_condition"),
-            identifier_exists_fallback: self.flag("identifier_exists_fallback"),
-            business_name: self.text("business_name"),
-            title_max_length: u32::try_from(self.whole("title_max_length")).unwrap_or(u32::MAX),
-            description_max_length: u32::try_from(self.whole("description_max_length")).unwrap_or(u32::MAX),
+            currency: self.currency.clone(),
+            storefront_base_url: self.storefront_base_url.clone(),
+            storefront_product_path: self.storefront_product_path.clone(),
+            default_condition: self.default_condition.clone(),
+            identifier_exists_fallback: self.identifier_exists_fallback,
+            business_name: self.business_name.clone(),
+            title_max_length: self.title_max_length,
+            description_max_length: self.description_max_length,
             s3_public_url: s3_public_url.to_owned(),
+        }
+    }
+}
+
+/// The page `docs/settings.md`.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Settings\n\nWhat an operator changes while the service runs, with `PATCH /admin/settings/admin`. A test writes \
+         this page from\nthe table in `src/domain/settings.rs`.\n\nA change of a setting that the mapper reads asks again \
+         for every variant that was mapped: what comes out differently\nis sent. `GET /admin/meta/status` shows how far \
+         that is (`reasks`).\n\n| setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
+    );
+    for spec in SPECS {
+        let (takes, default) = (spec.kind.takes(), spec.default_value());
+        let reads = if spec.is_mapped { "yes" } else { "no" };
+        // Writing into a String does not fail.
+        let _ = writeln!(page, "| `{}` | {takes} | `{default}` | {reads} |{} |", spec.key, spec.help);
+    }
+    page
+}
+
+impl Kind {
+    /// What it takes, for people.
+    #[must_use]
+    pub fn takes(self) -> String {
+        match self {
+            Self::Text(limit) => format!("text of at most {limit} characters"),
+            Self::Secret => "text of at most 500 bytes".into(),
+            Self::Url => "an absolute http or https URL, or nothing".into(),
+            Self::PathTemplate => "a path that starts with / and holds {slug}".into(),
+            Self::Currency => "a three-letter ISO 4217 code such as INR".into(),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Flag => "true or false".into(),
+            Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
         }
     }
 }
@@ -272,6 +390,23 @@ mod tests {
         for spec in SPECS {
             let default = spec.default_value();
             assert_eq!(spec.check(&default).as_ref(), Ok(&default), "{}", spec.key);
+        }
+        let values = Settings::default().values();
+        for spec in SPECS {
+            // Read into its field and written again, so each default is of its field's type.
+            assert_eq!(values[spec.key], spec.default_value(), "{}", spec.key);
+        }
+        assert_eq!(values.len(), SPECS.len());
+    }
+
+    #[test]
+    fn the_page_is_written_from_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, page()).expect("the page can be written");
+        } else {
+            assert_eq!(written, page(), "write docs/settings.md anew: UPDATE_DOCS=1 cargo test the_page_is_written");
         }
     }
 
@@ -310,6 +445,13 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_no_longer_passes_falls_back() {
+        let stored = [("batch_size", json!(0)), ("feed_mode", json!("preview")), ("max_attempts", json!("5"))];
+        let settings = Settings::new(3, false, stored.map(|(key, value)| (key.to_owned(), value)));
+        assert_eq!((settings.batch_size, settings.max_attempts, settings.feed_mode), (1_000, 5, FeedMode::Preview));
+    }
+
+    #[test]
     fn missing_keys_are_bare_and_ordered() {
         let settings = Settings::new(0, false, []);
         assert_eq!(settings.missing_keys(), ["app_id", "app_secret", "catalog_id", "storefront_base_url"]);
@@ -320,6 +462,6 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), json!(value))),
         );
         assert!(settings.missing_keys().is_empty() && settings.feed_configured() && settings.oauth_client_configured());
-        assert_eq!(settings.value("app_secret"), json!(MASK));
+        assert_eq!(settings.values()["app_secret"], json!(MASK));
     }
 }

@@ -49,7 +49,7 @@ impl std::str::FromStr for SyncStatus {
 
 /// What the store remembers of a variant, as far as decisions need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct SyncState {
     /// Its state.
     pub status: SyncStatus,
     /// The catalog that the claims below are about.

@@ -10,49 +10,18 @@ use std::fmt;
 use axum::extract::FromRequestParts;
 use axum::http::{StatusCode, request::Parts};
 use secrecy::SecretString;
-use serde::Deserialize;
 use tracing::{Span, info, warn};
 
-use super::App;
+use super::Api;
 use super::error::ApiError;
 use super::session::{self, SessionRules, Via};
+use crate::domain::access::{Permission, permissions};
 use crate::report::chain;
 use crate::store::api_token;
 use crate::store::better_auth::{BetterAuthDb, LookUpError};
 
 /// What every API token begins with; everything else is a session's.
 pub const API_TOKEN_PREFIX: &str = "mct_";
-
-/// What may be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Permission {
-    /// `metaCatalog:view`.
-    View,
-    /// `metaCatalog:manage`; does not imply [`Permission::View`].
-    Manage,
-}
-
-impl Permission {
-    /// Its name in role tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "metaCatalog:view",
-            Self::Manage => "metaCatalog:manage",
-        }
-    }
-}
-
-/// The permissions of a built-in role; an unknown role has none.
-#[must_use]
-pub fn permissions(role: &str) -> &'static [Permission] {
-    match role {
-        "catalog-admin" => &[Permission::View, Permission::Manage],
-        "catalog-viewer" => &[Permission::View],
-        _ => &[],
-    }
-}
 
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +112,9 @@ impl From<LookUpError> for ApiError {
 ///
 /// # Errors
 /// 401 when nobody says so or what they say does not hold; 5xx when that cannot be found out.
-pub async fn authenticate(parts: &Parts, app: &App) -> Result<(Principal, Via), ApiError> {
+pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), ApiError> {
     if let Some(secret) = session::bearer(&parts.headers).filter(|secret| secret.starts_with(API_TOKEN_PREFIX)) {
-        let mut tx = app.pipeline.db.read().await?;
+        let mut tx = api.app.db.read().await?;
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
         let token =
             token.ok_or_else(|| ApiError::unauthorized().because("there is no such API token, or no longer"))?;
@@ -155,22 +124,22 @@ pub async fn authenticate(parts: &Parts, app: &App) -> Result<(Principal, Via), 
             Via::Bearer,
         ));
     }
-    let Some(sessions) = app.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
+    let Some(sessions) = api.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
     let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(ApiError::unauthorized()) };
     let row = sessions.db.session(&claim.token).await?;
-    let holder = session::decide(row, app.pipeline.clock.now(), &sessions.rules)
+    let holder = session::decide(row, api.app.clock.now(), &sessions.rules)
         .map_err(|refusal| ApiError::unauthorized().because(refusal.to_string()))?;
     let subject = Subject::Session { user_id: holder.user_id, impersonated_by: holder.impersonated_by };
     Ok((Principal { subject, permissions: holder.permissions }, claim.via))
 }
 
-async fn require(parts: &Parts, app: &App, permission: Permission) -> Result<Principal, ApiError> {
-    let (principal, via) = authenticate(parts, app).await?;
+async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Principal, ApiError> {
+    let (principal, via) = authenticate(parts, api).await?;
     Span::current().record("principal", tracing::field::display(&principal.subject));
     if !principal.may(permission) {
         return Err(ApiError::forbidden(permission.as_str()));
     }
-    let ours = [Some(app.site.api_url.as_str()), app.site.admin_url.as_deref()].into_iter().flatten();
+    let ours = [Some(api.site.api_url.as_str()), api.site.admin_url.as_deref()].into_iter().flatten();
     if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, ours) {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", FOREIGN_PAGE));
     }
@@ -189,17 +158,17 @@ pub struct View(pub Principal);
 #[derive(Clone, Debug)]
 pub struct Manage(pub Principal);
 
-impl FromRequestParts<App> for View {
+impl FromRequestParts<Api> for View {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        require(parts, app, Permission::View).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        require(parts, api, Permission::View).await.map(Self)
     }
 }
 
-impl FromRequestParts<App> for Manage {
+impl FromRequestParts<Api> for Manage {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        require(parts, app, Permission::Manage).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        require(parts, api, Permission::Manage).await.map(Self)
     }
 }
 

@@ -9,10 +9,11 @@ use serde::Serialize;
 use tracing::{error, info};
 use utoipa::ToSchema;
 
-use crate::admin::Fault;
-use crate::graph::GraphFailure;
+use crate::admin::AdminError;
+use crate::intake::events::EventsError;
 use crate::report::chain;
 use crate::store::StoreError;
+use meta_graph::GraphFailure;
 
 /// A failure: `{"message", "statusCode", "errorCode", "details"?, "fbType"?, "fbCode"?, "fbSubcode"?, "fbTraceId"?}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -163,31 +164,42 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<Fault> for ApiError {
-    fn from(fault: Fault) -> Self {
+impl From<EventsError> for ApiError {
+    fn from(error: EventsError) -> Self {
+        match error {
+            EventsError::Invalid { message, details } => Self::validation(message).details(details),
+            EventsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(fault: AdminError) -> Self {
         let message = fault.to_string();
         let bad = |code| Self::new(StatusCode::BAD_REQUEST, code, message.clone());
         match fault {
-            Fault::Invalid { details, .. } => Self::validation(message).details(details),
-            Fault::Misconfigured(_) => bad("meta_misconfigured"),
-            Fault::State(_) => bad("meta_oauth_state_invalid"),
-            Fault::Denied { details, .. } => bad("BAD_REQUEST").details(details),
-            Fault::Exchange(failure) => bad("meta_oauth_exchange_failed").meta(&failure),
-            Fault::Account { failure, .. } => bad("meta_account_error").meta(&failure),
-            Fault::Unusable(_) => bad("meta_account_error"),
-            Fault::Changed(_) => bad("BAD_REQUEST"),
-            Fault::Module(_) => bad("mapper_refused"),
-            Fault::NotTried(_) => {
+            AdminError::Invalid { details, .. } => Self::validation(message).details(details),
+            AdminError::Misconfigured(_) => bad("meta_misconfigured"),
+            AdminError::State(_) => bad("meta_oauth_state_invalid"),
+            AdminError::Denied { details, .. } => bad("BAD_REQUEST").details(details),
+            AdminError::Exchange(failure) => bad("meta_oauth_exchange_failed").meta(&failure),
+            AdminError::Account { failure, .. } => bad("meta_account_error").meta(&failure),
+            AdminError::Unusable(_) => bad("meta_account_error"),
+            AdminError::Changed(_) => bad("BAD_REQUEST"),
+            AdminError::Module(_) => bad("mapper_refused"),
+            AdminError::NotTried(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message.clone()).because(message)
             }
-            Fault::PreviewRunning(_) => bad("mapper_preview_running"),
-            Fault::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
-            Fault::NoModules(_) => {
+            AdminError::PreviewRunning(_) => bad("mapper_preview_running"),
+            AdminError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
+            AdminError::NoModules(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message.clone()).because(message)
             }
-            Fault::Graph(failure) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure),
-            Fault::Store(error) => error.into(),
-            Fault::Internal(cause) => Self::internal(cause),
+            AdminError::Graph(failure) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure)
+            }
+            AdminError::Store(error) => error.into(),
+            AdminError::Internal(cause) => Self::internal(cause),
         }
     }
 }
@@ -215,7 +227,7 @@ impl IntoResponse for ApiError {
 mod tests {
     use super::*;
     use crate::mapping::Refused;
-    use crate::wasm::{Fault as Gap, FaultKind, LoadError};
+    use wasm_host::{AdminError as Gap, FaultKind, LoadError};
 
     /// Whoever offers a module must not go and mend it for a fault of this machine's.
     #[test]
@@ -226,7 +238,7 @@ mod tests {
             fault: Gap { kind, message: "it failed".into() },
         };
         let answer = |refused: Refused| {
-            let ApiError { envelope, .. } = Fault::from(refused).into();
+            let ApiError { envelope, .. } = AdminError::from(refused).into();
             (envelope.status_code, envelope.error_code, envelope.message)
         };
         for refused in [

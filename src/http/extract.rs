@@ -6,25 +6,27 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use super::App;
+use super::Api;
 use super::error::ApiError;
 
 /// A JSON body.
 #[derive(Clone, Debug)]
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = ApiError;
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
         // Of its own: what a long request may take is not for a client that sends a byte now and then.
-        let limit = app.limits.time;
-        match tokio::time::timeout(limit, Json::<T>::from_request(request, app)).await {
+        let limit = api.limits.time;
+        match tokio::time::timeout(limit, Json::<T>::from_request(request, api)).await {
             Ok(Ok(Json(body))) => Ok(Self(body)),
-            Ok(Err(rejection)) => Err(refused_body(&rejection, app.limits.body)),
+            Ok(Err(rejection)) => Err(refused_body(&rejection, api.limits.body)),
             Err(_) => Err(late_body(limit)),
         }
     }
@@ -59,9 +61,9 @@ pub struct ModuleFile(pub Vec<u8>);
 /// Content types of a mapper module.
 const MODULE_TYPES: [&str; 2] = ["application/wasm", "application/octet-stream"];
 
-impl FromRequest<App> for ModuleFile {
+impl FromRequest<Api> for ModuleFile {
     type Rejection = ApiError;
-    async fn from_request(mut request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(mut request: Request, api: &Api) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !MODULE_TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
@@ -71,10 +73,10 @@ impl FromRequest<App> for ModuleFile {
                 "send the module's file as it is, with `Content-Type: application/wasm` (or application/octet-stream)",
             ));
         }
-        let (time, most) = (app.limits.time, app.limits.module);
+        let (time, most) = (api.limits.time, api.limits.module);
         // Instead of the limit of all other bodies.
         DefaultBodyLimit::max(most).apply(&mut request);
-        match tokio::time::timeout(time, Bytes::from_request(request, app)).await {
+        match tokio::time::timeout(time, Bytes::from_request(request, api)).await {
             Ok(Ok(bytes)) if bytes.is_empty() => {
                 Err(ApiError::bad_request("the body is empty: send the bytes of a mapper module's .wasm file"))
             }
@@ -100,9 +102,9 @@ fn late_body(limit: Duration) -> ApiError {
 #[derive(Clone, Debug)]
 pub struct Params<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
+impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         // The parser itself would put a replacement character in its place.
         if percent_decode_str(parts.uri.query().unwrap_or_default()).decode_utf8().is_err() {
             return Err(ApiError::bad_request("the query is not UTF-8 text"));
@@ -118,10 +120,10 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
 #[derive(Clone, Debug)]
 pub struct VariantId(pub String);
 
-impl FromRequestParts<App> for VariantId {
+impl FromRequestParts<Api> for VariantId {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, app).await {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, api).await {
             Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
             _ => Err(ApiError::bad_request("the variant id in the path is not UTF-8 text")),
         }
@@ -132,10 +134,10 @@ impl FromRequestParts<App> for VariantId {
 #[derive(Clone, Debug)]
 pub struct PreviewId(pub String);
 
-impl FromRequestParts<App> for PreviewId {
+impl FromRequestParts<Api> for PreviewId {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, app).await {
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, api).await {
             Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
             _ => Err(ApiError::bad_request("the preview id in the path is not UTF-8 text")),
         }
@@ -149,4 +151,58 @@ fn innermost(error: &dyn Error) -> String {
         error = cause;
     }
     error.to_string()
+}
+
+/// A JSON object in which no key comes twice. Objects within it are not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UniqueMap(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Unique)
+    }
+}
+
+struct Unique;
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = UniqueMap;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMap, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, value)) = access.next_entry::<String, Value>()? {
+            if map.contains_key(&key) {
+                let shown: String = key.chars().take(100).collect();
+                return Err(<A::Error as de::Error>::custom(format_args!("duplicate field `{shown}`")));
+            }
+            map.insert(key, value);
+        }
+        Ok(UniqueMap(map))
+    }
+}
+
+/// For `deserialize_with` beside `default`: the field may be absent, but not `null`.
+///
+/// # Errors
+/// What the value itself says, `null` included.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_comes_twice_is_named() {
+        let taken: UniqueMap = serde_json::from_str(r#"{"a":1,"b":{"c":null}}"#).expect("taken");
+        assert_eq!(taken.0.len(), 2);
+        let refused = serde_json::from_str::<UniqueMap>(r#"{"a":1,"a":1}"#).expect_err("refused");
+        assert!(refused.to_string().starts_with("duplicate field `a`"), "{refused}");
+        assert!(serde_json::from_str::<UniqueMap>("[]").is_err());
+    }
 }

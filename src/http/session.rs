@@ -6,20 +6,17 @@
 //! Left out on purpose: refreshing, ending and making sessions, which are Better-Auth's, and its other plugins (jwt,
 //! api-key), which make no sessions.
 
-use std::collections::BTreeMap;
-
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sha2::Sha256;
 use url::Url;
 
-use super::auth::Permission;
 use crate::clock::Millis;
+use crate::domain::access::{Permission, Roles};
 use crate::store::better_auth::{Ban, Session};
 
 /// The role of a user who has none.
@@ -40,18 +37,6 @@ pub struct SessionRules {
     pub impersonation_may_manage: bool,
     /// What each role may do.
     pub roles: Roles,
-}
-
-/// What each role may do; a role that is not here may do nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Roles(pub BTreeMap<String, Vec<Permission>>);
-
-impl Default for Roles {
-    fn default() -> Self {
-        let built_in = ["catalog-admin", "catalog-viewer"];
-        Self(built_in.into_iter().map(|role| (role.to_owned(), super::auth::permissions(role).to_vec())).collect())
-    }
 }
 
 /// How a request says who is asking.

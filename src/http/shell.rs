@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Span, field, info, info_span};
 
 use super::error::ApiError;
-use crate::actors::vitals::panic_text;
 use crate::ids;
+use crate::runtime::vitals::panic_text;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;

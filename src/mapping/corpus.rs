@@ -7,13 +7,12 @@
 use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
-use mapper_core::{Item, input};
+use mapper_core::word::{FaultKind, MapperFault, Word};
+use mapper_core::{Item, Outcome, input};
 use serde::Deserialize;
 
-use super::{Batch, Running};
+use super::{Batch, LoadedMapper};
 use crate::clock::Millis;
-use crate::domain::word::Word;
-use crate::wasm::{Fault, FaultKind};
 
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtures");
 
@@ -38,7 +37,7 @@ impl Sample {
     ///
     /// # Errors
     /// The mapper's fault.
-    pub fn ask(&self, mapper: &Running) -> Result<Word, Fault> {
+    pub fn ask(&self, mapper: &LoadedMapper) -> Result<Word, MapperFault> {
         self.ask_later(mapper, 0)
     }
 
@@ -46,7 +45,7 @@ impl Sample {
     ///
     /// # Errors
     /// The mapper's fault.
-    pub fn ask_later(&self, mapper: &Running, later: Millis) -> Result<Word, Fault> {
+    pub fn ask_later(&self, mapper: &LoadedMapper, later: Millis) -> Result<Word, MapperFault> {
         let input::Item { settings, product, variant, .. } = &self.item;
         let batch = Arc::new(Batch {
             settings: Arc::new(settings.clone()),
@@ -55,9 +54,23 @@ impl Sample {
             items: vec![Item { product_index: 0, variant: variant.clone() }],
         });
         let answer = mapper.map(&batch).into_iter().next();
-        let nothing = || Fault { kind: FaultKind::Answer, message: "the mapper gave no answer".into() };
+        let nothing = || MapperFault { kind: FaultKind::Answer, message: "the mapper gave no answer".into() };
         answer.unwrap_or_else(|| Err(nothing()))
     }
+}
+
+/// What the built-in mapper makes of every sample, one line each: the payload or the reason of the rejection, and when it
+/// changes by time alone. Warnings are left out: they reach no payload.
+#[must_use]
+pub fn builtin_outputs() -> String {
+    let line = |sample: &Sample| {
+        let input::Item { settings, product, variant, .. } = &sample.item;
+        match mapper_core::map(settings, sample.at(), product, variant) {
+            Outcome::Mapped(mapped) => format!("{} {} {:?}\n", sample.name, mapped.data, mapped.reevaluate_at),
+            Outcome::Rejected(reason) => format!("{} {}\n", sample.name, reason.as_str()),
+        }
+    };
+    samples().iter().map(line).collect()
 }
 
 #[derive(Deserialize)]
@@ -95,8 +108,9 @@ mod tests {
         let samples = samples();
         assert!(samples.len() >= 100, "{}", samples.len());
         assert!(samples.is_sorted_by(|a, b| a.name < b.name));
-        assert_eq!(Running::builtin().rehearse(), Ok(()));
-        let rejected = samples.iter().filter(|s| matches!(s.ask(&Running::builtin()), Ok(Word::Rejected(_)))).count();
+        assert_eq!(LoadedMapper::builtin().rehearse(), Ok(()));
+        let rejected =
+            samples.iter().filter(|s| matches!(s.ask(&LoadedMapper::builtin()), Ok(Word::Rejected(_)))).count();
         assert!(rejected >= 8, "{rejected}");
     }
 }

@@ -9,14 +9,11 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use mapper_core::sha256_hex;
-
 use super::changes::{Change, changes, cut};
-use crate::domain::decision::{Decision, Now, decide};
 use crate::domain::intent::Intent;
-use crate::domain::state::Held;
-use crate::domain::word::{Payload, Word};
-use crate::wasm::Fault;
+use crate::domain::plan::{Action, Answer, Ask, Guard, plan};
+use crate::domain::state::SyncState;
+use mapper_core::word::{MapperFault, Payload, Word};
 pub use report::{
     Compared, Effect, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
 };
@@ -35,11 +32,11 @@ pub struct Pair<'a> {
     /// The variant.
     pub variant_id: &'a str,
     /// The active mapper's word.
-    pub before: &'a Result<Word, Fault>,
+    pub before: &'a Result<Word, MapperFault>,
     /// The module's.
-    pub after: &'a Result<Word, Fault>,
-    /// What is held of it.
-    pub held: Option<&'a Held>,
+    pub after: &'a Result<Word, MapperFault>,
+    /// What the store remembers of it.
+    pub state: Option<&'a SyncState>,
 }
 
 /// Adds pairs up.
@@ -159,9 +156,9 @@ impl Tally {
     }
 
     fn effect(&mut self, pair: &Pair<'_>, catalog: &str) {
-        let anyway = step(pair.before, pair.held, catalog);
+        let anyway = step(pair.before, pair.state, catalog);
         let effect = &mut self.report.effect;
-        let count = match step(pair.after, pair.held, catalog) {
+        let count = match step(pair.after, pair.state, catalog) {
             Step::Push if anyway == Step::Push => &mut effect.pushes_anyway,
             Step::Push => &mut effect.pushes,
             Step::Delete if anyway == Step::Delete => &mut effect.deletes_anyway,
@@ -200,28 +197,20 @@ impl Group {
 }
 
 /// Whether there is no word for a reason that has nothing to do with the variant.
-fn was_not_tried(word: &Result<Word, Fault>) -> bool {
+fn was_not_tried(word: &Result<Word, MapperFault>) -> bool {
     word.as_ref().is_err_and(|fault| !fault.kind.blames_the_row())
 }
 
-/// What the drain would do with an upsert that asks for this variant.
-fn step(word: &Result<Word, Fault>, held: Option<&Held>, catalog: &str) -> Step {
-    let hash;
-    let now = match word {
-        Err(_) => return Step::Nothing,
-        Ok(Word::Mapped(payload)) => {
-            hash = sha256_hex(&payload.data);
-            Now::Eligible(&hash)
-        }
-        Ok(Word::Rejected(why)) => Now::NotEligible(&why.code),
-    };
-    match decide(Intent::Upsert, now, held, catalog) {
-        Decision::Upsert => Step::Push,
-        Decision::Delete => Step::Delete,
-        Decision::Skip(_) => Step::Skip,
-        Decision::Noop => Step::InPlace,
-        Decision::Wait => Step::Wait,
-        Decision::Drop => Step::Nothing,
+/// What the drain would do with an upsert that asks for this variant, the mass-delete guard apart.
+fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &str) -> Step {
+    let ask = Ask { intent: Intent::Upsert, released: false };
+    match plan(ask, Answer::from(word), state, Guard::Open, catalog).action {
+        Action::Upsert { .. } => Step::Push,
+        Action::Delete { .. } | Action::Hold => Step::Delete,
+        Action::Skip { .. } => Step::Skip,
+        Action::Noop { .. } => Step::InPlace,
+        Action::Wait => Step::Wait,
+        Action::Drop | Action::Fault { .. } => Step::Nothing,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Result, Tx, execute, fetch_all, json, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
-use crate::import::{ProductRecord, VariantRecord, derived_id, search_key};
+use crate::domain::record::{ProductRecord, VariantRecord, derived_id, search_key};
 
 /// What a write came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,21 +2,8 @@
 
 use super::{Result, Tx, execute, fetch_one, json};
 use crate::clock::Millis;
-use crate::domain::breaker::Breaker;
+use crate::domain::channel::Channel;
 use crate::domain::outcome::{Problem, Shape};
-
-/// The one row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Channel {
-    /// What an operator has to mend before calls are made again.
-    pub problem: Option<Problem>,
-    /// The credential version that the problem was met with: a newer one clears it.
-    pub problem_credential: Option<i64>,
-    /// Paces calls after faults of the channel.
-    pub breaker: Breaker,
-    /// How the next call is shaped.
-    pub shape: Shape,
-}
 
 #[derive(sqlx::FromRow)]
 struct ChannelRow {

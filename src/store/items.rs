@@ -1,6 +1,7 @@
 //! The shop's variants beside what is known of them at Meta.
 
-use super::{Result, Tx, fetch_all, fetch_one, fetch_optional};
+use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional};
+use crate::domain::intent::OpenIntent;
 
 /// Whether the source or the state knows this variant.
 ///
@@ -263,18 +264,58 @@ pub async fn state(tx: &mut Tx, variant_id: &str) -> Result<Option<StateColumns>
     )
 }
 
-/// The open intents of a variant: seq, intent, origin, attempts.
+/// The open intents of a variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIntents {
+    /// All of them, in order of arrival.
+    pub rows: Vec<OpenIntent>,
+    /// Whether the drain reads them.
+    pub standing: Standing,
+}
+
+/// Whether the drain reads a variant's open intents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// None is open.
+    Nothing,
+    /// At least one is live, so all of them are read.
+    Live,
+    /// The mass-delete guard holds them back.
+    Held,
+    /// They are parked after too many faults.
+    Parked,
+}
+
+/// The open intents of a variant.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn open_intents(tx: &mut Tx, variant_id: &str) -> Result<Vec<(i64, String, String, i64)>> {
-    fetch_all!(
+/// When the database does not answer or holds a word this version does not know.
+pub async fn open_intents(tx: &mut Tx, variant_id: &str) -> Result<OpenIntents> {
+    let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
+    let rows: Vec<(i64, String, String, i64, bool, bool, bool)> = fetch_all!(
         tx,
-        (i64, String, String, i64),
-        "SELECT seq, intent, origin, attempts FROM meta_outbox
-         WHERE variant_id = $1 AND processed_at IS NULL ORDER BY seq",
+        (i64, String, String, i64, bool, bool, bool),
+        "SELECT seq, intent, origin, attempts, released_at IS NOT NULL, held_at IS NOT NULL, parked_at IS NOT NULL
+         FROM meta_outbox WHERE variant_id = $1 AND processed_at IS NULL ORDER BY seq",
         variant_id
-    )
+    )?;
+    let standing = match () {
+        () if rows.is_empty() => Standing::Nothing,
+        () if rows.iter().any(|(.., held, parked)| !held && !parked) => Standing::Live,
+        () if rows.iter().any(|(.., held, _)| *held) => Standing::Held,
+        () => Standing::Parked,
+    };
+    let open = rows.into_iter().map(|(seq, intent, origin, attempts, released, _, _)| {
+        Ok(OpenIntent {
+            seq,
+            variant_id: variant_id.to_owned(),
+            intent: intent.parse().map_err(|found| corrupt("intent", found))?,
+            origin: origin.parse().map_err(|found| corrupt("origin", found))?,
+            attempts,
+            released,
+        })
+    });
+    Ok(OpenIntents { rows: open.collect::<Result<_>>()?, standing })
 }
 
 #[cfg(test)]

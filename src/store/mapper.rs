@@ -1,4 +1,4 @@
-//! Mapper modules: which one is active, what was active before, what was offered, and the re-map.
+//! Mapper modules: which one is active, what was active before, and what was offered.
 //!
 //! The active mapper is the last row of `mapper_activation`; without one it is the built-in. An activation is one
 //! transaction that waits for the pipeline ([`lease::hold_pipeline`]), and the pipeline's own transactions compare the
@@ -11,9 +11,12 @@
 
 #[cfg(doc)]
 use super::lease;
-use super::{Result, Tx, bulk, execute, fetch_all, fetch_one, fetch_optional, outbox};
+use super::reask::{self, Reask};
+use super::{Result, Tx, bulk, execute, fetch_all, fetch_optional, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
+use crate::domain::reask::Reason;
+use crate::domain::settings::MapperSettings;
 
 /// How `mapper_activation` names the built-in mapper.
 pub const BUILTIN: &str = "builtin";
@@ -111,7 +114,7 @@ pub async fn keep(tx: &mut Tx, module: &StoredModule<'_>, now: Millis) -> Result
 /// The caller has [kept](keep) the module and [waited](lease::hold_pipeline) for the pipeline. Answers how many rows
 /// were asked for again; none when the mapper is active already, and then nothing is written.
 ///
-/// What the mapper before decided and is not done yet is decided anew: a re-map under way begins again, and deletes
+/// What the mapper before decided and is not done yet is decided anew: re-asks under way begin again, and deletes
 /// that the mass-delete guard holds back are looked at once more, without being released from it.
 ///
 /// # Errors
@@ -137,7 +140,7 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
              @pg{FOR UPDATE SKIP LOCKED})",
         KEPT
     )?;
-    execute!(tx, "UPDATE mapper_remap SET after_id = '', queued = 0, started_at = $1 WHERE finished_at IS NULL", now)?;
+    reask::begin_anew(tx, now).await?;
     bulk::look_at_held_again(tx).await?;
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)
 }
@@ -217,113 +220,62 @@ pub async fn was_offered(tx: &mut Tx, digest: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// The re-map under way, or the last one.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Remap {
-    /// The last variant that was asked for again.
-    pub after_id: String,
-    /// How many variants there were at its start.
-    pub total: i64,
-    /// How many were asked for again.
-    pub queued: i64,
-    /// When it began.
-    pub started_at: i64,
-    /// When it ended; none while it runs.
-    pub finished_at: Option<i64>,
+/// Which mappers there are, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mappers {
+    /// The last activation; `None` means the built-in mapper, which nobody chose.
+    pub active: Option<Activation>,
+    /// The one it took the place of.
+    pub previous: Option<Activation>,
+    /// The re-map under way, or the last one.
+    pub remap: Option<Reask>,
+    /// The file that was offered last, if it was refused and no mapper was activated since.
+    pub refused: Option<RefusedOffer>,
 }
 
-/// The re-map under way, or the last one.
+/// Reads [`Mappers`].
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn remap(tx: &mut Tx) -> Result<Option<Remap>> {
-    fetch_optional!(tx, Remap, "SELECT after_id, total, queued, started_at, finished_at FROM mapper_remap")
+pub async fn mappers(tx: &mut Tx) -> Result<Mappers> {
+    let (active, previous) = activations(tx).await?;
+    let remap = reask::find(tx, Reason::Remap).await?;
+    Ok(Mappers { active, previous, remap, refused: last_refused(tx).await? })
 }
 
-/// How many variants a re-map asks for. Reads all of them: not for a transaction that the pipeline waits for.
+/// What payloads were mapped with.
+#[derive(Clone, Copy, Debug)]
+pub struct MappedWith<'a> {
+    /// The mapper's digest, as state rows name it; blank when it is not known.
+    pub digest: &'a str,
+    /// The settings that it read; `None` when they are not known.
+    pub settings: Option<&'a MapperSettings>,
+}
+
+/// Asks again for variants that went out or failed while they were mapped with something that is replaced by now: an
+/// activation and a re-ask ask for what they find, and these were under way.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn count_variants(tx: &mut Tx) -> Result<i64> {
-    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index")?;
-    Ok(count)
-}
-
-/// Begins a re-map of `total` variants ([`count_variants`]); one under way begins anew.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn begin_remap(tx: &mut Tx, total: i64, now: Millis) -> Result<()> {
-    execute!(
-        tx,
-        "INSERT INTO mapper_remap (one, after_id, total, queued, started_at)
-         VALUES (1, '', $1, 0, $2)
-         ON CONFLICT (one) DO UPDATE SET after_id = '', total = excluded.total, queued = 0,
-             started_at = excluded.started_at, finished_at = NULL",
-        total,
-        now
-    )?;
-    Ok(())
-}
-
-/// Asks again for the next `limit` variants of a re-map, and moves its cursor; at the end, marks it finished. Answers
-/// whether there is more. Writes nothing when the re-map began anew since it was read.
-///
-/// A variant that waits for the drain anyway is mapped then, and counts as asked for; if it is in a call just now, the
-/// drain asks for it once more ([`ask_again_if_replaced`]). The others are asked for as a recovery, which gives way to
-/// whatever else is asked meanwhile. Like a bootstrap, it brings back what an operator deleted at Meta earlier, if the
-/// shop still sells it.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn step_remap(tx: &mut Tx, remap: &Remap, limit: i64, now: Millis) -> Result<bool> {
-    let chunk: Vec<(String, bool)> = fetch_all!(
-        tx,
-        (String, bool),
-        "SELECT variant_id, EXISTS (
-             SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
-             WHERE o.variant_id = chunk.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
-               AND o.held_at IS NULL)
-         FROM (SELECT variant_id FROM variant_index WHERE variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk
-         ORDER BY variant_id",
-        &remap.after_id,
-        limit
-    )?;
-    let moved = execute!(
-        tx,
-        "UPDATE mapper_remap SET after_id = COALESCE($1, after_id), queued = queued + $2,
-             finished_at = CASE WHEN CAST($1 AS TEXT) IS NULL THEN CAST($3 AS BIGINT) END
-         WHERE started_at = $4 AND after_id = $5 AND finished_at IS NULL",
-        chunk.last().map(|(id, _)| id),
-        i64::try_from(chunk.len()).unwrap_or(i64::MAX),
-        now,
-        remap.started_at,
-        &remap.after_id
-    )?;
-    if moved == 0 {
-        return Ok(true);
-    }
-    if chunk.is_empty() {
-        return Ok(false);
-    }
-    let idle: Vec<String> = chunk.into_iter().filter(|(_, waits)| !waits).map(|(id, _)| id).collect();
-    outbox::append(tx, &idle, Intent::Upsert, Origin::Recovery, now).await?;
-    Ok(true)
-}
-
-/// Asks again for variants that went out or failed under a mapper which is not the active one any more: an activation
-/// and its re-map ask for what they find, and these were under way. `digest` is how state rows name that mapper.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn ask_again_if_replaced(tx: &mut Tx, digest: &str, variants: &[&str], now: Millis) -> Result<()> {
-    if variants.is_empty() || digest.is_empty() {
+pub async fn ask_again_if_replaced(tx: &mut Tx, with: MappedWith<'_>, variants: &[&str], now: Millis) -> Result<()> {
+    if variants.is_empty() {
         return Ok(());
     }
-    let active = active(tx).await?;
-    let is_active = if active == BUILTIN { digest.starts_with(BUILTIN) } else { digest == active };
-    if !is_active {
+    if is_other_mapper(tx, with.digest).await? || are_other_settings(tx, with.settings).await? {
         outbox::append_if_idle(tx, variants, Intent::Upsert, Origin::Recovery, now).await?;
     }
     Ok(())
+}
+
+async fn is_other_mapper(tx: &mut Tx, digest: &str) -> Result<bool> {
+    if digest.is_empty() {
+        return Ok(false);
+    }
+    let active = active(tx).await?;
+    Ok(if active == BUILTIN { !digest.starts_with(BUILTIN) } else { digest != active })
+}
+
+async fn are_other_settings(tx: &mut Tx, settings: Option<&MapperSettings>) -> Result<bool> {
+    let Some(settings) = settings else { return Ok(false) };
+    Ok(super::settings::load(tx).await?.mapper != *settings)
 }

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 
 pub use settled::{Place, Settled, forget, settled};
 
-use super::sync_state::MaybeHeld;
+use super::sync_state::MaybeState;
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, json};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, OpenIntent, Origin};
-use crate::domain::state::Held;
+use crate::domain::state::SyncState;
 
 /// What became of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum IntentOutcome {
     /// Sent; the verdict is with the submission.
     Submitted,
     /// Refused by name.
@@ -32,7 +32,7 @@ pub enum Outcome {
     Requeued,
 }
 
-impl Outcome {
+impl IntentOutcome {
     /// The word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -105,35 +105,13 @@ pub async fn append_if_idle(
     )
 }
 
-/// Appends an upsert for up to `limit` eligible-looking variants after `after`, in id order; answers the last id of
-/// the chunk and how many there were.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn append_bootstrap(tx: &mut Tx, after: &str, limit: i64, now: Millis) -> Result<Option<(String, u64)>> {
-    let ids: Vec<(String,)> = fetch_all!(
-        tx,
-        (String,),
-        "SELECT variant_id FROM variant_index
-         WHERE variant_id > $1 AND status = 'active' AND visibility = 'public'
-           AND NOT @pg{product_deleted}@sqlite{product_deleted} AND NOT variant_deleted
-         ORDER BY variant_id LIMIT $2",
-        after,
-        limit
-    )?;
-    let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
-    let Some(last) = ids.last().cloned() else { return Ok(None) };
-    let count = append(tx, &ids, Intent::Upsert, Origin::Operator, now).await?;
-    Ok(Some((last, count)))
-}
-
 /// A stretch of the outbox: all open rows of the variants that a window of live rows names, and what is held of them.
 #[derive(Debug, Default)]
 pub struct Window {
     /// Open rows, parked ones included.
     pub rows: Vec<OpenIntent>,
     /// The states of their variants, as they were when the rows were read.
-    pub held: HashMap<String, Held>,
+    pub states: HashMap<String, SyncState>,
     /// Where the next window begins.
     pub cursor: i64,
     /// How many live rows the window held.
@@ -151,7 +129,7 @@ struct WindowRow {
     cursor: i64,
     live: i64,
     #[sqlx(flatten)]
-    held: MaybeHeld,
+    state: MaybeState,
 }
 
 /// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
@@ -183,7 +161,7 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
     )?;
     let Some((cursor, live)) = rows.first().map(|row| (row.cursor, row.live)) else { return Ok(None) };
     let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
-    let mut held = HashMap::new();
+    let mut states = HashMap::new();
     let rows = rows
         .into_iter()
         .map(|row| {
@@ -195,13 +173,13 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
                 attempts: row.attempts,
                 released: row.released,
             };
-            if let Some(state) = row.held.into_held()? {
-                held.insert(open.variant_id.clone(), state);
+            if let Some(state) = row.state.into_state()? {
+                states.insert(open.variant_id.clone(), state);
             }
             Ok(open)
         })
         .collect::<Result<_>>()?;
-    Ok(Some(Window { rows, held, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
+    Ok(Some(Window { rows, states, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
 /// Marks exactly these rows as processed. A preview counts only while the mode is `preview`: a tick that began before
@@ -209,7 +187,7 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u64> {
+pub async fn mark(tx: &mut Tx, rows: &[(i64, IntentOutcome)], now: Millis) -> Result<u64> {
     if rows.is_empty() {
         return Ok(0);
     }
@@ -227,7 +205,7 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, Outcome)], now: Millis) -> Result<u
 }
 
 /// Asks again for every variant whose latest word is a preview, with the intent of that row; once, since the row's
-/// outcome becomes [`Outcome::Requeued`]. Answers how many.
+/// outcome becomes [`IntentOutcome::Requeued`]. Answers how many.
 ///
 /// A variant with a newer intent, processed or open, is left alone: that one is what the shop wants now, and the older
 /// intent would come after it. The caller holds the pipeline, so that no preview is recorded meanwhile.
@@ -239,8 +217,8 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
         tx,
         "UPDATE meta_outbox SET outcome = $1
          WHERE outcome = $2 AND seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)",
-        Outcome::Requeued.as_str(),
-        Outcome::Previewed.as_str()
+        IntentOutcome::Requeued.as_str(),
+        IntentOutcome::Previewed.as_str()
     )?;
     if latest == 0 {
         return Ok(0);
@@ -265,16 +243,16 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
          JOIN meta_outbox AS word ON word.seq = p.seq
          LEFT JOIN meta_outbox AS asked ON asked.seq = p.asked
          ORDER BY p.last",
-        Outcome::Requeued.as_str(),
+        IntentOutcome::Requeued.as_str(),
         Origin::Recovery.as_str(),
         now,
-        Outcome::Previewed.as_str()
+        IntentOutcome::Previewed.as_str()
     )
 }
 
 /// Notes a fault of the channel on rows that stay open; it never parks them.
 #[derive(Clone, Copy, Debug)]
-pub struct Fault<'a> {
+pub struct ChannelFault<'a> {
     /// Class of the fault, such as `throttled`.
     pub class: &'static str,
     /// What happened.
@@ -285,7 +263,7 @@ pub struct Fault<'a> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: Fault<'_>) -> Result<u64> {
+pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: ChannelFault<'_>) -> Result<u64> {
     if seqs.is_empty() {
         return Ok(0);
     }
@@ -332,7 +310,7 @@ pub async fn note_faults(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Fault<'_>) -> Result<u64> {
+pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: ChannelFault<'_>) -> Result<u64> {
     execute!(
         tx,
         "UPDATE meta_outbox @sqlite{INDEXED BY meta_outbox_open_variant}

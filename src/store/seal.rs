@@ -11,6 +11,8 @@ use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use crate::ids::{self, NoRandomness};
+
 /// Why a value could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -28,8 +30,8 @@ pub enum SealError {
     )]
     Broken(String),
     /// The system gave no randomness.
-    #[error("the system gave no randomness: {0}")]
-    Randomness(String),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
 }
 
 /// The place of a sealed value.
@@ -140,7 +142,7 @@ impl Keyring {
 
 fn random<const N: usize>() -> Result<[u8; N], SealError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| SealError::Randomness(error.to_string()))?;
+    ids::fill(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -6,11 +6,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::seal::{Keyring, Place};
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, outbox, sync_state};
+use super::{
+    Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, outbox, reask, sync_state,
+};
 use crate::clock::Millis;
-use crate::domain::settings::{FeedMode, Settings};
+use crate::domain::reask::Reason;
+use crate::domain::settings::{FeedMode, Settings, find, key};
 
-const SECRET: &str = "app_secret";
+const SECRET: &str = key::app_secret;
 const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", column: "value" };
 
 /// Loads the settings.
@@ -55,28 +58,34 @@ pub struct Changes {
     pub app_secret: Option<SecretString>,
 }
 
-/// Writes the changes as one, in the caller's transaction, with what follows from them: another catalog drops every
-/// claim, and `feed_mode` from `preview` to `live` asks again for what was previewed. Both wait for the pipeline's
-/// transaction under way.
+/// Writes the changes as one, in the caller's transaction, with what follows from them: another catalog drops every claim,
+/// `feed_mode` from `preview` to `live` asks again for what was previewed, and a changed setting that the mapper reads asks
+/// again for every variant that was mapped. All of them wait for the pipeline's transaction under way.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {
-    let moves_the_pipeline = ["catalog_id", "feed_mode"].iter().any(|key| changes.values.contains_key(*key));
-    if !moves_the_pipeline {
+    if !changes.values.keys().any(|key| moves_the_pipeline(key)) {
         return write_values(tx, keyring, changes, now).await;
     }
     lease::hold_pipeline(tx).await?;
     let before = load(tx).await?;
     write_values(tx, keyring, changes, now).await?;
     let after = load(tx).await?;
-    if before.text("catalog_id") != after.text("catalog_id") {
+    if before.catalog_id != after.catalog_id {
+        // Nothing is claimed of the new catalog, and what is asked for there an operator decides.
         sync_state::drop_claims(tx, now).await?;
+    } else if before.mapper != after.mapper {
+        reask::begin(tx, Reason::Settings, None, now).await?;
     }
-    if (before.feed_mode(), after.feed_mode()) == (FeedMode::Preview, FeedMode::Live) {
+    if (before.feed_mode, after.feed_mode) == (FeedMode::Preview, FeedMode::Live) {
         outbox::requeue_previewed(tx, now).await?;
     }
     Ok(())
+}
+
+fn moves_the_pipeline(key: &str) -> bool {
+    [key::catalog_id, key::feed_mode].contains(&key) || find(key).is_some_and(|spec| spec.is_mapped)
 }
 
 async fn write_values(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {

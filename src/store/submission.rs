@@ -11,6 +11,7 @@ use sqlx::types::Json;
 
 use super::{Result, Tx, execute, fetch_all, fetch_one, json};
 use crate::clock::Millis;
+use crate::domain::guard;
 use crate::domain::state::{Op, SyncStatus};
 
 /// One record of a submission.
@@ -277,21 +278,23 @@ pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
     )
 }
 
-/// Deletes that nobody asked for, sent to a catalog since then. Calls that came to nothing do not count.
+/// How many more implicit deletes the mass-delete guard ([`guard`]) lets through at `now`. Calls that Meta did not carry out
+/// do not count.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn implicit_deletes_since(tx: &mut Tx, catalog: &str, since: Millis) -> Result<i64> {
-    let (count,): (i64,) = fetch_one!(
+pub async fn implicit_allowance(tx: &mut Tx, catalog: &str, now: Millis) -> Result<usize> {
+    let at_meta = super::sync_state::count_at_meta(tx).await?;
+    let (done,): (i64,) = fetch_one!(
         tx,
         (i64,),
         "SELECT CAST(COALESCE(SUM(implicit_deletes), 0) AS BIGINT) FROM meta_batch_handles
          WHERE catalog_id = $1 AND submitted_at > $2 AND implicit_deletes > 0 AND handle IS NOT NULL
            AND (reason IS NULL OR reason NOT IN ('canceled', 'error'))",
         catalog,
-        since
+        now - guard::SPAN_MS
     )?;
-    Ok(count)
+    Ok(guard::allowance(at_meta, done))
 }
 
 /// What a verdict says of one record.

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
 use crate::clock::Millis;
-use crate::domain::state::{Held, SyncStatus};
+use crate::domain::state::{SyncState, SyncStatus};
 
 #[derive(sqlx::FromRow)]
 struct HeldRow {
     variant_id: String,
     #[sqlx(flatten)]
-    held: MaybeHeld,
+    state: MaybeState,
 }
 
-/// The columns of a [`Held`], all NULL where there is no row.
+/// The columns of a [`SyncState`], all NULL where there is no row.
 #[derive(sqlx::FromRow)]
-pub(super) struct MaybeHeld {
+pub(super) struct MaybeState {
     status: Option<String>,
     catalog_id: Option<String>,
     last_pushed_hash: Option<String>,
@@ -25,12 +25,12 @@ pub(super) struct MaybeHeld {
     version: Option<i64>,
 }
 
-impl MaybeHeld {
+impl MaybeState {
     /// # Errors
     /// When the database holds a word this version does not know.
-    pub(super) fn into_held(self) -> Result<Option<Held>> {
+    pub(super) fn into_state(self) -> Result<Option<SyncState>> {
         let Some(status) = self.status else { return Ok(None) };
-        Ok(Some(Held {
+        Ok(Some(SyncState {
             status: parse_status(&status)?,
             catalog_id: self.catalog_id,
             hash: self.last_pushed_hash,
@@ -46,7 +46,7 @@ impl MaybeHeld {
 ///
 /// # Errors
 /// When the database does not answer or holds a word this version does not know.
-pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Held>> {
+pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, SyncState>> {
     let rows: Vec<HeldRow> = fetch_all!(
         tx,
         HeldRow,
@@ -55,7 +55,7 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Held
         json(variants)?
     )?;
     rows.into_iter()
-        .filter_map(|row| Some((row.variant_id, row.held.into_held().transpose()?)).map(|(id, held)| Ok((id, held?))))
+        .filter_map(|row| Some((row.variant_id, row.state.into_state().transpose()?)).map(|(id, held)| Ok((id, held?))))
         .collect()
 }
 
@@ -82,9 +82,9 @@ pub struct Pushed<'a> {
     pub error: Option<&'a str>,
     /// Whether the fault counts on the row.
     pub count_attempt: bool,
-    /// See [`Held::at_meta`].
+    /// See [`SyncState::at_meta`].
     pub at_meta: bool,
-    /// See [`Held::fields_at_meta`].
+    /// See [`SyncState::fields_at_meta`].
     pub fields_at_meta: Option<i64>,
     /// The mapper that made the payload.
     pub mapper_digest: Option<&'a str>,

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use meta_catalog::domain::word::Word;
-use meta_catalog::mapping::Running;
+use mapper_core::word::Word;
+use meta_catalog::mapping::LoadedMapper;
 use meta_catalog::mapping::corpus::samples;
-use meta_catalog::wasm::{Host, Limits};
 use serde_json::{Value, json};
+use wasm_host::{Host, Limits};
 
 /// The shipped modules, but the built-in mapper's.
 const MODULES: &[&str] = &["google-category", "margin-label", "price-rounding", "seasonal-label", "title-template"];
@@ -20,18 +20,18 @@ fn root() -> PathBuf {
 }
 
 /// The modules as checked in; with `MAPPER_MODULES`, those of another folder that were built anew, where it has them.
-fn load(host: &Host, module: &str) -> Running {
+fn load(host: &Host, module: &str) -> LoadedMapper {
     let file = format!("{module}.wasm");
     let rebuilt = std::env::var_os("MAPPER_MODULES").map(|folder| root().join(folder).join(&file));
     let path = rebuilt.filter(|path| path.exists()).unwrap_or_else(|| root().join("mappers/modules").join(&file));
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Running::load(host, &bytes).unwrap_or_else(|error| panic!("{module}: {error}"))
+    LoadedMapper::load(host, &bytes).unwrap_or_else(|error| panic!("{module}: {error}"))
 }
 
 #[test]
 fn the_builtin_as_a_component_agrees_with_the_native_one() {
     let host = Host::new(Limits::default()).expect("a host");
-    let (component, native) = (load(&host, "builtin"), Running::builtin());
+    let (component, native) = (load(&host, "builtin"), LoadedMapper::builtin());
     for sample in samples() {
         // Not shown whole: some samples are long.
         assert!(sample.ask(&component) == sample.ask(&native), "they differ on {}", sample.name);

@@ -242,7 +242,7 @@ on_both! {
         shop.settle().await;
         assert_eq!((items(), held().await), (199, 199));
 
-        meta_catalog::admin::bulk::release_held(&shop.service.pipeline).await.expect("released");
+        meta_catalog::admin::bulk::release_held(&shop.service.app).await.expect("released");
         shop.settle().await;
         assert_eq!((items(), held().await), (0, 0));
         shop.check().await;
@@ -279,7 +279,7 @@ on_both! {
         shop.import(&[product("p", &[variant("a", 100), variant("b", 200)])]).await;
         shop.until("b waits for its verdict", async || shop.status("b").await == Some(SyncStatus::Submitted)).await;
 
-        meta_catalog::admin::connect::disconnect(&shop.service.pipeline).await.expect("disconnected");
+        meta_catalog::admin::connect::disconnect(&shop.service.app).await.expect("disconnected");
         shop.ticks("drain", 2).await;
         shop.ticks("poll", 2).await;
         let calls = |meta: &graph_simulator::Handle| (meta.calls().items_batch, meta.calls().check_batch);

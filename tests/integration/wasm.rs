@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use mapper_core::word::{Payload, Word};
 use mapper_core::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
-use meta_catalog::domain::word::{Payload, Word};
-use meta_catalog::wasm::{Batch, Fault, Host, Limits, Module};
+use wasm_host::{Batch, Fault, Host, Limits, Module};
 
 /// One engine for all tests, as in the service.
 static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(Limits::default()).expect("an engine"));

@@ -142,3 +142,7 @@ fn group_id<'a>(product: &'a Product, variant: &Variant, warnings: &mut Warnings
     }
     Some(Cow::Borrowed(&product.id))
 }
+
+// Last, so that nothing of the modules that are built from this crate moves.
+#[cfg(feature = "component")]
+pub mod word;

@@ -1,8 +1,8 @@
 use super::*;
-use crate::actors::jitter;
-use crate::actors::tree::Tree;
-use crate::actors::vitals::VitalsBoard;
 use crate::clock::ManualClock;
+use crate::runtime::jitter;
+use crate::runtime::tree::Tree;
+use crate::runtime::vitals::VitalsBoard;
 
 const NOW: crate::clock::Millis = 1_764_000_000_000;
 
@@ -37,33 +37,33 @@ async fn run_with(instance: &str, config: LimiterConfig, stored: Stored) -> (Tre
 #[tokio::test(start_paused = true)]
 async fn budgets_are_apart_per_catalog_and_bucket() {
     let (_tree, limiter, clock) = run("limiter-apart", LimiterConfig::default()).await;
-    let until = Answer::ClosedUntil(NOW + 7_650);
-    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::Permit));
+    let until = Admission::ClosedUntil(NOW + 7_650);
+    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Admission::Permit));
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
-    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
-    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit));
-    let until = Answer::ClosedUntil(NOW + 183);
+    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Admission::Permit));
+    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit));
+    let until = Admission::ClosedUntil(NOW + 183);
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
 
-    let throttled = Verdict::Throttled { regain: None };
+    let throttled = CallReport::Throttled { regain: None };
     limiter.report("a", Bucket::Batch, Some(100.0), throttled).expect("up");
     // An answer shows that the report has been taken in.
     assert_eq!(limiter.snapshot().await.map(|rows| rows.len()), Ok(3));
     clock.advance(7_650);
-    let until = Answer::ClosedUntil(NOW + 60_000);
+    let until = Admission::ClosedUntil(NOW + 60_000);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
-    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit), "polls go on");
-    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
+    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit), "polls go on");
+    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Admission::Permit));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_carries_over_to_the_next_holder() {
     let (_first, limiter, _) = run("limiter-first", LimiterConfig::default()).await;
     assert_eq!(limiter.snapshot().await, Ok(Vec::new()));
-    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Answer::Permit));
-    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Answer::Permit));
+    assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Admission::Permit));
+    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit));
     let regain = Some(Duration::from_secs(120));
-    limiter.report("a", Bucket::Management, None, Verdict::Throttled { regain }).expect("up");
+    limiter.report("a", Bucket::Management, None, CallReport::Throttled { regain }).expect("up");
     let rows = limiter.snapshot().await.expect("up");
     let row = |catalog_id: &str, bucket, closed_until| LimiterRow {
         catalog_id: catalog_id.into(),
@@ -76,9 +76,9 @@ async fn a_snapshot_carries_over_to_the_next_holder() {
 
     let (_second, limiter, _) = run("limiter-second", LimiterConfig::default()).await;
     limiter.load(rows).expect("up");
-    let until = Answer::ClosedUntil(NOW + 7_650);
+    let until = Admission::ClosedUntil(NOW + 7_650);
     assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(until));
-    let until = Answer::ClosedUntil(NOW + 120_000);
+    let until = Admission::ClosedUntil(NOW + 120_000);
     assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(until));
 }
 
@@ -93,7 +93,7 @@ async fn a_fresh_actor_answers_nothing_before_it_knows_what_is_stored() {
     let stored = Stored(1.into(), vec![closed]);
     let (_tree, limiter, _) = run_with("limiter-memory", LimiterConfig::default(), stored).await;
     assert!(matches!(limiter.ask("a", Bucket::Batch).await, Err(CallError::NoAnswer(_))), "the store is away");
-    let until = Ok(Answer::ClosedUntil(NOW + 60_000));
+    let until = Ok(Admission::ClosedUntil(NOW + 60_000));
     assert_eq!(limiter.peek("a", Bucket::Batch).await, until);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, until);
 }
@@ -123,16 +123,16 @@ async fn a_restarted_actor_knows_what_was_stored() {
     let board = VitalsBoard::new(clock.clone());
     let _tree = Tree::spawn("limiter-restart", &board, vec![child]).await.expect("starts");
 
-    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::Permit));
-    limiter.report("a", Bucket::Batch, None, Verdict::Throttled { regain: None }).expect("up");
+    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Admission::Permit));
+    limiter.report("a", Bucket::Batch, None, CallReport::Throttled { regain: None }).expect("up");
     *memory.0.lock().expect("not poisoned") = limiter.snapshot().await.expect("up");
     trip.store(true, std::sync::atomic::Ordering::SeqCst);
-    limiter.report("a", Bucket::Batch, None, Verdict::Success).expect("up");
+    limiter.report("a", Bucket::Batch, None, CallReport::Success).expect("up");
     // Paused time runs on while this waits, through the restart's back-off.
     while board.get("limiter").is_none_or(|limiter| limiter.restarts == 0 || !limiter.running) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Answer::ClosedUntil(NOW + 60_000)));
+    assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(Admission::ClosedUntil(NOW + 60_000)));
 }
 
 #[test]

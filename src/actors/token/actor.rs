@@ -6,8 +6,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use super::judge::{Judgement, Memory};
 use super::{Answer, LOAD_WITHIN, Msg, REFRESH_WITHIN, StoredToken, TokenFault, TokenMsg, TokenSource, report_back};
-use crate::actors::jitter::Jitter;
 use crate::clock::SharedClock;
+use crate::runtime::jitter::Jitter;
 
 /// A refresh that loses to a changed credential this often in one request is no accident.
 const RELOADS: u8 = 3;

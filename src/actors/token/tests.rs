@@ -7,10 +7,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::actors::jitter;
-use crate::actors::tree::Tree;
-use crate::actors::vitals::VitalsBoard;
 use crate::clock::ManualClock;
+use crate::runtime::jitter;
+use crate::runtime::tree::Tree;
+use crate::runtime::vitals::VitalsBoard;
 
 const NOW: Millis = 1_764_000_000_000;
 const DAY: Millis = 86_400_000;

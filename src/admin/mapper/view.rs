@@ -4,9 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::admin::time::iso;
-use crate::mapping::BUILTIN_DIGEST;
-use crate::store::Tx;
-use crate::store::mapper::{self, Activation, BUILTIN, RefusedOffer, Remap};
+use crate::mapping::builtin_digest;
+use crate::store::mapper::{Activation, BUILTIN, Mappers, RefusedOffer};
+use crate::store::reask::Reask;
 
 /// A mapper that is or was active.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -16,8 +16,8 @@ pub struct MapperView {
     pub name: String,
     /// Its own version.
     pub version: String,
-    /// SHA-256 of the module's file in hex, or `builtin-` and the version of this service: what the variants that it
-    /// mapped are marked with.
+    /// SHA-256 of the module's file in hex, or `builtin-`, the version of this service and a hash of what it makes of
+    /// the samples: what the variants that it mapped are marked with.
     pub digest: String,
     /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in that nobody chose.
     pub source: String,
@@ -69,29 +69,27 @@ pub struct MapperState {
     pub refused: Option<RefusedView>,
 }
 
-/// Reads the state.
-pub(super) async fn load(tx: &mut Tx) -> crate::store::Result<MapperState> {
-    let (active, previous) = mapper::activations(tx).await?;
-    let remap = mapper::remap(tx).await?;
-    let refused = mapper::last_refused(tx).await?;
+/// How operators see the mappers.
+pub(super) fn state_view(mappers: Mappers) -> MapperState {
+    let Mappers { active, previous, remap, refused } = mappers;
     // The first module took the place of the built-in, which nobody had activated.
     let previous = match (&active, previous) {
         (Some(_), None) => Some(builtin_view()),
         (_, previous) => previous.map(view),
     };
-    Ok(MapperState {
+    MapperState {
         active: active.map_or_else(builtin_view, view),
         previous,
         remap: remap.map(remap_view),
         refused: refused.map(refused_view),
-    })
+    }
 }
 
 fn builtin_view() -> MapperView {
     MapperView {
         name: BUILTIN.into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        digest: BUILTIN_DIGEST.into(),
+        digest: builtin_digest().into(),
         source: "default".into(),
         activated_at: None,
     }
@@ -118,10 +116,10 @@ fn refused_view(offer: RefusedOffer) -> RefusedView {
     RefusedView { digest, source, reason, offered_at: iso(offered_at) }
 }
 
-fn remap_view(remap: Remap) -> RemapView {
+fn remap_view(remap: Reask) -> RemapView {
     RemapView {
         running: remap.finished_at.is_none(),
-        total: remap.total,
+        total: remap.total.unwrap_or_default(),
         queued: remap.queued,
         started_at: iso(remap.started_at),
         finished_at: remap.finished_at.and_then(iso),

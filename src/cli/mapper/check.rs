@@ -14,11 +14,11 @@ use super::ModuleArg;
 use super::map::line_of;
 use crate::cli::{Done, Failed};
 use crate::clock::Millis;
-use crate::domain::word::Word;
 use crate::mapping::changes::{Change, changes, cut};
 use crate::mapping::corpus::{self, Sample};
 use crate::mapping::preview::Compared;
-use crate::mapping::{Refused, Running};
+use crate::mapping::{LoadedMapper, Refused};
+use mapper_core::word::Word;
 
 /// Longest value that is shown, in characters.
 const LONGEST: usize = 200;
@@ -91,7 +91,7 @@ struct Field {
 
 pub(super) fn run(args: &CheckArgs) -> Done {
     let module = super::load(&args.module.file)?;
-    let builtin = Running::builtin();
+    let builtin = LoadedMapper::builtin();
     let samples = corpus::samples();
     let (mut differences, mut unannounced, mut accepted_later) = (Vec::new(), Vec::new(), Vec::new());
     // What an activation does with the samples is timed, as it is there.
@@ -291,7 +291,7 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::word::{Payload, Rejection};
+    use mapper_core::word::{Payload, Rejection};
 
     fn mapped(data: &str, reevaluate_at: Option<Millis>) -> Word {
         Word::Mapped(Payload { data: data.into(), fields: Vec::new(), warnings: Vec::new(), reevaluate_at })
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_builtin_mapper_announces_every_change() {
-        let builtin = Running::builtin();
+        let builtin = LoadedMapper::builtin();
         for sample in corpus::samples() {
             let (now, later) = (sample.ask(&builtin), sample.ask_later(&builtin, LATER));
             let (now, later) = (now.expect("a word"), later.expect("a word"));

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::ModuleArg;
 use super::swap::failed;
-use crate::admin::Fault;
+use crate::admin::AdminError;
 use crate::admin::preview::{self, Progress};
+use crate::app::App;
 use crate::cli::Done;
+use crate::clock;
 use crate::config::Config;
-use crate::failpoints;
 use crate::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
-use crate::pipeline::Pipeline;
-use crate::service;
+use crate::startup;
 use crate::store::{self, StoreError};
 
 #[derive(Debug, Args)]
@@ -35,9 +35,9 @@ struct Told<'a> {
 
 pub(super) async fn run(config: &Config, args: DiffArgs) -> Done {
     let bytes = super::read(&args.module.file)?;
-    let pipeline = service::build(config, failpoints::clock()).await?;
-    let compared = compare(&pipeline, bytes).await;
-    pipeline.db.close().await;
+    let app = startup::build(config, clock::of_the_process()).await?;
+    let compared = compare(&app, bytes).await;
+    app.db.close().await;
     let (module, report) = compared.map_err(|fault| failed(&fault))?;
     if args.json {
         println!("{}", serde_json::to_string(&Told { module: &module, report: &report })?);
@@ -48,16 +48,16 @@ pub(super) async fn run(config: &Config, args: DiffArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn compare(pipeline: &Pipeline, bytes: Vec<u8>) -> Result<(Compared, PreviewReport), Fault> {
-    let candidate = preview::load(pipeline, bytes).await?;
-    let mut tx = pipeline.db.read().await?;
+async fn compare(app: &App, bytes: Vec<u8>) -> Result<(Compared, PreviewReport), AdminError> {
+    let candidate = preview::load(app, bytes).await?;
+    let mut tx = app.db.read().await?;
     let total = store::variants::count(&mut tx).await?;
     drop(tx);
     let bar = ProgressBar::new(u64::try_from(total).unwrap_or_default());
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} variants {eta}") {
         bar.set_style(style);
     }
-    let report = preview::compare(pipeline, &candidate, &mut Bar(bar.clone())).await;
+    let report = preview::compare(app, &candidate, &mut Bar(bar.clone())).await;
     bar.finish_and_clear();
     Ok((Compared::of(&candidate), report?))
 }

@@ -16,9 +16,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{Done, Failed};
-use crate::domain::word::{Payload, Rejection, Word};
-use crate::mapping::Running;
-use crate::wasm::Batch;
+use crate::mapping::LoadedMapper;
+use mapper_core::word::{Payload, Rejection, Word};
+use wasm_host::Batch;
 
 /// Most lines that a module is asked for at once.
 const AT_ONCE: usize = 500;
@@ -105,7 +105,7 @@ fn answer_natively(line: &[u8]) -> String {
 }
 
 /// A module's answers. Lines with the same settings and time are asked for together.
-fn ask(mapper: &Running, lines: &[Vec<u8>]) -> Vec<String> {
+fn ask(mapper: &LoadedMapper, lines: &[Vec<u8>]) -> Vec<String> {
     // What the built-in mapper cannot answer for want of `now` or an id is an error of the line.
     let read: Vec<Result<input::Item, String>> = lines
         .iter()
@@ -193,7 +193,7 @@ mod tests {
         .chain([b"\xff".to_vec()])
         .collect();
         let natively: Vec<String> = lines.iter().map(|line| answer_natively(line)).collect();
-        assert_eq!(ask(&Running::builtin(), &lines), natively);
+        assert_eq!(ask(&LoadedMapper::builtin(), &lines), natively);
         assert!(natively[0].starts_with(r#"{"data":"#) && natively[1].starts_with(r#"{"rejected":"#), "{natively:#?}");
     }
 }

@@ -7,14 +7,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ModuleArg;
-use crate::admin::Fault;
+use crate::admin::AdminError;
 use crate::admin::mapper::{self, Activated, MapperState, MapperView, RemapView, Source};
+use crate::app::App;
 use crate::cli::{Done, Failed};
+use crate::clock;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::failpoints;
-use crate::pipeline::Pipeline;
-use crate::service;
+use crate::startup;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ActivateArgs {
@@ -43,38 +43,38 @@ pub(in crate::cli) struct ShownArgs {
 
 pub(super) async fn activate(config: &Config, args: ActivateArgs) -> Done {
     let bytes = super::read(&args.module.file)?;
-    let pipeline = service::build(config, failpoints::clock()).await?;
-    let done = mapper::activate(&pipeline, bytes, Source::Cli, args.swap.remap).await;
-    told(&pipeline, &args.swap, done).await
+    let app = startup::build(config, clock::of_the_process()).await?;
+    let done = mapper::activate(&app, bytes, Source::Cli, args.swap.remap).await;
+    told(&app, &args.swap, done).await
 }
 
 pub(super) async fn rollback(config: &Config, args: SwapArgs) -> Done {
-    let pipeline = service::build(config, failpoints::clock()).await?;
-    let done = mapper::rollback(&pipeline, args.remap).await;
-    told(&pipeline, &args, done).await
+    let app = startup::build(config, clock::of_the_process()).await?;
+    let done = mapper::rollback(&app, args.remap).await;
+    told(&app, &args, done).await
 }
 
 pub(super) async fn reset(config: &Config, args: SwapArgs) -> Done {
-    let pipeline = service::build(config, failpoints::clock()).await?;
-    let done = mapper::reset(&pipeline, Source::Cli, args.remap).await;
-    told(&pipeline, &args, done).await
+    let app = startup::build(config, clock::of_the_process()).await?;
+    let done = mapper::reset(&app, Source::Cli, args.remap).await;
+    told(&app, &args, done).await
 }
 
 pub(super) async fn status(config: &Config, args: ShownArgs) -> Done {
-    let pipeline = service::build(config, Arc::new(SystemClock)).await?;
-    let state = mapper::state(&pipeline).await;
-    pipeline.db.close().await;
+    let app = startup::build(config, Arc::new(SystemClock)).await?;
+    let state = mapper::state(&app).await;
+    app.db.close().await;
     shown(&args, state)
 }
 
 pub(super) async fn remap(config: &Config, args: ShownArgs) -> Done {
-    let pipeline = service::build(config, failpoints::clock()).await?;
-    let state = mapper::remap(&pipeline).await;
-    pipeline.db.close().await;
+    let app = startup::build(config, clock::of_the_process()).await?;
+    let state = mapper::remap(&app).await;
+    app.db.close().await;
     shown(&args, state)
 }
 
-fn shown(args: &ShownArgs, state: Result<MapperState, Fault>) -> Done {
+fn shown(args: &ShownArgs, state: Result<MapperState, AdminError>) -> Done {
     let state = state.map_err(|fault| failed(&fault))?;
     if args.json {
         print_json(&state)?;
@@ -84,8 +84,8 @@ fn shown(args: &ShownArgs, state: Result<MapperState, Fault>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn told(pipeline: &Pipeline, args: &SwapArgs, done: Result<Activated, Fault>) -> Done {
-    pipeline.db.close().await;
+async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -> Done {
+    app.db.close().await;
     let activated = done.map_err(|fault| failed(&fault))?;
     if args.json {
         print_json(&activated)?;
@@ -146,6 +146,6 @@ fn print_json(answer: &impl Serialize) -> Result<(), Failed> {
 }
 
 /// What the HTTP API would answer is told here with its causes: nobody else logs it.
-pub(super) fn failed(fault: &Fault) -> Failed {
+pub(super) fn failed(fault: &AdminError) -> Failed {
     Failed { message: crate::report::chain(fault), code: 1 }
 }

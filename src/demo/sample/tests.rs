@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::import::Duplicates;
+use crate::intake::import::Duplicates;
 
 const NOW: Millis = 1_800_000_000_000;
 

@@ -15,12 +15,12 @@ fn budget() -> Budget {
 }
 
 fn throttled(budget: &mut Budget, now: Millis, regain: Option<Duration>, jitter: f64) {
-    budget.report(now, None, Verdict::Throttled { regain }, jitter);
+    budget.report(now, None, CallReport::Throttled { regain }, jitter);
 }
 
 /// Asks until there is a permit; answers when that was.
 fn next_permit(budget: &mut Budget, mut now: Millis) -> Millis {
-    while let Answer::ClosedUntil(until) = budget.ask(now) {
+    while let Admission::ClosedUntil(until) = budget.ask(now) {
         assert!(until > now, "an answer that leads nowhere");
         now = until;
     }
@@ -30,14 +30,14 @@ fn next_permit(budget: &mut Budget, mut now: Millis) -> Millis {
 #[test]
 fn one_call_per_period_without_a_burst() {
     let mut budget = budget();
-    assert_eq!(budget.ask(NOW), Answer::Permit);
-    assert_eq!(budget.ask(NOW), Answer::ClosedUntil(NOW + PERIOD));
-    assert_eq!(budget.ask(NOW + PERIOD - 1), Answer::ClosedUntil(NOW + PERIOD));
-    assert_eq!(budget.ask(NOW + PERIOD), Answer::Permit);
+    assert_eq!(budget.ask(NOW), Admission::Permit);
+    assert_eq!(budget.ask(NOW), Admission::ClosedUntil(NOW + PERIOD));
+    assert_eq!(budget.ask(NOW + PERIOD - 1), Admission::ClosedUntil(NOW + PERIOD));
+    assert_eq!(budget.ask(NOW + PERIOD), Admission::Permit);
     // A long pause saves nothing up.
     let later = NOW + 3_600_000;
-    assert_eq!(budget.ask(later), Answer::Permit);
-    assert_eq!(budget.ask(later), Answer::ClosedUntil(later + PERIOD));
+    assert_eq!(budget.ask(later), Admission::Permit);
+    assert_eq!(budget.ask(later), Admission::ClosedUntil(later + PERIOD));
 }
 
 /// What Meta counts is when calls arrive: whatever each of them takes, up to a second, no minute holds a ninth.
@@ -60,11 +60,11 @@ fn late_calls_do_not_put_a_ninth_into_the_minute() {
 #[test]
 fn metas_own_time_closes_exactly_that_long() {
     let mut budget = budget();
-    assert_eq!(budget.ask(NOW), Answer::Permit);
+    assert_eq!(budget.ask(NOW), Admission::Permit);
     throttled(&mut budget, NOW, Some(Duration::from_secs(300)), 0.9);
     assert_eq!(budget.closed_until(), Some(NOW + 300_000));
-    assert_eq!(budget.ask(NOW + 299_999), Answer::ClosedUntil(NOW + 300_000));
-    assert_eq!(budget.ask(NOW + 300_000), Answer::Permit);
+    assert_eq!(budget.ask(NOW + 299_999), Admission::ClosedUntil(NOW + 300_000));
+    assert_eq!(budget.ask(NOW + 300_000), Admission::Permit);
     // A day is the most that is believed.
     throttled(&mut budget, NOW, Some(Duration::MAX), 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 86_400_000));
@@ -82,7 +82,7 @@ fn throttles_double_to_a_quarter_hour_until_a_success() {
         now = until;
     }
     assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
-    budget.report(now, None, Verdict::Success, 0.0);
+    budget.report(now, None, CallReport::Success, 0.0);
     // Jitter only lengthens; a time of zero is no time.
     throttled(&mut budget, now, Some(Duration::ZERO), 0.5);
     assert_eq!(budget.closed_until(), Some(now + 67_500));
@@ -94,8 +94,8 @@ fn answers_to_calls_under_way_neither_lengthen_nor_end_a_throttle() {
     throttled(&mut budget, NOW, None, 0.0);
     throttled(&mut budget, NOW + 1_000, None, 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 60_000));
-    budget.report(NOW + 2_000, None, Verdict::Success, 0.0);
-    assert_eq!(budget.ask(NOW + 2_000), Answer::ClosedUntil(NOW + 60_000));
+    budget.report(NOW + 2_000, None, CallReport::Success, 0.0);
+    assert_eq!(budget.ask(NOW + 2_000), Admission::ClosedUntil(NOW + 60_000));
     throttled(&mut budget, NOW + 60_000, None, 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 180_000), "the second in a row");
     // Meta's shorter time does not undo a longer wait.
@@ -106,10 +106,10 @@ fn answers_to_calls_under_way_neither_lengthen_nor_end_a_throttle() {
 #[test]
 fn usage_slows_down_from_80_percent_and_speeds_back() {
     let mut budget = budget();
-    assert_eq!(budget.ask(NOW), Answer::Permit);
+    assert_eq!(budget.ask(NOW), Admission::Permit);
     let mut at = |percent: Option<f64>| {
-        budget.report(NOW, percent, Verdict::Success, 0.0);
-        let Answer::ClosedUntil(until) = budget.ask(NOW) else { panic!("just called") };
+        budget.report(NOW, percent, CallReport::Success, 0.0);
+        let Admission::ClosedUntil(until) = budget.ask(NOW) else { panic!("just called") };
         until - NOW
     };
     assert_eq!(at(Some(0.0)), PERIOD);
@@ -134,31 +134,31 @@ fn our_own_calls_at_the_allowed_pace_do_not_slow_us_down() {
     let mut budget = budget();
     let mut now = NOW;
     for call in 1..=40 {
-        assert_eq!(budget.peek(now), Answer::Permit);
-        assert_eq!(budget.ask(now), Answer::Permit, "call {call}");
+        assert_eq!(budget.peek(now), Admission::Permit);
+        assert_eq!(budget.ask(now), Admission::Permit, "call {call}");
         let percent = f64::from(call.min(8)) * 100.0 / 8.0;
-        budget.report(now, Some(percent), Verdict::Success, 0.0);
-        assert_eq!(budget.peek(now), Answer::ClosedUntil(now + PERIOD));
+        budget.report(now, Some(percent), CallReport::Success, 0.0);
+        assert_eq!(budget.peek(now), Admission::ClosedUntil(now + PERIOD));
         now += PERIOD;
     }
     // A minute of silence, then one call: whoever uses the allowance now, it is not us.
     now += 60_000;
-    assert_eq!(budget.ask(now), Answer::Permit);
-    budget.report(now, Some(100.0), Verdict::Success, 0.0);
-    assert_eq!(budget.peek(now), Answer::ClosedUntil(now + 4 * PERIOD));
-    assert_eq!(budget.ask(now), Answer::ClosedUntil(now + 4 * PERIOD), "asking says what looking said");
+    assert_eq!(budget.ask(now), Admission::Permit);
+    budget.report(now, Some(100.0), CallReport::Success, 0.0);
+    assert_eq!(budget.peek(now), Admission::ClosedUntil(now + 4 * PERIOD));
+    assert_eq!(budget.ask(now), Admission::ClosedUntil(now + 4 * PERIOD), "asking says what looking said");
 }
 
 #[test]
 fn a_loaded_last_call_and_closure_are_respected() {
     let mut fresh = budget();
     fresh.load(None, Some(NOW));
-    assert_eq!(fresh.ask(NOW + 1), Answer::ClosedUntil(NOW + PERIOD));
-    assert_eq!(fresh.ask(NOW + PERIOD), Answer::Permit);
+    assert_eq!(fresh.ask(NOW + 1), Admission::ClosedUntil(NOW + PERIOD));
+    assert_eq!(fresh.ask(NOW + PERIOD), Admission::Permit);
 
     let mut closed = budget();
     closed.load(Some(NOW + 60_000), Some(NOW));
-    assert_eq!(closed.ask(NOW + PERIOD), Answer::ClosedUntil(NOW + 60_000));
+    assert_eq!(closed.ask(NOW + PERIOD), Admission::ClosedUntil(NOW + 60_000));
 
     // What is known here already and stricter stays.
     let mut known = budget();
@@ -166,13 +166,13 @@ fn a_loaded_last_call_and_closure_are_respected() {
     assert_eq!(next_permit(&mut known, NOW), NOW + 60_000);
     known.load(Some(NOW + 1), Some(NOW));
     assert_eq!(known.closed_until(), Some(NOW + 60_000));
-    assert_eq!(known.ask(NOW + 60_001), Answer::ClosedUntil(NOW + 60_000 + PERIOD));
+    assert_eq!(known.ask(NOW + 60_001), Admission::ClosedUntil(NOW + 60_000 + PERIOD));
 }
 
 #[test]
 fn a_clock_set_back_costs_one_period() {
     let mut budget = budget();
-    assert_eq!(budget.ask(NOW), Answer::Permit);
+    assert_eq!(budget.ask(NOW), Admission::Permit);
     let back = NOW - 86_400_000;
     assert_eq!(next_permit(&mut budget, back), back + PERIOD);
 }
@@ -209,7 +209,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Wait(wait) => now += wait,
-                Step::Report(usage) => budget.report(now, usage, Verdict::Success, jitter),
+                Step::Report(usage) => budget.report(now, usage, CallReport::Success, jitter),
                 Step::Throttle(regain) => {
                     throttled(&mut budget, now, regain.map(Duration::from_secs), jitter);
                     closed = budget.closed_until();
@@ -222,11 +222,11 @@ proptest! {
                 }
             }
             match budget.ask(now) {
-                Answer::Permit => {
+                Admission::Permit => {
                     prop_assert!(closed <= Some(now));
                     permits.push(now);
                 }
-                Answer::ClosedUntil(until) => prop_assert!(until > now),
+                Admission::ClosedUntil(until) => prop_assert!(until > now),
             }
         }
         for (i, start) in permits.iter().enumerate() {

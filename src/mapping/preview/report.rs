@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::mapping::Running;
+use crate::mapping::LoadedMapper;
 
 /// What activating a module would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -58,7 +58,7 @@ pub struct Compared {
 impl Compared {
     /// Names a mapper.
     #[must_use]
-    pub fn of(mapper: &Running) -> Self {
+    pub fn of(mapper: &LoadedMapper) -> Self {
         Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
     }
 }

@@ -4,32 +4,32 @@ use mapper_core::Warning;
 
 use super::*;
 use crate::domain::state::SyncStatus;
-use crate::domain::word::Rejection;
-use crate::mapping::Running;
-use crate::wasm::FaultKind;
+use crate::mapping::LoadedMapper;
+use mapper_core::word::Rejection;
+use wasm_host::FaultKind;
 
 const CATALOG: &str = "c1";
 
-fn mapped(data: &str) -> Result<Word, Fault> {
+fn mapped(data: &str) -> Result<Word, MapperFault> {
     warned(data, &[])
 }
 
-fn warned(data: &str, codes: &[&str]) -> Result<Word, Fault> {
+fn warned(data: &str, codes: &[&str]) -> Result<Word, MapperFault> {
     let warning = |code: &&str| Warning { code: (*code).into(), field: None, message: "m".into() };
     let warnings = codes.iter().map(warning).collect();
     Ok(Word::Mapped(Payload { data: data.into(), fields: Vec::new(), warnings, reevaluate_at: None }))
 }
 
-fn rejected(code: &'static str) -> Result<Word, Fault> {
+fn rejected(code: &'static str) -> Result<Word, MapperFault> {
     Ok(Word::Rejected(Rejection { code: Cow::Borrowed(code), field: None, message: String::new() }))
 }
 
-fn fails(message: &str) -> Result<Word, Fault> {
-    Err(Fault { kind: FaultKind::Trap, message: message.into() })
+fn fails(message: &str) -> Result<Word, MapperFault> {
+    Err(MapperFault { kind: FaultKind::Trap, message: message.into() })
 }
 
-fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> Held {
-    Held {
+fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> SyncState {
+    SyncState {
         status,
         catalog_id: Some(CATALOG.into()),
         hash: data.map(sha256_hex),
@@ -40,14 +40,14 @@ fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> Held {
     }
 }
 
-type Case = (&'static str, Result<Word, Fault>, Result<Word, Fault>, Option<Held>);
+type Case = (&'static str, Result<Word, MapperFault>, Result<Word, MapperFault>, Option<SyncState>);
 
 fn report(cases: &[Case]) -> PreviewReport {
     let mut tally = Tally::default();
     for (variant_id, before, after, held) in cases {
         tally.add(&Pair { variant_id, before, after, held: held.as_ref() }, CATALOG);
     }
-    tally.into_report(Compared::of(&Running::builtin()))
+    tally.into_report(Compared::of(&LoadedMapper::builtin()))
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn memory_is_bounded_whatever_a_module_says() {
 /// What a busy machine leaves open, or other variants' use of the time, says nothing of the module.
 #[test]
 fn what_was_not_tried_counts_apart() {
-    let untried = |kind| Err(Fault { kind, message: "m".into() });
+    let untried = |kind| Err(MapperFault { kind, message: "m".into() });
     let a = || mapped(r#"{"id":"v"}"#);
     let report = report(&[
         ("other rows took the time", a(), untried(FaultKind::NotTried), None),

@@ -1,4 +1,4 @@
-//! What of the outbox may be forgotten; [`crate::actors::retention`] asks and forgets.
+//! What of the outbox may be forgotten; [`crate::pipeline::retention`] asks and forgets.
 
 use crate::clock::Millis;
 use crate::store::{Result, Tx, execute, fetch_all, json};

@@ -46,7 +46,7 @@ async fn every_answer_names_its_request() {
 #[tokio::test]
 async fn a_database_that_is_away_is_503_and_not_401() {
     let shop = Installation::start(Database::Sqlite).await;
-    shop.service.pipeline.db.close().await;
+    shop.service.app.db.close().await;
     assert_told!("not-ready", answer(shop.anonymous(Method::GET, "/ready")).await);
     assert_told!("database-away", shop.get("/admin/meta/status").await);
     assert_eq!(answer(shop.anonymous(Method::GET, "/health")).await.status, 200, "the process lives");

@@ -231,7 +231,7 @@ async fn impatient(shop: &Installation, time: Duration) -> String {
     let address = listener.local_addr().expect("an address");
     let config = Config::load(None, |_| None).expect("the defaults are taken");
     let mut app =
-        App::new(std::sync::Arc::clone(&shop.service.pipeline), shop.service.board.clone(), None, &config, address);
+        App::new(std::sync::Arc::clone(&shop.service.app), shop.service.board.clone(), None, &config, address);
     app.limits = Limits { time, ..Limits::default() };
     tokio::spawn(async move { axum::serve(listener, http::router(app)).await });
     address.to_string()

@@ -274,8 +274,8 @@ async fn sync(watch: &mut Watch, shop: &Installation) {
 }
 
 async fn token(shop: &Installation) -> String {
-    let pipeline = &shop.service.pipeline;
-    let mut tx = pipeline.db.read().await.expect("a connection");
-    let known = credential::load(&mut tx, &pipeline.keyring).await.expect("it opens").expect("connected");
+    let app = &shop.service.app;
+    let mut tx = app.db.read().await.expect("a connection");
+    let known = credential::load(&mut tx, &app.keyring).await.expect("it opens").expect("connected");
     known.access_token.expose_secret().to_owned()
 }

@@ -36,7 +36,7 @@ fn drop_in(folder: &Path, name: &str, bytes: &[u8]) {
 }
 
 async fn state(shop: &Shop) -> MapperState {
-    mapper::state(&shop.service.pipeline).await.expect("a state")
+    mapper::state(&shop.service.app).await.expect("a state")
 }
 
 async fn becomes_active(shop: &Shop, bytes: &[u8]) -> MapperState {
@@ -50,7 +50,7 @@ async fn looks(shop: &Shop, more: u64) {
     let ticks = || shop.service.board.get("mapper-directory").expect("an actor").ticks;
     let enough = ticks() + more;
     shop.until("it has looked", async || {
-        shop.service.pipeline.directory.nudge();
+        shop.service.app.directory.nudge();
         ticks() >= enough
     })
     .await;
@@ -89,7 +89,7 @@ async fn a_folder_s_life(engine: Engine) {
     assert_eq!(activations(&shop).await, 2);
 
     // What the API chose stays, whatever lies in the folder, also after a restart and when a file is touched or copied.
-    mapper::reset(&shop.service.pipeline, Source::Api, false).await.expect("reset");
+    mapper::reset(&shop.service.app, Source::Api, false).await.expect("reset");
     let shop = shop.restart(|_| ()).await;
     fs::copy(folder.join("margin.wasm"), folder.join("again.wasm")).expect("copied");
     drop_in(&folder, "twin.wasm", &twin);
@@ -137,11 +137,11 @@ async fn what_is_dropped_in_is_activated_once_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_that_find_a_file_at_once_one_acts() {
     let (shop, _folder, _keep) = watching(Engine::Postgres).await;
-    let pipeline = &shop.service.pipeline;
+    let app = &shop.service.app;
     let twin = module("fixtures/twin");
     let (one, other) = tokio::join!(
-        mapper::found(pipeline, twin.clone(), Standing::Whole),
-        mapper::found(pipeline, twin.clone(), Standing::Whole)
+        mapper::found(app, twin.clone(), Standing::Whole),
+        mapper::found(app, twin.clone(), Standing::Whole)
     );
     let acted = [one, other].map(|found| matches!(found.expect("found"), mapper::Found::Activated(_)));
     assert_eq!(acted.iter().filter(|acted| **acted).count(), 1);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::clock::SystemClock;
-use meta_catalog::service;
+use meta_catalog::startup;
 
 use crate::support::modules::{digest, module};
 use crate::support::shop::{Engine, Shop, product, variant};
 
 /// Waits until this process has the lease, and answers its epoch and how long it lasts.
 async fn holding(shop: &Shop) -> (i64, i64) {
-    let current = || shop.service.pipeline.lease.current();
+    let current = || shop.service.app.lease.current();
     shop.until("it has the lease", async || current().is_some()).await;
     let held = current().expect("just seen");
     (held.fence.epoch, held.until)
@@ -21,7 +21,7 @@ async fn holding(shop: &Shop) -> (i64, i64) {
 async fn renewals(shop: &Shop, more: u64) {
     let enough = shop.ticked("lease") + more;
     shop.until("the lease was renewed", async || {
-        shop.service.pipeline.leaser.nudge();
+        shop.service.app.leaser.nudge();
         shop.ticked("lease") >= enough
     })
     .await;
@@ -31,11 +31,11 @@ async fn renewals(shop: &Shop, more: u64) {
 /// one when it is there.
 async fn a_load_without_an_end(engine: Engine) {
     let shop = Shop::open(engine).await;
-    let pipeline = &shop.service.pipeline;
+    let app = &shop.service.app;
     let (epoch, until) = holding(&shop).await;
-    let builtin = pipeline.mapper.running();
+    let builtin = app.mapper.running();
     // Whoever has the turn is loading, as far as everybody else can tell.
-    let loader = pipeline.mapper.loader().await.expect("a turn");
+    let loader = app.mapper.loader().await.expect("a turn");
 
     let twin = module("fixtures/twin");
     let elsewhere = service::build(&shop.config, Arc::new(SystemClock)).await.expect("a store");
@@ -43,15 +43,15 @@ async fn a_load_without_an_end(engine: Engine) {
     elsewhere.db.close().await;
     shop.import(&[product("p", &[variant("a", 500)])]).await;
     renewals(&shop, 5).await;
-    let held = pipeline.lease.current().expect("it has the lease");
+    let held = app.lease.current().expect("it has the lease");
     assert_eq!(held.fence.epoch, epoch, "it was not lost in between");
     assert!(held.until > until, "it was renewed");
-    assert_eq!(pipeline.mapper.running().key(), builtin.key());
+    assert_eq!(app.mapper.running().key(), builtin.key());
     assert_eq!(shop.batches(), 0);
 
     drop(loader);
     shop.settle().await;
-    assert_eq!(**pipeline.mapper.running().key(), *digest(&twin));
+    assert_eq!(**app.mapper.running().key(), *digest(&twin));
     assert_eq!(shop.item("a").expect("at Meta")["custom_label_3"], "fixture");
     assert_eq!(shop.batches(), 1);
     shop.close().await;
@@ -73,14 +73,14 @@ async fn the_lease_outlasts_a_load_without_an_end_on_postgres() {
 async fn a_compile_is_not_on_the_runtime_s_threads() {
     let shop = Shop::open(Engine::Sqlite).await;
     let (_, until) = holding(&shop).await;
-    let pipeline = Arc::clone(&shop.service.pipeline);
-    let mut load = std::pin::pin!(pipeline.mapper.load_rehearsed(module("seasonal-label")));
+    let app = Arc::clone(&shop.service.app);
+    let mut load = std::pin::pin!(app.mapper.load_rehearsed(module("seasonal-label")));
     tokio::select! {
         biased;
         loaded = &mut load => panic!("loaded before anything else happened: {loaded:?}"),
         () = renewals(&shop, 2) => {}
     }
-    assert!(pipeline.lease.current().is_some_and(|held| held.until > until));
+    assert!(app.lease.current().is_some_and(|held| held.until > until));
     load.await.expect("a host").expect("a good module");
     shop.close().await;
 }

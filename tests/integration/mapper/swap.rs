@@ -68,13 +68,13 @@ on_both! {
         shop.import(&[product("p", &variants)]).await;
         shop.settle().await;
         let calls = shop.batches();
-        let pipeline = &shop.service.pipeline;
+        let app = &shop.service.app;
         let margin = module("margin-label");
-        let activated = mapper::activate(pipeline, margin.clone(), Source::Api, true).await.expect("activated");
+        let activated = mapper::activate(app, margin.clone(), Source::Api, true).await.expect("activated");
         assert!(activated.changed);
         shop.until("the re-map is done", async || {
-            pipeline.remapper.nudge();
-            mapper::state(pipeline).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+            app.remapper.nudge();
+            mapper::state(app).await.expect("a state").remap.is_some_and(|remap| !remap.running)
         })
         .await;
         shop.settle().await;
@@ -88,7 +88,7 @@ on_both! {
         let builtin = format!("builtin-{}", env!("CARGO_PKG_VERSION"));
         let expected = [("a", digest(&margin)), ("b", builtin), ("c", digest(&margin))];
         assert_eq!(marked, expected.map(|(id, digest)| (id.to_owned(), Some(digest))));
-        let state = mapper::state(pipeline).await.expect("a state");
+        let state = mapper::state(app).await.expect("a state");
         let remap = state.remap.expect("a re-map");
         assert_eq!((remap.total, remap.queued), (3, 3));
         shop.close().await;
@@ -96,9 +96,9 @@ on_both! {
 
     /// What a module failed on is tried again, by itself, under the next mapper.
     async fn what_failed_under_a_module_is_tried_again(shop) {
-        let pipeline = &shop.service.pipeline;
+        let app = &shop.service.app;
         shop.set(json!({ "max_attempts": 1 })).await;
-        mapper::activate(pipeline, module("fixtures/evil"), Source::Api, false).await.expect("activated");
+        mapper::activate(app, module("fixtures/evil"), Source::Api, false).await.expect("activated");
         shop.import(&[product("p", &[evil("a", 500, "trap"), variant("b", 500)])]).await;
         shop.until("one fails", async || shop.status("a").await == Some(SyncStatus::Failed)).await;
         shop.settle().await;
@@ -106,7 +106,7 @@ on_both! {
         assert_eq!(shop.item("b").expect("at Meta")["custom_label_3"], "fixture");
         assert!(shop.last_error("a").await.is_some_and(|error| error.contains("trap")), "{:?}", shop.last_error("a").await);
 
-        let back = mapper::reset(pipeline, Source::Api, false).await.expect("reset");
+        let back = mapper::reset(app, Source::Api, false).await.expect("reset");
         assert_eq!(back.requeued, 1);
         shop.settle().await;
         assert_eq!(shop.status("a").await, Some(SyncStatus::Synced));
@@ -116,15 +116,15 @@ on_both! {
 
     /// A call that is under way during a swap and fails for what the old module said is tried again with the new one.
     async fn what_fails_after_the_swap_is_tried_again_too(shop) {
-        let pipeline = &shop.service.pipeline;
-        mapper::activate(pipeline, module("fixtures/twin"), Source::Api, false).await.expect("activated");
+        let app = &shop.service.app;
+        mapper::activate(app, module("fixtures/twin"), Source::Api, false).await.expect("activated");
         shop.meta.reject("a", "Bad label");
         let slow = Kind::HandleSlow { ms: 1_500 };
         shop.meta.plan(Fault { on: "items_batch".into(), skip: 0, times: 1, kind: slow });
         shop.import(&[product("p", &[costing("a", 1_000, Some(100))])]).await;
         shop.until("it is under way", async || shop.status("a").await == Some(SyncStatus::Submitted)).await;
         let margin = module("margin-label");
-        mapper::activate(pipeline, margin.clone(), Source::Api, false).await.expect("activated");
+        mapper::activate(app, margin.clone(), Source::Api, false).await.expect("activated");
         shop.until("it was sent again", async || shop.batches() == 2).await;
         shop.settle().await;
         let marked = rows(&shop, "SELECT status, mapper_digest FROM meta_sync_state").await;
@@ -136,7 +136,7 @@ on_both! {
     /// A re-map passes variants that are in a call just now, since their intents are open: they are asked for again when
     /// the call is through, those that the old mapper had deleted as well.
     async fn a_remap_during_a_call_reaches_its_variants(shop) {
-        let pipeline = &shop.service.pipeline;
+        let app = &shop.service.app;
         let products = |price, status: &str| {
             let mut other = product("q", &[costing("gone", 1_000, Some(100))]);
             other["status"] = json!(status);
@@ -158,10 +158,10 @@ on_both! {
                 sqlx::query("UPDATE meta_catalog.product SET status = 'active'").execute(pool).await.map(|_| ()).expect("restored");
             }
         }
-        mapper::activate(pipeline, module("margin-label"), Source::Api, true).await.expect("activated");
+        mapper::activate(app, module("margin-label"), Source::Api, true).await.expect("activated");
         shop.until("the re-map is done", async || {
-            pipeline.remapper.nudge();
-            mapper::state(pipeline).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+            app.remapper.nudge();
+            mapper::state(app).await.expect("a state").remap.is_some_and(|remap| !remap.running)
         })
         .await;
         shop.meta.clear_faults();
@@ -176,9 +176,9 @@ on_both! {
     async fn evil_costs_its_rows_and_the_next_tick_works(shop) {
         const KINDS: [&str; 10] =
             ["spin", "allocate", "trap", "overflow", "short", "long", "foreign_id", "wrong_type", "bad_json", "huge"];
-        let pipeline = &shop.service.pipeline;
+        let app = &shop.service.app;
         shop.set(json!({ "max_attempts": 1 })).await;
-        mapper::activate(pipeline, module("fixtures/evil"), Source::Api, false).await.expect("activated");
+        mapper::activate(app, module("fixtures/evil"), Source::Api, false).await.expect("activated");
         let variants: Vec<Value> = KINDS.iter().map(|kind| evil(kind, 500, kind)).collect();
         let good: Vec<Value> = (0..20).map(|n| variant(&format!("good{n:02}"), 500)).collect();
         shop.import(&[product("evil", &variants), product("good", &good)]).await;
@@ -204,18 +204,18 @@ on_both! {
 
     /// What fails the samples, or is no module at all, is refused with a reason, and nothing has changed.
     async fn what_is_refused_changes_nothing(shop) {
-        let pipeline = &shop.service.pipeline;
-        mapper::activate(pipeline, module("margin-label"), Source::Api, false).await.expect("activated");
-        let before = mapper::state(pipeline).await.expect("a state");
+        let app = &shop.service.app;
+        mapper::activate(app, module("margin-label"), Source::Api, false).await.expect("activated");
+        let before = mapper::state(app).await.expect("a state");
         for name in [
             "always-allocate", "always-bad-json", "always-foreign-id", "always-huge", "always-long", "always-overflow",
             "always-short", "always-spin", "always-trap", "always-wrong-type", "describe-nameless", "describe-spin",
             "imports-wasi", "other-world", "truncated",
         ] {
             let bytes = module(&format!("fixtures/{name}"));
-            let refused = mapper::activate(pipeline, bytes, Source::Api, true).await.expect_err(name);
+            let refused = mapper::activate(app, bytes, Source::Api, true).await.expect_err(name);
             assert!(matches!(&refused, Refusal::Module(why) if why.len() > 20), "{name}: {refused}");
-            let after = mapper::state(pipeline).await.expect("a state");
+            let after = mapper::state(app).await.expect("a state");
             assert_eq!((&after.active, &after.previous, &after.remap), (&before.active, &before.previous, &before.remap));
         }
         shop.import(&[product("p", &[costing("a", 1_000, Some(100))])]).await;
@@ -227,19 +227,19 @@ on_both! {
     /// A module that had too little time may do better on a machine that is less busy: its file in the watched folder
     /// stays to be tried, until it had too little often enough. What fails for a reason of its own is refused for good.
     async fn too_little_time_is_no_last_word(shop) {
-        let pipeline = &shop.service.pipeline;
-        let spin = async |standing| mapper::found(pipeline, module("fixtures/always-spin"), standing).await.expect("tried");
+        let app = &shop.service.app;
+        let spin = async |standing| mapper::found(app, module("fixtures/always-spin"), standing).await.expect("tried");
         for standing in [Standing::Young, Standing::Whole] {
             let found = spin(standing).await;
             assert!(matches!(&found, Found::Slow(why) if why.contains("sample")), "{found:?}");
         }
-        assert_eq!(mapper::state(pipeline).await.expect("a state").refused, None);
+        assert_eq!(mapper::state(app).await.expect("a state").refused, None);
         let last = spin(Standing::LastTry).await;
         assert!(matches!(&last, Found::Refused(why) if why.contains("PUT /admin/meta/mapper")), "{last:?}");
         assert_eq!(spin(Standing::Whole).await, Found::Known, "it is not compiled again");
-        let refused = mapper::state(pipeline).await.expect("a state").refused.expect("it is told");
+        let refused = mapper::state(app).await.expect("a state").refused.expect("it is told");
         assert!(refused.reason.contains("tried several times"), "{}", refused.reason);
-        let trap = async || mapper::found(pipeline, module("fixtures/always-trap"), Standing::Whole).await.expect("tried");
+        let trap = async || mapper::found(app, module("fixtures/always-trap"), Standing::Whole).await.expect("tried");
         assert!(matches!(trap().await, Found::Refused(_)));
         assert_eq!(trap().await, Found::Known);
         shop.close().await;
@@ -249,30 +249,30 @@ on_both! {
     async fn a_damaged_file_is_told_and_mended_by_the_good_one(shop) {
         let twin = module("fixtures/twin");
         for bytes in [module("margin-label"), twin.clone()] {
-            mapper::activate(&shop.service.pipeline, bytes, Source::Api, false).await.expect("activated");
+            mapper::activate(&shop.service.app, bytes, Source::Api, false).await.expect("activated");
         }
         let mut tx = shop.db().write().await.expect("a transaction");
         let damage = "UPDATE mapper_module SET bytes = (SELECT bytes FROM mapper_module WHERE name = 'margin-label')";
         execute(&mut tx, damage).await;
         tx.commit().await.expect("committed");
         let shop = shop.restart(|_| ()).await;
-        let pipeline = &shop.service.pipeline;
-        let unusable = || pipeline.mapper.unusable().map(|unusable| unusable.message);
+        let app = &shop.service.app;
+        let unusable = || app.mapper.unusable().map(|unusable| unusable.message);
         shop.until("it is told", async || {
-            pipeline.leaser.nudge();
+            app.leaser.nudge();
             unusable().is_some()
         })
         .await;
         let told = unusable().expect("told");
         assert!(told.contains("its stored file is damaged"), "{told}");
-        assert_eq!(**pipeline.mapper.running().key(), *"builtin");
+        assert_eq!(**app.mapper.running().key(), *"builtin");
 
-        let again = mapper::activate(pipeline, twin.clone(), Source::Api, false).await.expect("activated");
+        let again = mapper::activate(app, twin.clone(), Source::Api, false).await.expect("activated");
         assert!(!again.changed);
-        assert_eq!((unusable(), &**pipeline.mapper.running().key()), (None, digest(&twin).as_str()));
+        assert_eq!((unusable(), &**app.mapper.running().key()), (None, digest(&twin).as_str()));
         let shop = shop.restart(|_| ()).await;
-        let pipeline = &shop.service.pipeline;
-        shop.until("it runs", async || **pipeline.mapper.running().key() == *digest(&twin)).await;
+        let app = &shop.service.app;
+        shop.until("it runs", async || **app.mapper.running().key() == *digest(&twin)).await;
         shop.close().await;
     }
 
@@ -323,7 +323,7 @@ on_both! {
     async fn an_unusable_module_stops_the_pipeline_until_it_is_replaced(shop) {
         shop.import(&[product("p", &[variant("a", 500)])]).await;
         shop.settle().await;
-        mapper::activate(&shop.service.pipeline, module("fixtures/twin"), Source::Api, false).await.expect("activated");
+        mapper::activate(&shop.service.app, module("fixtures/twin"), Source::Api, false).await.expect("activated");
         // As a service that is too old for the module: what the store holds does not load.
         let damage = "UPDATE mapper_module SET bytes = CAST('no module' AS @)";
         match shop.db() {
@@ -337,29 +337,29 @@ on_both! {
             }
         }
         let shop = shop.restart(|_| ()).await;
-        let pipeline = &shop.service.pipeline;
-        let told = async || status::status(pipeline).await.expect("a status").problem;
+        let app = &shop.service.app;
+        let told = async || status::status(app).await.expect("a status").problem;
         shop.until("it is told", async || {
-            pipeline.leaser.nudge();
+            app.leaser.nudge();
             told().await.is_some_and(|problem| problem.code == "mapper_unusable")
         })
         .await;
         let problem = told().await.expect("a problem");
         assert!(problem.message.contains("DELETE /admin/meta/mapper"), "{}", problem.message);
-        assert_eq!(pipeline.lease.current(), None);
+        assert_eq!(app.lease.current(), None);
         let calls = shop.batches();
         shop.import(&[product("p", &[variant("a", 700)])]).await;
         let looks = shop.service.board.get("drain").expect("a drain").ticks + 2;
         shop.until("the drain has looked", async || {
-            pipeline.drain.nudge();
-            pipeline.leaser.nudge();
+            app.drain.nudge();
+            app.leaser.nudge();
             shop.service.board.get("drain").is_some_and(|drain| drain.ticks >= looks)
         })
         .await;
-        assert_eq!((shop.batches(), pipeline.lease.current()), (calls, None));
+        assert_eq!((shop.batches(), app.lease.current()), (calls, None));
 
-        mapper::reset(pipeline, Source::Api, false).await.expect("reset");
-        pipeline.leaser.nudge();
+        mapper::reset(app, Source::Api, false).await.expect("reset");
+        app.leaser.nudge();
         shop.settle().await;
         assert_eq!(shop.item("a").expect("at Meta")["price"], "7.00 INR");
         assert_eq!(told().await.map(|problem| problem.code), None);

@@ -28,7 +28,7 @@ async fn run(stage: &Stage, ms: i64) {
     let end = stage.now() + ms;
     while stage.now() < end {
         let calls = stage.sent().await.len();
-        match stage.service.pipeline.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter") {
+        match stage.service.app.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter") {
             Answer::Permit => {
                 stage
                     .wait("the call that is due is made and recorded", async || {
@@ -100,7 +100,7 @@ async fn closed_until_survives(engine: Engine) {
     let Answer::ClosedUntil(until) = look(&stage).await else { panic!("open") };
 
     let stage = stage.restart(60_000).await;
-    stage.wait("the lease is taken", async || stage.service.pipeline.lease.current().is_some()).await;
+    stage.wait("the lease is taken", async || stage.service.app.lease.current().is_some()).await;
     assert_eq!(look(&stage).await, Answer::ClosedUntil(until));
     stage.look_twice(6_000).await;
     assert_eq!(stage.batches(), 1);
@@ -113,7 +113,7 @@ async fn closed_until_survives(engine: Engine) {
 }
 
 async fn look(stage: &Stage) -> Answer {
-    stage.service.pipeline.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter")
+    stage.service.app.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter")
 }
 
 /// What Meta said outlives the service; that it outlives the limiter actor alone is tested beside that.

@@ -23,7 +23,7 @@ fn too_much() -> Kind {
 }
 
 async fn look(stage: &Stage, bucket: Bucket) -> Answer {
-    stage.service.pipeline.limiter.peek(CATALOG, bucket).await.expect("a limiter")
+    stage.service.app.limiter.peek(CATALOG, bucket).await.expect("a limiter")
 }
 
 on_both! {

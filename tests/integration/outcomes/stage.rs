@@ -8,7 +8,7 @@ use graph_simulator::{Fault, Handle, Kind};
 use meta_catalog::clock::{Clock as _, ManualClock};
 use meta_catalog::config::Config;
 use meta_catalog::domain::outcome::Problem;
-use meta_catalog::domain::state::{Held, SyncStatus};
+use meta_catalog::domain::state::{SyncState, SyncStatus};
 use meta_catalog::store::{Db, channel, credential, sync_state};
 use serde_json::{Value, json};
 
@@ -101,10 +101,10 @@ impl Stage {
     /// Moves both clocks and wakes everybody who looks at them.
     pub(super) fn pass(&self, ms: i64) {
         self.drift(ms);
-        let pipeline = &self.service.pipeline;
-        pipeline.leaser.nudge();
-        pipeline.drain.nudge();
-        pipeline.poll.nudge();
+        let app = &self.service.app;
+        app.leaser.nudge();
+        app.drain.nudge();
+        app.poll.nudge();
     }
 
     /// Moves both clocks and wakes nobody.
@@ -229,7 +229,7 @@ impl Stage {
         self.meta.plan(Fault { on: on.into(), skip, times, kind });
     }
 
-    pub(super) async fn held(&self, variant: &str) -> Held {
+    pub(super) async fn held(&self, variant: &str) -> SyncState {
         let mut tx = self.db().read().await.expect("a connection");
         let mut held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
         held.remove(variant).expect("a state")
@@ -297,7 +297,7 @@ impl Stage {
         let mut tx = self.db().write().await.expect("a transaction");
         assert!(credential::delete(&mut tx).await.expect("deleted"));
         tx.commit().await.expect("committed");
-        self.service.pipeline.tokens.forget();
+        self.service.app.tokens.forget();
     }
 
     pub(super) async fn close(self) {

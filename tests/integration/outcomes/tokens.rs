@@ -5,8 +5,8 @@ use std::sync::Arc;
 use graph_simulator::Kind;
 use meta_catalog::actors::token::{StoredToken, TokenFault, TokenSource as _};
 use meta_catalog::domain::credential::TokenKind;
+use meta_catalog::pipeline::token_source::CredentialSource;
 use meta_catalog::store::credential::{self, Credential, Metadata};
-use meta_catalog::token_source::CredentialSource;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 
@@ -22,8 +22,8 @@ async fn connect_for(stage: &Stage, ms: i64) -> String {
 
 async fn connect_as(stage: &Stage, token_kind: TokenKind, ms: i64) -> String {
     let text = stage.meta.mint_token("2000000001", Some(ms / 1_000));
-    let pipeline = &stage.service.pipeline;
-    let (token, end) = (SecretString::from(text.clone()), Some(pipeline.clock.now() + ms));
+    let app = &stage.service.app;
+    let (token, end) = (SecretString::from(text.clone()), Some(app.clock.now() + ms));
     let new = Credential {
         account_id: "2000000001".into(),
         access_token: token.clone(),
@@ -33,18 +33,18 @@ async fn connect_as(stage: &Stage, token_kind: TokenKind, ms: i64) -> String {
         scope: None,
         metadata: Metadata { token_kind, account_name: None },
         version: 0,
-        connected_at: pipeline.now(),
+        connected_at: app.now(),
     };
     let mut tx = stage.db().write().await.expect("a transaction");
-    credential::replace(&mut tx, &pipeline.keyring, &new, pipeline.now()).await.expect("connected");
+    credential::replace(&mut tx, &app.keyring, &new, app.now()).await.expect("connected");
     tx.commit().await.expect("committed");
-    pipeline.tokens.forget();
+    app.tokens.forget();
     text
 }
 
 async fn stored(stage: &Stage) -> Option<Credential> {
     let mut tx = stage.db().read().await.expect("a connection");
-    credential::load(&mut tx, &stage.service.pipeline.keyring).await.expect("loaded")
+    credential::load(&mut tx, &stage.service.app.keyring).await.expect("loaded")
 }
 
 fn exchanges(stage: &Stage) -> u64 {
@@ -68,7 +68,7 @@ async fn refresh_under_way(stage: &Stage) -> JoinHandle<Result<i64, TokenFault>>
         account_id: None,
     };
     let before = exchanges(stage);
-    let source = CredentialSource(Arc::clone(&stage.service.pipeline));
+    let source = CredentialSource(Arc::clone(&stage.service.app));
     let refreshed = tokio::spawn(async move { source.refresh(&current).await.map(|token| token.version) });
     stage.wait("the exchange is under way", async || exchanges(stage) > before).await;
     refreshed
@@ -78,7 +78,7 @@ on_both! {
     /// From seven days before its end a user's token is exchanged; a day earlier it is not.
     async fn renewed_from_seven_days_before_the_end(stage) {
         let first = connect_for(&stage, 8 * DAY).await;
-        let tokens = &stage.service.pipeline.tokens;
+        let tokens = &stage.service.app.tokens;
         assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), first);
         assert_eq!(exchanges(&stage), 0);
         stage.pass(DAY);
@@ -99,7 +99,7 @@ on_both! {
     /// A system user's token that has an end is renewed before it; the operator's own stays beside it.
     async fn a_system_users_token_with_an_end_is_renewed(stage) {
         let first = connect_as(&stage, TokenKind::SystemUser, 3 * DAY).await;
-        let second = stage.service.pipeline.tokens.get().await.expect("a token");
+        let second = stage.service.app.tokens.get().await.expect("a token");
         assert_ne!(second.token.expose_secret(), first);
         let known = stored(&stage).await.expect("a credential");
         assert_eq!(known.access_token.expose_secret(), second.token.expose_secret());
@@ -115,7 +115,7 @@ on_both! {
         stage.strike("oauth", Kind::Held {});
         connect_for(&stage, 3 * DAY).await;
         let asks = (0..1_000).map(|_| {
-            let tokens = stage.service.pipeline.tokens.clone();
+            let tokens = stage.service.app.tokens.clone();
             tokio::spawn(async move { tokens.get().await.expect("a token").token.expose_secret().to_owned() })
         });
         let asks: Vec<_> = asks.collect();
@@ -137,7 +137,7 @@ on_both! {
         stage.strike("oauth", Kind::Held {});
         let old = connect_for(&stage, 3 * DAY).await;
         let refreshed = refresh_under_way(&stage).await;
-        let tokens = stage.service.pipeline.tokens.clone();
+        let tokens = stage.service.app.tokens.clone();
         assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), old);
         let newer = connect_for(&stage, 50 * DAY).await;
         assert_eq!(tokens.get().await.expect("a token").token.expose_secret(), newer);
@@ -164,7 +164,7 @@ on_both! {
             version: stored(&stage).await.expect("a credential").version - 1,
             account_id: None,
         };
-        let source = CredentialSource(Arc::clone(&stage.service.pipeline));
+        let source = CredentialSource(Arc::clone(&stage.service.app));
         assert_eq!(source.refresh(&stale).await.err(), Some(TokenFault::Superseded));
         assert_eq!(exchanges(&stage), renewed);
         stage.close().await;
@@ -180,7 +180,7 @@ on_both! {
         stage.meta.clear_faults();
         assert_eq!(refreshed.await.expect("an answer"), Err(TokenFault::Superseded));
         assert!(stored(&stage).await.is_none());
-        assert_eq!(stage.service.pipeline.tokens.get().await.err(), Some(TokenFault::NotConnected));
+        assert_eq!(stage.service.app.tokens.get().await.err(), Some(TokenFault::NotConnected));
         stage.close().await;
     }
 
@@ -192,7 +192,7 @@ on_both! {
             stage.strike("oauth", kind);
             let old = connect_for(&stage, 3 * DAY).await;
             let asks = (0..50).map(|_| {
-                let tokens = stage.service.pipeline.tokens.clone();
+                let tokens = stage.service.app.tokens.clone();
                 tokio::spawn(async move { tokens.get().await })
             });
             for ask in asks.collect::<Vec<_>>() {

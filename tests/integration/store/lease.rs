@@ -123,9 +123,9 @@ async fn a_fenced_transaction_is_one(db: &TestDb) -> Done {
     upsert(db, &["a"]).await?;
     let seq = open_rows(db).await?.rows[0].seq;
     let mut tx = fence.begin(db, None).await?;
-    outbox::mark(&mut tx, &[(seq, outbox::Outcome::Noop)], NOW).await?;
+    outbox::mark(&mut tx, &[(seq, outbox::IntentOutcome::Noop)], NOW).await?;
     drop(tx);
-    assert_eq!(mark(db, &[(seq, outbox::Outcome::Noop)]).await?, 1, "dropped, it left nothing behind");
+    assert_eq!(mark(db, &[(seq, outbox::IntentOutcome::Noop)]).await?, 1, "dropped, it left nothing behind");
     Ok(())
 }
 
@@ -188,7 +188,7 @@ async fn postgres_take_over_waits_for_the_transaction_under_way() -> Done {
     let taking = tokio::spawn(async move { take(&pool, "two", MINUTE).await });
     somebody_waits(&db).await?;
     assert!(!taking.is_finished());
-    outbox::mark(&mut tx, &[(seq, outbox::Outcome::Noop)], NOW).await?;
+    outbox::mark(&mut tx, &[(seq, outbox::IntentOutcome::Noop)], NOW).await?;
     tx.commit().await?;
     assert!(taking.await.expect("no panic")?.is_some());
     assert_eq!(deposed(first.begin(&db, None).await), Deposed::Lease);

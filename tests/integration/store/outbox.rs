@@ -2,8 +2,8 @@
 
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::import::ProductRecord;
-use meta_catalog::store::outbox::{self, Backlog, Fault, Outcome, Window};
+use meta_catalog::intake::import::ProductRecord;
+use meta_catalog::store::outbox::{self, Backlog, Fault, IntentOutcome, Window};
 use meta_catalog::store::{StoreError, bulk, sync_state};
 
 use super::catalog::{product, save};
@@ -48,11 +48,11 @@ pub(super) async fn open_rows(db: &TestDb) -> Result<Window, StoreError> {
     Ok(window(db, 0, 1000).await?.expect("open rows"))
 }
 
-pub(super) async fn mark(db: &TestDb, rows: &[(i64, Outcome)]) -> Result<u64, StoreError> {
+pub(super) async fn mark(db: &TestDb, rows: &[(i64, IntentOutcome)]) -> Result<u64, StoreError> {
     mark_at(db, rows, NOW + 1).await
 }
 
-pub(super) async fn mark_at(db: &TestDb, rows: &[(i64, Outcome)], now: i64) -> Result<u64, StoreError> {
+pub(super) async fn mark_at(db: &TestDb, rows: &[(i64, IntentOutcome)], now: i64) -> Result<u64, StoreError> {
     let mut tx = db.write().await?;
     let count = outbox::mark(&mut tx, rows, now).await?;
     tx.commit().await?;
@@ -136,7 +136,7 @@ async fn a_window_holds_every_open_row_of_its_variants(db: &TestDb) -> Done {
 /// Invariant 2.
 async fn an_intent_appended_after_the_read_survives(db: &TestDb) -> Done {
     upsert(db, &["a", "b"]).await?;
-    let read: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, Outcome::Submitted)).collect();
+    let read: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, IntentOutcome::Submitted)).collect();
     append(db, &["a"], Intent::Delete, Origin::Event).await?;
     assert_eq!(mark(db, &read).await?, 2);
     let left = open_rows(db).await?;
@@ -148,8 +148,8 @@ async fn a_row_is_marked_once(db: &TestDb) -> Done {
     upsert(db, &["a"]).await?;
     let seq = open_rows(db).await?.rows[0].seq;
     assert_eq!(mark(db, &[]).await?, 0);
-    assert_eq!(mark(db, &[(seq, Outcome::Noop), (seq + 1000, Outcome::Noop)]).await?, 1);
-    assert_eq!(mark(db, &[(seq, Outcome::Failed)]).await?, 0);
+    assert_eq!(mark(db, &[(seq, IntentOutcome::Noop), (seq + 1000, IntentOutcome::Noop)]).await?, 1);
+    assert_eq!(mark(db, &[(seq, IntentOutcome::Failed)]).await?, 0);
     assert_eq!(fault(db, &[seq], None).await?, 0);
     assert_eq!(db.texts("SELECT outcome FROM meta_outbox").await?, ["noop"]);
     assert_eq!(db.number("SELECT processed_at FROM meta_outbox").await?, NOW + 1);
@@ -177,7 +177,7 @@ async fn faults_of_variants_count_on_all_their_open_rows(db: &TestDb) -> Done {
     upsert(db, &["a", "b"]).await?;
     upsert(db, &["a"]).await?;
     let first = open_rows(db).await?.rows[0].seq;
-    mark(db, &[(first, Outcome::Noop)]).await?;
+    mark(db, &[(first, IntentOutcome::Noop)]).await?;
     upsert(db, &["a"]).await?;
     let mut tx = db.write().await?;
     let fault = Fault { class: "unknown", error: "timeout" };
@@ -193,7 +193,7 @@ async fn a_mark_ends_parking(db: &TestDb) -> Done {
     let seq = open_rows(db).await?.rows[0].seq;
     fault(db, &[seq], Some(1)).await?;
     assert_eq!(backlog(db).await?, (0, 1));
-    mark(db, &[(seq, Outcome::Submitted)]).await?;
+    mark(db, &[(seq, IntentOutcome::Submitted)]).await?;
     assert_eq!(backlog(db).await?, (0, 0));
     assert_eq!(db.number("SELECT COUNT(parked_at) FROM meta_outbox").await?, 0);
     Ok(())
@@ -293,7 +293,7 @@ async fn what_failed_is_asked_for_again_as_it_was_folded(db: &TestDb) -> Done {
         }
     }
     let settle = async |at| {
-        let seqs: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, Outcome::Submitted)).collect();
+        let seqs: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, IntentOutcome::Submitted)).collect();
         mark_at(db, &seqs, at).await
     };
     settle(NOW + 1).await?;

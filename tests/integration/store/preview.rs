@@ -2,7 +2,7 @@
 
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::store::StoreError;
-use meta_catalog::store::outbox::Outcome;
+use meta_catalog::store::outbox::IntentOutcome;
 use meta_catalog::store::settings::{self, Changes};
 use serde_json::json;
 
@@ -28,11 +28,11 @@ async fn feed_mode(db: &TestDb, mode: Option<&str>) -> Done {
 }
 
 /// Marks every open row.
-async fn mark_all(db: &TestDb, outcome: Outcome) -> Result<u64, StoreError> {
+async fn mark_all(db: &TestDb, outcome: IntentOutcome) -> Result<u64, StoreError> {
     mark_all_at(db, outcome, NOW + 1).await
 }
 
-async fn mark_all_at(db: &TestDb, outcome: Outcome, now: i64) -> Result<u64, StoreError> {
+async fn mark_all_at(db: &TestDb, outcome: IntentOutcome, now: i64) -> Result<u64, StoreError> {
     let rows: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, outcome)).collect();
     mark_at(db, &rows, now).await
 }
@@ -42,7 +42,7 @@ async fn going_live_asks_again_once(db: &TestDb) -> Done {
     upsert(db, &["b", "a"]).await?;
     append(db, &["gone"], Intent::Delete, Origin::Event).await?;
     upsert(db, &["a"]).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
 
     // Null is the default, which is live.
     feed_mode(db, None).await?;
@@ -62,7 +62,7 @@ async fn going_live_asks_again_once(db: &TestDb) -> Done {
 async fn only_the_change_from_preview_to_live_asks_again(db: &TestDb) -> Done {
     feed_mode(db, Some("preview")).await?;
     upsert(db, &["a"]).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
     feed_mode(db, Some("preview")).await?;
     assert_eq!(backlog(db).await?, (0, 0));
     // Another setting leaves the mode as it is.
@@ -82,25 +82,25 @@ async fn only_the_change_from_preview_to_live_asks_again(db: &TestDb) -> Done {
 async fn the_latest_word_on_a_variant_counts(db: &TestDb) -> Done {
     feed_mode(db, Some("preview")).await?;
     upsert(db, &["sent", "restored"]).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
     upsert(db, &["sent"]).await?;
-    mark_all(db, Outcome::Submitted).await?;
+    mark_all(db, IntentOutcome::Submitted).await?;
     append(db, &["restored"], Intent::Delete, Origin::Event).await?;
     upsert(db, &["restored"]).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
     // Previewed together, the operator's delete is what would have been sent.
     append(db, &["removed"], Intent::Delete, Origin::Operator).await?;
     upsert(db, &["removed"]).await?;
-    mark_all_at(db, Outcome::Previewed, NOW + 1).await?;
+    mark_all_at(db, IntentOutcome::Previewed, NOW + 1).await?;
     // A recovery gives way to what came before it.
     upsert(db, &["kept"]).await?;
     append(db, &["kept"], Intent::Delete, Origin::Recovery).await?;
-    mark_all_at(db, Outcome::Previewed, NOW + 1).await?;
+    mark_all_at(db, IntentOutcome::Previewed, NOW + 1).await?;
     // One after the other, the later one.
     append(db, &["wanted"], Intent::Delete, Origin::Operator).await?;
-    mark_all_at(db, Outcome::Previewed, NOW + 2).await?;
+    mark_all_at(db, IntentOutcome::Previewed, NOW + 2).await?;
     upsert(db, &["wanted"]).await?;
-    mark_all_at(db, Outcome::Previewed, NOW + 3).await?;
+    mark_all_at(db, IntentOutcome::Previewed, NOW + 3).await?;
 
     feed_mode(db, Some("live")).await?;
     assert_eq!(new_intents(db).await?, ["upsert restored", "delete removed", "upsert kept", "upsert wanted"]);
@@ -111,7 +111,7 @@ async fn the_latest_word_on_a_variant_counts(db: &TestDb) -> Done {
 async fn a_newer_open_intent_is_left_to_speak(db: &TestDb) -> Done {
     feed_mode(db, Some("preview")).await?;
     append(db, &["a", "b"], Intent::Delete, Origin::Event).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
     upsert(db, &["a"]).await?;
     feed_mode(db, Some("live")).await?;
     let outcomes =
@@ -127,7 +127,7 @@ async fn a_preview_counts_only_while_the_mode_is_preview(db: &TestDb) -> Done {
     upsert(db, &["a", "b"]).await?;
     let rows = open_rows(db).await?.rows;
     feed_mode(db, Some("live")).await?;
-    assert_eq!(mark(db, &[(rows[0].seq, Outcome::Previewed), (rows[1].seq, Outcome::Noop)]).await?, 1);
+    assert_eq!(mark(db, &[(rows[0].seq, IntentOutcome::Previewed), (rows[1].seq, IntentOutcome::Noop)]).await?, 1);
     assert_eq!(new_intents(db).await?, ["upsert a"]);
     Ok(())
 }
@@ -135,7 +135,7 @@ async fn a_preview_counts_only_while_the_mode_is_preview(db: &TestDb) -> Done {
 async fn going_live_is_part_of_the_settings_transaction(db: &TestDb) -> Done {
     feed_mode(db, Some("preview")).await?;
     upsert(db, &["a"]).await?;
-    mark_all(db, Outcome::Previewed).await?;
+    mark_all(db, IntentOutcome::Previewed).await?;
     let mut tx = db.write().await?;
     let changes = Changes { values: [("feed_mode".to_owned(), None)].into(), ..Changes::default() };
     settings::write(&mut tx, &keyring(), &changes, NOW).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::Op;
-use meta_catalog::store::outbox::{self, Outcome, Place};
+use meta_catalog::store::outbox::{self, IntentOutcome, Place};
 use meta_catalog::store::submission::{self, NewSubmission, Row};
 use meta_catalog::store::{StoreError, bulk};
 
@@ -22,7 +22,13 @@ conformance![
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// Appends an intent and marks it, or not, at that time.
-async fn intent(db: &TestDb, variant: &str, intent: Intent, origin: Origin, done: Option<(Outcome, i64)>) -> Done {
+async fn intent(
+    db: &TestDb,
+    variant: &str,
+    intent: Intent,
+    origin: Origin,
+    done: Option<(IntentOutcome, i64)>,
+) -> Done {
     let mut tx = db.write().await?;
     outbox::append(&mut tx, &ids(&[variant]), intent, origin, NOW).await?;
     tx.commit().await?;
@@ -35,7 +41,7 @@ async fn intent(db: &TestDb, variant: &str, intent: Intent, origin: Origin, done
     Ok(())
 }
 
-async fn done(db: &TestDb, variant: &str, outcome: Outcome, at: i64) -> Done {
+async fn done(db: &TestDb, variant: &str, outcome: IntentOutcome, at: i64) -> Done {
     intent(db, variant, Intent::Upsert, Origin::Event, Some((outcome, at))).await
 }
 
@@ -70,10 +76,12 @@ async fn preview_mode(db: &TestDb) -> Done {
 }
 
 async fn old_intents_go_and_open_ones_stay(db: &TestDb) -> Done {
-    for (variant, outcome) in [("a", Outcome::Submitted), ("b", Outcome::Noop), ("c", Outcome::Skipped)] {
+    for (variant, outcome) in
+        [("a", IntentOutcome::Submitted), ("b", IntentOutcome::Noop), ("c", IntentOutcome::Skipped)]
+    {
         done(db, variant, outcome, NOW).await?;
     }
-    done(db, "on the day", Outcome::Dropped, NOW + DAY).await?;
+    done(db, "on the day", IntentOutcome::Dropped, NOW + DAY).await?;
     upsert(db, &["open", "parked", "held"]).await?;
     db.run("UPDATE meta_outbox SET enqueued_at = 0").await?;
     db.run("UPDATE meta_outbox SET parked_at = 0 WHERE variant_id = 'parked'").await?;
@@ -98,8 +106,8 @@ async fn old_intents_go_and_open_ones_stay(db: &TestDb) -> Done {
 async fn the_last_word_stays_where_it_may_be_asked_for(db: &TestDb) -> Done {
     preview_mode(db).await?;
     for variant in ["synced", "failed", "submitted", "previewed", "unknown"] {
-        done(db, variant, Outcome::Noop, NOW).await?;
-        let outcome = if variant == "previewed" { Outcome::Previewed } else { Outcome::Submitted };
+        done(db, variant, IntentOutcome::Noop, NOW).await?;
+        let outcome = if variant == "previewed" { IntentOutcome::Previewed } else { IntentOutcome::Submitted };
         done(db, variant, outcome, NOW + 1).await?;
     }
     db.run(
@@ -121,16 +129,16 @@ async fn the_last_word_stays_where_it_may_be_asked_for(db: &TestDb) -> Done {
 async fn a_preview_goes_before_what_came_after_it(db: &TestDb) -> Done {
     preview_mode(db).await?;
     // The clock was put back in between: the preview is the younger one by it.
-    done(db, "a", Outcome::Previewed, NOW + 2 * DAY).await?;
-    done(db, "a", Outcome::Noop, NOW).await?;
+    done(db, "a", IntentOutcome::Previewed, NOW + 2 * DAY).await?;
+    done(db, "a", IntentOutcome::Noop, NOW).await?;
     assert_eq!(pass(db, NOW + DAY, 10).await?, 0);
     // A stretch of one millisecond says nothing of what came later.
-    done(db, "b", Outcome::Previewed, NOW).await?;
-    done(db, "b", Outcome::Noop, NOW).await?;
+    done(db, "b", IntentOutcome::Previewed, NOW).await?;
+    done(db, "b", IntentOutcome::Noop, NOW).await?;
     assert_eq!(pass(db, NOW + DAY, 1).await?, 0);
 
-    done(db, "c", Outcome::Previewed, NOW).await?;
-    done(db, "c", Outcome::Noop, NOW + 1).await?;
+    done(db, "c", IntentOutcome::Previewed, NOW).await?;
+    done(db, "c", IntentOutcome::Noop, NOW + 1).await?;
     let (_, gone) = chunk(db, NOW + DAY, Place::START, 10).await?;
     assert_eq!(gone, 1);
     assert!(left(db).await?.contains(&"c noop".to_owned()));
@@ -164,15 +172,15 @@ async fn take_back(db: &TestDb) -> Result<Vec<String>, StoreError> {
 }
 
 /// An intent of a history, and after how many days it was processed, if it was.
-type Step = (Intent, Origin, Option<(Outcome, i64)>);
+type Step = (Intent, Origin, Option<(IntentOutcome, i64)>);
 
 const STEPS: [Step; 7] = [
-    (Intent::Upsert, Origin::Event, Some((Outcome::Previewed, 0))),
-    (Intent::Delete, Origin::Operator, Some((Outcome::Previewed, 0))),
-    (Intent::Delete, Origin::Operator, Some((Outcome::Submitted, 0))),
-    (Intent::Upsert, Origin::Event, Some((Outcome::Submitted, 0))),
-    (Intent::Upsert, Origin::Window, Some((Outcome::Noop, 1))),
-    (Intent::Delete, Origin::Event, Some((Outcome::Submitted, 40))),
+    (Intent::Upsert, Origin::Event, Some((IntentOutcome::Previewed, 0))),
+    (Intent::Delete, Origin::Operator, Some((IntentOutcome::Previewed, 0))),
+    (Intent::Delete, Origin::Operator, Some((IntentOutcome::Submitted, 0))),
+    (Intent::Upsert, Origin::Event, Some((IntentOutcome::Submitted, 0))),
+    (Intent::Upsert, Origin::Window, Some((IntentOutcome::Noop, 1))),
+    (Intent::Delete, Origin::Event, Some((IntentOutcome::Submitted, 40))),
     (Intent::Upsert, Origin::Operator, None),
 ];
 
@@ -207,7 +215,7 @@ async fn write_histories(db: &TestDb) -> Done {
         }
         let rows =
             db.texts("SELECT variant_id || ' ' || CAST(seq AS TEXT) FROM meta_outbox WHERE processed_at IS NULL");
-        let mut marks: BTreeMap<i64, Vec<(i64, Outcome)>> = BTreeMap::new();
+        let mut marks: BTreeMap<i64, Vec<(i64, IntentOutcome)>> = BTreeMap::new();
         for row in rows.await? {
             let (variant, seq) = row.split_once(' ').expect("two parts");
             let (_, history) = histories.iter().find(|(id, _)| variant.ends_with(id)).expect("a history");

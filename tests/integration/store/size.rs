@@ -3,7 +3,7 @@
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::Op;
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::store::outbox::{self, Fault, Outcome};
+use meta_catalog::store::outbox::{self, Fault, IntentOutcome};
 use meta_catalog::store::submission::{self, NewSubmission, Row, RowVerdict};
 use meta_catalog::store::sync_state::{self, Settled};
 use meta_catalog::store::{catalog, source};
@@ -60,7 +60,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     let pushes: Vec<_> = names.iter().map(|id| pushed(id, SyncStatus::Submitted)).collect();
     assert_eq!(sync_state::record_pushed(&mut tx, "cat", &pushes, NOW).await?, ROWS as u64);
     submission::accepted(&mut tx, "s", "h1", NOW).await?;
-    let marks: Vec<_> = seqs.iter().map(|seq| (*seq, Outcome::Submitted)).collect();
+    let marks: Vec<_> = seqs.iter().map(|seq| (*seq, IntentOutcome::Submitted)).collect();
     assert_eq!(outbox::mark(&mut tx, &marks, NOW).await?, ROWS as u64);
     let verdicts: Vec<_> = names
         .iter()

@@ -166,7 +166,7 @@ async fn what_a_verdict_leaves_in_the_rows(db: &TestDb) -> Done {
     ];
     assert_eq!(apply(db, "h1", &verdicts).await?, [("bad".into(), 2), ("gone".into(), 0), ("ok".into(), 0)]);
 
-    let seen = |held: Option<meta_catalog::domain::state::Held>| {
+    let seen = |held: Option<meta_catalog::domain::state::SyncState>| {
         held.map(|held| (held.status, held.hash, held.at_meta, held.fields_at_meta, held.attempts, held.version))
     };
     // Confirmed: the claim holds, and the fields are those of the clean push.

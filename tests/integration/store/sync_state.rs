@@ -1,6 +1,6 @@
 //! What is known of each variant at Meta.
 
-use meta_catalog::domain::state::{Held, SyncStatus};
+use meta_catalog::domain::state::{SyncState, SyncStatus};
 use meta_catalog::store::StoreError;
 use meta_catalog::store::sync_state::{self, Pushed, Settled};
 
@@ -44,7 +44,7 @@ pub(super) async fn record(db: &TestDb, rows: &[Pushed<'_>]) -> Result<u64, Stor
     Ok(count)
 }
 
-pub(super) async fn held(db: &TestDb, variant: &str) -> Result<Option<Held>, StoreError> {
+pub(super) async fn held(db: &TestDb, variant: &str) -> Result<Option<SyncState>, StoreError> {
     let mut tx = db.read().await?;
     Ok(sync_state::load(&mut tx, &[variant]).await?.remove(variant))
 }
@@ -64,7 +64,7 @@ async fn skip(db: &TestDb, rows: &[&Settled<'_>]) -> Result<Vec<String>, StoreEr
 async fn a_push_creates_a_row_and_then_changes_it(db: &TestDb) -> Done {
     let on_sale = Pushed { reeval_at: Some(NOW + 9), ..pushed("a", SyncStatus::Submitted) };
     assert_eq!(record(db, &[on_sale, pushed("b", SyncStatus::Submitted)]).await?, 2);
-    let expected = Held {
+    let expected = SyncState {
         status: SyncStatus::Submitted,
         catalog_id: Some("cat".into()),
         hash: Some("hash".into()),
@@ -91,7 +91,7 @@ async fn a_push_creates_a_row_and_then_changes_it(db: &TestDb) -> Done {
     record(db, &[fault.clone(), Pushed { variant_id: "new", fields_at_meta: None, at_meta: false, ..fault.clone() }])
         .await?;
     record(db, &[fault]).await?;
-    let failed = Held { status: SyncStatus::Failed, hash: None, attempts: 2, version: 3, ..expected.clone() };
+    let failed = SyncState { status: SyncStatus::Failed, hash: None, attempts: 2, version: 3, ..expected.clone() };
     assert_eq!(held(db, "a").await?, Some(failed));
     assert_eq!(held(db, "b").await?, Some(expected));
     let kept = "SELECT variant_id || ' ' || COALESCE(product_id, '-') || ' ' || COALESCE(last_handle, '-') || ' '
@@ -170,7 +170,7 @@ async fn dropped_claims_leave_nothing_to_rely_on(db: &TestDb) -> Done {
             SyncStatus::Skipped | SyncStatus::Deleted => status,
             _ => SyncStatus::Pending,
         };
-        let expected = Held {
+        let expected = SyncState {
             status: expected,
             catalog_id: None,
             hash: None,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use graph_simulator::{Handle, Simulator};
 use meta_catalog::clock::{Clock as _, ManualClock, Millis};
 use meta_catalog::config::Config;
-use meta_catalog::import;
-use meta_catalog::service::Service;
+use meta_catalog::intake::import;
+use meta_catalog::startup::Service;
 use meta_catalog::store;
 use meta_catalog::store::api_token::{self, ApiToken};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -145,7 +145,7 @@ impl Installation {
             created_at: NOW,
             revoked_at: None,
         };
-        let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
+        let mut tx = self.service.app.db.write().await.expect("a transaction");
         api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
         tx.commit().await.expect("committed");
     }
@@ -248,7 +248,7 @@ impl Installation {
             .iter()
             .map(|line| import::parse(line.to_string().as_bytes()).unwrap_or_else(|refusal| panic!("{refusal:?}")))
             .collect();
-        let mut tx = self.service.pipeline.db.write().await.expect("a transaction");
+        let mut tx = self.service.app.db.write().await.expect("a transaction");
         store::catalog::write(&mut tx, &records, NOW).await.expect("the shop takes them");
         tx.commit().await.expect("committed");
         self.sql("DELETE FROM meta_outbox").await;
@@ -258,7 +258,7 @@ impl Installation {
     /// Runs SQL that changes something.
     pub(crate) async fn sql(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        match &self.service.pipeline.db {
+        match &self.service.app.db {
             store::Db::Sqlite { writer, .. } => {
                 sqlx::query(sql).execute(writer).await.expect("it runs");
             }
@@ -277,7 +277,7 @@ impl Installation {
             + Unpin,
     {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        match &self.service.pipeline.db {
+        match &self.service.app.db {
             store::Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("it runs"),
             store::Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("it runs"),
         }

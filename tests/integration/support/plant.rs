@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graph_simulator::{Handle, Simulator};
+use meta_catalog::app::App;
 use meta_catalog::clock::{Clock as _, SystemClock};
 use meta_catalog::config::Config;
 use meta_catalog::demo::local_meta::LocalMeta;
@@ -13,9 +14,8 @@ use meta_catalog::demo::verify;
 use meta_catalog::domain::credential::TokenKind;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::import::{self, ProductRecord};
-use meta_catalog::pipeline::Pipeline;
-use meta_catalog::service;
+use meta_catalog::intake::import::{self, ProductRecord};
+use meta_catalog::startup;
 use meta_catalog::store::catalog::{self, Written};
 use meta_catalog::store::credential::{Credential, Metadata};
 use meta_catalog::store::settings::Changes;
@@ -34,7 +34,7 @@ const OPERATOR: &str = "2000000001";
 pub(crate) struct Plant {
     pub(crate) meta: Handle,
     /// Store, keyring and configuration, without actors: this process is a shop, not a replica.
-    pub(crate) store: Pipeline,
+    pub(crate) store: App,
     pub(crate) program: Program,
     pub(crate) config: PathBuf,
     clock: PathBuf,

@@ -11,8 +11,8 @@ use meta_catalog::demo::verify;
 use meta_catalog::domain::credential::TokenKind;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::import::{self, ProductRecord};
-use meta_catalog::service::Service;
+use meta_catalog::intake::import::{self, ProductRecord};
+use meta_catalog::startup::Service;
 use meta_catalog::store::catalog::{self, Written};
 use meta_catalog::store::credential::{Credential, Metadata};
 use meta_catalog::store::settings::Changes;
@@ -97,12 +97,12 @@ impl Shop {
     }
 
     pub(crate) fn db(&self) -> &Db {
-        &self.service.pipeline.db
+        &self.service.app.db
     }
 
     /// Connects with the operator's token, as after the OAuth callback.
     pub(crate) async fn connect(&self) {
-        let pipeline = &self.service.pipeline;
+        let app = &self.service.app;
         let token = SecretString::from(self.meta.mint_token("2000000001", None));
         let new = Credential {
             account_id: "2000000001".into(),
@@ -116,14 +116,14 @@ impl Shop {
             connected_at: SystemClock.now(),
         };
         let mut tx = self.db().write().await.expect("a transaction");
-        credential::replace(&mut tx, &pipeline.keyring, &new, SystemClock.now()).await.expect("connected");
+        credential::replace(&mut tx, &app.keyring, &new, SystemClock.now()).await.expect("connected");
         tx.commit().await.expect("committed");
-        pipeline.tokens.forget();
+        app.tokens.forget();
     }
 
     /// Writes settings, as the PATCH does.
     pub(crate) async fn set(&self, values: Value) {
-        let pipeline = &self.service.pipeline;
+        let app = &self.service.app;
         let mut changes = Changes::default();
         for (key, value) in values.as_object().expect("an object") {
             if key == "app_secret" {
@@ -133,11 +133,11 @@ impl Shop {
             }
         }
         let mut tx = self.db().write().await.expect("a transaction");
-        settings::write(&mut tx, &pipeline.keyring, &changes, SystemClock.now()).await.expect("written");
+        settings::write(&mut tx, &app.keyring, &changes, SystemClock.now()).await.expect("written");
         tx.commit().await.expect("committed");
-        pipeline.load_settings().await.expect("loaded");
-        pipeline.drain.nudge();
-        pipeline.poll.nudge();
+        app.load_settings().await.expect("loaded");
+        app.drain.nudge();
+        app.poll.nudge();
     }
 
     /// Takes products in, as the import does.
@@ -147,7 +147,7 @@ impl Shop {
         let mut tx = self.db().write().await.expect("a transaction");
         let written = catalog::write(&mut tx, &records, SystemClock.now()).await.expect("written");
         tx.commit().await.expect("committed");
-        self.service.pipeline.drain.nudge();
+        self.service.app.drain.nudge();
         written
     }
 
@@ -157,7 +157,7 @@ impl Shop {
         let mut tx = self.db().write().await.expect("a transaction");
         outbox::append(&mut tx, &ids, intent, origin, SystemClock.now()).await.expect("appended");
         tx.commit().await.expect("committed");
-        self.service.pipeline.drain.nudge();
+        self.service.app.drain.nudge();
     }
 
     /// Queues every eligible variant.
@@ -170,15 +170,15 @@ impl Shop {
             let Some((last, queued)) = chunk else { break };
             (after, count) = (last, count + queued);
         }
-        self.service.pipeline.drain.nudge();
+        self.service.app.drain.nudge();
         count
     }
 
     /// Waits until no live intent and no open submission remain.
     pub(crate) async fn settle(&self) {
         self.until("everything is settled", async || {
-            self.service.pipeline.drain.nudge();
-            self.service.pipeline.poll.nudge();
+            self.service.app.drain.nudge();
+            self.service.app.poll.nudge();
             // As one look: between two, a verdict could close a submission and ask again.
             let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox
                                WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL)
@@ -205,8 +205,8 @@ impl Shop {
     pub(crate) async fn ticks(&self, actor: &str, more: u64) {
         let enough = self.ticked(actor) + more;
         self.until("the actor has ticked", async || {
-            self.service.pipeline.drain.nudge();
-            self.service.pipeline.poll.nudge();
+            self.service.app.drain.nudge();
+            self.service.app.poll.nudge();
             self.ticked(actor) >= enough
         })
         .await;
@@ -248,7 +248,7 @@ impl Shop {
     /// What must hold whenever everything is settled: Meta's items equal the mapper's word, and no row waits for a
     /// closed handle.
     pub(crate) async fn check(&self) {
-        let settings = self.service.pipeline.load_settings().await.expect("loaded");
+        let settings = self.service.app.load_settings().await.expect("loaded");
         let map = settings.map_settings(&self.config.s3_public_url);
         let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
         let (differ, told) =

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graph_simulator::Handle;
+use mapper_core::word::Word;
 use meta_catalog::admin::mapper::{self, Source};
+use meta_catalog::app::App;
 use meta_catalog::clock::{Clock as _, SystemClock};
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::domain::word::Word;
 use meta_catalog::mapping::Batch;
-use meta_catalog::pipeline::Pipeline;
 use meta_catalog::store::{Db, source, sync_state};
 use serde_json::{Value, json};
 
@@ -52,22 +52,22 @@ pub(crate) async fn run(storm: Storm) -> Tally {
     let shop = Shop::open(storm.engine).await;
     shop.set(json!({ "sync_enabled": false, "batch_size": storm.batch })).await;
     stock(&shop, storm.variants).await;
-    let pipeline = &shop.service.pipeline;
-    mapper::activate(pipeline, modules[0].clone(), Source::Api, false).await.expect("activated");
+    let app = &shop.service.app;
+    mapper::activate(app, modules[0].clone(), Source::Api, false).await.expect("activated");
 
     let began = Instant::now();
     shop.set(json!({ "sync_enabled": true })).await;
     let (mut swaps, mut during) = (1, 1);
     while swaps < storm.swaps {
-        pipeline.drain.nudge();
+        app.drain.nudge();
         during += usize::from(open(&shop).await > 0);
-        let activated = mapper::activate(pipeline, modules[swaps % 2].clone(), Source::Api, false).await;
+        let activated = mapper::activate(app, modules[swaps % 2].clone(), Source::Api, false).await;
         assert!(activated.expect("activated").changed);
         swaps += 1;
     }
     while open(&shop).await > 0 {
-        pipeline.drain.nudge();
-        pipeline.poll.nudge();
+        app.drain.nudge();
+        app.poll.nudge();
         assert!(began.elapsed() < Duration::from_secs(1_800), "it never settles");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -80,7 +80,7 @@ pub(crate) async fn run(storm: Storm) -> Tally {
     let counts = sync_state::counts(&mut tx).await.expect("counted");
     drop(tx);
     assert_eq!(counts, HashMap::from([(SyncStatus::Synced, i64::try_from(storm.variants).expect("few"))]));
-    let words = Words::of(pipeline, &modules).await;
+    let words = Words::of(app, &modules).await;
     let calls_by_module = words.whole_calls(shop.db()).await;
     let variants_by_module = words.pushed_by_one(shop.db(), &shop.meta).await;
     let tally = Tally { swaps, during, calls: shop.batches(), calls_by_module, variants_by_module, drain };
@@ -124,22 +124,22 @@ pub(crate) struct Words(HashMap<String, HashMap<String, (String, String)>>);
 
 impl Words {
     /// Asks these modules, with the settings as they are now.
-    pub(crate) async fn of(pipeline: &Pipeline, modules: &[Vec<u8>]) -> Self {
-        let settings = pipeline.load_settings().await.expect("loaded");
-        let settings = Arc::new(settings.map_settings(&pipeline.config.s3_public_url));
+    pub(crate) async fn of(app: &App, modules: &[Vec<u8>]) -> Self {
+        let settings = app.load_settings().await.expect("loaded");
+        let settings = Arc::new(settings.map_settings(&app.config.s3_public_url));
         let mut running = Vec::new();
         for module in modules {
-            running.push(pipeline.mapper.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
+            running.push(app.mapper.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
         }
         let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
-        let ids: Vec<String> = match &pipeline.db {
+        let ids: Vec<String> = match &app.db {
             Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
             Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_all(pool).await.expect("read"),
         };
         let mut words: HashMap<String, HashMap<String, (String, String)>> = HashMap::new();
         for ids in ids.chunks(1_000) {
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            let mut tx = pipeline.db.read().await.expect("a connection");
+            let mut tx = app.db.read().await.expect("a connection");
             let batch = source::load(&mut tx, &ids).await.expect("loaded");
             drop(tx);
             let source::SourceBatch { products, items, .. } = batch;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meta_catalog::domain::word::Word;
-use meta_catalog::wasm::{Batch, Fault, FaultKind, Host, Limits, Module};
+use mapper_core::word::Word;
+use wasm_host::{Batch, Fault, FaultKind, Host, Limits, Module};
 
 use super::{HOST, batch, bytes, labelled, load, payload};
 

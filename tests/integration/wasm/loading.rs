@@ -1,6 +1,6 @@
 //! What a file must be to become a module, and what is said of one that is not.
 
-use meta_catalog::wasm::{FaultKind, Host, Limits, LoadError};
+use wasm_host::{FaultKind, Host, Limits, LoadError};
 
 use super::{HOST, batch, bytes};
 

@@ -1,7 +1,7 @@
 //! What well-behaved modules say.
 
 use super::{HOST, batch, bytes, labelled, load, native, payload};
-use meta_catalog::domain::word::Word;
+use mapper_core::word::Word;
 
 #[test]
 fn a_patch_is_the_builtin_payload_with_the_change() {

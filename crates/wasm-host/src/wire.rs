@@ -1,0 +1,111 @@
+//! What crosses the border that is not a domain struct already: the Rust side of `mappers/wit/mapper.wit`.
+//!
+//! The domain structs of `mapper-core` cross as they are. Field for field these must equal the WIT: wasmtime compares
+//! them with the module's own types when it is loaded.
+
+use mapper_core::{MapSettings, Product, Variant, Warning};
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+use mapper_core::word::Word;
+
+/// What a module imports.
+pub(super) const HOST: &str = "catalog:mapper/host@1.0.0";
+/// What a module exports.
+pub(super) const MAPPING: &str = "catalog:mapper/mapping@1.0.0";
+
+/// `context`.
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Context<'a> {
+    pub(super) now: i64,
+    pub(super) settings: &'a MapSettings,
+    #[component(name = "extra-json")]
+    pub(super) extra_json: Option<&'a str>,
+}
+
+/// `item`, by reference: a chunk needs its own product indexes, not its own variants.
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Item<'a> {
+    #[component(name = "product-index")]
+    pub(super) product_index: u32,
+    pub(super) variant: &'a Variant,
+}
+
+/// The parameters of `map-items`.
+pub(super) type MapItems<'a> = (Context<'a>, &'a [&'a Product], &'a [Item<'a>]);
+
+/// `mapped-item`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(record)]
+pub(super) struct MappedItem {
+    pub(super) id: String,
+    pub(super) data: String,
+    pub(super) warnings: Vec<Warning>,
+    #[component(name = "reevaluate-at")]
+    pub(super) reevaluate_at: Option<i64>,
+}
+
+/// `field-change`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(record)]
+pub(super) struct FieldChange {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+}
+
+/// `patch`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(record)]
+pub(super) struct Patch {
+    pub(super) changes: Vec<FieldChange>,
+    pub(super) warnings: Vec<Warning>,
+    #[component(name = "reevaluate-at")]
+    pub(super) reevaluate_at: Option<i64>,
+}
+
+/// `rejection`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(record)]
+pub(super) struct Rejection {
+    pub(super) code: String,
+    pub(super) field: Option<String>,
+    pub(super) message: String,
+}
+
+/// `outcome`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(variant)]
+pub(super) enum Outcome {
+    #[component(name = "mapped")]
+    Mapped(MappedItem),
+    #[component(name = "patched")]
+    Patched(Patch),
+    #[component(name = "rejected")]
+    Rejected(Rejection),
+}
+
+/// A built-in word, for a module to read.
+pub(super) fn outcome(word: &Word, id: &str) -> Outcome {
+    match word {
+        Word::Mapped(payload) => Outcome::Mapped(MappedItem {
+            id: id.to_owned(),
+            data: payload.data.clone(),
+            warnings: payload.warnings.clone(),
+            reevaluate_at: payload.reevaluate_at,
+        }),
+        Word::Rejected(rejection) => Outcome::Rejected(Rejection {
+            code: rejection.code.clone().into_owned(),
+            field: rejection.field.clone(),
+            message: rejection.message.clone(),
+        }),
+    }
+}
+
+/// `mapper-info`.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[component(record)]
+pub(super) struct MapperInfo {
+    pub(super) name: String,
+    pub(super) version: String,
+}

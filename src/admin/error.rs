@@ -1,0 +1,193 @@
+//! Why a use case did not come to its answer.
+
+use std::collections::BTreeMap;
+
+use crate::actors::token::TokenFault;
+use crate::mapping;
+use crate::mapping::activation::ActivationError;
+use crate::mapping::loader::MapperGone;
+use crate::store::StoreError;
+use crate::store::oauth_state::Refused;
+use meta_graph::{ErrorClass, FailureKind, GraphFailure};
+use wasm_host::HostError;
+
+/// Why a use case did not come to its answer. The text of each is for the operator and holds no secret; what is behind
+/// [`AdminError::Store`] and [`AdminError::Internal`] is for the log alone.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The input is not what it must be.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong with the whole of it.
+        message: String,
+        /// What is wrong with each part, by its name.
+        details: BTreeMap<String, String>,
+    },
+    /// A setting is missing, or Meta is not connected.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// The state of an OAuth callback is not one to be used now.
+    #[error("{}", state_message(*.0))]
+    State(Option<Refused>),
+    /// Facebook came back without a code, most often because the operator said no.
+    #[error("{message}")]
+    Denied {
+        /// What happened and what to do.
+        message: String,
+        /// What Facebook said, word for word.
+        details: BTreeMap<String, String>,
+    },
+    /// Facebook refused to give a token for the code.
+    #[error("Facebook did not accept the login: {} Start it again from the settings page.", sentence(.0))]
+    Exchange(GraphFailure),
+    /// Meta refused a step that needs the account or the business to be in order.
+    #[error("Meta refused to {step}: {} {}", sentence(.failure), .failure.operator_hint())]
+    Account {
+        /// What was to be done, as in "create the system user".
+        step: &'static str,
+        /// Meta's word.
+        failure: GraphFailure,
+    },
+    /// Meta did what it was asked, and yet the result does not serve.
+    #[error("{0}")]
+    Unusable(String),
+    /// The file is no mapper module that can become active; says why and how to mend it.
+    #[error("{0}")]
+    Module(String),
+    /// No mapper module can run in this process, whatever is in its file; says why.
+    #[error("no mapper module can run here, nothing has changed: {0}")]
+    NoModules(HostError),
+    /// The module could not be tried, which says nothing of it; says why.
+    #[error("{0}. It says nothing of the module: offer it again in a moment")]
+    NotTried(String),
+    /// One preview of a mapper module at a time.
+    #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
+    PreviewRunning(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else changed it meanwhile.
+    #[error("{0}")]
+    Changed(String),
+    /// A call to Meta came to nothing.
+    #[error("the call to Meta did not succeed: {} {}", sentence(.0), what_to_do(.0))]
+    Graph(GraphFailure),
+    /// The store did not answer or holds what it must not.
+    #[error("the store did not do it")]
+    Store(#[from] StoreError),
+    /// Something of ours did not work.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl AdminError {
+    /// One thing wrong with the input as a whole.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), details: BTreeMap::new() }
+    }
+
+    /// Several things wrong, by name.
+    #[must_use]
+    pub fn invalid_parts(message: impl Into<String>, details: BTreeMap<String, String>) -> Self {
+        Self::Invalid { message: message.into(), details }
+    }
+
+    /// Meta's word on a step that the account may not be fit for: a refusal is the account's, the rest is trouble.
+    #[must_use]
+    pub fn of_step(step: &'static str, failure: GraphFailure) -> Self {
+        if refused_for_good(&failure) { Self::Account { step, failure } } else { Self::Graph(failure) }
+    }
+
+    /// Meta's word on the exchange of a code.
+    #[must_use]
+    pub fn of_exchange(failure: GraphFailure) -> Self {
+        if refused_for_good(&failure) { Self::Exchange(failure) } else { Self::Graph(failure) }
+    }
+}
+
+/// Whether Meta understood the call and said no, as against trouble that passes by itself.
+fn refused_for_good(failure: &GraphFailure) -> bool {
+    match failure.class() {
+        ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => false,
+        ErrorClass::PolicyBlocked
+        | ErrorClass::TokenDead(_)
+        | ErrorClass::Permission
+        | ErrorClass::CatalogGone
+        | ErrorClass::AccountState(_)
+        | ErrorClass::AppRejected
+        | ErrorClass::BadRequest => matches!(failure.kind(), FailureKind::Refused | FailureKind::NotSent),
+    }
+}
+
+impl From<mapping::Refused> for AdminError {
+    fn from(refused: mapping::Refused) -> Self {
+        let is_the_machines = refused.is_the_machines();
+        (if is_the_machines { Self::NotTried } else { Self::Module })(refused.to_string())
+    }
+}
+
+impl From<ActivationError> for AdminError {
+    fn from(error: ActivationError) -> Self {
+        let message = error.to_string();
+        match error {
+            ActivationError::Store(error) => Self::Store(error),
+            ActivationError::Gone(gone) => gone.into(),
+            ActivationError::Refused(refused) => refused.into(),
+            ActivationError::Lost(why) => Self::Module(why),
+            ActivationError::NothingBefore => Self::NotFound(message),
+            ActivationError::Changed => Self::Changed(message),
+        }
+    }
+}
+
+impl From<TokenFault> for AdminError {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::NotConnected | TokenFault::Expired { .. } | TokenFault::Dead { .. } => {
+                Self::Misconfigured(fault.to_string())
+            }
+            TokenFault::Superseded | TokenFault::Unavailable { .. } => Self::Internal(fault.to_string()),
+        }
+    }
+}
+
+impl From<MapperGone> for AdminError {
+    fn from(gone: MapperGone) -> Self {
+        match gone {
+            MapperGone::Host(error) => Self::NoModules(error),
+            MapperGone::Thread => Self::Internal(gone.to_string()),
+        }
+    }
+}
+
+/// The hint of a failure is written for calls that the pipeline repeats by itself; nobody repeats an operator's.
+fn what_to_do(failure: &GraphFailure) -> &'static str {
+    match failure.class() {
+        ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => {
+            "It may pass by itself: try again in a moment."
+        }
+        ErrorClass::PolicyBlocked
+        | ErrorClass::TokenDead(_)
+        | ErrorClass::Permission
+        | ErrorClass::CatalogGone
+        | ErrorClass::AccountState(_)
+        | ErrorClass::AppRejected
+        | ErrorClass::BadRequest => failure.operator_hint(),
+    }
+}
+
+/// Meta's message, with a full stop.
+pub(super) fn sentence(failure: &GraphFailure) -> String {
+    let text = failure.message().trim();
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+fn state_message(cause: Option<Refused>) -> &'static str {
+    match cause {
+        None => "the callback carries no state; start the login again from the settings page",
+        Some(Refused::Unknown) => "this login was not started here; start it again from the settings page",
+        Some(Refused::Replayed) => "this login was completed before; start it again from the settings page",
+        Some(Refused::Expired) => "this login took longer than ten minutes; start it again from the settings page",
+    }
+}

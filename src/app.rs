@@ -1,0 +1,194 @@
+//! What the actors and the use cases share: the store, the Graph client, the lease, and the ways to each other.
+//!
+//! Left out on purpose: starting anything ([`crate::startup`]).
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use meta_graph::{AppCredentials, Caller, GraphClient};
+use secrecy::SecretString;
+
+use crate::actors::coalescer::Coalescer;
+use crate::actors::limiter::Limiter;
+use crate::actors::mapper::Mapper;
+use crate::actors::token::{StoredToken, Tokens};
+use crate::clock::{Millis, SharedClock};
+use crate::domain::settings::{Pacing, Settings};
+use crate::mapping::active::ActiveMapper;
+use crate::runtime::leased::LeaseCell;
+use crate::runtime::periodic::Nudger;
+use crate::store::seal::Keyring;
+use crate::store::{self, Db, StoreError};
+
+/// What does not change while the service runs.
+#[derive(Clone, Debug)]
+pub struct AppConfig {
+    /// This process, in the lease row and in actor names.
+    pub instance: String,
+    /// Prefix of bare image keys.
+    pub s3_public_url: String,
+    /// How long a lease lasts without renewal; longer than a Graph timeout.
+    pub lease: Duration,
+}
+
+/// Shared by the actors, the use cases and the HTTP API.
+pub struct App {
+    /// The store.
+    pub db: Db,
+    /// Opens and seals secrets.
+    pub keyring: Keyring,
+    /// Calls Meta.
+    pub graph: GraphClient,
+    /// The time.
+    pub clock: SharedClock,
+    /// What does not change.
+    pub config: AppConfig,
+    /// The right to write, while this process has it.
+    pub lease: LeaseCell,
+    /// The settings as last read.
+    pub settings: SettingsCell,
+    /// The mapper that runs here.
+    pub active: ActiveMapper,
+    /// Budgets.
+    pub limiter: Limiter,
+    /// The access token.
+    pub tokens: Tokens,
+    /// Reads the outbox.
+    pub coalescer: Coalescer,
+    /// Runs mappers.
+    pub mapper: Mapper,
+    /// Wakes the actors that work by themselves.
+    pub wake: Wake,
+}
+
+/// Wakes the actors that work by themselves; one that nothing wakes is not here.
+#[derive(Clone, Debug)]
+pub struct Wake {
+    /// The drain.
+    pub drain: Nudger,
+    /// The poll.
+    pub poll: Nudger,
+    /// The sale windows.
+    pub sale_window: Nudger,
+    /// The re-asks.
+    pub reask: Nudger,
+}
+
+impl Default for Wake {
+    fn default() -> Self {
+        Self {
+            drain: Nudger::new("drain"),
+            poll: Nudger::new("poll"),
+            sale_window: Nudger::new("sale-window"),
+            reask: Nudger::new("reask"),
+        }
+    }
+}
+
+impl Wake {
+    /// Wakes every one.
+    pub fn all(&self) {
+        let Self { drain, poll, sale_window, reask } = self;
+        [drain, poll, sale_window, reask].map(Nudger::nudge);
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts the pieces together; [`crate::startup`] starts the actors.
+    #[must_use]
+    pub fn new(db: Db, keyring: Keyring, graph: GraphClient, clock: SharedClock, config: AppConfig) -> Self {
+        Self {
+            active: ActiveMapper::new(db.clone(), SharedClock::clone(&clock)),
+            db,
+            keyring,
+            graph,
+            clock,
+            config,
+            lease: LeaseCell::new(Nudger::new("lease")),
+            settings: SettingsCell::default(),
+            limiter: Limiter::new(),
+            tokens: Tokens::new(),
+            coalescer: Coalescer::new(),
+            mapper: Mapper::new(),
+            wake: Wake::default(),
+        }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Reads the settings and remembers them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn load_settings(&self) -> Result<Arc<Settings>, StoreError> {
+        let mut tx = self.db.read().await?;
+        let settings = Arc::new(store::settings::load(&mut tx).await?);
+        self.settings.put(Arc::clone(&settings));
+        Ok(settings)
+    }
+
+    /// The app's id and secret; `None` when either is blank.
+    ///
+    /// # Errors
+    /// When the store does not answer or the secret does not open.
+    pub async fn app_credentials(&self, settings: &Settings) -> Result<Option<AppCredentials>, StoreError> {
+        let mut tx = self.db.read().await?;
+        let secret: Option<SecretString> = store::settings::app_secret(&mut tx, &self.keyring).await?;
+        let app_id = settings.app_id.clone();
+        Ok(secret.filter(|_| !app_id.is_empty()).map(|app_secret| AppCredentials { app_id, app_secret }))
+    }
+
+    /// Work is waiting: a drain that paces itself by budget looks at once, one on an interval at its next tick.
+    pub fn work_arrived(&self) {
+        if self.settings.current().drain_pacing == Pacing::Budget {
+            self.wake.drain.nudge();
+        }
+    }
+}
+
+/// What every Graph call about the catalog needs.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The app's id and secret.
+    pub credentials: AppCredentials,
+    /// The token, with the version of its credential.
+    pub token: Arc<StoredToken>,
+}
+
+impl Access {
+    /// As the Graph client takes it.
+    #[must_use]
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { app: &self.credentials, token: &self.token.token }
+    }
+}
+
+/// The settings as last read, shared; reading them costs no query.
+#[derive(Debug, Default)]
+pub struct SettingsCell(RwLock<Arc<Settings>>);
+
+impl SettingsCell {
+    /// The settings as last read; the defaults before that.
+    #[must_use]
+    pub fn current(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers newer settings; older ones are ignored.
+    pub fn put(&self, settings: Arc<Settings>) {
+        let mut cell = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if settings.version >= cell.version {
+            *cell = settings;
+        }
+    }
+}

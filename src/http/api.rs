@@ -1,0 +1,74 @@
+//! The JSON API: one file per endpoint group, and its description.
+//!
+//! Left out on purpose: what the endpoints do ([`crate::admin`], [`crate::intake`]).
+
+pub mod events;
+pub mod health;
+pub mod items;
+pub mod lifecycle;
+pub mod mapper;
+pub mod oauth;
+pub mod openapi;
+pub mod selection;
+pub mod settings;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{Api, Limits, shell};
+
+/// Every route that the document describes, which is every one but the document and its page.
+pub(super) fn described(enabled: bool, limits: Limits) -> OpenApiRouter<Api> {
+    let time = |routes: OpenApiRouter<Api>, limit| routes.layer(from_fn_with_state(limit, shell::limit_time));
+    let mut routes = time(health::routes(), limits.time);
+    if enabled {
+        routes = routes
+            .merge(time(strict(), limits.time))
+            .merge(time(open_query(), limits.time))
+            .merge(time(long(), limits.long_time));
+    }
+    routes
+}
+
+/// Routes that take no query.
+fn strict() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(settings::read, settings::patch))
+        .routes(routes!(lifecycle::status))
+        .routes(routes!(mapper::remap))
+        .routes(routes!(mapper::preview_report))
+        .routes(routes!(selection::businesses))
+        .routes(routes!(oauth::start))
+        .routes(routes!(oauth::disconnect))
+        .routes(routes!(items::detail))
+        .routes(routes!(items::meta_status))
+        .routes(routes!(lifecycle::resync))
+        .routes(routes!(lifecycle::resync_variant))
+        .routes(routes!(lifecycle::delete_from_meta))
+        .routes(routes!(events::take))
+        .routes(routes!(events::take_admin))
+        .layer(from_fn(shell::refuse_query))
+}
+
+/// Routes with a query of their own.
+fn open_query() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
+}
+
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module. What they began they end,
+/// whoever waits.
+fn long() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(selection::select_catalog))
+        .routes(routes!(lifecycle::bootstrap))
+        .routes(routes!(items::resync_failed))
+        .routes(routes!(items::resync_skipped))
+        .routes(routes!(items::release_held))
+        .routes(routes!(mapper::preview))
+        .layer(from_fn(shell::refuse_query))
+        .routes(routes!(mapper::read, mapper::activate, mapper::reset))
+        .routes(routes!(mapper::rollback))
+        // Facebook adds parameters of its own.
+        .routes(routes!(oauth::callback))
+}

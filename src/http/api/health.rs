@@ -1,0 +1,77 @@
+//! Whether the process lives, and whether it can serve.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::Api;
+use crate::http::error::ApiError;
+use crate::store::ping::ping;
+
+/// A database that takes longer is not ready.
+const PING_WITHIN: Duration = Duration::from_secs(2);
+
+/// A plain word: probes need no envelope.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: &'static str,
+}
+
+const OK: Json<Health> = Json(Health { status: "ok" });
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(ready))
+}
+
+/// `GET /health`: the process answers.
+#[utoipa::path(
+    get, path = "/health", tag = "Health", operation_id = "getHealth",
+    summary = "Whether the process lives",
+    description = "Answers as long as the process does; asks nothing of the database.",
+    responses((status = 200, description = "It lives.", body = Health,
+        example = json!({"status": "ok"}))),
+)]
+pub async fn health() -> Json<Health> {
+    OK
+}
+
+/// `GET /ready`: the database answers and no actor keeps failing.
+///
+/// # Errors
+/// 503, naming what is not ready.
+#[utoipa::path(
+    get, path = "/ready", tag = "Health", operation_id = "getReadiness",
+    summary = "Whether the service can serve",
+    description = "Ready when the database answers and no actor keeps failing.",
+    extensions(("x-error-codes" = json!(["SERVICE_UNAVAILABLE"]))),
+    responses((status = 200, description = "It can.", body = Health,
+        example = json!({"status": "ok"}))),
+)]
+pub async fn ready(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
+    let unavailable = |message: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
+    if !api.board.ready() {
+        let failing: Vec<String> = api
+            .board
+            .all()
+            .into_iter()
+            .filter(|vitals| vitals.recent_restarts >= crate::runtime::vitals::RESTARTS_TILL_RED)
+            .map(|vitals| vitals.name)
+            .collect();
+        return Err(unavailable(format!("keeps failing: {}; the log says why", failing.join(", "))));
+    }
+    match tokio::time::timeout(PING_WITHIN, ping(&api.app.db)).await {
+        Ok(Ok(())) => Ok(OK),
+        Ok(Err(error)) => {
+            tracing::warn!(cause = crate::report::chain(&error), "the database does not answer");
+            Err(unavailable("the database does not answer".into()))
+        }
+        Err(_) => Err(unavailable("the database does not answer in time".into())),
+    }
+}

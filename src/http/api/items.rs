@@ -1,0 +1,239 @@
+//! `/admin/meta/items…` and `/admin/meta/errors`.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::events::Enqueued;
+use crate::admin::bulk;
+use crate::admin::item_detail::{self, ItemDetail};
+use crate::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
+use crate::admin::live::{self, LiveStatus};
+use crate::http::Api;
+use crate::http::auth::{Manage, View};
+use crate::http::envelope::{Envelope, PageInfo, Paged};
+use crate::http::error::ApiError;
+use crate::http::extract::{Params, VariantId};
+use crate::http::shell::to_the_end;
+
+/// What `/items` takes. Read as text: what is wrong with a value is told by its name.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ItemsQuery {
+    /// From 1; default 1.
+    #[serde(default)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
+    pub page: Option<String>,
+    /// 1 to 100; default 50.
+    #[serde(default)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 100)]
+    pub limit: Option<String>,
+    /// A sync status, `never_synced` included.
+    #[serde(default)]
+    #[param(schema_with = crate::admin::schema::item_status, required = false)]
+    pub status: Option<String>,
+    /// Found in id, sku, title or slug, whatever the case.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub search: Option<String>,
+    /// `true` = only variants whose product is active, public and not deleted.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    pub eligible_only: Option<String>,
+}
+
+/// What `/errors` takes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// From 1; default 1.
+    #[serde(default)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
+    pub page: Option<String>,
+    /// 1 to 200; default 50.
+    #[serde(default)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 200)]
+    pub limit: Option<String>,
+}
+
+impl<T> From<Listed<T>> for Paged<T> {
+    fn from(listed: Listed<T>) -> Self {
+        let Listed { rows, page, total } = listed;
+        Self::new(rows, PageInfo::new(page.number, page.limit, total))
+    }
+}
+
+/// `GET /admin/meta/items`.
+///
+/// # Errors
+/// 400 with each unacceptable parameter under `details`; 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/meta/items", tag = "Items", operation_id = "listItems",
+    summary = "Variants beside their state at Meta",
+    description = "Every variant of the shop, those sent last first, then by id. One that was never queued shows as `never_synced`.",
+    params(ItemsQuery),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    responses((status = 200, description = "A page of variants.", body = Paged<ItemSummary>,
+        example = json!({"data": [{
+            "variantId": "v-1", "productId": "p-1", "productTitle": "Linen shirt", "productSlug": "linen-shirt",
+            "productStatus": "active", "productVisibility": "public", "sku": "LS-1", "price": 29900,
+            "thumbnail": "img/p-1.jpg", "syncStatus": "synced", "metaRetailerId": "v-1", "lastHandle": "Ac5…",
+            "lastPushedAt": "2025-11-24T16:00:00.000Z", "lastError": null, "attempts": 0
+        }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),
+)]
+pub async fn list(
+    _: View,
+    State(api): State<Api>,
+    Params(query): Params<ItemsQuery>,
+) -> Result<Paged<ItemSummary>, ApiError> {
+    let asked = ItemsAsked {
+        page: query.page.as_deref(),
+        limit: query.limit.as_deref(),
+        status: query.status.as_deref(),
+        search: query.search.as_deref(),
+        eligible_only: query.eligible_only.as_deref(),
+    };
+    Ok(items::list(&api.app, asked).await?.into())
+}
+
+/// `GET /admin/meta/errors`.
+///
+/// # Errors
+/// As [`list`].
+#[utoipa::path(
+    get, path = "/admin/meta/errors", tag = "Items", operation_id = "listErrors",
+    summary = "Variants that failed",
+    description = "Those whose last push or mapping failed, the last changed first.",
+    params(PageQuery),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    responses((status = 200, description = "A page of failed variants.", body = Paged<FailedItem>,
+        example = json!({"data": [{
+            "variantId": "v-2", "metaRetailerId": "v-2", "lastHandle": "Ac5…", "attempts": 2,
+            "lastError": "image_link: cannot be fetched", "lastPushedAt": "2025-11-24T16:00:00.000Z",
+            "updatedAt": "2025-11-24T16:01:00.000Z"
+        }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),
+)]
+pub async fn errors(
+    _: View,
+    State(api): State<Api>,
+    Params(query): Params<PageQuery>,
+) -> Result<Paged<FailedItem>, ApiError> {
+    Ok(items::failed(&api.app, query.page.as_deref(), query.limit.as_deref()).await?.into())
+}
+
+/// `GET /admin/meta/items/{variantId}`.
+///
+/// # Errors
+/// 401, 403; 404 when the shop does not know the variant; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/meta/items/{variantId}", tag = "Items", operation_id = "getItem",
+    summary = "One variant, with what would be sent for it",
+    description = "What the shop holds, what is known of it at Meta, the payload as the mapper makes it now, and what the next drain would do with it.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The variant.", body = Envelope<ItemDetail>,
+        example = json!({"data": {
+            "variant": {"id": "v-1", "sku": "LS-1", "price": 29900, "specialPrice": null, "thumbnail": null},
+            "product": {
+                "id": "p-1", "title": "Linen shirt", "slug": "linen-shirt", "status": "active", "visibility": "public",
+                "thumbnail": "img/p-1.jpg"
+            },
+            "inventory": {"trackInventory": true, "quantityOnHand": 5, "reservedQuantity": 0, "allowBackorder": false},
+            "syncState": null, "eligibility": {"eligible": true, "reason": null},
+            "mappedItemData": {"id": "v-1", "title": "Linen shirt", "price": "299.00 INR"},
+            "warnings": [], "clears": [], "next": {"action": "upsert", "reason": "not_at_meta"}
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn detail(
+    _: View,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<ItemDetail>, ApiError> {
+    Ok(Envelope::ok(item_detail::detail(&api.app, &variant_id).await?))
+}
+
+/// `GET /admin/meta/items/{variantId}/meta-status`.
+///
+/// # Errors
+/// 401, 403; 404 when neither shop nor state knows the variant; 500 when Meta is in trouble.
+#[utoipa::path(
+    get, path = "/admin/meta/items/{variantId}/meta-status", tag = "Items", operation_id = "getItemMetaStatus",
+    summary = "One variant as Meta shows it now",
+    description = "Asks Meta, whose view may lag a push by minutes. What has to be set or mended before it can be asked is told under `errors`.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "Meta's view.", body = Envelope<LiveStatus>,
+        example = json!({"data": {
+            "found": true, "metaId": "6000000001", "retailerId": "v-1", "availability": "in stock", "price": "₹299.00",
+            "reviewStatus": "approved", "errors": []
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn meta_status(
+    _: View,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<LiveStatus>, ApiError> {
+    Ok(Envelope::ok(live::live_status(&api.app, &variant_id).await?))
+}
+
+/// `POST /admin/meta/items/bulk/resync-failed`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/items/bulk/resync-failed", tag = "Items", operation_id = "resyncFailed",
+    summary = "Queue every failed variant again",
+    description = "With the kind of intent that failed.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
+        example = json!({"data": {"enqueued": 4}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn resync_failed(_: Manage, State(api): State<Api>) -> Result<Envelope<Enqueued>, ApiError> {
+    let enqueued = to_the_end(async move { bulk::resync_failed(&api.app).await }).await?;
+    Ok(Envelope::accepted(Enqueued { enqueued }))
+}
+
+/// `POST /admin/meta/items/bulk/resync-skipped`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/items/bulk/resync-skipped", tag = "Items", operation_id = "resyncSkipped",
+    summary = "Queue every skipped variant again",
+    description = "For when settings or the shop changed so that they may belong into the catalog now.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
+        example = json!({"data": {"enqueued": 12}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn resync_skipped(_: Manage, State(api): State<Api>) -> Result<Envelope<Enqueued>, ApiError> {
+    let enqueued = to_the_end(async move { bulk::resync_skipped(&api.app).await }).await?;
+    Ok(Envelope::accepted(Enqueued { enqueued }))
+}
+
+/// How many variants' deletes were released.
+#[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Released {
+    /// Variants.
+    pub released: i64,
+}
+
+/// `POST /admin/meta/held-deletes/release`: the explicit confirm that the mass-delete guard waits for.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/held-deletes/release", tag = "Items", operation_id = "releaseHeldDeletes",
+    summary = "Let deletes go that were held back",
+    description = "When many variants stop being eligible at once, their deletion waits for this confirmation: a broken source must not empty the shop at Meta.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "Released.", body = Envelope<Released>,
+        example = json!({"data": {"released": 120}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn release_held(_: Manage, State(api): State<Api>) -> Result<Envelope<Released>, ApiError> {
+    let released = to_the_end(async move { bulk::release_held(&api.app).await }).await?;
+    Ok(Envelope::accepted(Released { released }))
+}

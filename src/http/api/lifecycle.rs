@@ -1,0 +1,148 @@
+//! `/admin/meta/status`, `/bootstrap`, and what is asked for single variants.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::admin::status::{self, ConnectionStatus};
+use crate::admin::{bootstrap, intents};
+use crate::domain::intent::Intent;
+use crate::http::Api;
+use crate::http::auth::{Manage, View};
+use crate::http::envelope::Envelope;
+use crate::http::error::ApiError;
+use crate::http::extract::VariantId;
+use crate::http::shell::to_the_end;
+
+/// How much was queued.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bootstrapped {
+    /// Variants.
+    pub enqueued_variants: u64,
+}
+
+/// A variant was queued.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnqueuedVariant {
+    /// The variant.
+    pub variant_id: String,
+    /// True.
+    pub enqueued: bool,
+}
+
+/// `GET /admin/meta/status`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/meta/status", tag = "Connection", operation_id = "getStatus",
+    summary = "Connection, configuration and counts",
+    description = "The one view of everything: whether Meta is connected, which settings are missing, which catalog is selected, how many variants are in which state, and what an operator has to mend.",
+    security(("bearerToken" = ["metaCatalog:view"])),
+    responses((status = 200, description = "The status.", body = Envelope<ConnectionStatus>,
+        example = json!({"data": {
+            "connected": true, "accountId": "5000000001", "connectedAt": "2025-11-24T16:00:00.000Z",
+            "scope": "catalog_management,business_management", "syncEnabled": true,
+            "configuration": {"oauthClient": "configured", "feed": "configured", "missingKeys": []},
+            "selection": {
+                "businessId": "3000000001", "businessName": "Acme Holdings",
+                "catalogId": "4000000001", "catalogName": "Acme Master Catalog",
+                "systemUserId": "5000000001", "tokenKind": "system_user"
+            },
+            "counts": {
+                "synced": 440, "submitted": 0, "pending": 0, "failed": 4, "skipped": 12, "deleted": 1,
+                "outboxPending": 0, "handlesPending": 0
+            },
+            "problem": null, "outboxParked": 0, "heldDeletes": 0
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<ConnectionStatus>, ApiError> {
+    Ok(Envelope::ok(status::status(&api.app).await?))
+}
+
+/// `POST /admin/meta/bootstrap`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/bootstrap", tag = "Catalog", operation_id = "bootstrap",
+    summary = "Queue every eligible variant",
+    description = "Queues an upsert for every variant whose product is active, public and not deleted. What Meta holds already is not sent again.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "Queued.", body = Envelope<Bootstrapped>,
+        example = json!({"data": {"enqueuedVariants": 444}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn bootstrap(_: Manage, State(api): State<Api>) -> Result<Envelope<Bootstrapped>, ApiError> {
+    let enqueued_variants = to_the_end(async move { bootstrap::bootstrap(&api.app).await }).await?;
+    Ok(Envelope::accepted(Bootstrapped { enqueued_variants }))
+}
+
+/// `POST /admin/meta/items/{variantId}/resync`.
+///
+/// # Errors
+/// 401, 403; 404 when neither shop nor state knows the variant; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/items/{variantId}/resync", tag = "Items", operation_id = "resyncItem",
+    summary = "Queue one variant again",
+    description = "Queues an upsert; what it comes to is decided when it is processed.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "Queued.", body = Envelope<EnqueuedVariant>,
+        example = json!({"data": {"variantId": "v-1", "enqueued": true}, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn resync(
+    _: Manage,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<EnqueuedVariant>, ApiError> {
+    intents::enqueue(&api.app, &variant_id, Intent::Upsert).await?;
+    Ok(Envelope::ok(EnqueuedVariant { variant_id, enqueued: true }))
+}
+
+/// `POST /admin/meta/resync/{variantId}`: the same under the seed's other path.
+///
+/// # Errors
+/// As [`resync`].
+#[utoipa::path(
+    post, path = "/admin/meta/resync/{variantId}", tag = "Items", operation_id = "resyncVariant",
+    summary = "Queue one variant again",
+    description = "The same as `POST /admin/meta/items/{variantId}/resync`.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "Queued.", body = Envelope<EnqueuedVariant>,
+        example = json!({"data": {"variantId": "v-1", "enqueued": true}, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn resync_variant(
+    may: Manage,
+    api: State<Api>,
+    variant_id: VariantId,
+) -> Result<Envelope<EnqueuedVariant>, ApiError> {
+    resync(may, api, variant_id).await
+}
+
+/// `POST /admin/meta/items/{variantId}/delete-from-meta`.
+///
+/// # Errors
+/// As [`resync`].
+#[utoipa::path(
+    post, path = "/admin/meta/items/{variantId}/delete-from-meta", tag = "Items", operation_id = "deleteItemFromMeta",
+    summary = "Queue the removal of one variant from Meta",
+    description = "The variant stays in the shop and comes back with its next change or resync. For one that was never sent nothing happens.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 202, description = "Queued.", body = Envelope<EnqueuedVariant>,
+        example = json!({"data": {"variantId": "v-1", "enqueued": true}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn delete_from_meta(
+    _: Manage,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<EnqueuedVariant>, ApiError> {
+    intents::enqueue(&api.app, &variant_id, Intent::Delete).await?;
+    Ok(Envelope::accepted(EnqueuedVariant { variant_id, enqueued: true }))
+}

@@ -1,0 +1,267 @@
+//! `/admin/meta/mapper…`: which mapper is active, swapping it, and previews.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::admin::mapper::{self, Activated, MapperState, Source};
+use crate::admin::preview::{self, PreviewView};
+use crate::http::Api;
+use crate::http::auth::{Manage, View};
+use crate::http::envelope::Envelope;
+use crate::http::error::ApiError;
+use crate::http::extract::{ModuleFile, Params, PreviewId};
+use crate::http::shell::to_the_end;
+
+/// What the swaps take.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SwapQuery {
+    /// `true` = every variant is asked for again, so that what the new mapper says differently is sent. Otherwise a
+    /// variant is mapped anew when it changes.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    pub remap: bool,
+}
+
+/// A module's file, as the document shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ModuleBody;
+
+impl utoipa::ToSchema for ModuleBody {}
+
+impl utoipa::PartialSchema for ModuleBody {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some("The bytes of a .wasm file: a component of the world `catalog:mapper@1`, or a core module made with the SDK; at most 4 MiB."))
+            .build()
+            .into()
+    }
+}
+
+/// `GET /admin/meta/mapper`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "getMapper",
+    summary = "Which mapper is active",
+    description = "The active mapper, the one that a rollback goes back to, the re-map under way or the last one, and the file that was offered last if it was refused.",
+    security(("bearerToken" = ["metaCatalog:view"])),
+    responses((status = 200, description = "The mappers.", body = Envelope<MapperState>,
+        example = json!({"data": {
+            "active": {
+                "name": "margin-label", "version": "1.2.0",
+                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
+                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
+            },
+            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "remap": {"running": true, "total": 440, "queued": 100, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
+            "refused": null
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn read(_: View, State(api): State<Api>, _: Params<NoQuery>) -> Result<Envelope<MapperState>, ApiError> {
+    Ok(Envelope::ok(mapper::state(&api.app).await?))
+}
+
+/// `PUT /admin/meta/mapper`.
+///
+/// # Errors
+/// 400 with what is wrong with the module; 401, 403, 413, 415; 503 when this machine could not try it; 5xx when the
+/// store does not answer.
+#[utoipa::path(
+    put, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "activateMapper",
+    summary = "Activate a mapper module",
+    description = "The body is the module's file. It is loaded and asked for every sample; a module that fails on one is refused, and then nothing has changed. Batches under way end with the mapper before; other replicas follow. What had failed under another mapper is tried again.",
+    params(SwapQuery),
+    request_body(description = "The module's file.", content(
+        (ModuleBody = "application/wasm"), (ModuleBody = "application/octet-stream"),
+    )),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["mapper_refused"]))),
+    responses((status = 200, description = "It is active.", body = Envelope<Activated>,
+        example = json!({"data": {
+            "active": {
+                "name": "margin-label", "version": "1.2.0",
+                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
+                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
+            },
+            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "remap": null, "refused": null, "changed": true, "requeued": 4
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn activate(
+    _: Manage,
+    State(api): State<Api>,
+    Params(SwapQuery { remap }): Params<SwapQuery>,
+    ModuleFile(bytes): ModuleFile,
+) -> Result<Envelope<Activated>, ApiError> {
+    let work = async move { mapper::activate(&api.app, bytes, Source::Api, remap).await };
+    Ok(Envelope::ok(to_the_end(work).await?))
+}
+
+/// `DELETE /admin/meta/mapper`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    delete, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "resetMapper",
+    summary = "Go back to the built-in mapper",
+    description = "Always possible, whatever is wrong with the active module. What had failed under another mapper is tried again.",
+    params(SwapQuery),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 200, description = "The built-in mapper is active.", body = Envelope<Activated>,
+        example = json!({"data": {
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "api", "activatedAt": "2025-11-24T17:00:00.000Z"},
+            "previous": {
+                "name": "margin-label", "version": "1.2.0",
+                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
+                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
+            },
+            "remap": null, "refused": null, "changed": true, "requeued": 0
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn reset(
+    _: Manage,
+    State(api): State<Api>,
+    Params(SwapQuery { remap }): Params<SwapQuery>,
+) -> Result<Envelope<Activated>, ApiError> {
+    let work = async move { mapper::reset(&api.app, Source::Api, remap).await };
+    Ok(Envelope::ok(to_the_end(work).await?))
+}
+
+/// `POST /admin/meta/mapper/rollback`.
+///
+/// # Errors
+/// 400 when the mapper before does not run any more; 401, 403; 404 when there was none; 503 when this machine could not
+/// try it; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/mapper/rollback", tag = "Mapper", operation_id = "rollbackMapper",
+    summary = "Go back to the mapper before",
+    description = "Twice is back again. A module is asked for every sample again: the service may be a newer one than when it was activated.",
+    params(SwapQuery),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND", "BAD_REQUEST"]))),
+    responses((status = 200, description = "The mapper before is active.", body = Envelope<Activated>,
+        example = json!({"data": {
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "rollback", "activatedAt": "2025-11-24T17:00:00.000Z"},
+            "previous": {
+                "name": "margin-label", "version": "1.2.0",
+                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
+                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
+            },
+            "remap": null, "refused": null, "changed": true, "requeued": 0
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn rollback(
+    _: Manage,
+    State(api): State<Api>,
+    Params(SwapQuery { remap }): Params<SwapQuery>,
+) -> Result<Envelope<Activated>, ApiError> {
+    let work = async move { mapper::rollback(&api.app, remap).await };
+    Ok(Envelope::ok(to_the_end(work).await?))
+}
+
+/// `POST /admin/meta/mapper/remap`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/mapper/remap", tag = "Mapper", operation_id = "remap",
+    summary = "Ask for every variant again",
+    description = "With the active mapper, bit by bit and behind what the shop changes; what comes out as Meta holds it already is not sent. One that is under way begins anew.",
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 202, description = "It has begun.", body = Envelope<MapperState>,
+        example = json!({"data": {
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "previous": null,
+            "remap": {"running": true, "total": 440, "queued": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
+            "refused": null
+        }, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperState>, ApiError> {
+    let work = async move { mapper::remap(&api.app).await };
+    Ok(Envelope::accepted(to_the_end(work).await?))
+}
+
+/// `POST /admin/meta/mapper/preview`.
+///
+/// # Errors
+/// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 503 when this
+/// machine could not try it; 5xx when the store does not answer.
+#[utoipa::path(
+    post, path = "/admin/meta/mapper/preview", tag = "Mapper", operation_id = "previewMapper",
+    summary = "See what a module would change",
+    description = "Compares the module with the active mapper on the whole catalog, in the background; nothing is changed. A module that could not become active is refused at once. One preview at a time.",
+    request_body(description = "The module's file.", content(
+        (ModuleBody = "application/wasm"), (ModuleBody = "application/octet-stream"),
+    )),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["mapper_refused", "mapper_preview_running"]))),
+    responses((status = 202, description = "It has begun.", body = Envelope<PreviewView>,
+        example = json!({"data": {
+            "id": "019ab7d0-0000-7000-8000-000000000000", "state": "running",
+            "module": {"name": "margin-label", "version": "1.2.0", "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"},
+            "total": 440, "done": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null, "error": null, "report": null
+        }, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn preview(
+    _: Manage,
+    State(api): State<Api>,
+    ModuleFile(bytes): ModuleFile,
+) -> Result<Envelope<PreviewView>, ApiError> {
+    let work = async move { preview::start(&api.app, &api.previewing, bytes).await };
+    Ok(Envelope::accepted(to_the_end(work).await?))
+}
+
+/// `GET /admin/meta/mapper/preview/{id}`.
+///
+/// # Errors
+/// 401, 403; 404 when there is none of this id any more; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/meta/mapper/preview/{id}", tag = "Mapper", operation_id = "getPreview",
+    summary = "How far a preview is, or its report",
+    description = "The last 20 are kept. Counts are of variants; samples are a few of each kind, and long values are cut. What goes `anyway` would go to Meta with the active mapper as well.",
+    params(("id" = String, Path, description = "The preview's id.", pattern = r"^[^\u0000]+$", example = "019ab7d0-0000-7000-8000-000000000000")),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The preview.", body = Envelope<PreviewView>,
+        example = json!({"data": {
+            "id": "019ab7d0-0000-7000-8000-000000000000", "state": "done",
+            "module": {"name": "margin-label", "version": "1.2.0", "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"},
+            "total": 440, "done": 440, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
+            "report": {
+                "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0"},
+                "variants": 440, "unchanged": 20, "changed": 420,
+                "fields": [{"field": "custom_label_2", "changed": 0, "added": 420, "removed": 0, "samples": [
+                    {"variantId": "v-1", "before": null, "after": "\"margin-high\""}
+                ]}],
+                "fieldsLeftOut": 0,
+                "newlyRejected": {"count": 0, "samples": []}, "newlyEligible": {"count": 0, "samples": []},
+                "rejectedOtherwise": {"count": 0, "samples": []}, "newlyFailing": {"count": 0, "samples": []},
+                "noLongerFailing": {"count": 0, "samples": []}, "failingAnyway": {"count": 0, "samples": []},
+                "notTried": 0,
+                "warnings": [{"code": "cost_unreadable", "before": 0, "after": 3}],
+                "effect": {
+                    "pushes": 420, "pushesAnyway": 2, "deletes": 0, "deletesAnyway": 0, "skips": 0, "skipsAnyway": 12,
+                    "inPlace": 6, "waiting": 0, "undecided": 0
+                }
+            }
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn preview_report(
+    _: View,
+    State(api): State<Api>,
+    PreviewId(id): PreviewId,
+) -> Result<Envelope<PreviewView>, ApiError> {
+    Ok(Envelope::ok(preview::find(&api.app, &id).await?))
+}
+
+/// For a path that takes a query with other methods: none is taken here.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}

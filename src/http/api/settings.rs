@@ -1,0 +1,112 @@
+//! `/admin/settings/admin`.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+
+use crate::admin;
+use crate::admin::schema::words;
+use crate::domain::settings::{Kind, SPECS, Spec};
+use crate::http::Api;
+use crate::http::auth::{Manage, View};
+use crate::http::envelope::Envelope;
+use crate::http::error::ApiError;
+use crate::http::extract::{Body, UniqueMap};
+
+/// The settings by group; there is one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SettingsDocument {
+    /// The group `meta`: value by key.
+    #[schema(schema_with = values)]
+    pub meta: Map<String, Value>,
+}
+
+/// Settings to be changed, by group; there is one.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsPatch {
+    /// The group `meta`: new value by key; `null` asks for the default.
+    #[schema(schema_with = changes)]
+    pub meta: UniqueMap,
+}
+
+/// `GET /admin/settings/admin`.
+///
+/// # Errors
+/// 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    get, path = "/admin/settings/admin", tag = "Settings", operation_id = "getSettings",
+    summary = "Every setting",
+    description = "The secret reads as `********` when it is set.",
+    security(("bearerToken" = ["metaCatalog:view"])),
+    responses((status = 200, description = "The settings.", body = Envelope<SettingsDocument>,
+        example = json!({"data": {"meta": {"app_id": "1000000001", "app_secret": "********", "currency": "INR", "sync_enabled": true}}, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn read(_: View, State(api): State<Api>) -> Result<Envelope<SettingsDocument>, ApiError> {
+    Ok(Envelope::ok(SettingsDocument { meta: admin::settings::read(&api.app).await? }))
+}
+
+/// `PATCH /admin/settings/admin`.
+///
+/// # Errors
+/// 400 with each unacceptable key under `details`; 401, 403; 5xx when the store does not answer.
+#[utoipa::path(
+    patch, path = "/admin/settings/admin", tag = "Settings", operation_id = "changeSettings",
+    summary = "Change settings",
+    description = "All or none. `null` asks for the default; the mask, or leaving the key out, keeps the secret.",
+    request_body(content = SettingsPatch, description = "The settings to change.",
+        example = json!({"meta": {"currency": "INR", "batch_size": 1000}})),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    responses((status = 200, description = "The settings after the change.", body = Envelope<SettingsDocument>,
+        example = json!({"data": {"meta": {"app_id": "1000000001", "app_secret": "********", "currency": "INR", "sync_enabled": true}}, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn patch(
+    _: Manage,
+    State(api): State<Api>,
+    Body(asked): Body<SettingsPatch>,
+) -> Result<Envelope<SettingsDocument>, ApiError> {
+    Ok(Envelope::ok(SettingsDocument { meta: admin::settings::patch(&api.app, &asked.meta.0).await? }))
+}
+
+fn values() -> Object {
+    group(|spec| schema(spec, false))
+}
+
+fn changes() -> Object {
+    group(|spec| schema(spec, true))
+}
+
+fn group(of: impl Fn(&Spec) -> Object) -> Object {
+    SPECS
+        .iter()
+        .fold(ObjectBuilder::new(), |group, spec| group.property(spec.key, of(spec)))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+        .build()
+}
+
+/// What a setting takes, from its specification.
+fn schema(spec: &Spec, nullable: bool) -> Object {
+    let (kind, builder) = match spec.kind {
+        Kind::Text(limit) => (Type::String, ObjectBuilder::new().max_length(Some(limit)).pattern(Some(NO_NUL))),
+        Kind::Secret => (Type::String, ObjectBuilder::new().max_length(Some(500)).pattern(Some(NO_NUL))),
+        Kind::Url => (Type::String, ObjectBuilder::new().pattern(Some("^(https?://.+)?$"))),
+        Kind::PathTemplate => (Type::String, ObjectBuilder::new().pattern(Some(r"^/.*\{slug\}"))),
+        Kind::Currency => (Type::String, ObjectBuilder::new().pattern(Some("^[A-Za-z]{3}$"))),
+        Kind::Word(list) => (Type::String, ObjectBuilder::from(words(list.iter().copied()))),
+        Kind::Flag => (Type::Boolean, ObjectBuilder::new()),
+        Kind::Whole(low, high) => (Type::Integer, ObjectBuilder::new().minimum(Some(low)).maximum(Some(high))),
+    };
+    let builder = builder.default(Some(spec.default_value())).description(Some(spec.help.trim()));
+    if !nullable {
+        return builder.schema_type(kind).build();
+    }
+    let mut object = builder.schema_type(SchemaType::from_iter([kind, Type::Null])).build();
+    if let Some(values) = &mut object.enum_values {
+        values.push(Value::Null);
+    }
+    object
+}
+
+const NO_NUL: &str = r"^[^\u0000]*$";

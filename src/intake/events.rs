@@ -1,0 +1,195 @@
+//! Domain events of the shop, translated into intents.
+//!
+//! Promises: all or nothing; the order of the events is the order of their intents; one statement per step, however
+//! many events.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::domain::intent::Intent;
+use crate::store::StoreError;
+use crate::store::events::{self, Change, Target};
+
+/// Most events of one request.
+pub const MOST: usize = 1000;
+
+/// Longest id, in characters.
+pub const LONGEST_ID: usize = 200;
+
+/// What each event is about and asks for.
+const EVENTS: [(&str, About, Intent); 9] = [
+    ("vendor.product.variant.created", About::Variant, Intent::Upsert),
+    ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
+    ("vendor.product.variant.deleted", About::Variant, Intent::Delete),
+    ("vendor.product.basics.updated", About::Product, Intent::Upsert),
+    ("vendor.product.media.updated", About::Product, Intent::Upsert),
+    ("vendor.product.synced", About::Product, Intent::Upsert),
+    ("vendor.product.deleted", About::Product, Intent::Delete),
+    ("inventory.stock.adjusted", About::Variant, Intent::Upsert),
+    ("inventory.policy.updated", About::Variant, Intent::Upsert),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Variant,
+    Product,
+}
+
+impl About {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Variant => "variantId",
+            Self::Product => "productId",
+        }
+    }
+}
+
+/// The names of the events about a variant and of those about a product, for the OpenAPI document.
+#[must_use]
+pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
+    let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
+    (of(About::Variant), of(About::Product))
+}
+
+/// A request: one event, or many in the order they happened, each as its fields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Events {
+    /// One event.
+    One(Map<String, Value>),
+    /// Many events.
+    Many(Vec<Map<String, Value>>),
+}
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// Some cannot be taken; nothing was queued.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong with the whole.
+        message: String,
+        /// What is wrong with each event, by its place.
+        details: BTreeMap<String, String>,
+    },
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Queues what the events ask for; returns how many intents that makes.
+///
+/// # Errors
+/// [`EventsError::Invalid`] names each event that cannot be taken; nothing is queued then.
+pub async fn take(app: &App, asked: &Events) -> Result<u64, EventsError> {
+    let changes = read(asked)?;
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    let mut tx = app.db.write().await?;
+    let enqueued = events::append(&mut tx, &changes, app.now()).await?;
+    tx.commit().await?;
+    app.work_arrived();
+    Ok(enqueued)
+}
+
+fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
+    let invalid = |message: String| EventsError::Invalid { message, details: BTreeMap::new() };
+    let list = match asked {
+        Events::One(fields) => return read_one(fields).map(|change| vec![change]).map_err(invalid),
+        Events::Many(list) => list,
+    };
+    if list.len() > MOST {
+        return Err(invalid(format!("takes at most {MOST} events at a time, got {}", list.len())));
+    }
+    let mut details = BTreeMap::new();
+    let mut changes = Vec::with_capacity(list.len());
+    for (index, fields) in list.iter().enumerate() {
+        match read_one(fields) {
+            Ok(change) => changes.push(change),
+            Err(problem) => {
+                details.insert(format!("events[{index}]"), problem);
+            }
+        }
+    }
+    if details.is_empty() {
+        return Ok(changes);
+    }
+    Err(EventsError::Invalid { message: "some events cannot be taken; nothing was queued".into(), details })
+}
+
+fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
+    let name = fields.get("event").and_then(Value::as_str).ok_or("event: takes the name of an event")?;
+    let (_, about, intent) = EVENTS.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
+        let shown: String = name.chars().take(100).collect();
+        format!("event: {shown:?} is not one of {}", EVENTS.map(|(known, ..)| known).join(", "))
+    })?;
+    let key = about.key();
+    if let Some(unknown) = fields.keys().find(|field| field.as_str() != "event" && field.as_str() != key) {
+        let shown: String = unknown.chars().take(100).collect();
+        return Err(format!("{shown}: {name} takes only event and {key}"));
+    }
+    let id = fields.get(key).and_then(Value::as_str).unwrap_or_default();
+    if id.is_empty() || id.chars().count() > LONGEST_ID || id.contains('\0') {
+        return Err(format!("{key}: takes an id of 1 to {LONGEST_ID} characters"));
+    }
+    let target = match about {
+        About::Variant => Target::Variant(id.to_owned()),
+        About::Product => Target::Product(id.to_owned()),
+    };
+    Ok(Change { target, intent })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(event: Value) -> Map<String, Value> {
+        serde_json::from_value(event).expect("an object")
+    }
+
+    fn refused(asked: &Events) -> String {
+        match read(asked).expect_err("refused") {
+            EventsError::Invalid { message, details } if details.is_empty() => message,
+            EventsError::Invalid { details, .. } => {
+                details.iter().map(|(at, problem)| format!("{at} {problem}")).collect::<Vec<_>>().join("; ")
+            }
+            EventsError::Store(error) => panic!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn refusals_say_where_and_what() {
+        let one = |event: Value| refused(&Events::One(fields(event)));
+        let many = |events: Vec<Value>| refused(&Events::Many(events.into_iter().map(fields).collect()));
+        insta::assert_snapshot!(
+            [
+                one(json!({})),
+                one(json!({"event": "vendor.product.deleted", "variantId": "v"})),
+                one(json!({"event": "inventory.stock.adjusted", "variantId": ""})),
+                many(vec![
+                    json!({"event": "inventory.stock.adjusted", "variantId": "v"}),
+                    json!({"event": "vendor.product.deleted", "productId": 7}),
+                    json!({"event": "inventory.stock.adjusted", "variantId": "v", "when": "now"}),
+                ]),
+                many(vec![json!({}); MOST + 1]),
+            ]
+            .join("\n"),
+            @r"
+        event: takes the name of an event
+        variantId: vendor.product.deleted takes only event and productId
+        variantId: takes an id of 1 to 200 characters
+        events[1] productId: takes an id of 1 to 200 characters; events[2] when: inventory.stock.adjusted takes only event and variantId
+        takes at most 1000 events at a time, got 1001
+        "
+        );
+    }
+
+    #[test]
+    fn an_empty_list_asks_for_nothing() {
+        assert!(read(&Events::Many(Vec::new())).expect("taken").is_empty());
+    }
+}

@@ -1,0 +1,362 @@
+//! The DrainActor: takes open intents to at most one `items_batch` call a tick.
+//!
+//! A tick, in order (the numbers are the invariants it keeps; see `docs/architecture.md`):
+//! 1. Calls left `sending` by a crash are resolved first: their claims go before their variants are decided again (1).
+//! 2. Windows of the outbox are read, decided and mapped. Noops, skips and drops are recorded and the tick reads on;
+//!    only a call ends it, or a mapper so slow that the rest must not wait for it. Outbox and states are read as of one
+//!    moment and the source after them, so whatever changes meanwhile has an intent of its own.
+//! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
+//!    handle (3), limiter, all under the lease and for the selected catalog (4).
+//!
+//! No transaction is open across mapping or HTTP. A tick that is killed anywhere leaves either nothing or a
+//! `sending` row.
+
+mod answer;
+mod draft;
+mod prepare;
+mod record;
+mod settle;
+mod unknown;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use draft::{CallDraft, SendRow};
+use prepare::{Tick, permitted};
+use settle::{Done, Mapped, Settlement};
+use tracing::{debug, info, warn};
+
+use super::channel;
+use crate::actors::coalescer::{CoalesceError, CoalescedBatch};
+use crate::actors::mapper::MapRequest;
+use crate::app::App;
+use crate::clock::Millis;
+use crate::domain::budget::Bucket;
+use crate::domain::intent::{Folded, Intent};
+use crate::domain::outcome::{CallOutcome, Refusal};
+use crate::domain::plan::{Action, Ask, Guard, plan};
+use crate::domain::settings::Pacing;
+use crate::domain::state::Op;
+use crate::failpoints::{Point, at};
+use crate::runtime::jitter::Jitter;
+use crate::runtime::leased::{Lease, LeasedJob};
+use crate::runtime::periodic::Rest;
+use crate::store::field_set::FieldSets;
+use crate::store::{self, StoreError};
+
+/// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
+const CHUNK: usize = 1_000;
+/// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
+const WINDOWS_PER_CALL: usize = 40;
+/// Chunks of one tick that the mapper may leave unanswered in part; each may have taken half a minute.
+const MOST_STALLED: usize = 2;
+/// A tick that has read for this long calls with what it has. Mappers are fast, so only a slow one lets it come to that.
+const LONGEST_FILL_MS: Millis = 60_000;
+
+/// The job of the DrainActor.
+pub struct DrainJob {
+    app: Arc<App>,
+    field_sets: FieldSets,
+    /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
+    /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
+    suspects: HashSet<String>,
+    /// Variants that held a tick up with a slow mapper: passed over until a tick has read to the end, so that what is
+    /// behind them goes out. Lost on a restart as well.
+    slow: HashSet<String>,
+    jitter: Jitter,
+}
+
+/// Why a tick stopped reading the outbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It was at the end.
+    Nothing,
+    /// There may be more.
+    More,
+    /// The mapper is slow.
+    Slow,
+}
+
+impl DrainJob {
+    /// A drain on this pipeline.
+    #[must_use]
+    pub fn new(app: Arc<App>, jitter: Jitter) -> Self {
+        Self { app, field_sets: FieldSets::default(), suspects: HashSet::new(), slow: HashSet::new(), jitter }
+    }
+
+    /// Reads the outbox until a call is full or nothing is left; answers the call and what is left.
+    async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, Left), StoreError> {
+        let limit = tick.settings.batch_size.clamp(1, meta_graph::MAX_ROWS);
+        let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
+        // Variants that this tick leaves open: their rows come again in a later window.
+        let mut open: HashSet<String> = self.suspects.clone();
+        let mut cursor = 0;
+        let (mut windows, mut stalled) = (0, 0);
+        loop {
+            let batch = match self.app.coalescer.next(cursor, limit).await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok((draft, Left::Nothing)),
+                Err(CoalesceError::Store(error)) => return Err(error),
+                Err(CoalesceError::Call(error)) => {
+                    debug!(%error, "no window");
+                    return Ok((draft, Left::More));
+                }
+            };
+            cursor = batch.cursor;
+            let full = batch.full;
+            stalled += self.window(tick, batch, &mut draft, &mut open).await?;
+            if draft.is_full() {
+                return Ok((draft, Left::More));
+            }
+            // The tick does not go on for hours behind chunks that a slow mapper leaves unanswered.
+            if stalled >= MOST_STALLED || full && self.app.now() - tick.now > LONGEST_FILL_MS {
+                if draft.is_empty() {
+                    // All that was read waits, and took its time: the next tick must come further.
+                    self.slow.extend(open);
+                }
+                return Ok((draft, Left::Slow));
+            }
+            windows += usize::from(!draft.is_empty());
+            if !full || windows >= WINDOWS_PER_CALL {
+                return Ok((draft, if full { Left::More } else { Left::Nothing }));
+            }
+        }
+    }
+
+    /// Decides one window: what is to be sent goes into the draft, everything else is recorded. Answers how many chunks
+    /// the mapper did not answer in full.
+    async fn window(
+        &mut self,
+        tick: &Tick,
+        CoalescedBatch { folded, states, .. }: CoalescedBatch,
+        draft: &mut CallDraft,
+        open: &mut HashSet<String>,
+    ) -> Result<usize, StoreError> {
+        // What needs no mapper does not wait for a slow one.
+        let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
+        let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f)).collect();
+        self.field_sets.load(&self.app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
+        at(Point::DrainRead).await;
+
+        let mut settlement = Settlement::new(tick.preview);
+        let mut stalled = 0;
+        for chunk in folded.chunks(CHUNK) {
+            if draft.is_full() || stalled >= MOST_STALLED {
+                break;
+            }
+            tick.still_counts(&self.app)?;
+            let mapped = self.map(tick, chunk).await?;
+            let is_partial = mapped.is_partial();
+            stalled += usize::from(is_partial);
+            at(Point::DrainMapped).await;
+            for intent in chunk {
+                let id = &intent.variant_id;
+                let state = states.get(id);
+                let ask = Ask { intent: intent.intent, released: intent.released };
+                let decide = |guard| plan(ask, mapped.answer(id), state, guard, &tick.catalog);
+                let mut plan = decide(Guard::Open);
+                // A preview sends nothing, so it asks no guard.
+                if !tick.preview && plan.asks_the_guard(ask) && self.deletes_left(tick, draft).await? == 0 {
+                    plan = decide(Guard::Closed);
+                }
+                let waits = matches!(plan.action, Action::Wait | Action::Fault { .. });
+                if is_partial && waits && intent.intent == Intent::Upsert {
+                    self.slow.insert(id.clone());
+                }
+                let product_id = mapped.product_id(id);
+                let send = |op, payload, hash| SendRow { op, product_id, payload, hash };
+                let row = match plan.action {
+                    Action::Upsert { payload, hash } => send(Op::Upsert, Some(payload), Some(hash)),
+                    Action::Delete { implicit: true } => send(Op::ImplicitDelete, None, None),
+                    Action::Delete { implicit: false } => send(Op::Delete, None, None),
+                    Action::Hold => {
+                        warn!(variant_id = id, "delete held back by the mass-delete guard");
+                        open.insert(id.clone());
+                        settlement.hold_back(intent);
+                        continue;
+                    }
+                    Action::Wait => {
+                        open.insert(id.clone());
+                        continue;
+                    }
+                    Action::Fault { message } => {
+                        open.insert(id.clone());
+                        settlement.fault(intent, state, message.to_owned());
+                        continue;
+                    }
+                    Action::Noop { reevaluate_at } => {
+                        let product_id = product_id.map(Into::into);
+                        settlement.done(intent, state, Done::Noop { product_id, reeval_at: reevaluate_at });
+                        continue;
+                    }
+                    Action::Skip { text } => {
+                        let product_id = product_id.map(Into::into);
+                        settlement.done(intent, state, Done::Skip { product_id, reason: text });
+                        continue;
+                    }
+                    Action::Drop => {
+                        settlement.done(intent, state, Done::Drop);
+                        continue;
+                    }
+                };
+                if tick.preview {
+                    settlement.previewed(intent, &row);
+                    continue;
+                }
+                let fields = self.field_sets.get(state.and_then(|state| state.fields_at_meta));
+                if !draft.push(intent, state, fields.as_deref(), row, &mut settlement) {
+                    break;
+                }
+                open.insert(id.clone());
+            }
+        }
+        settlement.commit(&self.app, tick).await?;
+        Ok(stalled)
+    }
+
+    /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
+    async fn deletes_left(&self, tick: &Tick, draft: &mut CallDraft) -> Result<usize, StoreError> {
+        let allowance = match draft.implicit_allowance {
+            Some(allowance) => allowance,
+            None => {
+                let mut tx = self.app.db.read().await?;
+                let allowance = store::submission::implicit_allowance(&mut tx, &tick.catalog, tick.now).await?;
+                *draft.implicit_allowance.insert(allowance)
+            }
+        };
+        Ok(allowance.saturating_sub(draft.implicit_deletes))
+    }
+
+    /// The mapper's word on a chunk's upserts.
+    async fn map(&self, tick: &Tick, chunk: &[Folded]) -> Result<Mapped, StoreError> {
+        let wanted: Vec<&str> =
+            chunk.iter().filter(|f| f.intent == Intent::Upsert).map(|f| f.variant_id.as_str()).collect();
+        if wanted.is_empty() {
+            return Ok(Mapped::default());
+        }
+        let mut tx = self.app.db.read().await?;
+        let batch = store::source::load(&mut tx, &wanted).await?;
+        drop(tx);
+        let unreadable = batch.unreadable.clone();
+        let request = MapRequest {
+            mapper: Arc::clone(&tick.mapper),
+            settings: Arc::clone(&tick.map_settings),
+            now: tick.now,
+            batch,
+        };
+        match self.app.mapper.map(request).await {
+            Ok(answer) => Ok(Mapped::new(answer, unreadable)),
+            Err(error) => {
+                // Nothing is known of these variants: an empty answer would delete them as gone.
+                debug!(%error, "not mapped");
+                Ok(Mapped::missing())
+            }
+        }
+    }
+
+    /// Makes the call and records what it came to.
+    async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
+        let app = Arc::clone(&self.app);
+        if !self.lease_outlasts_a_call(&mut tick) {
+            return Ok(Rest::For(Duration::from_secs(1)));
+        }
+        self.field_sets.intern(&app.db, draft.field_texts()).await?;
+        if let Err(rest) = permitted(app.limiter.ask(&tick.catalog, Bucket::Batch).await, app.now()) {
+            return Ok(rest);
+        }
+        let id = crate::ids::row();
+        record::begin(&app, &tick, &id, &draft, &self.field_sets).await?;
+        at(Point::DrainBegun).await;
+        // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
+        if !self.lease_outlasts_a_call(&mut tick) {
+            warn!(submission = id, "the lease was about to end; the call is not made");
+            return Ok(Rest::For(Duration::from_secs(1)));
+        }
+        let body = draft.take_body();
+        let rows = draft.len();
+        at(Point::DrainCalling).await;
+        let answered = app.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;
+        at(Point::DrainAnswered).await;
+        let usage = answered.as_ref().map(|answer| &answer.usage);
+        channel::report(&app.limiter, &tick.catalog, Bucket::Batch, usage);
+        let outcome = answer::judge(answered);
+        self.suspect(&tick, &draft, &outcome);
+        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
+        let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, &outcome, (self.jitter)()).await;
+        if recorded.is_err() && outcome.may_be_taken() {
+            unknown::note_late(&app, &id).await;
+        }
+        recorded?;
+        at(Point::DrainRecorded).await;
+        Ok(match (tick.settings.drain_pacing, outcome.accepted()) {
+            (Pacing::Budget, accepted) => {
+                if accepted {
+                    app.wake.poll.nudge();
+                }
+                if more || !accepted { Rest::Again } else { Rest::Interval }
+            }
+            (Pacing::Interval, _) => Rest::Interval,
+        })
+    }
+
+    /// A call that may outlive the lease is not made: its outcome could not be recorded.
+    fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
+        let app = &self.app;
+        let needs = i64::try_from(app.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
+        let lasts = |lease: &Lease| lease.until - app.now() > needs;
+        if lasts(&tick.lease) {
+            return true;
+        }
+        // Renewed meanwhile?
+        if let Some(lease) = app.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
+            tick.lease = lease;
+            return true;
+        }
+        app.lease.keeper().nudge();
+        false
+    }
+
+    /// Remembers a row that was refused alone and not failed for it; forgets all once something goes through.
+    fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
+        match outcome {
+            CallOutcome::Accepted { .. } => self.suspects.clear(),
+            CallOutcome::RefusedWhole { channel: false, .. } => {
+                let (_, refusal) = tick.channel.shape.refused(draft.len(), false);
+                if draft.len() == 1 && refusal == Refusal::Pause {
+                    self.suspects.extend(draft.rows.iter().map(|row| row.variant_id.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl LeasedJob for DrainJob {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.app.settings.current().sync_interval_seconds)
+    }
+
+    async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
+        unknown::resolve(&self.app, &lease.fence, &mut self.field_sets).await?;
+        let tick = match self.prepare(lease).await? {
+            Ok(tick) => tick,
+            Err(rest) => return Ok(rest),
+        };
+        let (mut draft, mut left) = self.fill(&tick).await?;
+        if draft.is_empty() && left == Left::Nothing && !self.suspects.is_empty() {
+            // Nobody else is left to try.
+            self.suspects.clear();
+            (draft, left) = self.fill(&tick).await?;
+        }
+        if left == Left::Nothing {
+            self.slow.clear();
+            // There is room for more of a re-ask.
+            self.app.wake.reask.nudge();
+        }
+        if draft.is_empty() {
+            return Ok(if left == Left::Slow { Rest::Again } else { Rest::Interval });
+        }
+        self.submit(tick, draft, left != Left::Nothing).await
+    }
+}

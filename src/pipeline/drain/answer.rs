@@ -1,0 +1,50 @@
+//! From what the Graph client brought home to what it means.
+
+use std::collections::HashMap;
+
+use meta_graph::{BatchAnswer, ErrorClass, FailureKind, GraphFailure};
+use tracing::warn;
+
+use crate::domain::outcome::CallOutcome;
+use crate::pipeline::channel::problem;
+use crate::store::submission::join_handles;
+
+/// What the call means for its rows.
+pub(super) fn judge(answered: Result<BatchAnswer, GraphFailure>) -> CallOutcome {
+    let failure = match answered {
+        Ok(answer) => return judge_answer(answer),
+        Err(failure) => failure,
+    };
+    let reason = failure.to_string();
+    match failure.class() {
+        ErrorClass::Transient | ErrorClass::Unknown => match failure.kind() {
+            FailureKind::Connect | FailureKind::NotSent => CallOutcome::NotSent { reason },
+            _ => CallOutcome::Unknown { reason },
+        },
+        ErrorClass::Throttled(_) => CallOutcome::Throttled { reason },
+        ErrorClass::ReduceData | ErrorClass::BadRequest => CallOutcome::RefusedWhole { reason, channel: false },
+        ErrorClass::CatalogGone => CallOutcome::RefusedWhole { reason, channel: true },
+        ErrorClass::PolicyBlocked | ErrorClass::TokenDead(_) | ErrorClass::Permission => {
+            CallOutcome::Stopped(problem(&failure))
+        }
+        ErrorClass::AccountState(_) | ErrorClass::AppRejected => CallOutcome::Hindered(problem(&failure)),
+    }
+}
+
+fn judge_answer(answer: BatchAnswer) -> CallOutcome {
+    let mut named: HashMap<String, String> = HashMap::new();
+    for row in answer.validation {
+        if let (Some(id), false) = (row.retailer_id, row.errors.is_empty()) {
+            named.insert(id, row.errors.join("; "));
+        }
+    }
+    // Meta documents one handle at most. Should there be more, nothing tells which row is in which: the submission
+    // waits for all of them.
+    if answer.handles.len() > 1 {
+        warn!(handles = answer.handles.len(), "Meta answered with more than one handle");
+    }
+    match join_handles(&answer.handles) {
+        Some(handle) => CallOutcome::Accepted { handle, refused: named },
+        None => CallOutcome::NothingTaken { named },
+    }
+}

@@ -1,0 +1,170 @@
+//! What a tick needs before it reads the outbox: settings, connection, token, a channel that is open, and the mapper.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::DrainJob;
+use crate::actors::token::TokenFault;
+use crate::app::{Access, App};
+use crate::clock::Millis;
+use crate::domain::breaker::Gate;
+use crate::domain::budget::{Admission, Bucket};
+use crate::domain::channel::Channel;
+use crate::domain::outcome::Problem;
+use crate::domain::settings::{FeedMode, Settings};
+use crate::mapping::LoadedMapper;
+use crate::mapping::active::NotFollowed;
+use crate::runtime::leased::Lease;
+use crate::runtime::periodic::Rest;
+use crate::runtime::slots::CallError;
+use crate::store::{self, Deposed, StoreError, Tx};
+
+/// The longest a tick is put off unseen.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
+
+/// Everything a tick that may call Meta knows.
+pub(super) struct Tick {
+    pub(super) lease: Lease,
+    pub(super) settings: Arc<Settings>,
+    pub(super) map_settings: Arc<mapper_core::MapSettings>,
+    pub(super) catalog: String,
+    pub(super) access: Access,
+    pub(super) channel: Channel,
+    pub(super) preview: bool,
+    /// The mapper of the whole tick: what it records counts only while this one is active.
+    pub(super) mapper: Arc<LoadedMapper>,
+    pub(super) now: Millis,
+}
+
+impl Tick {
+    /// Begins a transaction that records what this tick decided.
+    pub(super) async fn begin_decided(&self, app: &App) -> Result<Tx, StoreError> {
+        self.lease.fence.begin_decided(&app.db, &self.catalog, self.settings.version, self.mapper.key()).await
+    }
+}
+
+impl Tick {
+    /// Whether what this tick decides can still be recorded, as far as this process knows: a look that costs nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the lease, the settings or the mapper are others by now.
+    pub(super) fn still_counts(&self, app: &App) -> Result<(), StoreError> {
+        let is_ours = app.lease.current().is_some_and(|lease| lease.fence == self.lease.fence);
+        let changed = match () {
+            () if !is_ours => Deposed::Lease,
+            () if app.settings.current().version != self.settings.version => Deposed::Settings,
+            () if app.active.current().key() != self.mapper.key() => Deposed::Mapper,
+            () => return Ok(()),
+        };
+        Err(StoreError::Deposed(changed))
+    }
+}
+
+impl DrainJob {
+    /// What a call needs, or how long to rest without it.
+    pub(super) async fn prepare(&mut self, lease: Lease) -> Result<Result<Tick, Rest>, StoreError> {
+        let app = &self.app;
+        let now = app.now();
+        let settings = app.load_settings().await?;
+        if !settings.sync_enabled || !settings.feed_configured() {
+            return Ok(Err(Rest::Interval));
+        }
+        let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Err(Rest::Interval)) };
+        let mut tx = app.db.read().await?;
+        let mut channel = store::channel::load(&mut tx).await?;
+        // Before the token: a fault may be put down to a credential that has gone, never to the one that follows it.
+        let version = store::credential::version(&mut tx).await?;
+        drop(tx);
+        let token = match app.tokens.get().await {
+            Ok(token) => token,
+            Err(fault) => return self.without_token(&lease, channel, version, &fault).await.map(Err),
+        };
+        let catalog = settings.catalog_id.clone();
+        let preview = settings.feed_mode == FeedMode::Preview;
+        if !preview {
+            // A problem that names a credential waits for another one.
+            match channel.problem_credential {
+                Some(_) if channel.is_stopped_for(token.version) => return Ok(Err(Rest::Interval)),
+                Some(_) => {
+                    channel.clear_problem();
+                    let mut tx = lease.fence.begin(&app.db, None).await?;
+                    store::channel::save(&mut tx, &channel, now).await?;
+                    tx.commit().await?;
+                }
+                None => {}
+            }
+            match channel.breaker.ask(now) {
+                Gate::Go | Gate::Probe => {}
+                Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
+                Gate::Probing => return Ok(Err(Rest::Interval)),
+            }
+            // Only a look: a permit that lay around until there is something to send would come on top of the next.
+            if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, now) {
+                return Ok(Err(rest));
+            }
+        }
+        let mapper = match app.active.follow().await {
+            Ok(mapper) => mapper,
+            Err(NotFollowed::Store(error)) => return Err(error),
+            Err(error) => return Ok(Err(self.give_lease_up(&lease, &error).await)),
+        };
+        let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
+        let access = Access { credentials, token };
+        Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, mapper, now }))
+    }
+
+    /// Another replica may be able to run the active mapper.
+    async fn give_lease_up(&self, lease: &Lease, why: &NotFollowed) -> Rest {
+        warn!(%why, "the lease is given up");
+        self.app.lease.give_up(&lease.fence);
+        if let Err(error) = store::lease::release(&self.app.db, &lease.fence).await {
+            warn!(%error, "the lease was not given back; it ends by itself");
+        }
+        Rest::Interval
+    }
+
+    async fn without_token(
+        &self,
+        lease: &Lease,
+        mut channel: Channel,
+        version: Option<i64>,
+        fault: &TokenFault,
+    ) -> Result<Rest, StoreError> {
+        let code = match fault {
+            TokenFault::NotConnected => return Ok(Rest::Interval),
+            TokenFault::Superseded | TokenFault::Unavailable { .. } => return Ok(Rest::For(Duration::from_secs(5))),
+            TokenFault::Expired { .. } => "meta_token_expired",
+            TokenFault::Dead { .. } => "meta_token_dead",
+        };
+        let problem = Problem { code: code.into(), message: fault.to_string() };
+        let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
+        if !known || channel.problem_credential != version {
+            warn!(code, message = problem.message, "no calls to Meta");
+            channel.note_problem(problem, version);
+            let mut tx = lease.fence.begin(&self.app.db, None).await?;
+            store::channel::save(&mut tx, &channel, self.app.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(Rest::Interval)
+    }
+}
+
+/// The limiter's word, as far as this tick is concerned.
+pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Result<(), Rest> {
+    match answer {
+        Ok(Admission::Permit) => Ok(()),
+        Ok(Admission::ClosedUntil(until)) => Err(hold(until, now)),
+        Err(error) => {
+            debug!(%error, "no permit");
+            Err(Rest::For(Duration::from_secs(1)))
+        }
+    }
+}
+
+/// Waits until then, but looks again now and then: another catalog or a mended connection need not wait.
+fn hold(until: Millis, now: Millis) -> Rest {
+    let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
+    Rest::Hold(wait.min(LONGEST_HOLD))
+}

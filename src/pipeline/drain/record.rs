@@ -1,0 +1,230 @@
+//! The two transactions around a call.
+
+use tracing::warn;
+
+use super::draft::{CallDraft, CallRow};
+use super::prepare::Tick;
+use crate::app::App;
+use crate::clock::Millis;
+use crate::domain::channel;
+use crate::domain::intent::Intent;
+use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Refusal};
+use crate::domain::state::{Op, SyncStatus};
+use crate::failpoints::{Point, at};
+use crate::pipeline::channel::save_budgets;
+use crate::store::field_set::FieldSets;
+use crate::store::mapper::MappedWith;
+use crate::store::outbox::{self, ChannelFault, IntentOutcome};
+use crate::store::submission::{self, NewSubmission, Row};
+use crate::store::sync_state::{self, Pushed};
+use crate::store::{self, Deposed, StoreError, Tx, credential};
+
+/// Before the call: the `sending` row.
+pub(super) async fn begin(
+    app: &App,
+    tick: &Tick,
+    id: &str,
+    draft: &CallDraft,
+    sets: &FieldSets,
+) -> Result<(), StoreError> {
+    let rows: Vec<Row> = draft
+        .rows
+        .iter()
+        .map(|row| Row(row.variant_id.clone(), row.op, row.hash.clone(), sets.id(&row.sent)))
+        .collect();
+    let new = NewSubmission {
+        id,
+        catalog_id: &tick.catalog,
+        epoch: tick.lease.fence.epoch,
+        rows: &rows,
+        mapper_digest: tick.mapper.digest(),
+        implicit_deletes: draft.implicit_deletes,
+    };
+    let mut tx = tick.begin_decided(app).await?;
+    // Who disconnects is not called for any more, however long the tick has been under way.
+    if credential::version(&mut tx).await? != Some(tick.access.token.version) {
+        return Err(StoreError::Deposed(Deposed::Credential));
+    }
+    submission::begin(&mut tx, &new, app.now()).await?;
+    // The permit is used up: a crash during the call must not give another one at once.
+    save_budgets(app, &mut tx).await?;
+    at(Point::DrainBeginning).await;
+    tx.commit().await
+}
+
+/// After the call: what it came to, as one.
+#[expect(clippy::too_many_arguments, reason = "a call with everything its record rests on")]
+pub(super) async fn finish(
+    app: &App,
+    tick: &mut Tick,
+    id: &str,
+    draft: &CallDraft,
+    sets: &FieldSets,
+    outcome: &CallOutcome,
+    jitter: f64,
+) -> Result<(), StoreError> {
+    let now = app.now();
+    let mut tx = match tick.lease.fence.begin(&app.db, Some(&tick.catalog)).await {
+        Ok(tx) => tx,
+        Err(StoreError::Deposed(Deposed::Catalog)) => return finish_for_old_catalog(app, tick, id, outcome).await,
+        Err(error) => return Err(error),
+    };
+    let call = Call { tick, draft, sets, now };
+    match outcome {
+        CallOutcome::Accepted { handle, refused } => {
+            let state = |row: &CallRow| match refused.get(&row.variant_id) {
+                Some(message) => (SyncStatus::Failed, Some(message.clone())),
+                None => (SyncStatus::Submitted, None),
+            };
+            call.push(&mut tx, Some(handle), state).await?;
+            call.mark(&mut tx, |row| {
+                if refused.contains_key(&row.variant_id) { IntentOutcome::Failed } else { IntentOutcome::Submitted }
+            })
+            .await?;
+            call.ask_again(&mut tx).await?;
+            submission::accepted(&mut tx, id, handle, now).await?;
+        }
+        CallOutcome::NothingTaken { named } => {
+            call.fail_by_name(&mut tx, |row| named.get(&row.variant_id).map_or(NOT_TAKEN, String::as_str)).await?;
+            submission::close(&mut tx, id, Some(NOT_TAKEN), None, now).await?;
+        }
+        CallOutcome::Unknown { reason } => {
+            let why = format!("outcome unknown: {reason}");
+            call.push(&mut tx, None, |_| (SyncStatus::Failed, Some(why.clone()))).await?;
+            call.note(&mut tx, "unknown", &why).await?;
+            submission::close(&mut tx, id, Some(&why), None, now).await?;
+        }
+        CallOutcome::RefusedWhole { reason, channel } => {
+            let (_, refusal) = tick.channel.shape.refused(draft.len(), *channel);
+            if refusal == Refusal::RowFails {
+                call.fail_by_name(&mut tx, |_| reason).await?;
+            } else {
+                call.note(&mut tx, "refused", reason).await?;
+            }
+            submission::close(&mut tx, id, Some(reason), None, now).await?;
+        }
+        CallOutcome::NotSent { reason } | CallOutcome::Throttled { reason } => {
+            call.note(&mut tx, outcome.name(), reason).await?;
+            submission::close(&mut tx, id, Some(reason), None, now).await?;
+        }
+        CallOutcome::Stopped(problem) | CallOutcome::Hindered(problem) => {
+            call.note(&mut tx, outcome.name(), &problem.message).await?;
+            submission::close(&mut tx, id, Some(&problem.message), None, now).await?;
+        }
+    }
+    tick.channel.called(channel::Call {
+        outcome,
+        rows: draft.len(),
+        batch_size: tick.settings.batch_size,
+        credential: tick.access.token.version,
+        now,
+        jitter,
+    });
+    store::channel::save(&mut tx, &tick.channel, now).await?;
+    save_budgets(app, &mut tx).await?;
+    at(Point::DrainRecording).await;
+    tx.commit().await
+}
+
+struct Call<'c> {
+    tick: &'c Tick,
+    draft: &'c CallDraft,
+    sets: &'c FieldSets,
+    now: Millis,
+}
+
+impl Call<'_> {
+    /// Writes every row as sent. What was sent may be at Meta, and a row that failed has no claim.
+    async fn push(
+        &self,
+        tx: &mut Tx,
+        handle: Option<&str>,
+        state: impl Fn(&CallRow) -> (SyncStatus, Option<String>),
+    ) -> Result<(), StoreError> {
+        let states: Vec<_> = self.draft.rows.iter().map(|row| (row, state(row))).collect();
+        let rows: Vec<Pushed<'_>> = states
+            .iter()
+            .map(|(row, (status, error))| {
+                let submitted = *status == SyncStatus::Submitted;
+                Pushed {
+                    variant_id: &row.variant_id,
+                    product_id: row.product_id.as_deref(),
+                    status: *status,
+                    handle: handle.filter(|_| submitted),
+                    hash: row.hash.as_deref().filter(|_| submitted),
+                    pushed: true,
+                    error: error.as_deref(),
+                    count_attempt: handle.is_some() && !submitted,
+                    at_meta: true,
+                    fields_at_meta: if row.op == Op::Upsert { self.sets.id(&row.union) } else { row.fields_before },
+                    mapper_digest: Some(self.tick.mapper.digest()),
+                    reeval_at: row.reeval_at,
+                }
+            })
+            .collect();
+        sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
+        Ok(())
+    }
+
+    /// Nothing reached the catalog: the rows fail for good, and what Meta held it still holds.
+    async fn fail_by_name<'m>(&self, tx: &mut Tx, message: impl Fn(&CallRow) -> &'m str) -> Result<(), StoreError> {
+        let rows: Vec<Pushed<'_>> = self
+            .draft
+            .rows
+            .iter()
+            .map(|row| Pushed {
+                variant_id: &row.variant_id,
+                product_id: row.product_id.as_deref(),
+                status: SyncStatus::Failed,
+                handle: None,
+                hash: None,
+                pushed: true,
+                error: Some(message(row)),
+                count_attempt: true,
+                at_meta: row.at_meta,
+                fields_at_meta: row.fields_before,
+                mapper_digest: Some(self.tick.mapper.digest()),
+                reeval_at: row.reeval_at,
+            })
+            .collect();
+        sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;
+        self.mark(tx, |_| IntentOutcome::Failed).await?;
+        self.ask_again(tx).await
+    }
+
+    /// The upserts are asked for again if another mapper is active, or the mapper's settings are others, than when they were
+    /// mapped. A re-ask may have passed over these variants while their intents were open.
+    async fn ask_again(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let mapped = self.draft.rows.iter().filter(|row| row.op.intent() == Intent::Upsert);
+        let mapped: Vec<&str> = mapped.map(|row| row.variant_id.as_str()).collect();
+        let with = MappedWith { digest: self.tick.mapper.digest(), settings: Some(&self.tick.settings.mapper) };
+        store::mapper::ask_again_if_replaced(tx, with, &mapped, self.now).await
+    }
+
+    async fn mark(&self, tx: &mut Tx, outcome: impl Fn(&CallRow) -> IntentOutcome) -> Result<(), StoreError> {
+        let marks: Vec<(i64, IntentOutcome)> =
+            self.draft.rows.iter().flat_map(|row| row.seqs.iter().map(|seq| (*seq, outcome(row)))).collect();
+        outbox::mark(tx, &marks, self.now).await?;
+        Ok(())
+    }
+
+    /// A fault of the channel: the intents stay open and never park for it.
+    async fn note(&self, tx: &mut Tx, class: &'static str, error: &str) -> Result<(), StoreError> {
+        let seqs: Vec<i64> = self.draft.rows.iter().flat_map(|row| row.seqs.iter().copied()).collect();
+        outbox::note_fault(tx, &seqs, ChannelFault { class, error }).await?;
+        Ok(())
+    }
+}
+
+/// Another catalog was selected during the call: its handle is polled at the old one, and the intents stay open for
+/// the new one.
+async fn finish_for_old_catalog(app: &App, tick: &Tick, id: &str, outcome: &CallOutcome) -> Result<(), StoreError> {
+    warn!(catalog_id = tick.catalog, "another catalog was selected during the call");
+    let now = app.now();
+    let mut tx = tick.lease.fence.begin(&app.db, None).await?;
+    match outcome {
+        CallOutcome::Accepted { handle, .. } => submission::accepted(&mut tx, id, handle, now).await?,
+        _ => submission::close(&mut tx, id, Some("another catalog was selected during the call"), None, now).await?,
+    }
+    tx.commit().await
+}

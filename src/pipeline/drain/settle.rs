@@ -1,0 +1,235 @@
+//! Deciding a window, and recording what needs no call.
+
+use std::collections::HashMap;
+
+use mapper_core::word::MapperFault;
+use tracing::info;
+
+use super::draft::SendRow;
+use super::prepare::Tick;
+use crate::actors::mapper::{MapAnswer, MapItem};
+use crate::app::App;
+use crate::domain::intent::Folded;
+use crate::domain::plan::Answer;
+use crate::domain::state::{SyncState, SyncStatus};
+use crate::failpoints::{Point, at};
+use crate::store::StoreError;
+use crate::store::outbox::{self, IntentOutcome};
+use crate::store::sync_state::{self, Pushed, Settled};
+
+/// Intents that end without a call.
+pub(super) enum Done {
+    Noop { product_id: Option<String>, reeval_at: Option<i64> },
+    Skip { product_id: Option<String>, reason: String },
+    Drop,
+}
+
+/// The mapper's answers on a chunk.
+#[derive(Default)]
+pub(super) struct Mapped {
+    items: HashMap<String, MapItem>,
+    unreadable: HashMap<String, String>,
+    /// The mapper did not answer.
+    is_missing: bool,
+}
+
+impl Mapped {
+    pub(super) fn new(answer: MapAnswer, unreadable: Vec<(String, String)>) -> Self {
+        Self {
+            items: answer.into_iter().map(|item| (item.variant_id.clone(), item)).collect(),
+            unreadable: unreadable.into_iter().collect(),
+            is_missing: false,
+        }
+    }
+
+    pub(super) fn missing() -> Self {
+        Self { is_missing: true, ..Self::default() }
+    }
+
+    /// Whether the mapper left variants unanswered that it is not at fault for.
+    pub(super) fn is_partial(&self) -> bool {
+        let unanswered = |fault: &MapperFault| !fault.kind.blames_the_row();
+        self.is_missing || self.items.values().any(|item| item.outcome.as_ref().is_err_and(unanswered))
+    }
+
+    /// What source and mapper say of a variant.
+    pub(super) fn answer(&self, variant_id: &str) -> Answer<'_> {
+        match (self.items.get(variant_id), self.unreadable.get(variant_id)) {
+            (Some(item), _) => Answer::from(&item.outcome),
+            (None, Some(reason)) => Answer::Unreadable(reason),
+            (None, None) if self.is_missing => Answer::Missing,
+            (None, None) => Answer::Gone,
+        }
+    }
+
+    pub(super) fn product_id(&self, variant_id: &str) -> Option<&str> {
+        self.items.get(variant_id).map(|item| item.product_id.as_str())
+    }
+}
+
+struct Entry {
+    variant_id: String,
+    seqs: Vec<i64>,
+    version: i64,
+    done: Done,
+}
+
+struct FaultEntry {
+    variant_id: String,
+    seqs: Vec<i64>,
+    state: Option<SyncState>,
+    reason: String,
+}
+
+/// What is recorded of a window, apart from the call.
+pub(super) struct Settlement {
+    preview: bool,
+    previewed: Vec<i64>,
+    held_back: Vec<i64>,
+    done: Vec<Entry>,
+    faults: Vec<FaultEntry>,
+}
+
+impl Settlement {
+    pub(super) fn new(preview: bool) -> Self {
+        Self { preview, previewed: Vec::new(), held_back: Vec::new(), done: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Would have been sent.
+    pub(super) fn previewed(&mut self, intent: &Folded, row: &SendRow<'_>) {
+        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
+        self.previewed.extend(&intent.seqs);
+    }
+
+    /// A delete that the mass-delete guard holds back.
+    pub(super) fn hold_back(&mut self, intent: &Folded) {
+        self.held_back.extend(&intent.seqs);
+    }
+
+    /// Ends without a call.
+    pub(super) fn done(&mut self, intent: &Folded, state: Option<&SyncState>, done: Done) {
+        if self.preview {
+            self.previewed.extend(&intent.seqs);
+            return;
+        }
+        self.done.push(Entry {
+            variant_id: intent.variant_id.clone(),
+            seqs: intent.seqs.clone(),
+            version: state.map_or(0, |state| state.version),
+            done,
+        });
+    }
+
+    /// Cannot be mapped; tried again until `max_attempts`.
+    pub(super) fn fault(&mut self, intent: &Folded, state: Option<&SyncState>, reason: String) {
+        if !self.preview {
+            self.faults.push(FaultEntry {
+                variant_id: intent.variant_id.clone(),
+                seqs: intent.seqs.clone(),
+                state: state.cloned(),
+                reason,
+            });
+        }
+    }
+
+    /// Records all of it: the faults, then everything else.
+    ///
+    /// Two transactions, since each may create rows, in the order of their ids. One that did so twice could wait for an
+    /// intake that waits for it.
+    pub(super) async fn commit(self, app: &App, tick: &Tick) -> Result<(), StoreError> {
+        let now = app.now();
+        if !self.faults.is_empty() {
+            let mut tx = tick.begin_decided(app).await?;
+            self.record_faults(&mut tx, tick, now).await?;
+            tx.commit().await?;
+        }
+        if self.previewed.is_empty() && self.held_back.is_empty() && self.done.is_empty() {
+            return Ok(());
+        }
+        let mut tx = tick.begin_decided(app).await?;
+        let mut marks: Vec<(i64, IntentOutcome)> =
+            self.previewed.iter().map(|seq| (*seq, IntentOutcome::Previewed)).collect();
+
+        let mut noops = Vec::new();
+        let mut skips = Vec::new();
+        let mut drops = Vec::new();
+        let mut by_variant: HashMap<&str, (&Entry, IntentOutcome)> = HashMap::new();
+        for entry in &self.done {
+            let settled = |product_id, skipped, reeval_at| Settled {
+                variant_id: &entry.variant_id,
+                product_id,
+                version: entry.version,
+                skipped,
+                reeval_at,
+            };
+            let outcome = match &entry.done {
+                Done::Noop { product_id, reeval_at } => {
+                    noops.push(settled(product_id.as_deref(), None, *reeval_at));
+                    IntentOutcome::Noop
+                }
+                Done::Skip { product_id, reason } => {
+                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None));
+                    IntentOutcome::Skipped
+                }
+                Done::Drop => {
+                    drops.push(entry.variant_id.as_str());
+                    marks.extend(entry.seqs.iter().map(|seq| (*seq, IntentOutcome::Dropped)));
+                    continue;
+                }
+            };
+            by_variant.insert(&entry.variant_id, (entry, outcome));
+        }
+        // Only rows that are still what they were decided on count; the others stay open and are decided again.
+        let mut confirmed = Vec::new();
+        if !noops.is_empty() {
+            confirmed.extend(sync_state::confirm_noops(&mut tx, &noops.iter().collect::<Vec<_>>()).await?);
+        }
+        if !skips.is_empty() {
+            confirmed.extend(sync_state::record_skips(&mut tx, &skips.iter().collect::<Vec<_>>(), now).await?);
+        }
+        for variant in &confirmed {
+            if let Some((entry, outcome)) = by_variant.get(variant.as_str()) {
+                marks.extend(entry.seqs.iter().map(|seq| (*seq, *outcome)));
+            }
+        }
+        if !drops.is_empty() {
+            sync_state::forget_pending(&mut tx, &drops).await?;
+        }
+        outbox::mark(&mut tx, &marks, now).await?;
+        outbox::hold(&mut tx, &self.held_back, now).await?;
+        at(Point::DrainSettling).await;
+        tx.commit().await?;
+        at(Point::DrainSettled).await;
+        Ok(())
+    }
+
+    async fn record_faults(&self, tx: &mut crate::store::Tx, tick: &Tick, now: i64) -> Result<(), StoreError> {
+        // A variant whose submission is open keeps its state: only the verdict may change it.
+        let rows: Vec<Pushed<'_>> = self
+            .faults
+            .iter()
+            .filter(|fault| fault.state.as_ref().is_none_or(|state| state.status != SyncStatus::Submitted))
+            .map(|fault| Pushed {
+                variant_id: &fault.variant_id,
+                product_id: None,
+                status: SyncStatus::Failed,
+                handle: None,
+                hash: None,
+                pushed: false,
+                error: Some(&fault.reason),
+                count_attempt: true,
+                at_meta: fault.state.as_ref().is_some_and(|state| state.at_meta),
+                fields_at_meta: fault.state.as_ref().and_then(|state| state.fields_at_meta),
+                mapper_digest: Some(tick.mapper.digest()),
+                reeval_at: None,
+            })
+            .collect();
+        if !rows.is_empty() {
+            sync_state::record_pushed(tx, &tick.catalog, &rows, now).await?;
+        }
+        let faults: Vec<(i64, &str)> =
+            self.faults.iter().flat_map(|fault| fault.seqs.iter().map(|seq| (*seq, fault.reason.as_str()))).collect();
+        outbox::note_faults(tx, &faults, "mapper", tick.settings.max_attempts, now).await?;
+        Ok(())
+    }
+}

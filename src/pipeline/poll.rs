@@ -1,0 +1,263 @@
+//! The PollActor: asks Meta what became of each submission, and records the verdict.
+//!
+//! Promises: a verdict changes only rows that still wait for its handle; under an incomplete error list nothing
+//! unnamed becomes synced; a handle times out only by the answer to a question that was asked past its age, so neither a
+//! night of downtime nor an answer that comes home late costs anything; handles that never end do not starve the others
+//! (those asked longest ago come first). Handles of a catalog that is no longer selected are polled where they belong. A
+//! submission that Meta split over several handles is judged when each of them is final.
+//! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
+
+mod verdict;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meta_graph::{ErrorClass, GraphFailure};
+use tracing::{debug, info, warn};
+
+use super::channel;
+use crate::app::{Access, App};
+use crate::clock::Millis;
+use crate::domain::budget::{Admission, Bucket};
+use crate::domain::settings::{Pacing, Settings};
+use crate::domain::verdict::Verdict;
+use crate::failpoints::{Point, at};
+use crate::runtime::leased::{Lease, LeasedJob};
+use crate::runtime::periodic::Rest;
+use crate::store::submission::{self, Submission};
+use crate::store::{self, StoreError};
+
+/// How often a handle is asked for when calls are paced by budget.
+const BUDGET_POLL: Duration = Duration::from_secs(2);
+/// After this many answers that do not know the handle, it is lost.
+const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
+
+/// The job of the PollActor.
+#[derive(Debug)]
+pub struct PollJob {
+    app: Arc<App>,
+}
+
+/// Whether to go on with the next handle.
+enum Next {
+    Go,
+    Stop(Rest),
+}
+
+impl PollJob {
+    /// A poll on this pipeline.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn run(&self, lease: Lease) -> Result<Rest, StoreError> {
+        let app = &self.app;
+        let settings = app.load_settings().await?;
+        let budget = settings.drain_pacing == Pacing::Budget;
+        let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
+        // A round that the limiter spreads over several ticks must not begin anew with each of them.
+        let before = app.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
+        let mut tx = app.db.read().await?;
+        let limit = settings.handles_per_poll_tick;
+        let due = submission::due(&mut tx, before, limit).await?;
+        let channel = store::channel::load(&mut tx).await?;
+        drop(tx);
+        let pending = !due.is_empty();
+        if pending {
+            let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Rest::Interval) };
+            let token = match app.tokens.get().await {
+                Ok(token) => token,
+                Err(fault) => {
+                    debug!(%fault, "no poll");
+                    return Ok(Rest::Interval);
+                }
+            };
+            // A problem that names a credential waits for another one.
+            if channel.is_stopped_for(token.version) {
+                return Ok(Rest::Interval);
+            }
+            let round = Round { app, lease, settings, access: Access { credentials, token } };
+            for call in due {
+                if let Next::Stop(rest) = round.poll(&call).await? {
+                    return Ok(rest);
+                }
+            }
+        }
+        Ok(if budget && pending { Rest::For(BUDGET_POLL) } else { Rest::Interval })
+    }
+}
+
+/// What the polls of one tick share.
+struct Round<'p> {
+    app: &'p App,
+    lease: Lease,
+    settings: Arc<Settings>,
+    access: Access,
+}
+
+/// A question to Meta on one submission.
+#[derive(Clone, Copy)]
+struct Question<'c> {
+    call: &'c Submission,
+    handle: &'c str,
+    /// When it was asked: what Meta answers is true of then, however late it is heard.
+    at: Millis,
+}
+
+impl Round<'_> {
+    async fn poll(&self, call: &Submission) -> Result<Next, StoreError> {
+        let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
+        let mut parts = Vec::new();
+        let mut judged: Option<Verdict> = None;
+        // One permit a submission. What it takes to settle it, a second handle or a look-up, goes with that: asked for
+        // on its own, it would come too early each time.
+        if let Some(wait) = self.closed(call).await {
+            return Ok(Next::Stop(wait));
+        }
+        let question = Question { call, handle, at: self.app.now() };
+        for part in submission::split_handles(handle) {
+            at(Point::PollAsking).await;
+            let answered = self.app.graph.batch_status(self.access.caller(), &call.catalog_id, part).await;
+            at(Point::PollAnswered).await;
+            let usage = answered.as_ref().map(|answer| &answer.usage);
+            channel::report(&self.app.limiter, &call.catalog_id, Bucket::Management, usage);
+            let status = match answered {
+                Ok(answer) => answer.status,
+                Err(failure) => return self.failed(question, failure).await,
+            };
+            let Some(status) = status else { return self.unknown_handle(question).await };
+            debug!(submission = call.id, state = ?status.state, "poll");
+            let verdict = verdict::judge_status(&status, call);
+            judged = Some(match judged {
+                Some(others) => others.and(verdict),
+                None => verdict,
+            });
+            parts.push(status);
+        }
+        self.apply(question, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
+    }
+
+    /// How long to wait for the next call, if one may not be made now.
+    async fn closed(&self, call: &Submission) -> Option<Rest> {
+        match self.app.limiter.ask(&call.catalog_id, Bucket::Management).await {
+            Ok(Admission::Permit) => None,
+            Ok(Admission::ClosedUntil(until)) => {
+                let wait = u64::try_from(until - self.app.now()).unwrap_or(0).max(10);
+                Some(Rest::For(Duration::from_millis(wait)))
+            }
+            Err(error) => {
+                debug!(%error, "no permit");
+                Some(Rest::For(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    /// Records what an answer means.
+    async fn apply(
+        &self,
+        question: Question<'_>,
+        judged: Verdict,
+        errors: Option<serde_json::Value>,
+    ) -> Result<Next, StoreError> {
+        let app = self.app;
+        let Question { call, handle, at: asked_at } = question;
+        let age_limit = self.settings.handle_poll_max_age_minutes * 60_000;
+        let judged = match judged {
+            Verdict::Open if asked_at - call.submitted_at > age_limit => Verdict::NotRun { reason: "poll_timeout" },
+            other => other,
+        };
+        if judged == Verdict::Open {
+            let mut tx = self.lease.fence.begin(&app.db, None).await?;
+            submission::polled(&mut tx, &call.id, false, asked_at).await?;
+            tx.commit().await?;
+            return Ok(Next::Go);
+        }
+        let doubtful = verdict::doubtful_deletes(call, &judged);
+        let absent = if doubtful.is_empty() {
+            HashSet::new()
+        } else {
+            match app.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
+                Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
+                // Meta will not tell: nothing is known and nothing is claimed.
+                Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
+                    warn!(submission = call.id, %failure, "errored deletes could not be looked up");
+                    HashSet::new()
+                }
+                Err(failure) => {
+                    channel::report(&app.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
+                    warn!(submission = call.id, %failure, "errored deletes are looked up later");
+                    return self.troubled(question, &failure).await;
+                }
+            }
+        };
+        let name = verdict::name(&judged);
+        verdict::record(app, &self.lease.fence, &self.settings, call, handle, &judged, &absent, errors).await?;
+        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict");
+        if self.settings.drain_pacing == Pacing::Budget {
+            app.wake.drain.nudge();
+        }
+        Ok(Next::Go)
+    }
+
+    /// Meta does not know the handle. Said often enough, it never will.
+    async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
+        let Question { call, at: asked_at, .. } = question;
+        if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
+            return self.apply(question, Verdict::NotRun { reason: "unknown_handle" }, None).await;
+        }
+        let mut tx = self.lease.fence.begin(&self.app.db, None).await?;
+        submission::polled(&mut tx, &call.id, true, asked_at).await?;
+        tx.commit().await?;
+        Ok(Next::Go)
+    }
+
+    async fn failed(&self, question: Question<'_>, failure: GraphFailure) -> Result<Next, StoreError> {
+        warn!(submission = question.call.id, %failure, "poll failed");
+        let selected = self.settings.catalog_id == question.call.catalog_id;
+        match failure.class() {
+            ErrorClass::BadRequest => self.unknown_handle(question).await,
+            // An answer, if not one about the batch: the age limit counts. That the present account may not see a
+            // catalog that was selected once is no fault of the channel.
+            ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
+            ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
+            _ => self.troubled(question, &failure).await,
+        }
+    }
+
+    /// No answer on the batch: nothing is known of it, and the rest of the round would fare no better.
+    async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
+        let app = self.app;
+        let mut tx = self.lease.fence.begin(&app.db, None).await?;
+        let mut tell = async |credential: Option<i64>| {
+            let mut channel = store::channel::load(&mut tx).await?;
+            channel.note_problem(channel::problem(failure), credential);
+            store::channel::save(&mut tx, &channel, app.now()).await
+        };
+        match failure.class() {
+            ErrorClass::Throttled(_) => channel::save_budgets(app, &mut tx).await?,
+            ErrorClass::TokenDead(_) | ErrorClass::Permission | ErrorClass::PolicyBlocked => {
+                tell(Some(self.access.token.version)).await?;
+            }
+            ErrorClass::AccountState(_) | ErrorClass::AppRejected => tell(None).await?,
+            ErrorClass::Transient
+            | ErrorClass::Unknown
+            | ErrorClass::ReduceData
+            | ErrorClass::CatalogGone
+            | ErrorClass::BadRequest => submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?,
+        }
+        tx.commit().await?;
+        Ok(Next::Stop(Rest::Interval))
+    }
+}
+
+impl LeasedJob for PollJob {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(self.app.settings.current().poll_interval_seconds)
+    }
+
+    async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
+        self.run(lease).await
+    }
+}

@@ -1,0 +1,105 @@
+//! The ReaskActor: asks for many variants again, chunk by chunk.
+//!
+//! Promises: the cursor is stored with each chunk, so a restart goes on where it was; a re-ask is never more than about two
+//! calls ahead of the drain ([`crate::domain::reask::backlog`]), so a change of the shop waits for no more than that.
+//! Payloads that Meta holds already are not sent: the drain compares hashes. A process that makes payloads with another
+//! built-in mapper, or with another prefix of image keys, than the one before begins a re-ask by itself.
+//! Left out on purpose: when a re-ask is wanted otherwise. The transaction that wants it begins it
+//! ([`crate::store::reask::begin`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use crate::app::App;
+use crate::domain::reask::{self, Reason};
+use crate::failpoints::{Point, at};
+use crate::mapping::builtin_digest;
+use crate::runtime::leased::{Lease, LeasedJob};
+use crate::runtime::periodic::Rest;
+use crate::store::reask::MadeWith;
+use crate::store::{self, StoreError, outbox};
+
+/// Variants of one transaction.
+pub const CHUNK: i64 = 1_000;
+/// How often it looks whether there is something to do, or room for more.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The job of the ReaskActor.
+#[derive(Debug)]
+pub struct ReaskJob {
+    app: Arc<App>,
+    /// The epoch in which it was last asked what payloads are made with.
+    compared_in: Option<i64>,
+}
+
+impl ReaskJob {
+    /// The re-asks of this installation.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, compared_in: None }
+    }
+
+    /// Begins a re-ask if payloads are made with something else than before. Once for each take-over: what they are made
+    /// with is part of the process.
+    async fn compare(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        if self.compared_in == Some(lease.fence.epoch) {
+            return Ok(());
+        }
+        let app = &self.app;
+        let now =
+            MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() };
+        let mut tx = lease.fence.begin(&app.db, None).await?;
+        let before = store::reask::made_with(&mut tx).await?;
+        if before.as_ref() != Some(&now) {
+            // Nothing mapped, nothing to ask for: a new installation.
+            if store::reask::count(&mut tx, Reason::MapperUpgrade).await? > 0 {
+                store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
+                info!(
+                    digest = now.builtin_digest,
+                    "payloads are made differently since the last start; asking for all again"
+                );
+            }
+            store::reask::note_made_with(&mut tx, &now).await?;
+            tx.commit().await?;
+        }
+        self.compared_in = Some(lease.fence.epoch);
+        Ok(())
+    }
+}
+
+impl LeasedJob for ReaskJob {
+    fn interval(&self) -> Duration {
+        LOOK_EVERY
+    }
+
+    async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
+        self.compare(&lease).await?;
+        let app = &self.app;
+        let settings = app.settings.current();
+        let mut tx = app.db.read().await?;
+        let Some(reask) = store::reask::next(&mut tx).await? else { return Ok(Rest::Interval) };
+        if outbox::has_live(&mut tx, reask::backlog(settings.batch_size)).await? {
+            return Ok(Rest::Interval);
+        }
+        let total = match reask.total {
+            Some(_) => None,
+            None => Some(store::reask::count(&mut tx, reask.reason).await?),
+        };
+        drop(tx);
+        let mut tx = lease.fence.begin(&app.db, None).await?;
+        if let Some(total) = total {
+            store::reask::counted(&mut tx, &reask, total).await?;
+        }
+        let more = store::reask::step(&mut tx, &reask, CHUNK, app.now()).await?;
+        at(Point::ReaskWriting).await;
+        tx.commit().await?;
+        at(Point::ReaskWritten).await;
+        if !more {
+            info!(reason = reask.reason.as_str(), "re-ask finished: every variant is queued");
+        }
+        app.work_arrived();
+        Ok(if more { Rest::Again } else { Rest::Interval })
+    }
+}

@@ -1,0 +1,120 @@
+//! What only the holder of the lease may do: the lease as this process knows it, and jobs that run under it.
+//!
+//! Promises: a [`LeasedJob`] runs only while this process holds the lease; every transaction that it begins with the fence
+//! fails once the lease is gone ([`crate::store::lease`]), and then [`Leased`] gives the lease up, wakes the LeaseActor and
+//! runs nothing until there is a new one. A job says only what a tick does.
+//! Left out on purpose: taking and renewing the lease ([`crate::pipeline::lease`]).
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::periodic::{Job, JobError, Nudger, Rest};
+use crate::clock::Millis;
+use crate::store::lease::Fence;
+use crate::store::{Deposed, StoreError};
+
+/// The lease while this process holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The fence of every pipeline transaction.
+    pub fence: Fence,
+    /// By our clock, counted from before the lease was asked for: never later than the server's end.
+    pub until: Millis,
+}
+
+/// The lease of this process, and how to wake its keeper; clones share both.
+#[derive(Clone, Debug)]
+pub struct LeaseCell {
+    current: Arc<RwLock<Option<Lease>>>,
+    keeper: Nudger,
+}
+
+impl LeaseCell {
+    /// No lease yet; `keeper` wakes the LeaseActor.
+    #[must_use]
+    pub fn new(keeper: Nudger) -> Self {
+        Self { current: Arc::default(), keeper }
+    }
+
+    /// Wakes the LeaseActor.
+    #[must_use]
+    pub fn keeper(&self) -> &Nudger {
+        &self.keeper
+    }
+
+    /// The lease, if this process holds it.
+    #[must_use]
+    pub fn current(&self) -> Option<Lease> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it; only the LeaseActor and the end of the service do so.
+    pub fn put(&self, lease: Option<Lease>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = lease;
+    }
+
+    /// Forgets the lease with this fence. One that was taken since is another one, and stays.
+    pub fn give_up(&self, fence: &Fence) {
+        let mut cell = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        cell.take_if(|lease| lease.fence == *fence);
+    }
+}
+
+/// A job that only the holder of the lease runs.
+pub trait LeasedJob: Send + 'static {
+    /// As [`Job::interval`].
+    fn interval(&self) -> Duration;
+
+    /// Does one round under the lease. [`StoreError::Deposed`] means that nothing was committed; [`Leased`] deals with it.
+    fn tick(&mut self, lease: Lease) -> impl Future<Output = Result<Rest, StoreError>> + Send;
+
+    /// There is no lease, or it is gone: forgets what a round kept for the next one, and says how long to rest.
+    fn idle(&mut self) -> Rest {
+        Rest::Interval
+    }
+}
+
+/// Runs a [`LeasedJob`] while this process holds the lease.
+#[derive(Debug)]
+pub struct Leased<J> {
+    cell: LeaseCell,
+    job: J,
+}
+
+impl<J: LeasedJob> Leased<J> {
+    /// The job under the lease of this cell.
+    #[must_use]
+    pub fn new(cell: LeaseCell, job: J) -> Self {
+        Self { cell, job }
+    }
+}
+
+impl<J: LeasedJob> Job for Leased<J> {
+    fn interval(&self) -> Duration {
+        self.job.interval()
+    }
+
+    async fn tick(&mut self) -> Result<Rest, JobError> {
+        let Some(lease) = self.cell.current() else { return Ok(self.job.idle()) };
+        let fence = lease.fence.clone();
+        match self.job.tick(lease).await {
+            Ok(rest) => Ok(rest),
+            Err(StoreError::Deposed(deposed)) => {
+                warn!(%deposed, "nothing was committed");
+                match deposed {
+                    Deposed::Lease => {
+                        self.cell.give_up(&fence);
+                        self.cell.keeper().nudge();
+                        Ok(self.job.idle())
+                    }
+                    Deposed::Catalog => Ok(Rest::Interval),
+                    // Decided on old terms: decided anew at once.
+                    Deposed::Settings | Deposed::Credential | Deposed::Mapper => Ok(Rest::Again),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

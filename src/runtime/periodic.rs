@@ -1,0 +1,252 @@
+//! The periodic actor: runs a [`Job`] on an interval that may change while it runs.
+//!
+//! Promises:
+//! - One tick at a time and one timer outstanding; the next is armed when a tick has ended, so ticks
+//!   never pile up behind a slow one.
+//! - The first tick runs at once after each (re)start. Intervals count from start to start.
+//! - The interval is read again at least every second, so a changed setting applies without a restart.
+//! - Wake-ups coalesce: however many arrive, they cause one tick.
+//! - A tick that errs or panics ends the actor; its supervisor restarts it with a job made afresh.
+//! - A stop waits for the tick in progress and starts no other.
+//!
+//! Timers run on the monotonic clock. The injected clock is looked at as well, so that a machine back
+//! from sleep, or a test that moves time, does not wait for an interval that has passed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
+
+use super::slots::Slot;
+use super::tree::Child;
+use super::vitals::Pulse;
+use crate::clock::{Millis, SharedClock};
+
+/// The longest a changed interval goes unnoticed.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A shorter interval counts as this one: a setting of zero must not make a busy loop.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+/// A longer rest counts as this one, so that adding it to the time cannot overflow.
+const LONGEST_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Whatever ended a tick. `?` makes it from any error.
+pub type JobError = ActorProcessingErr;
+
+/// What a job wants after a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Run again at once: there is more.
+    Again,
+    /// Wait for the interval, counted from the start of this tick; a wake-up cuts it short.
+    Interval,
+    /// Wait this long, whatever the interval says; a wake-up cuts it short.
+    For(Duration),
+    /// Wait this long, whatever the interval says and whoever calls: running earlier would do harm or
+    /// nothing, as while Meta throttles. A wake-up meanwhile is served by the tick after the hold.
+    Hold(Duration),
+}
+
+/// Something done again and again.
+pub trait Job: Send + 'static {
+    /// The interval as set now; asked about once a second, so it must be cheap.
+    fn interval(&self) -> Duration;
+
+    /// Does one round. An error ends the actor and restarts it with back-off, so a failure that a
+    /// restart cannot mend (Meta unreachable, not connected) is better answered with a [`Rest`].
+    fn tick(&mut self) -> impl Future<Output = Result<Rest, JobError>> + Send;
+}
+
+/// The message of a periodic actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The timer armed as number `.0` went off; an older one is ignored.
+    Due(u64),
+    /// Somebody says there is work; see [`Nudger`].
+    Nudge,
+}
+
+/// Wakes a periodic actor; clones share it. Exists before the tree, so siblings may wake each other.
+#[derive(Clone, Debug)]
+pub struct Nudger {
+    slot: Slot<Signal>,
+    /// A nudge lies in the mailbox; another would say nothing new.
+    pending: Arc<AtomicBool>,
+}
+
+impl Nudger {
+    /// Wakes the child called `name`, once it exists.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { slot: Slot::new(name), pending: Arc::default() }
+    }
+
+    /// The name of the actor it wakes.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+
+    /// Asks for a tick as soon as the running one has ended. Never waits; lost without harm when the
+    /// actor is down, since its first tick runs at once.
+    pub fn nudge(&self) {
+        if !self.pending.swap(true, Ordering::SeqCst) && self.slot.cast(Signal::Nudge).is_err() {
+            self.pending.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A child that runs the job that `make` builds at each (re)start, woken through `nudger`.
+pub fn periodic<J: Job>(nudger: &Nudger, clock: SharedClock, make: impl Fn() -> J + Send + Sync + 'static) -> Child {
+    let pending = Arc::clone(&nudger.pending);
+    let make = Arc::new(make);
+    Child::with_pulse(&nudger.slot, move |pulse| {
+        let periodic =
+            Periodic { make: Arc::clone(&make), clock: Arc::clone(&clock), pending: Arc::clone(&pending), pulse };
+        (periodic, ())
+    })
+}
+
+struct Periodic<F> {
+    make: Arc<F>,
+    clock: SharedClock,
+    pending: Arc<AtomicBool>,
+    pulse: Pulse,
+}
+
+/// When the next tick is due.
+#[derive(Clone, Copy, Debug)]
+enum Plan {
+    Now,
+    Interval,
+    /// On either clock, whichever comes there first.
+    At(Instant, Millis),
+    /// As `At`, deaf to nudges.
+    Hold(Instant, Millis),
+}
+
+struct Loop<J> {
+    job: J,
+    plan: Plan,
+    /// Start of the latest tick, on both clocks.
+    started: (Instant, Millis),
+    /// Number of the timer that counts.
+    turn: u64,
+    timer: Option<AbortHandle>,
+}
+
+impl<J> Drop for Loop<J> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
+}
+
+impl<J: Job> Loop<J> {
+    /// How long until the next tick is due; zero means now.
+    fn remaining(&self, clock: &SharedClock) -> Duration {
+        match self.plan {
+            Plan::Now => Duration::ZERO,
+            Plan::At(at, millis) | Plan::Hold(at, millis) => {
+                let by_clock = u64::try_from(millis.saturating_sub(clock.now())).unwrap_or(0);
+                at.saturating_duration_since(Instant::now()).min(Duration::from_millis(by_clock))
+            }
+            Plan::Interval => {
+                let (instant, millis) = self.started;
+                let by_clock = u64::try_from(clock.now().saturating_sub(millis)).unwrap_or(0);
+                let passed = instant.elapsed().max(Duration::from_millis(by_clock));
+                self.job.interval().max(SHORTEST_INTERVAL).saturating_sub(passed)
+            }
+        }
+    }
+
+    /// Replaces the timer: at the due time, or at the next look at the interval.
+    fn arm(&mut self, myself: &ActorRef<Signal>, clock: &SharedClock) -> Result<(), JobError> {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+        self.turn += 1;
+        let due = Signal::Due(self.turn);
+        let wait = self.remaining(clock).min(HEARTBEAT);
+        if wait.is_zero() {
+            // Through the mailbox, so that a stop comes first.
+            myself.cast(due)?;
+        } else {
+            self.timer = Some(myself.send_after(wait, move || due).abort_handle());
+        }
+        Ok(())
+    }
+}
+
+#[ractor::async_trait]
+impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
+    type Msg = Signal;
+    type State = Loop<J>;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<Signal>, (): ()) -> Result<Loop<J>, JobError> {
+        // A nudge in the mailbox of the actor before this one is served by the first tick.
+        self.pending.store(false, Ordering::SeqCst);
+        let mut state = Loop {
+            job: (self.make)(),
+            plan: Plan::Now,
+            started: (Instant::now(), self.clock.now()),
+            turn: 0,
+            timer: None,
+        };
+        state.arm(&myself, &self.clock)?;
+        Ok(state)
+    }
+
+    async fn handle(&self, myself: ActorRef<Signal>, message: Signal, state: &mut Loop<J>) -> Result<(), JobError> {
+        match message {
+            Signal::Due(turn) if turn != state.turn => return Ok(()),
+            Signal::Due(_) if !state.remaining(&self.clock).is_zero() => {}
+            Signal::Due(_) => {
+                state.started = (Instant::now(), self.clock.now());
+                // This tick serves whoever has called so far; who calls during it wants another.
+                self.pending.store(false, Ordering::SeqCst);
+                self.pulse.tick_started();
+                let rest = state.job.tick().instrument(info_span!("tick", actor = self.pulse.name())).await?;
+                let (now, millis) = (Instant::now(), self.clock.now());
+                let after = |wait: Duration| {
+                    let wait = wait.min(LONGEST_REST);
+                    (now + wait, millis.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX)))
+                };
+                state.plan = match rest {
+                    Rest::Again => Plan::Now,
+                    Rest::Interval => Plan::Interval,
+                    Rest::For(wait) => {
+                        let (at, millis) = after(wait);
+                        Plan::At(at, millis)
+                    }
+                    Rest::Hold(wait) => {
+                        let (at, millis) = after(wait);
+                        Plan::Hold(at, millis)
+                    }
+                };
+                self.pulse.tick_finished(match state.plan {
+                    Plan::Hold(_, until) => Some(until),
+                    Plan::Now | Plan::Interval | Plan::At(..) => None,
+                });
+            }
+            Signal::Nudge => {
+                self.pending.store(false, Ordering::SeqCst);
+                match state.plan {
+                    Plan::Now => return Ok(()),
+                    // The hold stays; armed anew, it ends at once if the clock has moved past it.
+                    Plan::Hold(..) => {}
+                    Plan::Interval | Plan::At(..) => state.plan = Plan::Now,
+                }
+            }
+        }
+        state.arm(&myself, &self.clock)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! The composition root: from a configuration to a running installation, in the order of start-up.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meta_graph::{GraphClient, GraphConfigError};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::actors::limiter::LimiterMemory;
+use crate::app::{App, AppConfig};
+use crate::clock::SharedClock;
+use crate::config::{Config, ConfigError};
+use crate::domain::budget::LimiterRow;
+use crate::http::auth::Sessions;
+use crate::http::session::SessionRules;
+use crate::http::{self, Api, Site};
+use crate::ids;
+use crate::pipeline::token_source::CredentialSource;
+use crate::pipeline::{self, PipelineConfig};
+use crate::runtime::jitter;
+use crate::runtime::tree::{Ended, Overdue, Tree, TreeError};
+use crate::runtime::vitals::VitalsBoard;
+use crate::store::better_auth::BetterAuthDb;
+use crate::store::seal::Keyring;
+use crate::store::{Db, StoreError, connect, lease, limiter};
+
+/// How long a shutdown waits for the call in flight.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(70);
+/// How long a killed process may go on holding its lock.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something in the configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error("the store is not ready")]
+    Store(#[from] StoreError),
+    /// The Graph client.
+    #[error("the Graph client is not ready")]
+    Graph(#[from] GraphConfigError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The actors.
+    #[error("the actors did not start")]
+    Tree(#[from] TreeError),
+}
+
+/// A running installation.
+pub struct Service {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// What the actors share.
+    pub app: Arc<App>,
+    /// How the actors are doing.
+    pub board: VitalsBoard,
+    tree: Option<Tree>,
+    sessions: Option<Arc<Sessions>>,
+    http_stop: oneshot::Sender<()>,
+    http: JoinHandle<()>,
+    /// SyncState for life: the lease on SQLite.
+    lock: Option<File>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Opens the store, starts the actors, then the API. `config.enabled = false` starts no actors.
+    ///
+    /// # Errors
+    /// Says which part did not start; nothing is left running.
+    pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        // Does not connect: people who sign in are not worth a service that does not start.
+        let sessions = sessions(config)?.map(Arc::new);
+        // The lock first: a second process must not touch the schema of a running one.
+        let lock = match connect::sqlite_path(&config.database_url()) {
+            Some(path) if config.enabled => Some(lock(&path).await?),
+            _ => None,
+        };
+        let app = Arc::new(build(config, clock).await?);
+        app.load_settings().await?;
+
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+
+        let board = VitalsBoard::new(Arc::clone(&app.clock));
+        let tree = if config.enabled { Some(start_actors(config, &app, &board).await?) } else { None };
+
+        if let Some(sessions) = &sessions {
+            let sessions = Arc::clone(sessions);
+            tokio::spawn(async move { sessions.try_out().await });
+        }
+        let site = Site {
+            enabled: config.enabled,
+            api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
+            admin_url: config.public_admin_url.clone(),
+        };
+        let api = Api::new(Arc::clone(&app), board.clone(), sessions.clone(), site);
+        let (http_stop, stopped) = oneshot::channel::<()>();
+        let head = api.limits.head;
+        let http = tokio::spawn(http::serve::serve(listener, http::router(api), head, async {
+            // A dropped sender stops the API as well.
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, app, board, tree, sessions, http_stop, http, lock })
+    }
+
+    /// Resolves when the actors' supervisor ends although nobody asked; never without actors.
+    pub async fn ended(&self) -> Ended {
+        match &self.tree {
+            Some(tree) => tree.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops the API, then the actors (the call in flight ends and is recorded), gives the lease back and closes the
+    /// store.
+    ///
+    /// # Errors
+    /// Names the actors that did not end in time.
+    pub async fn shutdown(self) -> Result<(), Overdue> {
+        let Self { app, tree, sessions, http_stop, http, lock, .. } = self;
+        let _ = http_stop.send(());
+        if tokio::time::timeout(Duration::from_secs(10), http).await.is_err() {
+            info!("some requests did not end in time");
+        }
+        let stopped = match tree {
+            Some(tree) => tree.shutdown(SHUTDOWN_DEADLINE).await,
+            None => Ok(()),
+        };
+        if let Some(held) = app.lease.current() {
+            app.lease.put(None);
+            if let Err(cause) = lease::release(&app.db, &held.fence).await {
+                info!(%cause, "the lease was not given back; it ends by itself");
+            }
+        }
+        if let Some(sessions) = sessions {
+            sessions.close().await;
+        }
+        app.db.close().await;
+        drop(lock);
+        stopped
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Takes the lock of a SQLite database. A process that was killed a moment ago holds it until the system has cleared it
+/// away, so another's lock is waited for, but not for long.
+async fn lock(path: &Path) -> Result<File, StoreError> {
+    let began = Instant::now();
+    loop {
+        match connect::lock_sqlite(path) {
+            Err(StoreError::Held(_)) if began.elapsed() < KILLED_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Opens the store with its key checked, and everything that only needs configuration.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn build(config: &Config, clock: SharedClock) -> Result<App, StartError> {
+    let db = open_store(config).await?;
+    let keyring = keyring(config)?;
+    connect::check_key(&db, &keyring).await?;
+    let graph = GraphClient::new(config.graph()?)?;
+    let pipeline_config =
+        AppConfig { instance: ids::instance(), s3_public_url: config.s3_public_url.clone(), lease: config.lease() };
+    Ok(App::new(db, keyring, graph, clock, pipeline_config))
+}
+
+/// Opens the store, with its schema up to date.
+///
+/// # Errors
+/// When the database cannot be opened.
+pub async fn open_store(config: &Config) -> Result<Db, StoreError> {
+    connect::open(&config.database_url(), &store_options(config)).await
+}
+
+/// How to open the store.
+#[must_use]
+pub fn store_options(config: &Config) -> connect::Options {
+    connect::Options { pool: config.database_pool, lease: config.lease() }
+}
+
+/// The sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used and made when
+/// missing; PostgreSQL is shared, so its key has to be configured.
+///
+/// # Errors
+/// When the key is missing or not usable.
+pub fn keyring(config: &Config) -> Result<Keyring, ConfigError> {
+    if let Some(key) = &config.key {
+        return Ok(Keyring::parse(key)?);
+    }
+    let Some(database) = connect::sqlite_path(&config.database_url()) else {
+        return Err(ConfigError::Value {
+            name: "META_CATALOG_KEY",
+            problem:
+                "PostgreSQL needs a configured key that all replicas share; make one with `openssl rand -base64 32`"
+                    .into(),
+        });
+    };
+    let path = database.with_extension("key");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => SecretString::from(text.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = Keyring::generate()?;
+            write_private(&path, key.expose_secret())
+                .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+            key
+        }
+        Err(error) => return Err(ConfigError::Unreadable { path, error }),
+    };
+    Ok(Keyring::parse(&text)?)
+}
+
+/// How people sign in; `None` when neither a secret nor a database of Better-Auth is configured. Does not connect, but must
+/// run inside the runtime.
+///
+/// # Errors
+/// When only one of them is configured, or one is not usable.
+fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
+    let section = &config.sessions;
+    let Some((secret, location)) = section.parts()? else { return Ok(None) };
+    let rules = SessionRules {
+        secret: secret.clone(),
+        cookie_name: section.cookie_name.clone(),
+        raw_bearer: section.raw_bearer,
+        impersonation_may_manage: section.impersonation_may_manage,
+        roles: section.roles.clone(),
+    };
+    Ok(Some(Sessions::new(rules, BetterAuthDb::open(location, &section.names))))
+}
+
+/// The limiter's budgets as stored with the submissions.
+struct StoredBudgets(Db);
+
+#[ractor::async_trait]
+impl LimiterMemory for StoredBudgets {
+    async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError> {
+        let mut tx = self.0.read().await?;
+        limiter::load(&mut tx).await
+    }
+}
+
+async fn start_actors(config: &Config, app: &Arc<App>, board: &VitalsBoard) -> Result<Tree, TreeError> {
+    let clock = || Arc::clone(&app.clock);
+    let source = Arc::new(CredentialSource(Arc::clone(app)));
+    // The last to start is the first to stop: drain and poll end while what they ask is still there.
+    let mut children = vec![
+        app.limiter.child(clock(), jitter::system(), config.limiter, Arc::new(StoredBudgets(app.db.clone()))),
+        app.tokens.child(source, clock(), jitter::system()),
+        app.mapper.child(),
+        app.coalescer.child(app.db.clone()),
+    ];
+    let pipeline = PipelineConfig { retention: config.retention, mapper_directory: config.mapper_directory() };
+    children.extend(pipeline::children(app, pipeline, &jitter::system()));
+    Tree::spawn(&app.config.instance, board, children).await
+}

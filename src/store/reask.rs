@@ -1,0 +1,254 @@
+//! Re-asks: how far each has walked, one row a reason, and the walk itself.
+//!
+//! Promises: a chunk's intents and the cursor are one transaction, so a process that dies loses nothing and repeats
+//! nothing; a step of a re-ask that began anew meanwhile writes nothing.
+//! Left out on purpose: pacing ([`crate::pipeline::reask`]) and what each reason means ([`crate::domain::reask`]).
+
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, outbox};
+use crate::clock::Millis;
+use crate::domain::intent::Intent;
+use crate::domain::reask::{Reason, Scope};
+
+/// A re-ask under way, or the last one of its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reask {
+    /// Why.
+    pub reason: Reason,
+    /// The last variant that was asked for; empty at the start.
+    pub after_id: String,
+    /// How many variants there were at its start; `None` until they are counted.
+    pub total: Option<i64>,
+    /// How many variants it has passed.
+    pub queued: i64,
+    /// When it began.
+    pub started_at: Millis,
+    /// When it ended; `None` while it is under way.
+    pub finished_at: Option<Millis>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    reason: String,
+    after_id: String,
+    total: Option<i64>,
+    queued: i64,
+    started_at: i64,
+    finished_at: Option<i64>,
+}
+
+impl TryFrom<Row> for Reask {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let corrupt = |found| StoreError::Corrupt { table: "reask", column: "reason", found };
+        Ok(Self {
+            reason: row.reason.parse().map_err(corrupt)?,
+            after_id: row.after_id,
+            total: row.total,
+            queued: row.queued,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    }
+}
+
+/// Every re-ask, the latest first.
+///
+/// # Errors
+/// When the database does not answer or holds a word this version does not know.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Reask>> {
+    let rows: Vec<Row> = fetch_all!(
+        tx,
+        Row,
+        "SELECT reason, after_id, total, queued, started_at, finished_at FROM reask ORDER BY started_at DESC, reason"
+    )?;
+    rows.into_iter().map(Reask::try_from).collect()
+}
+
+/// The re-ask of one reason.
+///
+/// # Errors
+/// As [`all`].
+pub async fn find(tx: &mut Tx, reason: Reason) -> Result<Option<Reask>> {
+    Ok(all(tx).await?.into_iter().find(|reask| reask.reason == reason))
+}
+
+/// The re-ask under way that began first.
+///
+/// # Errors
+/// As [`all`].
+pub async fn next(tx: &mut Tx) -> Result<Option<Reask>> {
+    Ok(all(tx).await?.into_iter().rfind(|reask| reask.finished_at.is_none()))
+}
+
+/// How many variants a re-ask walks. Reads all of them: not for a transaction that the pipeline waits for.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(tx: &mut Tx, reason: Reason) -> Result<i64> {
+    let counted: Result<(i64,)> = match reason.scope() {
+        Scope::Eligible => fetch_one!(
+            tx,
+            (i64,),
+            "SELECT COUNT(*) FROM variant_index
+             WHERE status = 'active' AND visibility = 'public' AND NOT product_deleted AND NOT variant_deleted"
+        ),
+        Scope::All => fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index"),
+        Scope::Mapped => fetch_one!(
+            tx,
+            (i64,),
+            "SELECT COUNT(*) FROM meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped')"
+        ),
+    };
+    counted.map(|(count,)| count)
+}
+
+/// Begins a re-ask; one of the same reason under way begins anew. `total` is what [`count`] gave, or `None` to have it
+/// counted with the first step.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin(tx: &mut Tx, reason: Reason, total: Option<i64>, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO reask (reason, after_id, total, queued, started_at)
+         VALUES ($1, '', CAST($2 AS BIGINT), 0, $3)
+         ON CONFLICT (reason) DO UPDATE SET after_id = '', total = excluded.total, queued = 0,
+             started_at = excluded.started_at, finished_at = NULL",
+        reason.as_str(),
+        total,
+        now
+    )?;
+    Ok(())
+}
+
+/// Begins every repeating re-ask under way anew: what it asked for so far was decided with another mapper.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin_anew(tx: &mut Tx, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE reask SET after_id = '', queued = 0, started_at = $1
+         WHERE finished_at IS NULL AND reason <> $2",
+        now,
+        Reason::Bootstrap.as_str()
+    )?;
+    Ok(())
+}
+
+/// Notes how many variants a re-ask walks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE reask SET total = $1 WHERE reason = $2 AND started_at = $3 AND total IS NULL",
+        total,
+        reask.reason.as_str(),
+        reask.started_at
+    )?;
+    Ok(())
+}
+
+/// Asks again for the next `limit` variants of a re-ask, and moves its cursor; at the end, marks it finished. Returns
+/// whether there is more. Writes nothing when the re-ask began anew since it was read.
+///
+/// A variant that waits for the drain anyway is mapped then: a re-ask that repeats passes over it
+/// ([`Reason::passes_waiting`]). If it is in a call just then, the drain asks for it once more
+/// ([`super::mapper::ask_again_if_replaced`]).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result<bool> {
+    let chunk = chunk(tx, reask, limit).await?;
+    let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < limit;
+    let moved = execute!(
+        tx,
+        "UPDATE reask SET after_id = COALESCE($1, after_id), queued = queued + $2,
+             finished_at = CASE WHEN $3 THEN CAST($4 AS BIGINT) END
+         WHERE reason = $5 AND started_at = $6 AND after_id = $7 AND finished_at IS NULL",
+        chunk.last().map(|(id, _)| id),
+        i64::try_from(chunk.len()).unwrap_or(i64::MAX),
+        is_last,
+        now,
+        reask.reason.as_str(),
+        reask.started_at,
+        &reask.after_id
+    )?;
+    if moved == 0 {
+        return Ok(true);
+    }
+    let passes = reask.reason.passes_waiting();
+    let wanted: Vec<String> = chunk.into_iter().filter(|(_, waits)| !(passes && *waits)).map(|(id, _)| id).collect();
+    if !wanted.is_empty() {
+        outbox::append(tx, &wanted, Intent::Upsert, reask.reason.origin(), now).await?;
+    }
+    Ok(!is_last)
+}
+
+/// The next variants of a walk, in id order, each with whether it waits for the drain.
+async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bool)>> {
+    macro_rules! walk {
+        ($from:literal) => {
+            fetch_all!(
+                tx,
+                (String, bool),
+                concat!(
+                    "SELECT variant_id, EXISTS (
+                         SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+                         WHERE o.variant_id = chunk.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
+                           AND o.held_at IS NULL)
+                     FROM (SELECT variant_id FROM ",
+                    $from,
+                    " AND variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk ORDER BY variant_id"
+                ),
+                &reask.after_id,
+                limit
+            )
+        };
+    }
+    match reask.reason.scope() {
+        Scope::Eligible => walk!(
+            "variant_index
+             WHERE status = 'active' AND visibility = 'public' AND NOT product_deleted AND NOT variant_deleted"
+        ),
+        Scope::All => walk!("variant_index WHERE true"),
+        Scope::Mapped => {
+            walk!("meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped')")
+        }
+    }
+}
+
+/// What the payloads were made with, besides the settings and the active mapper.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct MadeWith {
+    /// The digest of the built-in mapper, which modules build on as well.
+    pub builtin_digest: String,
+    /// Prefix of bare image keys.
+    pub s3_public_url: String,
+}
+
+/// What the payloads were made with when the pipeline was last taken over; `None` in a database of an earlier version.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn made_with(tx: &mut Tx) -> Result<Option<MadeWith>> {
+    fetch_optional!(tx, MadeWith, "SELECT builtin_digest, s3_public_url FROM made_with")
+}
+
+/// Notes what payloads are made with from now on.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO made_with (one, builtin_digest, s3_public_url) VALUES (1, $1, $2)
+         ON CONFLICT (one) DO UPDATE SET builtin_digest = excluded.builtin_digest,
+             s3_public_url = excluded.s3_public_url",
+        &now.builtin_digest,
+        &now.s3_public_url
+    )?;
+    Ok(())
+}
