@@ -95,7 +95,7 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
         // Until what can be pushed is pushed: evil rows stay behind.
         let calls = shop.batches();
         while began.elapsed() < RUN && (shop.batches() == calls || waiting(shop).await > VARIANTS / EVERY) {
-            shop.service.app.drain.nudge();
+            shop.service.app.wake.drain.nudge();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -105,8 +105,8 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     let good = VARIANTS - VARIANTS / EVERY;
     let patience = Instant::now();
     while synced_good(shop).await < good && patience.elapsed() < 4 * RUN {
-        shop.service.app.drain.nudge();
-        shop.service.app.poll.nudge();
+        shop.service.app.wake.drain.nudge();
+        shop.service.app.wake.poll.nudge();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     (times, rounds)

@@ -72,6 +72,8 @@ pub struct Wake {
     pub sale_window: Nudger,
     /// The re-asks.
     pub reask: Nudger,
+    /// The watch over the mapper folder.
+    pub mapper_directory: Nudger,
 }
 
 impl Default for Wake {
@@ -81,6 +83,7 @@ impl Default for Wake {
             poll: Nudger::new("poll"),
             sale_window: Nudger::new("sale-window"),
             reask: Nudger::new("reask"),
+            mapper_directory: Nudger::new("mapper-directory"),
         }
     }
 }
@@ -88,8 +91,10 @@ impl Default for Wake {
 impl Wake {
     /// Wakes every one.
     pub fn all(&self) {
-        let Self { drain, poll, sale_window, reask } = self;
-        [drain, poll, sale_window, reask].map(Nudger::nudge);
+        let Self { drain, poll, sale_window, reask, mapper_directory } = self;
+        for nudger in [drain, poll, sale_window, reask, mapper_directory] {
+            nudger.nudge();
+        }
     }
 }
 

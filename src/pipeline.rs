@@ -49,9 +49,8 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         leased(app, &wake.drain, move |app| drain::DrainJob::new(app, Jitter::clone(&jitter))),
     ];
     if let Some(directory) = mapper_directory {
-        let make = move |app, nudger| mapper_directory::MapperDirectoryJob::new(app, directory.clone(), nudger);
-        let nudger = Nudger::new("mapper-directory");
-        children.push(child(app, &nudger.clone(), move |app| make(app, nudger.clone())));
+        let make = move |app| mapper_directory::MapperDirectoryJob::new(app, directory.clone());
+        children.push(child(app, &wake.mapper_directory, make));
     }
     children
 }

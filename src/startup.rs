@@ -292,3 +292,32 @@ async fn start_actors(config: &Config, app: &Arc<App>, board: &VitalsBoard) -> R
     children.extend(pipeline::children(app, pipeline, &jitter::system()));
     Tree::spawn(&app.config.instance, board, children).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postgres_needs_a_configured_key() {
+        let mut config = Config::default();
+        config.set_database_url("postgres://u:hunter2@h/d".into());
+        assert!(matches!(keyring(&config), Err(ConfigError::Value { name: "META_CATALOG_KEY", .. })));
+    }
+
+    #[test]
+    fn the_key_file_is_private_and_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::default();
+        config.data_dir = folder.path().into();
+        let first = keyring(&config).expect("made");
+        let again = keyring(&config).expect("read");
+        assert_eq!(first.sealing_key(), again.sealing_key());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode =
+                std::fs::metadata(folder.path().join("meta-catalog.key")).expect("a key file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}

@@ -126,12 +126,12 @@ mod tests {
         load(variables).expect_err("refused")
     }
 
-    #[tokio::test]
-    async fn sessions_take_a_secret_and_a_database_or_neither() {
-        assert!(load(&[]).expect("loads").sessions().expect("fine").is_none());
+    #[test]
+    fn sessions_take_a_secret_and_a_database_or_neither() {
+        assert!(load(&[]).expect("loads").sessions.parts().expect("fine").is_none());
         let (secret, url) = (("BETTER_AUTH_SECRET", "hunter2"), ("BETTER_AUTH_DATABASE_URL", "postgres://u:pw@h/d"));
         let both = load(&[secret, url]).expect("loads");
-        assert!(both.sessions().expect("fine").is_some());
+        assert!(both.sessions.parts().expect("fine").is_some());
         let shown = format!("{both:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("pw@"), "{shown}");
         assert!(refused(&[secret]).contains("BETTER_AUTH_DATABASE_URL"));

@@ -30,7 +30,6 @@ fn the_environment_wins_and_errors_name_the_variable() {
     assert_eq!(config.graph.base_url, "http://127.0.0.1:9/");
     assert_eq!(config.database_url(), "postgres://u:hunter2@h/d");
     assert!(!format!("{config:?}").contains("hunter2"));
-    assert!(matches!(config.keyring(), Err(ConfigError::Value { name: "META_CATALOG_KEY", .. })));
 
     let refused = |variable: &'static str, value: &'static str| {
         Config::load(None, |name| (name == variable).then(|| value.to_owned())).expect_err("refused").to_string()
@@ -82,19 +81,4 @@ fn what_is_settled_is_kept_for_days_or_for_ever() {
     assert!(refused("submission_days = 4000").starts_with("retention.submission_days: "));
     assert!(refused("intent_days = -1").contains("intent_days = -1"));
     assert!(refused("processed_days = 30").contains("`intent_days`"));
-}
-
-#[test]
-fn the_key_file_is_private_and_kept() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = Config { data_dir: folder.path().into(), ..Config::default() };
-    let first = config.keyring().expect("made");
-    let again = config.keyring().expect("read");
-    assert_eq!(first.sealing_key(), again.sealing_key());
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(folder.path().join("meta-catalog.key")).expect("a key file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
 }

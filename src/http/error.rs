@@ -227,7 +227,8 @@ impl IntoResponse for ApiError {
 mod tests {
     use super::*;
     use crate::mapping::Refused;
-    use wasm_host::{AdminError as Gap, FaultKind, LoadError};
+    use mapper_core::word::{FaultKind, MapperFault as Gap};
+    use wasm_host::LoadError;
 
     /// Whoever offers a module must not go and mend it for a fault of this machine's.
     #[test]

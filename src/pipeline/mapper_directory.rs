@@ -45,8 +45,6 @@ const MOST_TRIES: u32 = 5;
 pub struct MapperDirectoryJob {
     app: Arc<App>,
     directory: PathBuf,
-    /// Wakes this actor.
-    nudger: Nudger,
     watch: Option<Watch>,
     files: HashMap<PathBuf, Seen>,
     /// What was told last of the folder itself.
@@ -98,8 +96,8 @@ struct Seen {
 impl MapperDirectoryJob {
     /// A watch over this folder; it need not exist yet.
     #[must_use]
-    pub fn new(app: Arc<App>, directory: PathBuf, nudger: Nudger) -> Self {
-        Self { app, directory, nudger, watch: None, files: HashMap::new(), told: None }
+    pub fn new(app: Arc<App>, directory: PathBuf) -> Self {
+        Self { app, directory, watch: None, files: HashMap::new(), told: None }
     }
 
     /// The files that are there now.
@@ -112,7 +110,7 @@ impl MapperDirectoryJob {
         .await?;
         // Events of a folder that was made anew are those of the old one: none.
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
-            let watcher = watch(&self.directory, self.nudger.clone());
+            let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
                 info!(folder = %self.directory.display(), %error, "no events of the mapper folder; it is looked at every 2 s");
             }

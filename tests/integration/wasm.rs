@@ -8,9 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use mapper_core::word::MapperFault;
 use mapper_core::word::{Payload, Word};
 use mapper_core::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
-use wasm_host::{Batch, Fault, Host, Limits, Module};
+use wasm_host::{Batch, Host, Limits, Module};
 
 /// One engine for all tests, as in the service.
 static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(Limits::default()).expect("an engine"));
@@ -74,7 +75,7 @@ fn native(batch: &Batch, index: usize) -> Word {
     mapper_core::map(&batch.settings, batch.now, product, &item.variant).into()
 }
 
-fn payload(word: &Result<Word, Fault>) -> &Payload {
+fn payload(word: &Result<Word, MapperFault>) -> &Payload {
     match word {
         Ok(Word::Mapped(payload)) => payload,
         other => panic!("not mapped: {other:?}"),

@@ -2,11 +2,13 @@ use std::borrow::Cow;
 
 use mapper_core::Warning;
 
+use mapper_core::sha256_hex;
+use mapper_core::word::FaultKind;
+
 use super::*;
 use crate::domain::state::SyncStatus;
 use crate::mapping::LoadedMapper;
 use mapper_core::word::Rejection;
-use wasm_host::FaultKind;
 
 const CATALOG: &str = "c1";
 
@@ -45,7 +47,7 @@ type Case = (&'static str, Result<Word, MapperFault>, Result<Word, MapperFault>,
 fn report(cases: &[Case]) -> PreviewReport {
     let mut tally = Tally::default();
     for (variant_id, before, after, held) in cases {
-        tally.add(&Pair { variant_id, before, after, held: held.as_ref() }, CATALOG);
+        tally.add(&Pair { variant_id, before, after, state: held.as_ref() }, CATALOG);
     }
     tally.into_report(Compared::of(&LoadedMapper::builtin()))
 }
@@ -88,8 +90,8 @@ fn memory_is_bounded_whatever_a_module_says() {
         let before = mapped(r#"{"id":"v"}"#);
         let after = warned(&format!(r#"{{"f{n}":"{long}","id":"v"}}"#), &[&format!("w{n}{long}")]);
         let failing = fails(&long);
-        tally.add(&Pair { variant_id: "v", before: &before, after: &after, held: None }, CATALOG);
-        tally.add(&Pair { variant_id: "v", before: &before, after: &failing, held: None }, CATALOG);
+        tally.add(&Pair { variant_id: "v", before: &before, after: &after, state: None }, CATALOG);
+        tally.add(&Pair { variant_id: "v", before: &before, after: &failing, state: None }, CATALOG);
     }
     let report = tally.into_report(Compared::default());
     assert_eq!((report.variants, report.changed, report.newly_failing.count), (4_000, 2_000, 2_000));

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use meta_catalog::config::Config;
-use meta_catalog::http::{self, App, Limits};
+use meta_catalog::http::{self, Api, Limits, Site};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -229,11 +228,10 @@ fn command(folder: &Path) -> Command {
 async fn impatient(shop: &Installation, time: Duration) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let config = Config::load(None, |_| None).expect("the defaults are taken");
-    let mut app =
-        App::new(std::sync::Arc::clone(&shop.service.app), shop.service.board.clone(), None, &config, address);
-    app.limits = Limits { time, ..Limits::default() };
-    tokio::spawn(async move { axum::serve(listener, http::router(app)).await });
+    let site = Site { enabled: true, api_url: format!("http://{address}"), admin_url: None };
+    let mut api = Api::new(std::sync::Arc::clone(&shop.service.app), shop.service.board.clone(), None, site);
+    api.limits = Limits { time, ..Limits::default() };
+    tokio::spawn(async move { axum::serve(listener, http::router(api)).await });
     address.to_string()
 }
 

@@ -40,7 +40,7 @@ async fn a_life(database: Database) {
     let first = shop.put(margin.clone()).await.data();
     assert_eq!((&first["active"]["digest"], &first["changed"]), (&json!(of_margin), &json!(true)));
     assert_eq!((&first["active"]["source"], &first["previous"]["name"]), (&json!("api"), &json!("builtin")));
-    assert_eq!(shop.service.app.mapper.running().digest().to_string(), of_margin);
+    assert_eq!(shop.service.app.active.current().digest().to_string(), of_margin);
     let again = shop.put(margin).await.data();
     assert_eq!((&again["changed"], &again["active"]), (&json!(false), &first["active"]));
     let second = shop.put(twin).await.data();
@@ -67,7 +67,7 @@ async fn a_life(database: Database) {
     let reset = shop.delete(&format!("{MAPPER}?remap=true")).await.data();
     assert_eq!((&reset["active"]["digest"], &reset["remap"]["running"]), (&json!(builtin), &json!(true)));
     assert_eq!(shop.mappers().await, (builtin, Some(of_twin)));
-    assert!(shop.service.app.mapper.running().digest().starts_with("builtin-"));
+    assert!(shop.service.app.active.current().digest().starts_with("builtin-"));
     let asked = shop.post(&format!("{MAPPER}/remap"), Value::Null).await;
     assert_eq!((asked.status.as_u16(), &asked.data()["remap"]["total"]), (202, &json!(0)));
     shop.stop().await;
@@ -147,7 +147,7 @@ async fn held_too_long(database: Database, name: &str) {
     let refused = shop.put(module("fixtures/twin")).await;
     assert_told!(name, refused);
     assert_eq!(shop.get(MAPPER).await.data(), before);
-    assert_eq!(shop.service.app.mapper.running().digest().to_string(), digest(&margin));
+    assert_eq!(shop.service.app.active.current().digest().to_string(), digest(&margin));
     outsider.lets_go().await;
     // A module of which nothing was kept, and nothing of the refusal either.
     let kept: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_module").await;

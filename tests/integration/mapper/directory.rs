@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use meta_catalog::admin::mapper::{self, MapperState, Source, Standing};
+use meta_catalog::admin::mapper::{self, MapperState, Source};
+use meta_catalog::mapping::activation::{Found, Standing, found};
 use meta_catalog::store::Db;
 
 use crate::support::modules::{digest, module};
@@ -50,7 +51,7 @@ async fn looks(shop: &Shop, more: u64) {
     let ticks = || shop.service.board.get("mapper-directory").expect("an actor").ticks;
     let enough = ticks() + more;
     shop.until("it has looked", async || {
-        shop.service.app.directory.nudge();
+        shop.service.app.wake.mapper_directory.nudge();
         ticks() >= enough
     })
     .await;
@@ -140,10 +141,10 @@ async fn of_two_that_find_a_file_at_once_one_acts() {
     let app = &shop.service.app;
     let twin = module("fixtures/twin");
     let (one, other) = tokio::join!(
-        mapper::found(app, twin.clone(), Standing::Whole),
-        mapper::found(app, twin.clone(), Standing::Whole)
+        found(&app.active, twin.clone(), Standing::Whole),
+        found(&app.active, twin.clone(), Standing::Whole)
     );
-    let acted = [one, other].map(|found| matches!(found.expect("found"), mapper::Found::Activated(_)));
+    let acted = [one, other].map(|found| matches!(found.expect("found"), Found::Activated(_)));
     assert_eq!(acted.iter().filter(|acted| **acted).count(), 1);
     assert_eq!(activations(&shop).await, 1);
     shop.close().await;

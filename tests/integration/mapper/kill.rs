@@ -21,7 +21,7 @@ const ACTIVATION: [(Point, bool); 5] = [
     (Point::MapperSwapped, true),
 ];
 
-const REMAP: [Point; 2] = [Point::RemapWriting, Point::RemapWritten];
+const REMAP: [Point; 2] = [Point::ReaskWriting, Point::ReaskWritten];
 
 /// The places that the tests here run into.
 pub(crate) fn killed() -> impl Iterator<Item = Point> {
@@ -123,7 +123,7 @@ async fn killed_in_a_remap(engine: Engine) {
         assert!(serve.log.has(point.name()), "{}", serve.log.text());
         plant.lease_ends().await;
         let remap = mapper::state(&plant.store).await.expect("a state").remap.expect("a re-map");
-        let committed = if point == Point::RemapWritten { 1_000 } else { 0 };
+        let committed = if point == Point::ReaskWritten { 1_000 } else { 0 };
         assert_eq!((remap.running, remap.queued), (true, committed), "{}", point.name());
 
         let mut serve = plant.serve().await;

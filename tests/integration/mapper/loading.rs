@@ -21,7 +21,7 @@ async fn holding(shop: &Shop) -> (i64, i64) {
 async fn renewals(shop: &Shop, more: u64) {
     let enough = shop.ticked("lease") + more;
     shop.until("the lease was renewed", async || {
-        shop.service.app.leaser.nudge();
+        shop.service.app.lease.keeper().nudge();
         shop.ticked("lease") >= enough
     })
     .await;
@@ -33,12 +33,12 @@ async fn a_load_without_an_end(engine: Engine) {
     let shop = Shop::open(engine).await;
     let app = &shop.service.app;
     let (epoch, until) = holding(&shop).await;
-    let builtin = app.mapper.running();
+    let builtin = app.active.current();
     // Whoever has the turn is loading, as far as everybody else can tell.
-    let loader = app.mapper.loader().await.expect("a turn");
+    let loader = app.active.loader().await.expect("a turn");
 
     let twin = module("fixtures/twin");
-    let elsewhere = service::build(&shop.config, Arc::new(SystemClock)).await.expect("a store");
+    let elsewhere = startup::build(&shop.config, Arc::new(SystemClock)).await.expect("a store");
     mapper::activate(&elsewhere, twin.clone(), Source::Cli, false).await.expect("activated");
     elsewhere.db.close().await;
     shop.import(&[product("p", &[variant("a", 500)])]).await;
@@ -46,12 +46,12 @@ async fn a_load_without_an_end(engine: Engine) {
     let held = app.lease.current().expect("it has the lease");
     assert_eq!(held.fence.epoch, epoch, "it was not lost in between");
     assert!(held.until > until, "it was renewed");
-    assert_eq!(app.mapper.running().key(), builtin.key());
+    assert_eq!(app.active.current().key(), builtin.key());
     assert_eq!(shop.batches(), 0);
 
     drop(loader);
     shop.settle().await;
-    assert_eq!(**app.mapper.running().key(), *digest(&twin));
+    assert_eq!(**app.active.current().key(), *digest(&twin));
     assert_eq!(shop.item("a").expect("at Meta")["custom_label_3"], "fixture");
     assert_eq!(shop.batches(), 1);
     shop.close().await;
@@ -74,7 +74,7 @@ async fn a_compile_is_not_on_the_runtime_s_threads() {
     let shop = Shop::open(Engine::Sqlite).await;
     let (_, until) = holding(&shop).await;
     let app = Arc::clone(&shop.service.app);
-    let mut load = std::pin::pin!(app.mapper.load_rehearsed(module("seasonal-label")));
+    let mut load = std::pin::pin!(app.active.load_rehearsed(module("seasonal-label")));
     tokio::select! {
         biased;
         loaded = &mut load => panic!("loaded before anything else happened: {loaded:?}"),

@@ -1,8 +1,7 @@
 //! The limiter against Meta's real bucket: 8 batch calls in a rolling minute, told in headers.
 
 use graph_simulator::Kind;
-use meta_catalog::actors::limiter::LimiterConfig;
-use meta_catalog::domain::budget::{Answer, Bucket};
+use meta_catalog::domain::budget::{Admission, Bucket, LimiterConfig};
 use serde_json::json;
 
 use super::stage::Stage;
@@ -29,7 +28,7 @@ async fn run(stage: &Stage, ms: i64) {
     while stage.now() < end {
         let calls = stage.sent().await.len();
         match stage.service.app.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter") {
-            Answer::Permit => {
+            Admission::Permit => {
                 stage
                     .wait("the call that is due is made and recorded", async || {
                         let sent = stage.sent().await;
@@ -37,7 +36,7 @@ async fn run(stage: &Stage, ms: i64) {
                     })
                     .await;
             }
-            Answer::ClosedUntil(until) => stage.drift((until - stage.now()).min(250).min(end - stage.now())),
+            Admission::ClosedUntil(until) => stage.drift((until - stage.now()).min(250).min(end - stage.now())),
         }
     }
 }
@@ -97,11 +96,11 @@ async fn closed_until_survives(engine: Engine) {
     stage.strike("items_batch", Kind::Throttle { regain_minutes: 10 });
     backlog(&stage, 2).await;
     stage.wait("the throttle is recorded", async || stage.last_asked("v000").await.attempts == 1).await;
-    let Answer::ClosedUntil(until) = look(&stage).await else { panic!("open") };
+    let Admission::ClosedUntil(until) = look(&stage).await else { panic!("open") };
 
     let stage = stage.restart(60_000).await;
     stage.wait("the lease is taken", async || stage.service.app.lease.current().is_some()).await;
-    assert_eq!(look(&stage).await, Answer::ClosedUntil(until));
+    assert_eq!(look(&stage).await, Admission::ClosedUntil(until));
     stage.look_twice(6_000).await;
     assert_eq!(stage.batches(), 1);
     stage.pass(until - stage.now() - 1);
@@ -112,7 +111,7 @@ async fn closed_until_survives(engine: Engine) {
     stage.close().await;
 }
 
-async fn look(stage: &Stage) -> Answer {
+async fn look(stage: &Stage) -> Admission {
     stage.service.app.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter")
 }
 

@@ -1,7 +1,7 @@
 //! Calls that Meta refuses as a whole: throttles, dead tokens, permissions, too much data, one bad row.
 
 use graph_simulator::Kind;
-use meta_catalog::domain::budget::{Answer, Bucket};
+use meta_catalog::domain::budget::{Admission, Bucket};
 use meta_catalog::domain::state::SyncStatus;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn too_much() -> Kind {
     }
 }
 
-async fn look(stage: &Stage, bucket: Bucket) -> Answer {
+async fn look(stage: &Stage, bucket: Bucket) -> Admission {
     stage.service.app.limiter.peek(CATALOG, bucket).await.expect("a limiter")
 }
 
@@ -40,11 +40,11 @@ on_both! {
             assert_eq!((asked.class.as_deref(), asked.parked, asked.outcome), (Some("throttled"), false, None), "{code}");
             assert_eq!(stage.held("a").await, before, "{code}: the state is untouched");
             assert_eq!(stage.problem().await.expect("a problem").code, "meta_throttled", "{code}");
-            let Answer::ClosedUntil(until) = look(&stage, Bucket::Batch).await else { panic!("{code}: open") };
+            let Admission::ClosedUntil(until) = look(&stage, Bucket::Batch).await else { panic!("{code}: open") };
             assert!((60_000..=75_000).contains(&(until - stage.now())), "{code}: a minute and its jitter");
             // Only Meta's word on exactly one bucket of the catalog leaves the other open.
             let polls = look(&stage, Bucket::Management).await;
-            let shut = matches!(polls, Answer::ClosedUntil(until) if until - stage.now() > 1_000);
+            let shut = matches!(polls, Admission::ClosedUntil(until) if until - stage.now() > 1_000);
             assert_eq!(shut, code != 80_014, "{code}: {polls:?}");
             stage.look_twice(5_000).await;
             assert_eq!(stage.batches(), calls + 1, "{code}: no call while closed");
@@ -65,7 +65,7 @@ on_both! {
         stage.strike("items_batch", Kind::Throttle { regain_minutes: 3 });
         stage.sell(&["b"], 100).await;
         stage.until("the throttle is recorded", async || stage.last_asked("b").await.attempts == 1).await;
-        let Answer::ClosedUntil(until) = look(&stage, Bucket::Batch).await else { panic!("open") };
+        let Admission::ClosedUntil(until) = look(&stage, Bucket::Batch).await else { panic!("open") };
         assert!((175_000..=180_000).contains(&(until - stage.now())), "Meta's own time, without jitter");
         stage.until("a has its verdict", async || stage.is("a", SyncStatus::Synced).await).await;
         assert!(stage.now() < until, "while the batch bucket was closed");

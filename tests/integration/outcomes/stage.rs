@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use graph_simulator::{Fault, Handle, Kind};
 use meta_catalog::clock::{Clock as _, ManualClock};
 use meta_catalog::config::Config;
+use meta_catalog::domain::channel::Channel;
 use meta_catalog::domain::outcome::Problem;
 use meta_catalog::domain::state::{SyncState, SyncStatus};
 use meta_catalog::store::{Db, channel, credential, sync_state};
@@ -102,9 +103,9 @@ impl Stage {
     pub(super) fn pass(&self, ms: i64) {
         self.drift(ms);
         let app = &self.service.app;
-        app.leaser.nudge();
-        app.drain.nudge();
-        app.poll.nudge();
+        app.lease.keeper().nudge();
+        app.wake.drain.nudge();
+        app.wake.poll.nudge();
     }
 
     /// Moves both clocks and wakes nobody.
@@ -244,7 +245,7 @@ impl Stage {
         channel::load(&mut tx).await.expect("loaded").problem
     }
 
-    pub(super) async fn channel(&self) -> channel::Channel {
+    pub(super) async fn channel(&self) -> Channel {
         let mut tx = self.db().read().await.expect("a connection");
         channel::load(&mut tx).await.expect("loaded")
     }

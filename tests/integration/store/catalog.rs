@@ -1,7 +1,7 @@
 //! Writing the managed catalog: only what changed, with its intents.
 
 use mapper_core::{Inventory, OptionValue};
-use meta_catalog::intake::import::{BrandRef, CategoryRef, ProductRecord, VariantRecord, VendorRef};
+use meta_catalog::domain::record::{BrandRef, CategoryRef, ProductRecord, VariantRecord, VendorRef};
 use meta_catalog::store::StoreError;
 use meta_catalog::store::catalog::{Written, write};
 use meta_catalog::store::source::{self, SourceBatch};

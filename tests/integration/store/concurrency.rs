@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::record::{ProductRecord, VendorRef};
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::intake::import::{ProductRecord, VendorRef};
 use meta_catalog::store::lease::take;
 use meta_catalog::store::{Db, StoreError, catalog, outbox, sync_state};
 use sqlx::Connection as _;

@@ -1,6 +1,6 @@
 //! A name that products share changes: every variant that shows it is asked for again.
 
-use meta_catalog::intake::import::{BrandRef, ProductRecord, VendorRef};
+use meta_catalog::domain::record::{BrandRef, ProductRecord, VendorRef};
 use meta_catalog::store::catalog::Written;
 
 use super::catalog::{new_intents, product, read, save, trail};

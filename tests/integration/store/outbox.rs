@@ -1,9 +1,11 @@
 //! Intents: appended once, read in order of arrival, marked by exact id.
 
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::reask::Reason;
+use meta_catalog::domain::record::ProductRecord;
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::intake::import::ProductRecord;
-use meta_catalog::store::outbox::{self, Backlog, Fault, IntentOutcome, Window};
+use meta_catalog::store::outbox::{self, Backlog, ChannelFault, IntentOutcome, Window};
+use meta_catalog::store::reask;
 use meta_catalog::store::{StoreError, bulk, sync_state};
 
 use super::catalog::{product, save};
@@ -68,7 +70,7 @@ pub(super) async fn backlog(db: &TestDb) -> Result<(i64, i64), StoreError> {
 async fn fault(db: &TestDb, seqs: &[i64], park_at: Option<i64>) -> Result<u64, StoreError> {
     let mut tx = db.write().await?;
     let count = match park_at {
-        None => outbox::note_fault(&mut tx, seqs, Fault { class: "unknown", error: "no answer" }).await?,
+        None => outbox::note_fault(&mut tx, seqs, ChannelFault { class: "unknown", error: "no answer" }).await?,
         Some(park_at) => {
             let faults: Vec<(i64, &str)> = seqs.iter().map(|seq| (*seq, "it panicked")).collect();
             outbox::note_faults(&mut tx, &faults, "mapper", park_at, NOW).await?
@@ -180,7 +182,7 @@ async fn faults_of_variants_count_on_all_their_open_rows(db: &TestDb) -> Done {
     mark(db, &[(first, IntentOutcome::Noop)]).await?;
     upsert(db, &["a"]).await?;
     let mut tx = db.write().await?;
-    let fault = Fault { class: "unknown", error: "timeout" };
+    let fault = ChannelFault { class: "unknown", error: "timeout" };
     assert_eq!(outbox::note_fault_of_variants(&mut tx, &["a"], fault).await?, 2);
     tx.commit().await?;
     let attempts: Vec<_> = open_rows(db).await?.rows.into_iter().map(|row| (row.variant_id, row.attempts)).collect();
@@ -199,11 +201,14 @@ async fn a_mark_ends_parking(db: &TestDb) -> Done {
     Ok(())
 }
 
-async fn bootstrap(db: &TestDb, after: &str, limit: i64) -> Result<Option<(String, u64)>, StoreError> {
+/// One step of a bootstrap; its cursor and whether there is more.
+async fn bootstrap(db: &TestDb, limit: i64) -> Result<(String, bool), StoreError> {
     let mut tx = db.write().await?;
-    let chunk = outbox::append_bootstrap(&mut tx, after, limit, NOW).await?;
+    let begun = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap");
+    let more = reask::step(&mut tx, &begun, limit, NOW).await?;
+    let after = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap").after_id;
     tx.commit().await?;
-    Ok(chunk)
+    Ok((after, more))
 }
 
 async fn bootstrap_skips_what_is_not_on_sale(db: &TestDb) -> Done {
@@ -218,9 +223,13 @@ async fn bootstrap_skips_what_is_not_on_sale(db: &TestDb) -> Done {
     save(db, &hidden).await?;
     db.run("DELETE FROM meta_outbox; DELETE FROM meta_sync_state").await?;
 
-    assert_eq!(bootstrap(db, "", 2).await?, Some(("c".into(), 2)));
-    assert_eq!(bootstrap(db, "c", 2).await?, Some(("d".into(), 1)));
-    assert_eq!(bootstrap(db, "d", 2).await?, None);
+    let mut tx = db.write().await?;
+    let total = reask::count(&mut tx, Reason::Bootstrap).await?;
+    reask::begin(&mut tx, Reason::Bootstrap, Some(total), NOW).await?;
+    tx.commit().await?;
+    assert_eq!(total, 3);
+    assert_eq!(bootstrap(db, 2).await?, ("c".into(), true));
+    assert_eq!(bootstrap(db, 2).await?, ("d".into(), false));
     let rows = open_rows(db).await?;
     assert_eq!(names(&rows), ["a", "c", "d"]);
     assert!(rows.rows.iter().all(|row| (row.intent, row.origin) == (Intent::Upsert, Origin::Operator)));
@@ -236,9 +245,11 @@ async fn bootstrap_walks_ids_bytewise(db: &TestDb) -> Done {
     shuffled.reverse();
     save(db, &[product("p", &shuffled)]).await?;
     sorted.sort_unstable();
+    let mut tx = db.write().await?;
+    reask::begin(&mut tx, Reason::Bootstrap, None, NOW).await?;
+    tx.commit().await?;
     let mut walked: Vec<String> = Vec::new();
-    while let Some((last, count)) = bootstrap(db, walked.last().map_or("", String::as_str), 1).await? {
-        assert_eq!(count, 1);
+    while let (last, true) = bootstrap(db, 1).await? {
         walked.push(last);
     }
     assert_eq!(walked, sorted);
@@ -249,10 +260,10 @@ async fn a_window_holds_the_states_of_its_moment(db: &TestDb) -> Done {
     append(db, &["unknown"], Intent::Delete, Origin::Event).await?;
     upsert(db, &["a", "a"]).await?;
     let window = open_rows(db).await?;
-    let states: Vec<_> = window.held.iter().map(|(id, held)| (id.as_str(), held.status, held.at_meta)).collect();
+    let states: Vec<_> = window.states.iter().map(|(id, held)| (id.as_str(), held.status, held.at_meta)).collect();
     assert_eq!(states, [("a", SyncStatus::Pending, false)]);
     let mut tx = db.read().await?;
-    assert_eq!(window.held, sync_state::load(&mut tx, &["a", "unknown"]).await?);
+    assert_eq!(window.states, sync_state::load(&mut tx, &["a", "unknown"]).await?);
     Ok(())
 }
 

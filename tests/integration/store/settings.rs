@@ -43,9 +43,9 @@ async fn save(db: &TestDb, keyring: &Keyring, changes: &Changes) -> Done {
 async fn an_empty_store_has_the_defaults(db: &TestDb) -> Done {
     let settings = read(db).await?;
     for spec in SPECS {
-        assert_eq!(settings.value(spec.key), spec.default_value(), "{}", spec.key);
+        assert_eq!(settings.values()[spec.key], spec.default_value(), "{}", spec.key);
     }
-    assert!(!settings.has_secret);
+    assert!(!settings.app_secret.0);
     let mut tx = db.read().await?;
     assert!(app_secret(&mut tx, &keyring()).await?.is_none());
     Ok(())
@@ -62,13 +62,13 @@ async fn values_are_written_as_one_and_null_is_the_default(db: &TestDb) -> Done 
     .await?;
     let settings = read(db).await?;
     assert!(settings.version > before);
-    assert_eq!(settings.text("business_name"), "Šop \"1\"");
-    assert_eq!((settings.whole("batch_size"), settings.flag("sync_enabled")), (7, true));
+    assert_eq!(settings.mapper.business_name, "Šop \"1\"");
+    assert_eq!((settings.batch_size, settings.sync_enabled), (7, true));
 
     save(db, &keyring, &changes(&[("batch_size", Value::Null), ("business_name", json!(""))])).await?;
     let settings = read(db).await?;
-    assert_eq!((settings.whole("batch_size"), settings.text("business_name")), (1000, String::new()));
-    assert!(settings.flag("sync_enabled"), "what is not named stays");
+    assert_eq!((settings.batch_size, settings.mapper.business_name.clone()), (1000, String::new()));
+    assert!(settings.sync_enabled, "what is not named stays");
     Ok(())
 }
 
@@ -86,8 +86,8 @@ async fn the_secret_is_sealed_at_rest(db: &TestDb) -> Done {
     let secret = |text: &str| Changes { app_secret: Some(SecretString::from(text)), ..Changes::default() };
     save(db, &keyring, &secret("hunter2")).await?;
     let settings = read(db).await?;
-    assert!(settings.has_secret);
-    assert_eq!(settings.value("app_secret"), json!("********"));
+    assert!(settings.app_secret.0);
+    assert_eq!(settings.values()["app_secret"], json!("********"));
     let stored = db.texts("SELECT value FROM setting WHERE key = 'app_secret'").await?;
     assert!(stored[0].starts_with("v1:") && !stored[0].contains("hunter2"));
 
@@ -99,9 +99,9 @@ async fn the_secret_is_sealed_at_rest(db: &TestDb) -> Done {
     drop(tx);
 
     save(db, &keyring, &changes(&[("app_id", json!("1"))])).await?;
-    assert!(read(db).await?.has_secret, "what is not named stays");
+    assert!(read(db).await?.app_secret.0, "what is not named stays");
     save(db, &keyring, &secret("")).await?;
-    assert!(!read(db).await?.has_secret);
+    assert!(!read(db).await?.app_secret.0);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ async fn another_catalog_drops_claims_and_the_same_one_does_not(db: &TestDb) -> 
     save(db, &keyring(), &changes(&[("catalog_id", Value::Null)])).await?;
     let after = held(db, "a").await?.expect("the row stays");
     assert_eq!((after.status, after.hash, after.at_meta), (SyncStatus::Pending, None, false));
-    assert_eq!(read(db).await?.text("catalog_id"), "");
+    assert_eq!(read(db).await?.catalog_id, "");
     Ok(())
 }
 
@@ -133,8 +133,8 @@ async fn what_no_version_of_ours_wrote_reads_as_the_default(db: &TestDb) -> Done
     )
     .await?;
     let settings = read(db).await?;
-    assert_eq!((settings.whole("batch_size"), settings.whole("max_attempts")), (1000, 5));
-    assert_eq!(settings.value("gone"), Value::Null);
+    assert_eq!((settings.batch_size, settings.max_attempts), (1000, 5));
+    assert_eq!(settings.values().get("gone"), None);
     Ok(())
 }
 

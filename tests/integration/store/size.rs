@@ -3,7 +3,7 @@
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::Op;
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::store::outbox::{self, Fault, IntentOutcome};
+use meta_catalog::store::outbox::{self, ChannelFault, IntentOutcome};
 use meta_catalog::store::submission::{self, NewSubmission, Row, RowVerdict};
 use meta_catalog::store::sync_state::{self, Settled};
 use meta_catalog::store::{catalog, source};
@@ -55,7 +55,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     };
     submission::begin(&mut tx, &new, NOW).await?;
     let seqs: Vec<i64> = window.rows.iter().map(|row| row.seq).collect();
-    let fault = Fault { class: "throttled", error: "later" };
+    let fault = ChannelFault { class: "throttled", error: "later" };
     assert_eq!(outbox::note_fault(&mut tx, &seqs, fault).await?, ROWS as u64);
     let pushes: Vec<_> = names.iter().map(|id| pushed(id, SyncStatus::Submitted)).collect();
     assert_eq!(sync_state::record_pushed(&mut tx, "cat", &pushes, NOW).await?, ROWS as u64);

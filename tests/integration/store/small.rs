@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use meta_catalog::domain::breaker::Breaker;
 use meta_catalog::domain::budget::{Bucket, LimiterRow};
+use meta_catalog::domain::channel::Channel;
 use meta_catalog::domain::outcome::{Problem, Shape};
 use meta_catalog::store::api_token::{self, ApiToken};
-use meta_catalog::store::channel::{self, Channel};
+use meta_catalog::store::channel;
+use meta_catalog::store::exclusive::{self, Work};
 use meta_catalog::store::field_set::{FieldSets, text_of};
-use meta_catalog::store::turn::{self, Work};
 use meta_catalog::store::{Db, StoreError, Tx, limiter};
 use secrecy::SecretString;
 
@@ -186,24 +187,24 @@ async fn field_sets_of_many_writers_agree(db: &TestDb) -> Done {
 async fn a_turn_is_one_holders(db: &TestDb) -> Done {
     let (work, ttl) = (Work::Selection, 60_000);
     let mut tx = db.write().await?;
-    assert!(turn::take(&mut tx, work, "a", ttl, NOW).await?);
-    assert!(!turn::take(&mut tx, work, "b", ttl, NOW).await?);
-    assert!(turn::take(&mut tx, Work::TokenRenewal, "b", ttl, NOW).await?, "other work is another turn");
-    assert!(!turn::renew(&mut tx, work, "b", ttl, NOW).await?);
-    assert!(turn::renew(&mut tx, work, "a", ttl, NOW).await?);
-    turn::end(&mut tx, work, "b").await?;
-    assert!(!turn::take(&mut tx, work, "b", ttl, NOW).await?, "nobody ends another's turn");
-    turn::end(&mut tx, work, "a").await?;
-    assert!(turn::take(&mut tx, work, "b", ttl, NOW).await?);
+    assert!(exclusive::take(&mut tx, work, "a", ttl, NOW).await?);
+    assert!(!exclusive::take(&mut tx, work, "b", ttl, NOW).await?);
+    assert!(exclusive::take(&mut tx, Work::TokenRenewal, "b", ttl, NOW).await?, "other work is another turn");
+    assert!(!exclusive::renew(&mut tx, work, "b", ttl, NOW).await?);
+    assert!(exclusive::renew(&mut tx, work, "a", ttl, NOW).await?);
+    exclusive::end(&mut tx, work, "b").await?;
+    assert!(!exclusive::take(&mut tx, work, "b", ttl, NOW).await?, "nobody ends another's turn");
+    exclusive::end(&mut tx, work, "a").await?;
+    assert!(exclusive::take(&mut tx, work, "b", ttl, NOW).await?);
     tx.commit().await
 }
 
 async fn a_turn_that_is_not_renewed_runs_out(db: &TestDb) -> Done {
     let work = Work::Selection;
     // On PostgreSQL the server's clock decides, and each transaction comes later than the one before.
-    assert!(in_one(db, async |tx| turn::take(tx, work, "a", -1, NOW).await).await?);
-    assert!(in_one(db, async |tx| turn::take(tx, work, "b", 60_000, NOW).await).await?);
-    assert!(!in_one(db, async |tx| turn::renew(tx, work, "a", 60_000, NOW).await).await?, "it is another's now");
+    assert!(in_one(db, async |tx| exclusive::take(tx, work, "a", -1, NOW).await).await?);
+    assert!(in_one(db, async |tx| exclusive::take(tx, work, "b", 60_000, NOW).await).await?);
+    assert!(!in_one(db, async |tx| exclusive::renew(tx, work, "a", 60_000, NOW).await).await?, "it is another's now");
     Ok(())
 }
 

@@ -13,8 +13,9 @@ use meta_catalog::demo::local_meta::LocalMeta;
 use meta_catalog::demo::verify;
 use meta_catalog::domain::credential::TokenKind;
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::record::ProductRecord;
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::intake::import::{self, ProductRecord};
+use meta_catalog::intake::import;
 use meta_catalog::startup;
 use meta_catalog::store::catalog::{self, Written};
 use meta_catalog::store::credential::{Credential, Metadata};
@@ -70,7 +71,7 @@ impl Plant {
         );
         std::fs::write(&file, text).expect("written");
         let config = Config::load(Some(&file), |_| None).expect("a configuration");
-        let store = service::build(&config, Arc::new(SystemClock)).await.expect("a store");
+        let store = startup::build(&config, Arc::new(SystemClock)).await.expect("a store");
         let clock = folder.path().join("clock");
         let program = Program::new(binary).with("META_CATALOG_TEST_CLOCK", &clock);
         let plant = Self { meta, store, program, config: file, clock, folder };
@@ -262,7 +263,7 @@ impl Plant {
     /// What differs between Meta's items and the mapper's word.
     pub(crate) async fn differences(&self) -> Vec<String> {
         let settings = self.store.load_settings().await.expect("loaded");
-        let map = settings.map_settings("https://cdn.shop.example");
+        let map = settings.mapper.with("https://cdn.shop.example");
         let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
         let compared = verify::mismatches(&meta, self.db(), CATALOG, &map, self.now()).await;
         let (_, told) = compared.expect("compared");

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graph_simulator::{Handle, Simulator};
+use meta_catalog::admin::bootstrap;
 use meta_catalog::clock::{Clock as _, SharedClock, SystemClock};
 use meta_catalog::config::Config;
 use meta_catalog::demo::local_meta::LocalMeta;
 use meta_catalog::demo::verify;
 use meta_catalog::domain::credential::TokenKind;
 use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::record::ProductRecord;
 use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::intake::import::{self, ProductRecord};
+use meta_catalog::intake::import;
 use meta_catalog::startup::Service;
 use meta_catalog::store::catalog::{self, Written};
 use meta_catalog::store::credential::{Credential, Metadata};
@@ -136,8 +138,8 @@ impl Shop {
         settings::write(&mut tx, &app.keyring, &changes, SystemClock.now()).await.expect("written");
         tx.commit().await.expect("committed");
         app.load_settings().await.expect("loaded");
-        app.drain.nudge();
-        app.poll.nudge();
+        app.wake.drain.nudge();
+        app.wake.poll.nudge();
     }
 
     /// Takes products in, as the import does.
@@ -147,7 +149,7 @@ impl Shop {
         let mut tx = self.db().write().await.expect("a transaction");
         let written = catalog::write(&mut tx, &records, SystemClock.now()).await.expect("written");
         tx.commit().await.expect("committed");
-        self.service.app.drain.nudge();
+        self.service.app.wake.drain.nudge();
         written
     }
 
@@ -157,28 +159,21 @@ impl Shop {
         let mut tx = self.db().write().await.expect("a transaction");
         outbox::append(&mut tx, &ids, intent, origin, SystemClock.now()).await.expect("appended");
         tx.commit().await.expect("committed");
-        self.service.app.drain.nudge();
+        self.service.app.wake.drain.nudge();
     }
 
-    /// Queues every eligible variant.
+    /// Queues every eligible variant, as the POST does.
     pub(crate) async fn bootstrap(&self) -> u64 {
-        let (mut after, mut count) = (String::new(), 0);
-        loop {
-            let mut tx = self.db().write().await.expect("a transaction");
-            let chunk = outbox::append_bootstrap(&mut tx, &after, 500, SystemClock.now()).await.expect("appended");
-            tx.commit().await.expect("committed");
-            let Some((last, queued)) = chunk else { break };
-            (after, count) = (last, count + queued);
-        }
-        self.service.app.drain.nudge();
+        let count = bootstrap::bootstrap(&self.service.app).await.expect("begun");
+        self.service.app.wake.drain.nudge();
         count
     }
 
     /// Waits until no live intent and no open submission remain.
     pub(crate) async fn settle(&self) {
         self.until("everything is settled", async || {
-            self.service.app.drain.nudge();
-            self.service.app.poll.nudge();
+            self.service.app.wake.drain.nudge();
+            self.service.app.wake.poll.nudge();
             // As one look: between two, a verdict could close a submission and ask again.
             let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox
                                WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL)
@@ -205,8 +200,8 @@ impl Shop {
     pub(crate) async fn ticks(&self, actor: &str, more: u64) {
         let enough = self.ticked(actor) + more;
         self.until("the actor has ticked", async || {
-            self.service.app.drain.nudge();
-            self.service.app.poll.nudge();
+            self.service.app.wake.drain.nudge();
+            self.service.app.wake.poll.nudge();
             self.ticked(actor) >= enough
         })
         .await;
@@ -249,7 +244,7 @@ impl Shop {
     /// closed handle.
     pub(crate) async fn check(&self) {
         let settings = self.service.app.load_settings().await.expect("loaded");
-        let map = settings.map_settings(&self.config.s3_public_url);
+        let map = settings.mapper.with(&self.config.s3_public_url);
         let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
         let (differ, told) =
             verify::mismatches(&meta, self.db(), CATALOG, &map, self.clock.now()).await.expect("compared");

@@ -59,15 +59,15 @@ pub(crate) async fn run(storm: Storm) -> Tally {
     shop.set(json!({ "sync_enabled": true })).await;
     let (mut swaps, mut during) = (1, 1);
     while swaps < storm.swaps {
-        app.drain.nudge();
+        app.wake.drain.nudge();
         during += usize::from(open(&shop).await > 0);
         let activated = mapper::activate(app, modules[swaps % 2].clone(), Source::Api, false).await;
         assert!(activated.expect("activated").changed);
         swaps += 1;
     }
     while open(&shop).await > 0 {
-        app.drain.nudge();
-        app.poll.nudge();
+        app.wake.drain.nudge();
+        app.wake.poll.nudge();
         assert!(began.elapsed() < Duration::from_secs(1_800), "it never settles");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -126,10 +126,10 @@ impl Words {
     /// Asks these modules, with the settings as they are now.
     pub(crate) async fn of(app: &App, modules: &[Vec<u8>]) -> Self {
         let settings = app.load_settings().await.expect("loaded");
-        let settings = Arc::new(settings.map_settings(&app.config.s3_public_url));
+        let settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
         let mut running = Vec::new();
         for module in modules {
-            running.push(app.mapper.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
+            running.push(app.active.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
         }
         let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
         let ids: Vec<String> = match &app.db {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mapper_core::word::Word;
-use wasm_host::{Batch, Fault, FaultKind, Host, Limits, Module};
+use mapper_core::word::{FaultKind, MapperFault};
+use wasm_host::{Batch, Host, Limits, Module};
 
 use super::{HOST, batch, bytes, labelled, load, payload};
 
@@ -24,7 +25,7 @@ fn with_evil(kind: &str) -> Arc<Batch> {
 
 /// Whether each row but the guilty ones has what the module says of it.
 #[track_caller]
-fn assert_neighbours(batch: &Batch, words: &[Result<Word, Fault>], guilty: &[usize]) {
+fn assert_neighbours(batch: &Batch, words: &[Result<Word, MapperFault>], guilty: &[usize]) {
     assert_eq!(words.len(), batch.items.len());
     for n in (0..words.len()).filter(|n| !guilty.contains(n)) {
         assert_eq!(payload(&words[n]).data, labelled(batch, n, "custom_label_3", "fixture"), "row {n}");
@@ -146,7 +147,7 @@ fn a_module_that_is_evil_throughout_faults_every_row() {
 }
 
 /// How many rows have a fault of their own, and how many were not tried.
-fn found_and_rest(words: &[Result<Word, Fault>]) -> (usize, usize) {
+fn found_and_rest(words: &[Result<Word, MapperFault>]) -> (usize, usize) {
     let faults = || words.iter().filter_map(|word| word.as_ref().err());
     let found = faults().filter(|fault| fault.kind.blames_the_row());
     (found.count(), faults().filter(|fault| fault.kind == FaultKind::NotTried).count())

@@ -1,6 +1,7 @@
 //! What a file must be to become a module, and what is said of one that is not.
 
-use wasm_host::{FaultKind, Host, Limits, LoadError};
+use mapper_core::word::FaultKind;
+use wasm_host::{Host, Limits, LoadError};
 
 use super::{HOST, batch, bytes};
 
