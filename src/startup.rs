@@ -29,7 +29,7 @@ use crate::runtime::tree::{Ended, Overdue, Tree, TreeError};
 use crate::runtime::vitals::VitalsBoard;
 use crate::store::better_auth::BetterAuthDb;
 use crate::store::seal::Keyring;
-use crate::store::{Db, StoreError, connect, lease, limiter};
+use crate::store::{Db, StoreError, connect, lease, limiter, reask};
 
 /// How long a shutdown waits for the call in flight.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(70);
@@ -99,6 +99,7 @@ impl Service {
         };
         let app = Arc::new(build(config, clock).await?);
         app.load_settings().await?;
+        note_first_made_with(&app).await?;
 
         let listener = TcpListener::bind(config.listen)
             .await
@@ -265,6 +266,13 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
         roles: section.roles.clone(),
     };
     Ok(Some(Sessions::new(rules, BetterAuthDb::open(location, &section.names))))
+}
+
+/// A new installation has nothing to ask for again when it is first taken over.
+async fn note_first_made_with(app: &App) -> Result<(), StoreError> {
+    let mut tx = app.db.write().await?;
+    reask::note_first_made_with(&mut tx, &pipeline::reask::made_with(app)).await?;
+    tx.commit().await
 }
 
 /// The limiter's budgets as stored with the submissions.

@@ -1,25 +1,24 @@
 //! Queueing every variant that may belong into the catalog.
 
 use crate::app::App;
-use crate::domain::reask::Reason;
+use crate::domain::reask::{Pace, Reason};
 use crate::store::{StoreError, reask};
 
-/// Variants queued before the answer, so that a small catalog is under way at once.
-const FIRST: i64 = 1_000;
-
 /// Begins to queue an upsert for every variant whose product is active, public and not deleted; returns how many there are.
-/// The ReaskActor queues those beyond the first thousand, paced and across restarts ([`crate::pipeline::reask`]).
+/// The first step is taken here, so a small catalog is under way at once; the ReaskActor takes the others, paced and across
+/// restarts ([`crate::pipeline::reask`]).
 ///
 /// # Errors
 /// When the store does not answer; nothing has begun then.
 pub async fn bootstrap(app: &App) -> Result<u64, StoreError> {
+    let pace = Pace::of(app.load_settings().await?.batch_size);
     let mut tx = app.db.read().await?;
     let total = reask::count(&mut tx, Reason::Bootstrap).await?;
     drop(tx);
     let mut tx = app.db.write().await?;
     reask::begin(&mut tx, Reason::Bootstrap, Some(total), app.now()).await?;
     if let Some(begun) = reask::find(&mut tx, Reason::Bootstrap).await? {
-        reask::step(&mut tx, &begun, FIRST, app.now()).await?;
+        reask::step(&mut tx, &begun, pace.step, app.now()).await?;
     }
     tx.commit().await?;
     app.wake.reask.nudge();

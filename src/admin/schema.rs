@@ -1,6 +1,8 @@
 //! Words of the admin surface as the OpenAPI document lists them, taken from where they are defined.
 
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::items::NEVER_SYNCED;
 use crate::domain::credential::TokenKind;
@@ -19,11 +21,14 @@ pub fn item_status() -> Object {
     words(SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]))
 }
 
-/// Whose token it is.
-#[must_use]
-pub fn token_kind() -> Object {
-    words([TokenKind::User, TokenKind::SystemUser].map(TokenKind::as_str))
+impl PartialSchema for TokenKind {
+    fn schema() -> RefOr<Schema> {
+        let words = words([Self::User, Self::SystemUser].map(Self::as_str));
+        ObjectBuilder::from(words).description(Some("Whose token it is.")).into()
+    }
 }
+
+impl ToSchema for TokenKind {}
 
 /// Why variants are asked for again.
 #[must_use]

@@ -64,7 +64,6 @@ pub struct Selected {
     /// The catalog.
     pub catalog_id: String,
     /// Always the system user's.
-    #[schema(schema_with = super::schema::token_kind)]
     pub token_kind: TokenKind,
 }
 

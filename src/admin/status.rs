@@ -114,7 +114,6 @@ pub struct SelectionView {
     /// The system user's id.
     pub system_user_id: String,
     /// Whose token is used.
-    #[schema(schema_with = super::schema::token_kind)]
     pub token_kind: TokenKind,
 }
 

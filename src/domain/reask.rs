@@ -80,10 +80,26 @@ impl std::str::FromStr for Reason {
     }
 }
 
-/// How many live intents a re-ask may be ahead of the drain: two calls, so that a change of the shop waits for no more.
-#[must_use]
-pub fn backlog(batch_size: usize) -> i64 {
-    i64::try_from(batch_size.saturating_mul(2)).unwrap_or(i64::MAX).max(1_000)
+/// Most variants of one step.
+const LONGEST_STEP: usize = 1_000;
+
+/// How a re-ask is paced: it adds a step while fewer live intents than the backlog are waiting. So it is never more than
+/// three calls ahead of the drain, and a change of the shop waits for no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Live intents above which it waits.
+    pub backlog: i64,
+    /// Variants of one step.
+    pub step: i64,
+}
+
+impl Pace {
+    /// For calls of at most this many items.
+    #[must_use]
+    pub fn of(batch_size: usize) -> Self {
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        Self { backlog: whole(batch_size.saturating_mul(2)), step: whole(batch_size.clamp(1, LONGEST_STEP)) }
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn a_re_ask_is_at_most_two_calls_ahead() {
-        assert_eq!((backlog(5_000), backlog(1)), (10_000, 1_000));
+    fn a_re_ask_is_at_most_three_calls_ahead() {
+        for batch_size in [1, 7, 1_000, 5_000] {
+            let Pace { backlog, step } = Pace::of(batch_size);
+            assert!(step >= 1 && backlog + step <= 3 * i64::try_from(batch_size).expect("small"), "{batch_size}");
+        }
     }
 }

@@ -149,7 +149,8 @@ settings! {
         drain_pacing: Pacing = Kind::Word(&["interval", "budget"]), r#""interval""#;
     }
     mapper {
-        /// The name of the selected business; select-catalog sets it. It is the brand of products that have none.
+        /// The name of the selected business; select-catalog sets it. With `identifier_exists_fallback` it is the brand of
+        /// products that have neither brand nor vendor.
         business_name: String = Kind::Text(200), r#""""#;
         /// The currency of every price, as an ISO 4217 code.
         currency: String = Kind::Currency, r#""INR""#;
@@ -159,7 +160,7 @@ settings! {
         storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
         /// The condition of every item.
         default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
-        /// Whether an item without GTIN and MPN says that it has no identifier (`identifier_exists`).
+        /// Whether the business's name is the brand of products that have neither brand nor vendor.
         identifier_exists_fallback: bool = Kind::Flag, "false";
         /// Longest title in characters; Meta shows 100 to 200.
         title_max_length: u32 = Kind::Whole(1, 200), "200";

@@ -54,6 +54,9 @@ const MOST_STALLED: usize = 2;
 /// A tick that has read for this long calls with what it has. Mappers are fast, so only a slow one lets it come to that.
 const LONGEST_FILL_MS: Millis = 60_000;
 
+/// The rest after a tick that settled intents without a call.
+const AFTER_SETTLING: Duration = Duration::from_millis(250);
+
 /// The job of the DrainActor.
 pub struct DrainJob {
     app: Arc<App>,
@@ -64,6 +67,8 @@ pub struct DrainJob {
     /// Variants that held a tick up with a slow mapper: passed over until a tick has read to the end, so that what is
     /// behind them goes out. Lost on a restart as well.
     slow: HashSet<String>,
+    /// Whether the tick under way settled anything without a call.
+    has_settled: bool,
     jitter: Jitter,
 }
 
@@ -82,7 +87,14 @@ impl DrainJob {
     /// A drain on this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, jitter: Jitter) -> Self {
-        Self { app, field_sets: FieldSets::default(), suspects: HashSet::new(), slow: HashSet::new(), jitter }
+        Self {
+            app,
+            field_sets: FieldSets::default(),
+            suspects: HashSet::new(),
+            slow: HashSet::new(),
+            has_settled: false,
+            jitter,
+        }
     }
 
     /// Reads the outbox until a call is full or nothing is left; answers the call and what is left.
@@ -211,6 +223,7 @@ impl DrainJob {
                 open.insert(id.clone());
             }
         }
+        self.has_settled |= !settlement.is_empty();
         settlement.commit(&self.app, tick).await?;
         Ok(stalled)
     }
@@ -338,6 +351,7 @@ impl LeasedJob for DrainJob {
     }
 
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
+        self.has_settled = false;
         unknown::resolve(&self.app, &lease.fence, &mut self.field_sets).await?;
         let tick = match self.prepare(lease).await? {
             Ok(tick) => tick,
@@ -355,7 +369,12 @@ impl LeasedJob for DrainJob {
             self.app.wake.reask.nudge();
         }
         if draft.is_empty() {
-            return Ok(if left == Left::Slow { Rest::Again } else { Rest::Interval });
+            return Ok(match left {
+                Left::Slow => Rest::Again,
+                // Only a call ends a tick: where noops were settled, a re-ask may bring more of them.
+                _ if self.has_settled => Rest::For(AFTER_SETTLING),
+                _ => Rest::Interval,
+            });
         }
         self.submit(tick, draft, left != Left::Nothing).await
     }

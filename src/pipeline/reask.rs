@@ -1,7 +1,7 @@
 //! The ReaskActor: asks for many variants again, chunk by chunk.
 //!
-//! Promises: the cursor is stored with each chunk, so a restart goes on where it was; a re-ask is never more than about two
-//! calls ahead of the drain ([`crate::domain::reask::backlog`]), so a change of the shop waits for no more than that.
+//! Promises: the cursor is stored with each chunk, so a restart goes on where it was; a re-ask is never more than three
+//! calls ahead of the drain ([`Pace`]), so a change of the shop waits for no more than that.
 //! Payloads that Meta holds already are not sent: the drain compares hashes. A process that makes payloads with another
 //! built-in mapper, or with another prefix of image keys, than the one before begins a re-ask by itself.
 //! Left out on purpose: when a re-ask is wanted otherwise. The transaction that wants it begins it
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::app::App;
-use crate::domain::reask::{self, Reason};
+use crate::domain::reask::{Pace, Reason};
 use crate::failpoints::{Point, at};
 use crate::mapping::builtin_digest;
 use crate::runtime::leased::{Lease, LeasedJob};
@@ -21,8 +21,6 @@ use crate::runtime::periodic::Rest;
 use crate::store::reask::MadeWith;
 use crate::store::{self, StoreError, outbox};
 
-/// Variants of one transaction.
-pub const CHUNK: i64 = 1_000;
 /// How often it looks whether there is something to do, or room for more.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -48,25 +46,27 @@ impl ReaskJob {
             return Ok(());
         }
         let app = &self.app;
-        let now =
-            MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() };
+        let now = made_with(app);
         let mut tx = lease.fence.begin(&app.db, None).await?;
         let before = store::reask::made_with(&mut tx).await?;
         if before.as_ref() != Some(&now) {
-            // Nothing mapped, nothing to ask for: a new installation.
-            if store::reask::count(&mut tx, Reason::MapperUpgrade).await? > 0 {
-                store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
-                info!(
-                    digest = now.builtin_digest,
-                    "payloads are made differently since the last start; asking for all again"
-                );
-            }
+            store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
+            info!(
+                digest = now.builtin_digest,
+                "payloads are made differently since the last start; asking for all again"
+            );
             store::reask::note_made_with(&mut tx, &now).await?;
             tx.commit().await?;
         }
         self.compared_in = Some(lease.fence.epoch);
         Ok(())
     }
+}
+
+/// What this process makes payloads with.
+#[must_use]
+pub fn made_with(app: &App) -> MadeWith {
+    MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() }
 }
 
 impl LeasedJob for ReaskJob {
@@ -77,10 +77,10 @@ impl LeasedJob for ReaskJob {
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
         self.compare(&lease).await?;
         let app = &self.app;
-        let settings = app.settings.current();
+        let pace = Pace::of(app.settings.current().batch_size);
         let mut tx = app.db.read().await?;
         let Some(reask) = store::reask::next(&mut tx).await? else { return Ok(Rest::Interval) };
-        if outbox::has_live(&mut tx, reask::backlog(settings.batch_size)).await? {
+        if outbox::has_live(&mut tx, pace.backlog).await? {
             return Ok(Rest::Interval);
         }
         let total = match reask.total {
@@ -92,7 +92,7 @@ impl LeasedJob for ReaskJob {
         if let Some(total) = total {
             store::reask::counted(&mut tx, &reask, total).await?;
         }
-        let more = store::reask::step(&mut tx, &reask, CHUNK, app.now()).await?;
+        let more = store::reask::step(&mut tx, &reask, pace.step, app.now()).await?;
         at(Point::ReaskWriting).await;
         tx.commit().await?;
         at(Point::ReaskWritten).await;

@@ -237,6 +237,24 @@ pub async fn made_with(tx: &mut Tx) -> Result<Option<MadeWith>> {
     fetch_optional!(tx, MadeWith, "SELECT builtin_digest, s3_public_url FROM made_with")
 }
 
+/// Notes what payloads are made with in an installation that has made none yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_first_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO made_with (one, builtin_digest, s3_public_url)
+         SELECT 1, $1, $2
+         WHERE NOT EXISTS (
+             SELECT 1 FROM meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped'))
+         ON CONFLICT (one) DO NOTHING",
+        &now.builtin_digest,
+        &now.s3_public_url
+    )?;
+    Ok(())
+}
+
 /// Notes what payloads are made with from now on.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod http;
 mod mapper;
 mod outcomes;
 mod pipeline;
+mod reask;
 mod retention;
 mod store;
 mod support;

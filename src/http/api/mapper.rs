@@ -59,7 +59,7 @@ impl utoipa::PartialSchema for ModuleBody {
                 "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
                 "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
             },
-            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
             "remap": {"running": true, "total": 440, "queued": 100, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
             "refused": null
         }, "message": "Success", "statusCode": 200}))),
@@ -90,7 +90,7 @@ pub async fn read(_: View, State(api): State<Api>, _: Params<NoQuery>) -> Result
                 "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
                 "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
             },
-            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
             "remap": null, "refused": null, "changed": true, "requeued": 4
         }, "message": "Success", "statusCode": 200}))),
 )]
@@ -116,7 +116,7 @@ pub async fn activate(
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 200, description = "The built-in mapper is active.", body = Envelope<Activated>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "api", "activatedAt": "2025-11-24T17:00:00.000Z"},
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "api", "activatedAt": "2025-11-24T17:00:00.000Z"},
             "previous": {
                 "name": "margin-label", "version": "1.2.0",
                 "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
@@ -148,7 +148,7 @@ pub async fn reset(
     extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND", "BAD_REQUEST"]))),
     responses((status = 200, description = "The mapper before is active.", body = Envelope<Activated>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "rollback", "activatedAt": "2025-11-24T17:00:00.000Z"},
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "rollback", "activatedAt": "2025-11-24T17:00:00.000Z"},
             "previous": {
                 "name": "margin-label", "version": "1.2.0",
                 "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
@@ -177,7 +177,7 @@ pub async fn rollback(
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "It has begun.", body = Envelope<MapperState>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0", "source": "default", "activatedAt": null},
+            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
             "previous": null,
             "remap": {"running": true, "total": 440, "queued": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
             "refused": null
@@ -235,7 +235,7 @@ pub async fn preview(
             "module": {"name": "margin-label", "version": "1.2.0", "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"},
             "total": 440, "done": 440, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
             "report": {
-                "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0"},
+                "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b"},
                 "variants": 440, "unchanged": 20, "changed": 420,
                 "fields": [{"field": "custom_label_2", "changed": 0, "added": 420, "removed": 0, "samples": [
                     {"variantId": "v-1", "before": null, "after": "\"margin-high\""}

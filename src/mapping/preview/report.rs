@@ -51,7 +51,7 @@ pub struct Compared {
     pub name: String,
     /// Its own version.
     pub version: String,
-    /// SHA-256 of its file in hex, or `builtin-` and the version of this service.
+    /// SHA-256 of its file in hex, or `builtin-`, the version of this service and a hash of what it makes of the samples.
     pub digest: String,
 }
 

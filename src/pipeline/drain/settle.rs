@@ -95,6 +95,11 @@ impl Settlement {
         Self { preview, previewed: Vec::new(), held_back: Vec::new(), done: Vec::new(), faults: Vec::new() }
     }
 
+    /// Whether nothing ends without a call.
+    pub(super) fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.previewed.is_empty()
+    }
+
     /// Would have been sent.
     pub(super) fn previewed(&mut self, intent: &Folded, row: &SendRow<'_>) {
         info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");

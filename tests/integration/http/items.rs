@@ -130,6 +130,9 @@ async fn details(database: Database) {
     assert_eq!(next("V-1").await, json!({"action": "wait", "reason": "submission_open"}));
 
     shop.sql("UPDATE product_variant SET images = '{\"not\": \"a list\"}' WHERE id = 'V-1'").await;
+    // A fault is the business of the next decision, not of a submission that waits for its verdict.
+    assert_eq!(next("V-1").await, json!({"action": "wait", "reason": "submission_open"}));
+    shop.sql("UPDATE meta_sync_state SET status = 'synced' WHERE variant_id = 'V-1'").await;
     let broken = shop.get("/admin/meta/items/V-1").await.data();
     assert_eq!(broken["next"], json!({"action": "fault", "reason": "mapper_error"}));
     assert_eq!((&broken["mappedItemData"], &broken["variant"]["sku"]), (&json!(null), &json!("SKU_1")));

@@ -30,7 +30,7 @@ impl Installation {
 
 async fn a_life(database: Database) {
     let shop = Installation::start(database).await;
-    let builtin = format!("builtin-{}", env!("CARGO_PKG_VERSION"));
+    let builtin = meta_catalog::mapping::builtin_digest().to_owned();
     let (margin, twin) = (module("margin-label"), module("fixtures/twin"));
     let (of_margin, of_twin) = (digest(&margin), digest(&twin));
     assert_eq!(shop.mappers().await, (builtin.clone(), None));
@@ -219,7 +219,9 @@ async fn a_preview(database: Database) {
          VALUES ('a-low', '{CATALOG}', 'synced', '{hash}', TRUE, 0, 0)"
     ))
     .await;
-    let preview = previewed(&shop, module("margin-label")).await;
+    let mut preview = previewed(&shop, module("margin-label")).await;
+    let digest = preview["active"]["digest"].take();
+    assert_eq!(digest, meta_catalog::mapping::builtin_digest());
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
         prepend_module_to_snapshot => false,

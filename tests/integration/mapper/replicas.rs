@@ -212,7 +212,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     let problem = operator.told(&little, Method::GET, STATUS, None).await["problem"].take();
     assert_eq!(problem["code"], "mapper_unusable", "{problem}");
     let message = problem["message"].as_str().expect("a message");
-    assert!(message.contains("ulimit -v") && message.contains("DELETE /admin/meta/mapper"), "{message}");
+    assert!(message.contains("ulimit -v") && message.contains("reset to the built-in mapper"), "{message}");
     let mut able = plant.serve().await;
     able.log.until(RUNS).await;
     plant.settle(&able).await;

@@ -87,7 +87,7 @@ on_both! {
             (Some(json!("margin-high")), None, Some(json!("margin-low")))
         );
         let marked = rows(&shop, "SELECT variant_id, mapper_digest FROM meta_sync_state ORDER BY variant_id").await;
-        let builtin = format!("builtin-{}", env!("CARGO_PKG_VERSION"));
+        let builtin = meta_catalog::mapping::builtin_digest().to_owned();
         let expected = [("a", digest(&margin)), ("b", builtin), ("c", digest(&margin))];
         assert_eq!(marked, expected.map(|(id, digest)| (id.to_owned(), Some(digest))));
         let state = mapper::state(app).await.expect("a state");
@@ -347,7 +347,7 @@ on_both! {
         })
         .await;
         let problem = told().await.expect("a problem");
-        assert!(problem.message.contains("DELETE /admin/meta/mapper"), "{}", problem.message);
+        assert!(problem.message.contains("reset to the built-in mapper"), "{}", problem.message);
         assert_eq!(app.lease.current(), None);
         let calls = shop.batches();
         shop.import(&[product("p", &[variant("a", 700)])]).await;

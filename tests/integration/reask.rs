@@ -1,0 +1,310 @@
+//! Re-asks: a changed setting, another built-in mapper and a bootstrap ask again for what they can change, and for nothing
+//! else; behind what the shop changes, and across kills.
+
+use std::collections::BTreeMap;
+
+use meta_catalog::admin::{settings, status};
+use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::reask::Reason;
+use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::failpoints::Point;
+use meta_catalog::store::{Db, reask};
+use serde_json::{Value, json};
+
+use crate::crash::open;
+use crate::support::shop::{CATALOG, Engine, Shop, product, variant};
+
+const VARIANTS: usize = 2_000;
+
+/// Two thousand variants in products of ten; every second product has no brand.
+fn catalog() -> Vec<Value> {
+    let each = |p: usize| {
+        let variants: Vec<Value> = (0..10).map(|v| variant(&format!("v-{p:03}-{v}"), 10_000)).collect();
+        let mut product = product(&format!("p-{p:03}"), &variants);
+        if p % 2 == 1 {
+            product["brand"] = Value::Null;
+        }
+        product
+    };
+    (0..VARIANTS / 10).map(each).collect()
+}
+
+async fn patch(shop: &Shop, values: Value) {
+    let Value::Object(values) = values else { panic!("an object") };
+    settings::patch(&shop.service.app, &values).await.expect("taken");
+}
+
+/// The re-ask of a reason, if there was one.
+async fn find(shop: &Shop, reason: Reason) -> Option<reask::Reask> {
+    let mut tx = shop.db().read().await.expect("a connection");
+    reask::find(&mut tx, reason).await.expect("read")
+}
+
+/// Waits until no re-ask is under way and everything is settled.
+async fn settle(shop: &Shop) {
+    shop.until("no re-ask is under way", async || {
+        shop.service.app.wake.all();
+        let mut tx = shop.db().read().await.expect("a connection");
+        reask::next(&mut tx).await.expect("read").is_none()
+    })
+    .await;
+    shop.settle().await;
+}
+
+fn rows(shop: &Shop) -> u64 {
+    shop.meta.calls().batch_rows
+}
+
+/// How often each price is at Meta.
+fn currencies(shop: &Shop) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for item in shop.meta.items(CATALOG).expect("the catalog").values() {
+        let price = item["price"].as_str().expect("a price");
+        *counts.entry(price.split(' ').nth(1).expect("a currency").to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+async fn synced(engine: Engine) -> Shop {
+    let shop = Shop::open(engine).await;
+    shop.set(json!({"identifier_exists_fallback": true})).await;
+    shop.import(&catalog()).await;
+    shop.import(&[product("free", &[variant("no-price", 0)])]).await;
+    shop.settle().await;
+    assert_eq!(currencies(&shop), [("INR".to_owned(), VARIANTS)].into());
+    shop
+}
+
+async fn a_changed_setting(engine: Engine) {
+    let shop = synced(engine).await;
+    let (before, asked) = (rows(&shop), find(&shop, Reason::Settings).await);
+    // A setting that no payload rests on.
+    patch(&shop, json!({"max_attempts": 7, "poll_interval_seconds": 20})).await;
+    assert_eq!(find(&shop, Reason::Settings).await, asked);
+
+    // One that changes half of the payloads: the brand of products without one.
+    patch(&shop, json!({"business_name": "Acme Holdings"})).await;
+    let begun = find(&shop, Reason::Settings).await.expect("begun in the transaction of the PATCH");
+    assert!(begun.queued <= i64::try_from(VARIANTS).expect("small"));
+    settle(&shop).await;
+    assert_eq!(rows(&shop) - before, u64::try_from(VARIANTS / 2).expect("small"), "what changed, and nothing else");
+    shop.check().await;
+
+    // The currency changes all of them; what is not eligible stays so.
+    let before = rows(&shop);
+    patch(&shop, json!({"currency": "USD"})).await;
+    settle(&shop).await;
+    assert_eq!(rows(&shop) - before, u64::try_from(VARIANTS).expect("small"));
+    assert_eq!(currencies(&shop), [("USD".to_owned(), VARIANTS)].into());
+    assert_eq!(shop.status("no-price").await, Some(SyncStatus::Skipped));
+    shop.check().await;
+
+    // The same value again asks for nothing.
+    let before = (rows(&shop), find(&shop, Reason::Settings).await);
+    patch(&shop, json!({"currency": "USD"})).await;
+    settle(&shop).await;
+    assert_eq!((rows(&shop), find(&shop, Reason::Settings).await), before);
+
+    // Operators see how far it is.
+    let shown = status::status(&shop.service.app).await.expect("a status").reasks;
+    let settings = shown.iter().find(|shown| shown.reason == "settings").expect("the re-ask");
+    let walked = i64::try_from(VARIANTS + 1).expect("small");
+    assert_eq!((settings.running, settings.total, settings.queued), (false, Some(walked), walked));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_setting_sends_what_it_changes_on_sqlite() {
+    a_changed_setting(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_setting_sends_what_it_changes_on_postgres() {
+    a_changed_setting(Engine::Postgres).await;
+}
+
+/// A change of the shop during a re-ask goes out within four calls, however much the re-ask has before it.
+async fn a_change_meanwhile(engine: Engine) {
+    let shop = synced(engine).await;
+    patch(&shop, json!({"batch_size": 50})).await;
+    // The first call of the re-ask stands still until the shop has changed.
+    shop.meta.plan(graph_simulator::Fault {
+        on: "items_batch".into(),
+        skip: 0,
+        times: 1,
+        kind: graph_simulator::Kind::Held {},
+    });
+    let calls = shop.batches();
+    patch(&shop, json!({"currency": "USD"})).await;
+    shop.until("a call of the re-ask is under way", async || {
+        shop.service.app.wake.all();
+        shop.batches() > calls
+    })
+    .await;
+    shop.import(&[product("p-199", &[variant("v-199-9", 99_900)])]).await;
+    let calls = shop.batches();
+    shop.meta.clear_faults();
+    shop.until("the change is at Meta", async || {
+        shop.service.app.wake.all();
+        shop.item("v-199-9").is_some_and(|item| item["price"] == "999.00 USD")
+    })
+    .await;
+    let waited = shop.batches() - calls;
+    assert!(waited <= 8, "the change waited for {waited} calls of 50 rows out of {VARIANTS}");
+    settle(&shop).await;
+    assert_eq!(currencies(&shop), [("USD".to_owned(), VARIANTS)].into());
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_meanwhile_is_not_held_up_on_sqlite() {
+    a_change_meanwhile(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_meanwhile_is_not_held_up_on_postgres() {
+    a_change_meanwhile(Engine::Postgres).await;
+}
+
+/// A process dies in the middle of a re-ask: the next one goes on, and nothing is lost.
+async fn killed(engine: Engine) {
+    let plant = open(engine).await;
+    plant.import(&catalog()).await;
+    let mut serve = plant.serve().await;
+    plant.settle(&serve).await;
+    serve.kill().await;
+    plant.lease_ends().await;
+    let points = [Point::ReaskWriting, Point::ReaskWritten, Point::DrainAnswered];
+    for (point, currency) in points.into_iter().zip(["USD", "EUR", "SEK"]) {
+        plant.set(json!({"currency": currency, "batch_size": 300})).await;
+        let mut serve = plant.serve_with(&format!("{}=kill@2", point.name()));
+        serve.end().await;
+        assert!(serve.log.has(point.name()), "{}", serve.log.text());
+        plant.lease_ends().await;
+        let mut serve = plant.serve().await;
+        plant
+            .until("the re-ask has ended", &serve, async || {
+                let mut tx = plant.db().read().await.expect("a connection");
+                reask::next(&mut tx).await.expect("read").is_none()
+            })
+            .await;
+        plant.settle(&serve).await;
+        plant.check().await;
+        let items = plant.meta.items(CATALOG).expect("the catalog");
+        assert!(items.values().all(|item| item["price"] == format!("100.00 {currency}")), "{currency}");
+        serve.kill().await;
+        plant.lease_ends().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_a_re_ask_loses_nothing_on_sqlite() {
+    killed(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_a_re_ask_loses_nothing_on_postgres() {
+    killed(Engine::Postgres).await;
+}
+
+async fn run(db: &Db, sql: &str) {
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    match db {
+        Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.expect("it runs")),
+        Db::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.expect("it runs")),
+    }
+}
+
+/// The built-in mapper of the version before made other payloads for a part of the catalog.
+async fn another_builtin(engine: Engine) {
+    let shop = synced(engine).await;
+    let before = rows(&shop);
+
+    // The same version again asks for nothing.
+    let shop = shop.restart(|_| ()).await;
+    settle(&shop).await;
+    assert_eq!((rows(&shop), find(&shop, Reason::MapperUpgrade).await), (before, None));
+
+    run(shop.db(), "UPDATE made_with SET builtin_digest = 'builtin-0.0.9-000000000000'").await;
+    run(shop.db(), "UPDATE meta_sync_state SET last_pushed_hash = 'other' WHERE variant_id LIKE 'v-1%'").await;
+    let shop = shop.restart(|_| ()).await;
+    shop.until("the re-ask has begun", async || find(&shop, Reason::MapperUpgrade).await.is_some()).await;
+    settle(&shop).await;
+    assert_eq!(rows(&shop) - before, 1_000, "what the version before made otherwise, and nothing else");
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_built_in_mapper_asks_again_on_sqlite() {
+    another_builtin(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_built_in_mapper_asks_again_on_postgres() {
+    another_builtin(Engine::Postgres).await;
+}
+
+/// What an operator removed stays so, whatever the settings become; a bootstrap brings it back.
+async fn what_an_operator_removed(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    shop.import(&[product("p", &[variant("a", 100), variant("unwanted", 200)])]).await;
+    shop.settle().await;
+    shop.ask(&["unwanted"], Intent::Delete, Origin::Operator).await;
+    shop.settle().await;
+    patch(&shop, json!({"currency": "USD"})).await;
+    settle(&shop).await;
+    assert_eq!((shop.item("unwanted"), shop.status("unwanted").await), (None, Some(SyncStatus::Deleted)));
+    assert_eq!(currencies(&shop), [("USD".to_owned(), 1)].into());
+    shop.bootstrap().await;
+    settle(&shop).await;
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_removed_stays_so_on_sqlite() {
+    what_an_operator_removed(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_removed_stays_so_on_postgres() {
+    what_an_operator_removed(Engine::Postgres).await;
+}
+
+/// A setting changes while a call is under way whose variants the re-ask passes over, since they wait for the drain.
+async fn a_call_under_way(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    shop.import(&[product("p", &[variant("a", 100)])]).await;
+    shop.settle().await;
+    shop.meta.plan(graph_simulator::Fault {
+        on: "items_batch".into(),
+        skip: 0,
+        times: 1,
+        kind: graph_simulator::Kind::Held {},
+    });
+    shop.import(&[product("p", &[variant("a", 200)])]).await;
+    shop.until("the call is under way", async || shop.batches() == 2).await;
+    patch(&shop, json!({"currency": "USD"})).await;
+    shop.until("the re-ask has passed", async || {
+        shop.service.app.wake.reask.nudge();
+        find(&shop, Reason::Settings).await.is_some_and(|reask| reask.finished_at.is_some())
+    })
+    .await;
+    shop.meta.clear_faults();
+    shop.settle().await;
+    assert_eq!(shop.item("a").expect("at Meta")["price"], "2.00 USD");
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_under_way_is_asked_for_again_on_sqlite() {
+    a_call_under_way(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_under_way_is_asked_for_again_on_postgres() {
+    a_call_under_way(Engine::Postgres).await;
+}
