@@ -74,7 +74,7 @@ pub struct Service {
     sessions: Option<Arc<Sessions>>,
     http_stop: oneshot::Sender<()>,
     http: JoinHandle<()>,
-    /// SyncState for life: the lease on SQLite.
+    /// Held for life: the lease on SQLite.
     lock: Option<File>,
 }
 

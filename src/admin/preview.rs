@@ -63,7 +63,7 @@ impl Drop for Turn {
 #[serde(rename_all = "camelCase")]
 pub enum PreviewState {
     /// Under way.
-    LoadedMapper,
+    Running,
     /// The report is there.
     Done,
     /// It came to nothing; `error` says why.
@@ -112,7 +112,7 @@ pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> R
     tx.commit().await?;
     let view = PreviewView {
         id: id.clone(),
-        state: PreviewState::LoadedMapper,
+        state: PreviewState::Running,
         module,
         total,
         done: 0,
@@ -155,7 +155,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
             PreviewState::Lost,
             Some("the process that made this preview ended before it was done; start it again".into()),
         ),
-        (None, None) => (PreviewState::LoadedMapper, None),
+        (None, None) => (PreviewState::Running, None),
     };
     Ok(PreviewView {
         id: row.id,

@@ -39,7 +39,7 @@ pub struct LocalMeta {
     /// Where it answers.
     pub base_url: String,
     client: reqwest::Client,
-    // SyncState: its stdin closes with us, and the simulator ends.
+    // Held: its stdin closes with us, and the simulator ends.
     _process: Option<(Child, tempfile::NamedTempFile)>,
 }
 

@@ -261,7 +261,7 @@ impl Child {
         let spawn = move |supervisor, id| {
             let (name, start, pulse, gate) = (Arc::clone(&name), Arc::clone(&start), pulse.clone(), Arc::clone(&gate));
             async move {
-                // SyncState over the start, so that a shutdown sees either the child or no start at all.
+                // Held over the start, so that a shutdown sees either the child or no start at all.
                 let mut gate = gate.lock().await;
                 if gate.closing {
                     return Err(SpawnErr::StartupFailed("the tree is shutting down".into()));

@@ -55,7 +55,11 @@ pub struct EnqueuedVariant {
                 "synced": 440, "submitted": 0, "pending": 0, "failed": 4, "skipped": 12, "deleted": 1,
                 "outboxPending": 0, "handlesPending": 0
             },
-            "problem": null, "outboxParked": 0, "heldDeletes": 0
+            "problem": null, "outboxParked": 0, "heldDeletes": 0,
+            "reasks": [{
+                "reason": "settings", "running": true, "total": 440, "queued": 200,
+                "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null
+            }]
         }, "message": "Success", "statusCode": 200}))),
 )]
 pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<ConnectionStatus>, ApiError> {
@@ -69,7 +73,7 @@ pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<Connecti
 #[utoipa::path(
     post, path = "/admin/meta/bootstrap", tag = "Catalog", operation_id = "bootstrap",
     summary = "Queue every eligible variant",
-    description = "Queues an upsert for every variant whose product is active, public and not deleted. What Meta holds already is not sent again.",
+    description = "Begins to queue an upsert for every variant whose product is active, public and not deleted, and returns how many there are. The first are queued at once, the others in the background, paced so that changes of the shop do not wait; `reasks` of the status shows the progress. What Meta holds already is not sent again.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Bootstrapped>,
         example = json!({"data": {"enqueuedVariants": 444}, "message": "Success", "statusCode": 202}))),

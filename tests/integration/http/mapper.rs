@@ -220,8 +220,8 @@ async fn a_preview(database: Database) {
     ))
     .await;
     let mut preview = previewed(&shop, module("margin-label")).await;
-    let digest = preview["active"]["digest"].take();
-    assert_eq!(digest, meta_catalog::mapping::builtin_digest());
+    let digest = preview["report"]["active"]["digest"].take();
+    assert_eq!(digest, meta_catalog::mapping::builtin_digest(), "{preview}");
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
         prepend_module_to_snapshot => false,
