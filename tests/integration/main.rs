@@ -15,4 +15,5 @@ mod store;
 mod support;
 mod swaps;
 mod torture;
+mod upgrade;
 mod wasm;

@@ -1,0 +1,80 @@
+//! A database made by an earlier version: `tests/fixtures/35c8b3a` holds one of each kind, dumped after a demonstration of
+//! twenty variants with a re-map begun. The present version opens it, keeps what is in it, and goes on.
+
+use meta_catalog::admin::status;
+use meta_catalog::clock::SystemClock;
+use meta_catalog::config::Config;
+use meta_catalog::domain::reask::Reason;
+use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::startup::{self, Service};
+use meta_catalog::store::{reask, settings, sync_state};
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use std::sync::Arc;
+
+use crate::support::installation::KEY;
+use crate::support::postgres;
+
+const SQLITE: &str = include_str!("../fixtures/35c8b3a/sqlite.sql");
+const POSTGRES: &str = include_str!("../fixtures/35c8b3a/postgres.sql");
+
+async fn upgraded(url: String) {
+    // Nothing listens there: what has to be sent waits.
+    let config = Config::load(None, |name| match name {
+        "DATABASE_URL" => Some(url.clone()),
+        "META_CATALOG_KEY" => Some(KEY.into()),
+        "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
+        "META_GRAPH_BASE_URL" | "META_DIALOG_BASE_URL" => Some("http://127.0.0.1:9".into()),
+        "META_CATALOG_MAPPER_DIR" => Some("off".into()),
+        _ => None,
+    })
+    .expect("a configuration");
+    let app = startup::build(&config, Arc::new(SystemClock)).await.expect("it opens, and its secrets with it");
+    let mut tx = app.db.read().await.expect("a connection");
+    let kept = settings::load(&mut tx).await.expect("the settings");
+    assert_eq!((kept.catalog_id.is_empty(), kept.sync_enabled, kept.batch_size), (false, true, 5_000));
+    assert!(app.app_credentials(&kept).await.expect("they open").is_some());
+    let states = sync_state::counts(&mut tx).await.expect("the states");
+    assert_eq!((states[&SyncStatus::Synced], states[&SyncStatus::Skipped]), (8, 6), "{states:?}");
+    let remap = reask::find(&mut tx, Reason::Remap).await.expect("read").expect("the re-map under way");
+    assert_eq!((remap.total, remap.queued, remap.finished_at), (Some(20), 0, None));
+    assert_eq!(reask::made_with(&mut tx).await.expect("read"), None);
+    drop(tx);
+    app.db.close().await;
+
+    let service = Service::start(&config, Arc::new(SystemClock)).await.expect("it starts");
+    let began = std::time::Instant::now();
+    let ended = loop {
+        let reasks = status::status(&service.app).await.expect("a status").reasks;
+        let upgrade = reasks.iter().any(|one| one.reason == "mapper_upgrade" && !one.running);
+        if upgrade && reasks.iter().any(|one| one.reason == "remap" && !one.running) {
+            break reasks;
+        }
+        assert!(began.elapsed() < crate::support::process::PATIENCE, "{reasks:?}");
+        service.app.wake.reask.nudge();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    let detail = meta_catalog::admin::items::list(&service.app, Default::default()).await.expect("a list");
+    assert_eq!(json!(detail.total), json!(20));
+    service.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_an_earlier_version_goes_on_on_sqlite() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("old.db").display());
+    let mut old = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.expect("a database");
+    sqlx::raw_sql(SQLITE).execute(&mut old).await.expect("restored");
+    old.close().await.expect("closed");
+    upgraded(url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_an_earlier_version_goes_on_on_postgres() {
+    let url = postgres::database().await;
+    let mut old = PgConnection::connect(&url).await.expect("a database");
+    sqlx::raw_sql(POSTGRES).execute(&mut old).await.expect("restored");
+    old.close().await.expect("closed");
+    upgraded(url).await;
+}
