@@ -215,7 +215,11 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bo
         ),
         Scope::All => walk!("variant_index WHERE true"),
         Scope::Mapped => {
-            walk!("meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped')")
+            // By the primary key: with the index on the status, each step would sort all that is left.
+            walk!(
+                "meta_sync_state
+                 WHERE @sqlite{+status}@pg{(status || '')} IN ('synced', 'submitted', 'failed', 'skipped')"
+            )
         }
     }
 }
