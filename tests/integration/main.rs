@@ -7,6 +7,7 @@ mod failover;
 mod harness;
 mod http;
 mod mapper;
+mod next;
 mod outcomes;
 mod pipeline;
 mod reask;
