@@ -10,6 +10,7 @@ mod mapper;
 mod outcomes;
 mod pipeline;
 mod retention;
+mod rooms;
 mod store;
 mod support;
 mod swaps;
