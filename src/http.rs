@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod code;
 pub mod envelope;
 pub mod error;
 pub mod extract;

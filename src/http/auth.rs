@@ -8,11 +8,12 @@
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use axum::http::{StatusCode, request::Parts};
+use axum::http::request::Parts;
 use secrecy::SecretString;
 use tracing::{Span, info, warn};
 
 use super::Api;
+use super::code::Code;
 use super::error::ApiError;
 use super::session::{self, SessionRules, Via};
 use crate::domain::access::{Permission, permissions};
@@ -104,7 +105,7 @@ const AWAY: &str = "sessions cannot be verified just now, so nobody who is signe
 
 impl From<LookUpError> for ApiError {
     fn from(error: LookUpError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", AWAY).because(chain(&error))
+        Self::new(Code::Unavailable, AWAY).because(chain(&error))
     }
 }
 
@@ -141,7 +142,7 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     }
     let ours = [Some(api.site.api_url.as_str()), api.site.admin_url.as_deref()].into_iter().flatten();
     if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, ours) {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", FOREIGN_PAGE));
+        return Err(ApiError::new(Code::Forbidden, FOREIGN_PAGE));
     }
     Ok(principal)
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tracing::{error, info};
 use utoipa::ToSchema;
 
+use super::code::Code;
 use crate::admin::AdminError;
 use crate::intake::events::EventsError;
 use crate::report::chain;
@@ -19,7 +20,7 @@ use meta_graph::GraphFailure;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEnvelope {
-    /// For people: what is wrong and how to mend it.
+    /// For people: what is wrong and what to do.
     pub message: String,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -43,71 +44,70 @@ pub struct ErrorEnvelope {
     pub fb_trace_id: Option<String>,
 }
 
-/// Why a request is not answered with success.
+/// Why a request fails.
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
+    code: Code,
     envelope: Box<ErrorEnvelope>,
     /// For the log alone.
     cause: Option<String>,
 }
 
 impl ApiError {
-    /// An error of this status; `code` is for programs, `message` for people.
+    /// An error with this code; `message` is for people.
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         let envelope = ErrorEnvelope {
             message: message.into(),
-            status_code: status.as_u16(),
-            error_code: code,
+            status_code: code.status().as_u16(),
+            error_code: code.word(),
             details: BTreeMap::new(),
             fb_type: None,
             fb_code: None,
             fb_subcode: None,
             fb_trace_id: None,
         };
-        Self { status, envelope: Box::new(envelope), cause: None }
+        Self { code, envelope: Box::new(envelope), cause: None }
     }
 
-    /// The request is not what it must be.
+    /// The request cannot be read.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+        Self::new(Code::BadRequest, message)
     }
 
-    /// The request can be read, but its values are not what they must be.
+    /// The request can be read, but a value is not valid.
     #[must_use]
     pub fn validation(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
+        Self::new(Code::Validation, message)
     }
 
-    /// Nobody says who is asking.
+    /// No valid credentials were sent.
     #[must_use]
     pub fn unauthorized() -> Self {
         Self::new(
-            StatusCode::UNAUTHORIZED,
-            "UNAUTHORIZED",
+            Code::Unauthorized,
             "sign in, or send an API token as `Authorization: Bearer …` (`meta-catalog token create` makes one)",
         )
     }
 
-    /// Whoever is asking may not do it.
+    /// The caller lacks the permission.
     #[must_use]
     pub fn forbidden(permission: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", format!("this needs the permission {permission}"))
+        Self::new(Code::Forbidden, format!("this needs the permission {permission}"))
     }
 
-    /// The request took too long, on our side or on the asker's.
+    /// The request took too long, on our side or on the caller's.
     #[must_use]
     pub fn late(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
+        Self::new(Code::RequestTimeout, message)
     }
 
-    /// Something of ours, which is for the log alone.
+    /// An internal error; the cause is for the log alone.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
         let message = "something went wrong here; the log has it under this request's id";
-        Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message) }
+        Self { cause: Some(cause.into()), ..Self::new(Code::Internal, message) }
     }
 
     /// With a cause, which is for the log alone.
@@ -132,8 +132,6 @@ impl ApiError {
     }
 }
 
-const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
-
 /// Whether the database is not there just now, as against saying no.
 fn away(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else { return false };
@@ -153,11 +151,11 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let cause = chain(&error);
         if let StoreError::Busy(message) = error {
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message).because(cause);
+            return Self::new(Code::Unavailable, message).because(cause);
         }
         if away(&error) {
             let message = "the database does not answer just now; try again in a moment";
-            let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
+            let error = Self::new(Code::Unavailable, message);
             return Self { cause: Some(cause), ..error };
         }
         Self::internal(cause)
@@ -173,42 +171,55 @@ impl From<EventsError> for ApiError {
     }
 }
 
+/// The code of each failure of a use case; a failure of the store has the code that [`ApiError::from`] gives it.
+fn code_of(error: &AdminError) -> Code {
+    match error {
+        AdminError::Invalid { .. } => Code::Validation,
+        AdminError::Misconfigured(_) => Code::Misconfigured,
+        AdminError::State(_) => Code::OAuthState,
+        AdminError::Denied { .. } | AdminError::Changed(_) => Code::BadRequest,
+        AdminError::Exchange(_) => Code::OAuthExchange,
+        AdminError::Account { .. } | AdminError::Unusable(_) => Code::Account,
+        AdminError::Module(_) => Code::MapperRefused,
+        AdminError::NotTried(_) => Code::Unavailable,
+        AdminError::PreviewRunning(_) => Code::PreviewRunning,
+        AdminError::NotFound(_) => Code::NotFound,
+        AdminError::NoModules(_) | AdminError::Graph(_) | AdminError::Store(_) | AdminError::Internal(_) => {
+            Code::Internal
+        }
+    }
+}
+
 impl From<AdminError> for ApiError {
-    fn from(fault: AdminError) -> Self {
-        let message = fault.to_string();
-        let bad = |code| Self::new(StatusCode::BAD_REQUEST, code, message.clone());
-        match fault {
-            AdminError::Invalid { details, .. } => Self::validation(message).details(details),
-            AdminError::Misconfigured(_) => bad("meta_misconfigured"),
-            AdminError::State(_) => bad("meta_oauth_state_invalid"),
-            AdminError::Denied { details, .. } => bad("BAD_REQUEST").details(details),
-            AdminError::Exchange(failure) => bad("meta_oauth_exchange_failed").meta(&failure),
-            AdminError::Account { failure, .. } => bad("meta_account_error").meta(&failure),
-            AdminError::Unusable(_) => bad("meta_account_error"),
-            AdminError::Changed(_) => bad("BAD_REQUEST"),
-            AdminError::Module(_) => bad("mapper_refused"),
-            AdminError::NotTried(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message.clone()).because(message)
-            }
-            AdminError::PreviewRunning(_) => bad("mapper_preview_running"),
-            AdminError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
-            AdminError::NoModules(_) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message.clone()).because(message)
-            }
-            AdminError::Graph(failure) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL, message).meta(&failure)
-            }
+    fn from(error: AdminError) -> Self {
+        let failure = Self::new(code_of(&error), error.to_string());
+        match error {
             AdminError::Store(error) => error.into(),
             AdminError::Internal(cause) => Self::internal(cause),
+            AdminError::Invalid { details, .. } | AdminError::Denied { details, .. } => failure.details(details),
+            AdminError::Exchange(meta) | AdminError::Account { failure: meta, .. } | AdminError::Graph(meta) => {
+                failure.meta(&meta)
+            }
+            AdminError::NotTried(_) | AdminError::NoModules(_) => {
+                let cause = failure.envelope.message.clone();
+                failure.because(cause)
+            }
+            AdminError::Misconfigured(_)
+            | AdminError::State(_)
+            | AdminError::Unusable(_)
+            | AdminError::Changed(_)
+            | AdminError::Module(_)
+            | AdminError::PreviewRunning(_)
+            | AdminError::NotFound(_) => failure,
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { status, envelope, cause } = self;
-        let code = envelope.error_code;
-        // The one place where a failure is told; whoever made it did not log it.
+        let Self { code, envelope, cause } = self;
+        let (status, code) = (code.status(), code.word());
+        // The one place that logs a failure.
         match cause {
             Some(cause) if status.is_server_error() => error!(error_code = code, cause, "request failed"),
             Some(cause) => info!(error_code = code, cause, "request refused"),
@@ -230,7 +241,7 @@ mod tests {
     use mapper_core::word::{FaultKind, MapperFault as Gap};
     use wasm_host::LoadError;
 
-    /// Whoever offers a module must not go and mend it for a fault of this machine's.
+    /// A fault of this machine says nothing about the module.
     #[test]
     fn what_is_this_machine_s_fault_is_no_bad_request() {
         let sample = |kind| Refused::Sample {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::http::{header, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -13,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Api;
+use super::code::Code;
 use super::error::ApiError;
 
 /// A JSON body.
@@ -38,17 +39,11 @@ fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
         JsonRejection::JsonSyntaxError(error) => {
             ApiError::bad_request(format!("the body is not JSON: {}", innermost(error)))
         }
-        JsonRejection::MissingJsonContentType(_) => ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UNSUPPORTED_MEDIA_TYPE",
-            "send the body as JSON, with `Content-Type: application/json`",
-        ),
+        JsonRejection::MissingJsonContentType(_) => {
+            ApiError::new(Code::UnsupportedMediaType, "send the body as JSON, with `Content-Type: application/json`")
+        }
         JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
-            ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                format!("the body is longer than {most} bytes"),
-            )
+            ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {most} bytes"))
         }
         _ => ApiError::bad_request("the body broke off"),
     }
@@ -68,8 +63,7 @@ impl FromRequest<Api> for ModuleFile {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !MODULE_TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
             return Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
+                Code::UnsupportedMediaType,
                 "send the module's file as it is, with `Content-Type: application/wasm` (or application/octet-stream)",
             ));
         }
@@ -82,8 +76,7 @@ impl FromRequest<Api> for ModuleFile {
             }
             Ok(Ok(bytes)) => Ok(Self(bytes.into())),
             Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
+                Code::PayloadTooLarge,
                 format!(
                     "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
                 ),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Span, field, info, info_span};
 
+use super::code::Code;
 use super::error::ApiError;
 use crate::ids;
 use crate::runtime::vitals::panic_text;
@@ -74,12 +75,12 @@ pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
 }
 
 pub(super) async fn no_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such path")
+    ApiError::new(Code::NotFound, "there is no such path")
 }
 
 pub(super) async fn wrong_method(request: Request) -> ApiError {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+    ApiError::new(Code::MethodNotAllowed, message)
 }
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response<Body>;
@@ -104,6 +105,7 @@ pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> 
 #[cfg(test)]
 mod tests {
     use axum::Router;
+    use axum::http::StatusCode;
     use axum::middleware::{from_fn, from_fn_with_state};
     use axum::routing::get;
     use serde_json::{Value, json};

@@ -12,6 +12,7 @@ mod outcomes;
 mod pipeline;
 mod reask;
 mod retention;
+mod rooms;
 mod store;
 mod support;
 mod swaps;

@@ -1,6 +1,7 @@
 //! What the integration tests stand on.
 
 pub(crate) mod better_auth;
+pub(crate) mod code;
 pub(crate) mod installation;
 pub(crate) mod modules;
 pub(crate) mod plant;

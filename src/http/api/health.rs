@@ -1,16 +1,16 @@
-//! Whether the process lives, and whether it can serve.
+//! Whether the process is running, and whether it can serve.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::Api;
+use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::store::ping::ping;
 
@@ -33,9 +33,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// `GET /health`: the process answers.
 #[utoipa::path(
     get, path = "/health", tag = "Health", operation_id = "getHealth",
-    summary = "Whether the process lives",
+    summary = "Whether the process is running",
     description = "Answers as long as the process does; asks nothing of the database.",
-    responses((status = 200, description = "It lives.", body = Health,
+    responses((status = 200, description = "The process is running.", body = Health,
         example = json!({"status": "ok"}))),
 )]
 pub async fn health() -> Json<Health> {
@@ -51,11 +51,11 @@ pub async fn health() -> Json<Health> {
     summary = "Whether the service can serve",
     description = "Ready when the database answers and no actor keeps failing.",
     extensions(("x-error-codes" = json!(["SERVICE_UNAVAILABLE"]))),
-    responses((status = 200, description = "It can.", body = Health,
+    responses((status = 200, description = "The service can serve.", body = Health,
         example = json!({"status": "ok"}))),
 )]
 pub async fn ready(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
-    let unavailable = |message: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", message);
+    let unavailable = |message: String| ApiError::new(Code::Unavailable, message);
     if !api.board.ready() {
         let failing: Vec<String> = api
             .board

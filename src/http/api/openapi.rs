@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::OpenApi;
 
 use crate::http::Api;
+use crate::http::code::Code;
 use crate::http::error::ErrorEnvelope;
 
 /// Where a handler's annotation lists the codes of the failures that are its own.
@@ -26,63 +27,6 @@ const DESCRIPTION: &str = "Keeps a Meta Commerce Catalog (Facebook and Instagram
     `{\"message\", \"statusCode\", \"errorCode\", \"details\"?, \"fbType\"?, \"fbCode\"?, \"fbSubcode\"?, \
     \"fbTraceId\"?}`. Every answer names its request in `X-Request-Id`. Unknown query parameters and body fields, and \
     such that come twice, are refused.";
-
-/// A kind of failure: its code, its status, when it happens, and what it says.
-type Failure = (&'static str, u16, &'static str, &'static str);
-
-const FAILURES: [Failure; 16] = [
-    ("BAD_REQUEST", 400, "The request cannot be read.", "the body is not JSON: EOF while parsing a value"),
-    ("VALIDATION_ERROR", 400, "Something in the request is not what it must be.", "unknown field `pages`"),
-    (
-        "meta_misconfigured",
-        400,
-        "A setting is missing, or Meta is not connected.",
-        "app_id or app_secret is blank; set both with PATCH /admin/settings/admin",
-    ),
-    (
-        "meta_oauth_state_invalid",
-        400,
-        "The state is missing, unknown, used or too old.",
-        "this login was completed before; start it again from the settings page",
-    ),
-    (
-        "meta_oauth_exchange_failed",
-        400,
-        "Facebook refused the code.",
-        "Facebook did not accept the login: This authorization code has expired.",
-    ),
-    ("meta_account_error", 400, "Meta refused a step.", "Meta refused to create the system user: Permissions error."),
-    (
-        "mapper_refused",
-        400,
-        "The file is no mapper module that can become active.",
-        "the module fails on the sample `sale_running` (a sale that is on): the mapper module x 1.0.0 trapped",
-    ),
-    (
-        "mapper_preview_running",
-        400,
-        "One preview at a time.",
-        "a preview is being made already (019ab7d0-0000-7000-8000-000000000000); wait for its end, or look how far it is",
-    ),
-    ("UNAUTHORIZED", 401, "Nobody says who is asking, or it does not hold.", "sign in, or send an API token"),
-    ("FORBIDDEN", 403, "Whoever is asking may not do it.", "this needs the permission metaCatalog:manage"),
-    ("NOT_FOUND", 404, "There is no such thing.", "no variant \"v-1\" in the catalog"),
-    ("REQUEST_TIMEOUT", 408, "It took too long.", "not answered within 30 s; try again"),
-    ("PAYLOAD_TOO_LARGE", 413, "The body is too long.", "the body is longer than 1048576 bytes"),
-    ("UNSUPPORTED_MEDIA_TYPE", 415, "The body is of a type that is not taken here.", "send the body as JSON"),
-    (
-        "INTERNAL_SERVER_ERROR",
-        500,
-        "A call to Meta came to nothing, and then the `fb…` fields hold what Meta said; or something of ours went wrong.",
-        "the call to Meta did not succeed: Service temporarily unavailable.",
-    ),
-    (
-        "SERVICE_UNAVAILABLE",
-        503,
-        "The database does not answer, somebody else holds what is to be changed, or this machine could not try the mapper module.",
-        "the database does not answer just now",
-    ),
-];
 
 /// Makes the whole document of what the handlers say of themselves.
 pub(in crate::http) fn complete(described: OpenApi) -> Value {
@@ -146,19 +90,21 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
 }
 
 fn complete_operation(path: &str, operation: &mut Map<String, Value>) {
-    let mut codes: Vec<String> =
+    let own: Vec<String> =
         operation.remove(CODES).and_then(|codes| serde_json::from_value(codes).ok()).unwrap_or_default();
-    let mut also = |more: &[&str]| codes.extend(more.iter().map(|code| (*code).to_owned()));
+    let mut codes: Vec<Code> =
+        Code::ALL.iter().copied().filter(|code| own.iter().any(|word| word == code.word())).collect();
+    let mut also = |more: &[Code]| codes.extend(more);
     if path.contains('{') {
-        also(&["BAD_REQUEST"]);
+        also(&[Code::BadRequest]);
     }
     if operation.contains_key("requestBody") {
-        also(&["BAD_REQUEST", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]);
+        also(&[Code::BadRequest, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
     }
-    // Whoever asks for a permission says yes to one of these.
+    // Every operation that asks for a permission can fail in these ways.
     if let Some(permission) = operation.get("security").map(|asked| asked[0]["bearerToken"][0].clone()) {
-        also(&["VALIDATION_ERROR", "UNAUTHORIZED", "FORBIDDEN", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR"]);
-        also(&["SERVICE_UNAVAILABLE"]);
+        also(&[Code::Validation, Code::Unauthorized, Code::Forbidden, Code::RequestTimeout, Code::Internal]);
+        also(&[Code::Unavailable]);
         operation.insert(
             "security".into(),
             json!([{"bearerToken": [permission.clone()]}, {"sessionCookie": [permission.clone()]}]),
@@ -176,22 +122,22 @@ fn complete_operation(path: &str, operation: &mut Map<String, Value>) {
 }
 
 /// The failures with these codes, by status.
-fn failures(codes: &[String]) -> BTreeMap<String, Value> {
-    let mut by_status: BTreeMap<u16, Vec<Failure>> = BTreeMap::new();
-    for failure in FAILURES.into_iter().filter(|(code, ..)| codes.iter().any(|known| known == code)) {
-        by_status.entry(failure.1).or_default().push(failure);
+fn failures(codes: &[Code]) -> BTreeMap<String, Value> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in Code::ALL.iter().filter(|code| codes.contains(code)) {
+        by_status.entry(code.status().as_u16()).or_default().push(*code);
     }
-    by_status.into_iter().map(|(status, failures)| (status.to_string(), response(status, &failures))).collect()
+    by_status.into_iter().map(|(status, codes)| (status.to_string(), response(status, &codes))).collect()
 }
 
-fn response(status: u16, failures: &[Failure]) -> Value {
-    let when: Vec<String> = failures.iter().map(|(code, _, when, _)| format!("`{code}`: {when}")).collect();
-    let codes: Vec<&str> = failures.iter().map(|(code, ..)| *code).collect();
+fn response(status: u16, failures: &[Code]) -> Value {
+    let when: Vec<String> = failures.iter().map(|code| format!("`{}`: {}", code.word(), code.description())).collect();
+    let codes: Vec<&str> = failures.iter().map(|code| code.word()).collect();
     let examples: Map<String, Value> = failures
         .iter()
-        .map(|(code, _, when, message)| {
-            let value = json!({"message": message, "statusCode": status, "errorCode": code});
-            ((*code).to_owned(), json!({"summary": when, "value": value}))
+        .map(|code| {
+            let value = json!({"message": code.example(), "statusCode": status, "errorCode": code.word()});
+            (code.word().to_owned(), json!({"summary": code.description(), "value": value}))
         })
         .collect();
     let mut response = json!({
@@ -204,7 +150,7 @@ fn response(status: u16, failures: &[Failure]) -> Value {
             "examples": examples,
         }},
     });
-    if status == StatusCode::UNAUTHORIZED.as_u16() {
+    if failures.contains(&Code::Unauthorized) {
         response["headers"] = json!({"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}});
     }
     response
@@ -232,17 +178,35 @@ pub(in crate::http) fn pages(described: OpenApi) -> Router<Api> {
 mod tests {
     use super::*;
 
+    /// Codes of the shell, which belong to no operation.
+    const OF_THE_SHELL: [Code; 1] = [Code::MethodNotAllowed];
+
+    fn described() -> OpenApi {
+        super::super::described(true, super::super::Limits::default()).split_for_parts().1
+    }
+
     #[test]
-    fn every_own_code_of_an_operation_is_a_known_one() {
-        let (_, described) = super::super::described(true, super::super::Limits::default()).split_for_parts();
-        let raw = serde_json::to_value(described).expect("JSON");
+    fn every_code_that_a_handler_names_is_in_the_table() {
+        let raw = serde_json::to_value(described()).expect("JSON");
         let own: Vec<String> = operations(&raw)
             .filter_map(|(.., operation)| serde_json::from_value::<Vec<String>>(operation[CODES].clone()).ok())
             .flatten()
             .collect();
         assert!(own.len() > 10, "{own:?}");
-        for code in own {
-            assert!(FAILURES.iter().any(|(known, ..)| *known == code), "{code}");
+        for word in own {
+            assert!(Code::ALL.iter().any(|code| code.word() == word), "{word}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_the_table_is_used() {
+        let document = complete(described());
+        for code in Code::ALL {
+            let status = code.status().as_u16().to_string();
+            let is_used = operations(&document).any(|(.., operation)| {
+                operation["responses"][&status]["content"]["application/json"]["examples"].get(code.word()).is_some()
+            });
+            assert_eq!(is_used, !OF_THE_SHELL.contains(code), "{}", code.word());
         }
     }
 }
