@@ -168,18 +168,18 @@ mod armed {
     fn parse_entry(entry: &str) -> Result<Armed, String> {
         let wrong =
             |what: &str| format!("FAILPOINTS: {entry:?}: {what}; an entry is NAME=kill|panic|pause:MS|wait:FILE[@N]");
-        let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no ="))?;
-        let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("no such place"))?;
+        let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no `=`"))?;
+        let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("unknown failpoint"))?;
         let (action, nth) = rest.rsplit_once('@').unwrap_or((rest, "1"));
-        let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N is a number above zero"))?;
+        let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N must be a number above zero"))?;
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
             None if action == "panic" => Action::Panic,
             Some(("pause", ms)) => {
-                Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS is a number"))?))
+                Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS must be a number"))?))
             }
             Some(("wait", file)) if !file.is_empty() => Action::Wait(file.into()),
-            _ => return Err(wrong("no such action")),
+            _ => return Err(wrong("unknown action")),
         };
         Ok(Armed { point: *point, action, nth, passed: AtomicU32::new(0) })
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// The system gave no randomness.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system gave no randomness: {0}")]
+#[error("the operating system returned no random bytes: {0}")]
 pub struct NoRandomness(String);
 
 /// Id of a row that is found again by it, such as a submission or a preview; sorts by time.

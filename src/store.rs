@@ -42,7 +42,7 @@ pub use sql::Dialect;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database refused or did not answer.
-    #[error("the database did not do it")]
+    #[error("the database query failed")]
     Database(#[from] sqlx::Error),
     /// Another process holds this SQLite database.
     #[error("{0}")]
@@ -54,7 +54,7 @@ pub enum StoreError {
     #[error("{0}")]
     Url(String),
     /// The schema could not be brought up to date.
-    #[error("the schema could not be brought up to date")]
+    #[error("the schema migration failed")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// This process no longer runs the pipeline, or the catalog changed: nothing was committed.
     #[error("deposed: {0}")]
@@ -63,7 +63,7 @@ pub enum StoreError {
     #[error(transparent)]
     Seal(#[from] seal::SealError),
     /// A stored value is not what this version writes.
-    #[error("{table}.{column} holds {found}, which this version does not know")]
+    #[error("this version cannot read {table}.{column}: {found}")]
     Corrupt {
         /// Table of the value.
         table: &'static str,

@@ -230,7 +230,7 @@ impl Actor for LimiterActor {
                     budgets.remembered = true;
                 }
                 Err(error) => {
-                    tracing::warn!(error = %crate::report::chain(&error), "the stored budgets could not be read");
+                    tracing::warn!(error = %crate::report::chain(&error), "reading the stored budgets failed");
                     // The question goes unanswered: whoever asked must not call.
                     if !matches!(message, LimiterMsg::Report { .. } | LimiterMsg::Load(_)) {
                         return Ok(());
@@ -255,7 +255,7 @@ impl Actor for LimiterActor {
                 budget.report(now, usage_percent, verdict, (self.jitter)());
                 if let CallReport::Throttled { regain } = verdict {
                     let closed_until = budget.closed_until();
-                    tracing::warn!(catalog, ?bucket, ?regain, closed_until, "Meta throttles");
+                    tracing::warn!(catalog, ?bucket, ?regain, closed_until, "call throttled by Meta");
                 }
             }
             LimiterMsg::Load(rows) => budgets.load(&self.config, rows),

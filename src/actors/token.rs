@@ -72,10 +72,10 @@ pub enum TokenFault {
         problem: String,
     },
     /// The credential changed while it was being refreshed; read it again.
-    #[error("the credential was changed meanwhile; try again")]
+    #[error("the credential changed during the renewal; try again")]
     Superseded,
     /// The store or Meta could not be asked.
-    #[error("the access token is not available just now: {reason}")]
+    #[error("the access token is currently not available: {reason}")]
     Unavailable {
         /// What went wrong.
         reason: String,

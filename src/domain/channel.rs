@@ -67,12 +67,13 @@ impl Channel {
             }
             CallOutcome::Unknown { reason } | CallOutcome::NotSent { reason } => {
                 self.breaker.failed(now, jitter);
-                let message =
-                    format!("Meta is unreachable or answers wrongly; calls are retried with back-off ({reason})");
+                let message = format!(
+                    "Meta is unreachable or its answers are invalid; calls are retried with back-off ({reason})"
+                );
                 self.note_problem(notice("meta_unreachable", message), None);
             }
             CallOutcome::Throttled { reason } => {
-                let message = format!("Meta's quota is used up; calls resume when it opens again ({reason})");
+                let message = format!("Meta's quota is used up; calls resume when it is available again ({reason})");
                 self.note_problem(notice("meta_throttled", message), None);
             }
             CallOutcome::Stopped(problem) => self.note_problem(problem.clone(), Some(credential)),

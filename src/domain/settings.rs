@@ -64,7 +64,7 @@ macro_rules! settings {
         ];
 
         /// The keys, so that a misspelt one does not compile.
-        #[expect(non_upper_case_globals, reason = "a key is named as the setting is")]
+        #[expect(non_upper_case_globals, reason = "a key has the name of its setting")]
         pub mod key {
             $(#[doc = concat!("`", stringify!($key), "`")] pub const $key: &str = stringify!($key);)+
             $(#[doc = concat!("`", stringify!($m_key), "`")] pub const $m_key: &str = stringify!($m_key);)+
@@ -114,18 +114,18 @@ settings! {
         app_id: String = Kind::Text(100), r#""""#;
         /// The secret of the Meta app. It is sealed at rest and reads as `********`.
         app_secret: SecretPresence = Kind::Secret, r#""""#;
-        /// Where Facebook sends the browser back to after a login. Blank means `PUBLIC_API_URL` and
+        /// The URL that Facebook redirects the browser to after a login. Blank means `PUBLIC_API_URL` and
         /// `/admin/meta/oauth/callback`.
         redirect_uri: String = Kind::Url, r#""""#;
         /// The id of the selected business; select-catalog sets it.
         business_id: String = Kind::Text(100), r#""""#;
-        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. Another catalog drops every claim.
+        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. A change drops every claim.
         catalog_id: String = Kind::Text(100), r#""""#;
         /// The name of the selected catalog, for display.
         catalog_name: String = Kind::Text(200), r#""""#;
         /// The id of the system user whose token is used; select-catalog sets it.
         system_user_id: String = Kind::Text(100), r#""""#;
-        /// Whose token is used; the login and select-catalog set it.
+        /// The owner of the token that is used; the login and select-catalog set it.
         token_kind: TokenKind = Kind::Word(&["user", "system_user"]), r#""user""#;
         /// The master switch. While it is off, nothing is read from the outbox and nothing is sent.
         sync_enabled: bool = Kind::Flag, "false";
@@ -133,16 +133,16 @@ settings! {
         sync_interval_seconds: u64 = Kind::Whole(10, 3600), "60";
         /// Seconds between two rounds of polls for verdicts.
         poll_interval_seconds: u64 = Kind::Whole(10, 600), "30";
-        /// Most items of one `items_batch` call.
+        /// The largest number of items in one `items_batch` call.
         batch_size: usize = Kind::Whole(1, 5000), "1000";
-        /// Most handles that one round of polls asks for.
+        /// The largest number of handles that one round of polls requests.
         handles_per_poll_tick: i64 = Kind::Whole(1, 64), "16";
-        /// Faults of its own after which an intent is parked, and failed verdicts in a row after which a variant is not
-        /// queued again by itself.
+        /// The number of faults of its own after which an intent is parked, and of failed verdicts in a row after which
+        /// a variant is not queued again automatically.
         max_attempts: i64 = Kind::Whole(1, 20), "5";
-        /// Minutes after which a handle without a verdict is given up and its variants are sent again.
+        /// Minutes after which a handle without a verdict is abandoned and its variants are sent again.
         handle_poll_max_age_minutes: i64 = Kind::Whole(1, 1440), "30";
-        /// `live` sends. `preview` does everything up to the call and only logs what would be sent.
+        /// `live` sends. `preview` runs every step up to the call and only logs what would be sent.
         feed_mode: FeedMode = Kind::Word(&["live", "preview"]), r#""live""#;
         /// How calls are spaced while there is a backlog: one each `sync_interval_seconds` (`interval`), or as often as
         /// Meta's quota allows (`budget`).
@@ -156,15 +156,15 @@ settings! {
         currency: String = Kind::Currency, r#""INR""#;
         /// The storefront's origin, such as `https://shop.example`; product links begin with it.
         storefront_base_url: String = Kind::Url, r#""""#;
-        /// The path of a product's page behind the origin; `{slug}` stands for the product's slug.
+        /// The path of a product's page behind the origin; `{slug}` is replaced by the product's slug.
         storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
         /// The condition of every item.
         default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
         /// Whether the business's name is the brand of products that have neither brand nor vendor.
         identifier_exists_fallback: bool = Kind::Flag, "false";
-        /// Longest title in characters; Meta shows 100 to 200.
+        /// The longest title in characters; Meta shows 100 to 200.
         title_max_length: u32 = Kind::Whole(1, 200), "200";
-        /// Longest description in characters.
+        /// The longest description in characters.
         description_max_length: u32 = Kind::Whole(1, 9999), "9999";
     }
 }
@@ -351,10 +351,11 @@ impl MapperSettings {
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(
-        "# Settings\n\nWhat an operator changes while the service runs, with `PATCH /admin/settings/admin`. A test writes \
-         this page from\nthe table in `src/domain/settings.rs`.\n\nA change of a setting that the mapper reads asks again \
-         for every variant that was mapped: what comes out differently\nis sent. `GET /admin/meta/status` shows how far \
-         that is (`reasks`).\n\n| setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
+        "# Settings\n\nThe settings that an operator can change while the service runs, with `PATCH \
+         /admin/settings/admin`. A test generates\nthis page from the table in `src/domain/settings.rs`.\n\nA \
+         change of a setting that the mapper reads asks again for every variant that was mapped; a variant\nwhose \
+         result changed is sent. `GET /admin/meta/status` shows the progress (`reasks`).\n\n\
+         | setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
     );
     for spec in SPECS {
         let (takes, default) = (spec.kind.takes(), spec.default_value());
@@ -373,7 +374,7 @@ impl Kind {
             Self::Text(limit) => format!("text of at most {limit} characters"),
             Self::Secret => "text of at most 500 bytes".into(),
             Self::Url => "an absolute http or https URL, or nothing".into(),
-            Self::PathTemplate => "a path that starts with / and holds {slug}".into(),
+            Self::PathTemplate => "a path that starts with / and contains {slug}".into(),
             Self::Currency => "a three-letter ISO 4217 code such as INR".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Flag => "true or false".into(),
@@ -407,7 +408,7 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(file, page()).expect("the page can be written");
         } else {
-            assert_eq!(written, page(), "write docs/settings.md anew: UPDATE_DOCS=1 cargo test the_page_is_written");
+            assert_eq!(written, page(), "regenerate docs/settings.md: UPDATE_DOCS=1 cargo test the_page_is_written");
         }
     }
 
@@ -436,7 +437,7 @@ mod tests {
         takes a three-letter ISO 4217 code such as INR, got "rupee"
         takes an absolute http or https URL, or nothing, got "shop.example"
         takes an absolute http or https URL, or nothing, got "ftp://shop.example"
-        takes a path that starts with / and holds {slug}, got "/product"
+        takes a path that starts with / and contains {slug}, got "/product"
         takes one of live, preview, got "LIVE"
         takes true or false, got "true"
         takes text of at most 500 bytes

@@ -109,5 +109,5 @@ impl Op {
 
 /// For a stored word that no version of ours writes.
 pub(crate) fn unknown_word(word: &str) -> String {
-    format!("the unknown word {word:?}")
+    format!("unknown word {word:?}")
 }

@@ -91,7 +91,7 @@ fn judge_finished(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
         known.push_str(message);
     }
     for id in answer.ids_of_invalid_requests.iter().filter(|id| rows.contains(id.as_str())) {
-        failed.entry(id.clone()).or_insert_with(|| "refused by Meta, which gave no message".into());
+        failed.entry(id.clone()).or_insert_with(|| "refused by Meta without a message".into());
     }
     let listed = answer.errors.len() as u64;
     let complete_list = !answer.ids_of_invalid_requests.is_empty();
@@ -164,7 +164,7 @@ mod tests {
         let judge = |errors: &[(&str, &str)], total, invalid: &[&str]| {
             judge(&answer("finished", errors, total, invalid), &rows)
         };
-        let nameless = "refused by Meta, which gave no message";
+        let nameless = "refused by Meta without a message";
 
         // A list that is its own count is complete; messages of one row join.
         let both = [("a", "x"), ("a", "y")];

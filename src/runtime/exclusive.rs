@@ -77,7 +77,7 @@ impl Exclusive {
             tx.commit().await
         };
         if let Err(error) = ended.await {
-            warn!(%error, work = self.work.as_str(), "exclusive work not ended in the store; the right runs out");
+            warn!(%error, work = self.work.as_str(), "release of exclusive right failed; it expires");
         }
     }
 }
@@ -101,9 +101,9 @@ async fn keep(db: Db, clock: SharedClock, work: Work, holder: String) {
         match renewed.await {
             Ok(true) => {}
             Ok(false) => {
-                return warn!(work = work.as_str(), "the right to exclusive work ran out while the work went on");
+                return warn!(work = work.as_str(), "exclusive right lost during the work");
             }
-            Err(error) => debug!(%error, work = work.as_str(), "exclusive work not renewed"),
+            Err(error) => debug!(%error, work = work.as_str(), "renewal of exclusive right failed"),
         }
     }
 }

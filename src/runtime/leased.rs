@@ -102,7 +102,7 @@ impl<J: LeasedJob> Job for Leased<J> {
         match self.job.tick(lease).await {
             Ok(rest) => Ok(rest),
             Err(StoreError::Deposed(deposed)) => {
-                warn!(%deposed, "nothing was committed");
+                warn!(%deposed, "tick deposed, nothing committed");
                 match deposed {
                     Deposed::Lease => {
                         self.cell.give_up(&fence);

@@ -16,10 +16,10 @@ use ractor::{ACTIVE_STATES, ActorRef, Message, RpcReplyPort};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// Not started, or waiting for its restart.
-    #[error("the {0} actor is down; it restarts by itself, its vitals say why it ended")]
+    #[error("the {0} actor is down; it restarts automatically, and its vitals hold the reason")]
     Down(Arc<str>),
     /// It took the message and ended, or dropped it, without an answer.
-    #[error("the {0} actor ended before it answered; it restarts by itself, its vitals say why")]
+    #[error("the {0} actor ended before it answered; it restarts automatically, and its vitals hold the reason")]
     NoAnswer(Arc<str>),
     /// No answer in time; it may still carry the message out.
     #[error("the {actor} actor did not answer within {waited:?}")]

@@ -89,7 +89,7 @@ impl Child {
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// Two children have one name.
-    #[error("two actors are called {0}; give each child of a tree its own name")]
+    #[error("two actors have the name {0}; give each child of a tree its own name")]
     DuplicateChild(String),
     /// The instance name is taken, or the root failed.
     #[error(
@@ -113,7 +113,7 @@ pub struct Overdue {
 
 /// The root ended although nobody asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the actor supervisor ended unasked: {reason}")]
+#[error("the actor supervisor ended unexpectedly: {reason}")]
 pub struct Ended {
     /// The supervisor's last error, if it left one.
     pub reason: String,
@@ -186,7 +186,7 @@ impl Tree {
                 if !asked.load(Ordering::SeqCst) {
                     let reason = error_seen.borrow().clone();
                     let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
-                    tracing::error!(%reason, "the actor supervisor ended unasked");
+                    tracing::error!(%reason, "actor supervisor ended unexpectedly");
                     end.send_replace(Some(Ended { reason }));
                 }
             }
@@ -235,13 +235,13 @@ impl Tree {
             cell.stop(None);
             let left = until.saturating_duration_since(Instant::now());
             if cell.wait(Some(left)).await.is_err() {
-                tracing::warn!(actor = name, "did not end before the deadline; it will be killed");
+                tracing::warn!(actor = name, "actor shutdown timed out; killing the actor");
                 killed.push(name.clone());
             }
         }
         self.root.stop(None);
         if self.root.wait(Some(ROOT_STOP)).await.is_err() {
-            tracing::warn!("the actor supervisor did not end in time");
+            tracing::warn!("actor supervisor shutdown timed out");
         }
         if killed.is_empty() { Ok(()) } else { Err(Overdue { killed }) }
     }
@@ -276,7 +276,7 @@ impl Child {
                     }
                     Err(error) => {
                         let reason = with_causes(&error);
-                        tracing::error!(actor = %name, %reason, "did not start; will try again");
+                        tracing::error!(actor = %name, %reason, "actor start failed; retrying");
                         pulse.failed(reason);
                         Err(error)
                     }

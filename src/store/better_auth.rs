@@ -108,10 +108,10 @@ pub enum LookUpError {
     Late,
     /// The database refused or is away. A table or column that is not there is one that has another name: say it in
     /// `sessions.names`.
-    #[error("Better-Auth's database did not answer")]
+    #[error("the query to Better-Auth's database failed")]
     Database(#[from] sqlx::Error),
     /// A stored value is of no known form.
-    #[error("Better-Auth's column {column} holds a value that is no point in time this version can read")]
+    #[error("Better-Auth's column {column} holds a value that this version cannot read as a time")]
     Unreadable {
         /// The column's name in the configuration.
         column: &'static str,
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn only_what_plainly_says_no_is_no_ban() {
-        let banned = |text: Option<&str>| ban(text.map(str::to_owned), None).expect("no time to read").banned;
+        let banned = |text: Option<&str>| ban(text.map(str::to_owned), None).expect("a readable ban").banned;
         assert!(![None, Some("0"), Some("f"), Some("false")].into_iter().any(banned));
         assert!([Some("1"), Some("t"), Some("true"), Some(""), Some("yes")].into_iter().all(banned));
     }

@@ -53,7 +53,7 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
     if let Some(path) = sqlite_path(url) {
         // Each connection to `:memory:` is a database of its own.
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
-            return Err(StoreError::Url("a SQLite URL names a file, such as sqlite://data/meta-catalog.db".into()));
+            return Err(StoreError::Url("a SQLite URL must name a file, such as sqlite://data/meta-catalog.db".into()));
         }
         return connect_sqlite(&path).await;
     }
@@ -134,8 +134,8 @@ pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
     let busy = |code: &str| code.parse().is_ok_and(|code: i32| code & 0xff == 5);
     match &error {
         sqlx::Error::Database(said) if said.code().is_some_and(|code| busy(&code)) => StoreError::Busy(format!(
-            "another program has been writing to the database for {} s, such as an import; nothing was changed here: try \
-             again when it has ended",
+            "another program, such as an import, has been writing to the database for {} s; nothing was changed: try \
+             again when it has finished",
             SQLITE_WAITS.as_secs()
         )),
         _ => error.into(),
@@ -145,7 +145,7 @@ pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
 fn make_folder(path: &Path) -> Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(parent)
-        .map_err(|error| StoreError::Url(format!("cannot make the folder {}: {error}", parent.display())))
+        .map_err(|error| StoreError::Url(format!("cannot create the folder {}: {error}", parent.display())))
 }
 
 /// The file of a `sqlite://` URL; none for another database.

@@ -25,9 +25,7 @@ pub enum SealError {
     )]
     UnknownKey(String),
     /// A stored value did not open: another key under the same name, or the value was changed or moved.
-    #[error(
-        "the secret stored at {0} does not open; META_CATALOG_KEY is not the key that sealed it, or the value was altered"
-    )]
+    #[error("the secret stored at {0} cannot be decrypted: META_CATALOG_KEY is not its key, or the value was altered")]
     Broken(String),
     /// The system gave no randomness.
     #[error(transparent)]

@@ -330,7 +330,7 @@ pub async fn apply_verdict(
              status = r.status,
              last_error = r.error,
              attempts = CASE r.status WHEN 'failed' THEN attempts + 1 ELSE 0 END,
-             -- A refused payload is no claim: kept, it would make a resync a noop.
+             -- A refused payload is no claim: if its hash stayed, a resync would be a noop.
              last_pushed_hash = CASE r.status WHEN 'synced' THEN last_pushed_hash END,
              at_meta = (r.status <> 'deleted'),
              -- Only a clean push shrinks the set of fields; only a confirmed delete empties it.

@@ -178,7 +178,7 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, created_at, updated_at)
          SELECT r.id, r.product, 'skipped', r.reason, r.version, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
          FROM @rows($1: id text, product text, reason text, version bigint) AS r
-         -- Read as known and gone since: not the row that was decided on.
+         -- A row that was read and no longer exists is not the row that the decision was based on.
          WHERE r.version = 1 OR EXISTS (SELECT 1 FROM meta_sync_state known WHERE known.variant_id = r.id)
          ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET

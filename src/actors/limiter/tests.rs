@@ -52,7 +52,7 @@ async fn budgets_are_apart_per_catalog_and_bucket() {
     clock.advance(7_650);
     let until = Admission::ClosedUntil(NOW + 60_000);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
-    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit), "polls go on");
+    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit), "polls continue");
     assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Admission::Permit));
 }
 

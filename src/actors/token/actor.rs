@@ -118,12 +118,12 @@ impl TokenActor {
             }
             Err(TokenFault::NotConnected) => waiters.answer(&Err(TokenFault::NotConnected)),
             Err(fault @ (TokenFault::Dead { .. } | TokenFault::Expired { .. })) => {
-                tracing::error!(%fault, "the access token could not be renewed");
+                tracing::error!(%fault, "access token renewal refused");
                 state.memory.refused(old.version, fault.clone());
                 waiters.answer(&Err(fault));
             }
             Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => {
-                tracing::warn!(%fault, "the access token was not renewed; will try again");
+                tracing::warn!(%fault, "access token renewal failed; retrying later");
                 state.memory.refresh_failed(old.version, now, (self.jitter)());
                 waiters.answer(&state.memory.usable(&old, now).map(|()| old));
             }
@@ -170,7 +170,7 @@ impl Actor for TokenActor {
                 state.memory.refused(version, TokenFault::Dead { problem });
             }
             Msg::Loaded { generation, .. } | Msg::Refreshed { generation, .. } if generation != state.generation => {
-                tracing::debug!(generation, "ignored a report about a credential since changed");
+                tracing::debug!(generation, "report about an older credential ignored");
             }
             Msg::Loaded { outcome, .. } => match std::mem::take(&mut state.phase) {
                 Phase::Loading(waiters) => self.loaded(myself, state, waiters, outcome),

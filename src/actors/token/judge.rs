@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 240, 480, 900, 900]);
         memory.refresh_failed(token.version, now, 0.0);
         token.version += 1;
-        assert_eq!(memory.judge(&token, now), Judgement::Refresh, "a new credential starts afresh");
+        assert_eq!(memory.judge(&token, now), Judgement::Refresh, "a new credential has no pause");
     }
 
     #[test]

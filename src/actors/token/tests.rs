@@ -68,7 +68,7 @@ impl TokenSource for Source {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         self.exchanges.fetch_add(1, Ordering::SeqCst);
         self.exchange_gate.acquire().await.expect("open").forget();
-        let step = self.plan.lock().unwrap().pop_front().expect("an exchange nobody planned");
+        let step = self.plan.lock().unwrap().pop_front().expect("an exchange that the plan contains");
         match step {
             Exchange::Gives(ends_in) => {
                 let mut stored = self.stored.lock().unwrap();
@@ -241,8 +241,8 @@ async fn what_a_panic_said_is_in_the_fault() {
     let tokens = Tokens::new();
     assert_eq!(
         tokens.get().await.expect_err("not started").to_string(),
-        "the access token is not available just now: the token actor is down; it restarts by itself, \
-         its vitals say why it ended"
+        "the access token is currently not available: the token actor is down; it restarts automatically, \
+         and its vitals hold the reason"
     );
     let child = tokens.child(Arc::new(Broken), clock.clone(), jitter::fixed(0.0));
     let board = VitalsBoard::new(clock);
@@ -309,7 +309,7 @@ async fn a_report_of_an_older_generation_is_ignored() {
     assert_eq!(askers.join_all().await, vec![Ok(1); 10], "the waiters do not wait for the old exchange");
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert!(bench.source.plan.lock().unwrap().is_empty(), "it did report");
+    assert!(bench.source.plan.lock().unwrap().is_empty(), "the old exchange reported");
     assert_eq!(bench.version().await, Ok(1));
 }
 
@@ -326,7 +326,7 @@ async fn an_older_report_does_not_answer_for_the_exchange_under_way() {
     assert_eq!(bench.exchanges(), 2);
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert_eq!(bench.source.plan.lock().unwrap().len(), 1, "the old exchange did report");
+    assert_eq!(bench.source.plan.lock().unwrap().len(), 1, "the old exchange reported");
     assert!(askers.try_join_next().is_none());
     bench.source.exchange_gate.add_permits(1);
     assert_eq!(askers.join_all().await, vec![Ok(6); 10]);

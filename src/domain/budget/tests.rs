@@ -21,7 +21,7 @@ fn throttled(budget: &mut Budget, now: Millis, regain: Option<Duration>, jitter:
 /// Asks until there is a permit; answers when that was.
 fn next_permit(budget: &mut Budget, mut now: Millis) -> Millis {
     while let Admission::ClosedUntil(until) = budget.ask(now) {
-        assert!(until > now, "an answer that leads nowhere");
+        assert!(until > now, "an answer that is not in the future");
         now = until;
     }
     now
@@ -146,7 +146,7 @@ fn our_own_calls_at_the_allowed_pace_do_not_slow_us_down() {
     assert_eq!(budget.ask(now), Admission::Permit);
     budget.report(now, Some(100.0), CallReport::Success, 0.0);
     assert_eq!(budget.peek(now), Admission::ClosedUntil(now + 4 * PERIOD));
-    assert_eq!(budget.ask(now), Admission::ClosedUntil(now + 4 * PERIOD), "asking says what looking said");
+    assert_eq!(budget.ask(now), Admission::ClosedUntil(now + 4 * PERIOD), "`ask` agrees with `peek`");
 }
 
 #[test]

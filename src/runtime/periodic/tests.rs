@@ -109,7 +109,7 @@ async fn ticks_never_pile_up_behind_a_slow_one() {
     // Later ticks are quick; were any queued, they would all start at second 60.
     *probe.takes.lock().unwrap() = Duration::ZERO;
     pass(34 * SECOND + SECOND / 2).await;
-    assert_eq!(probe.gaps(), [60, 1, 1, 1, 1], "one tick for what was missed, then the interval");
+    assert_eq!(probe.gaps(), [60, 1, 1, 1, 1], "one tick for the missed ones, then the interval");
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ impl RootState {
         };
         if let SupervisionEvent::ActorFailed(_, error) = event {
             let reason = with_causes(&**error);
-            tracing::error!(actor = %name, %reason, "failed; it will be restarted");
+            tracing::error!(actor = %name, %reason, "actor failed; restarting");
             pulse.failed(reason);
         } else {
             pulse.ended();

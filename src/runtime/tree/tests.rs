@@ -265,6 +265,9 @@ fn backoff_cannot_reach_the_meltdown() {
         at += backoff(restarts);
     }
     assert!(restarts * 2 <= MELTDOWN_RESTARTS_PER_CHILD, "{restarts}");
-    assert!(RESET_WINDOW > MELTDOWN_WINDOW + BACKOFF_CAP, "or a reset could start the count anew within the window");
+    assert!(
+        RESET_WINDOW > MELTDOWN_WINDOW + BACKOFF_CAP,
+        "otherwise a reset could restart the count within the window"
+    );
     assert_eq!(backoff(usize::MAX), BACKOFF_CAP);
 }

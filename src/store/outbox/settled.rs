@@ -58,7 +58,7 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
                  WHERE later.variant_id = o.variant_id AND later.seq > o.seq AND later.processed_at > o.processed_at)
              THEN TRUE
              ELSE o.outcome IS DISTINCT FROM 'previewed'
-               -- Not EXISTS: PostgreSQL would gather every failed row of the catalog for each stretch.
+               -- No EXISTS: with it PostgreSQL collects every failed row of the catalog for each page.
                AND COALESCE((SELECT s.status FROM meta_sync_state s WHERE s.variant_id = o.variant_id), '')
                    NOT IN ('failed', 'submitted')
                AND NOT EXISTS (
