@@ -1,4 +1,4 @@
-//! The state machine: Idle, Loading or Refreshing, the latter two with those who wait.
+//! The state machine: Idle, Loading or Refreshing, the latter two with their waiters.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Answer, LOAD_WITHIN, Msg, REFRESH_WITHIN, StoredToken, TokenFault, T
 use crate::clock::SharedClock;
 use crate::runtime::jitter::Jitter;
 
-/// A refresh that loses to a changed credential this often in one request is no accident.
+/// When a refresh loses to a changed credential this often in one request, it is treated as a failure.
 const RELOADS: u8 = 3;
 
 pub(super) struct TokenActor {
@@ -18,18 +18,18 @@ pub(super) struct TokenActor {
     pub(super) jitter: Jitter,
 }
 
-/// Those who wait for one answer.
+/// The requests that wait for one answer.
 #[derive(Default)]
 struct Waiters {
     replies: Vec<RpcReplyPort<Answer>>,
-    /// How often the credential changed under a refresh for them.
+    /// How often the credential changed during a refresh for them.
     reloads: u8,
 }
 
 impl Waiters {
     fn answer(self, answer: &Answer) {
         for reply in self.replies {
-            // Who gave up waiting misses nothing.
+            // A caller that stopped waiting does not need the answer.
             let _ = reply.send(answer.clone());
         }
     }
@@ -46,7 +46,7 @@ enum Phase {
 #[derive(Default)]
 pub(super) struct State {
     phase: Phase,
-    /// Number of the work whose report counts.
+    /// The generation of the work whose report counts.
     generation: u64,
     memory: Memory,
 }
