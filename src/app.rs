@@ -1,4 +1,4 @@
-//! What the actors and the use cases share: the store, the Graph client, the lease, and the ways to each other.
+//! What actors and use cases share: the store, the Graph client, the lease, and the handles to each other.
 //!
 //! Left out on purpose: starting anything ([`crate::startup`]).
 
@@ -20,14 +20,14 @@ use crate::runtime::periodic::Nudger;
 use crate::store::seal::Keyring;
 use crate::store::{self, Db, StoreError};
 
-/// What does not change while the service runs.
+/// Configuration that does not change while the service runs.
 #[derive(Clone, Debug)]
 pub struct AppConfig {
-    /// This process, in the lease row and in actor names.
+    /// The name of this process in the lease row and in actor names.
     pub instance: String,
     /// Prefix of bare image keys.
     pub s3_public_url: String,
-    /// How long a lease lasts without renewal; longer than a Graph timeout.
+    /// How long a lease lasts without renewal. It is longer than a Graph timeout.
     pub lease: Duration,
 }
 
@@ -37,31 +37,31 @@ pub struct App {
     pub db: Db,
     /// Opens and seals secrets.
     pub keyring: Keyring,
-    /// Calls Meta.
+    /// The client for calls to Meta.
     pub graph: GraphClient,
-    /// The time.
+    /// The clock.
     pub clock: SharedClock,
-    /// What does not change.
+    /// The fixed configuration.
     pub config: AppConfig,
-    /// The right to write, while this process has it.
+    /// The lease, while this process holds it.
     pub lease: LeaseCell,
-    /// The settings as last read.
+    /// The settings as last loaded.
     pub settings: SettingsCell,
-    /// The mapper that runs here.
+    /// The mapper that this process runs.
     pub active: ActiveMapper,
-    /// Budgets.
+    /// The handle to the rate limiter.
     pub limiter: Limiter,
-    /// The access token.
+    /// The handle to the access token.
     pub tokens: Tokens,
-    /// Reads the outbox.
+    /// The handle that reads the outbox.
     pub coalescer: Coalescer,
-    /// Runs mappers.
+    /// The handle that runs mappers.
     pub mapper: Mapper,
-    /// Wakes the actors that work by themselves.
+    /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
 
-/// Wakes the actors that work by themselves; one that nothing wakes is not here.
+/// Wakes the actors that run on their own. An actor that is never woken is not listed.
 #[derive(Clone, Debug)]
 pub struct Wake {
     /// The drain.
@@ -72,7 +72,7 @@ pub struct Wake {
     pub sale_window: Nudger,
     /// The re-asks.
     pub reask: Nudger,
-    /// The watch over the mapper folder.
+    /// The actor that watches the mapper folder.
     pub mapper_directory: Nudger,
 }
 
@@ -89,7 +89,7 @@ impl Default for Wake {
 }
 
 impl Wake {
-    /// Wakes every one.
+    /// Wakes all of them.
     pub fn all(&self) {
         let Self { drain, poll, sale_window, reask, mapper_directory } = self;
         for nudger in [drain, poll, sale_window, reask, mapper_directory] {
@@ -105,7 +105,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts the pieces together; [`crate::startup`] starts the actors.
+    /// Assembles the parts. [`crate::startup`] starts the actors.
     #[must_use]
     pub fn new(db: Db, keyring: Keyring, graph: GraphClient, clock: SharedClock, config: AppConfig) -> Self {
         Self {
@@ -125,16 +125,16 @@ impl App {
         }
     }
 
-    /// Now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Millis {
         self.clock.now()
     }
 
-    /// Reads the settings and remembers them.
+    /// Loads the settings and caches them.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the database query fails.
     pub async fn load_settings(&self) -> Result<Arc<Settings>, StoreError> {
         let mut tx = self.db.read().await?;
         let settings = Arc::new(store::settings::load(&mut tx).await?);
@@ -142,10 +142,10 @@ impl App {
         Ok(settings)
     }
 
-    /// The app's id and secret; `None` when either is blank.
+    /// Returns the app's id and secret, or `None` when either is blank.
     ///
     /// # Errors
-    /// When the store does not answer or the secret does not open.
+    /// When the database query fails or the secret cannot be decrypted.
     pub async fn app_credentials(&self, settings: &Settings) -> Result<Option<AppCredentials>, StoreError> {
         let mut tx = self.db.read().await?;
         let secret: Option<SecretString> = store::settings::app_secret(&mut tx, &self.keyring).await?;
@@ -153,7 +153,8 @@ impl App {
         Ok(secret.filter(|_| !app_id.is_empty()).map(|app_secret| AppCredentials { app_id, app_secret }))
     }
 
-    /// Work is waiting: a drain that paces itself by budget looks at once, one on an interval at its next tick.
+    /// Reports that work is waiting. A drain that is paced by budget looks at once; one on an interval looks at its
+    /// next tick.
     pub fn work_arrived(&self) {
         if self.settings.current().drain_pacing == Pacing::Budget {
             self.wake.drain.nudge();
@@ -171,25 +172,25 @@ pub struct Access {
 }
 
 impl Access {
-    /// As the Graph client takes it.
+    /// Returns the form that the Graph client takes.
     #[must_use]
     pub fn caller(&self) -> Caller<'_> {
         Caller { app: &self.credentials, token: &self.token.token }
     }
 }
 
-/// The settings as last read, shared; reading them costs no query.
+/// The settings as last loaded, shared. Reading them needs no query.
 #[derive(Debug, Default)]
 pub struct SettingsCell(RwLock<Arc<Settings>>);
 
 impl SettingsCell {
-    /// The settings as last read; the defaults before that.
+    /// Returns the settings as last loaded, or the defaults before that.
     #[must_use]
     pub fn current(&self) -> Arc<Settings> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Remembers newer settings; older ones are ignored.
+    /// Caches newer settings. Older ones are ignored.
     pub fn put(&self, settings: Arc<Settings>) {
         let mut cell = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if settings.version >= cell.version {

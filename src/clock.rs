@@ -1,21 +1,21 @@
-//! The one source of time, injected everywhere so that tests control it.
+//! The single source of time, injected everywhere so that tests control it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Milliseconds since the Unix epoch. The store keeps times in this unit.
+/// Milliseconds since the Unix epoch. The store uses this unit.
 pub type Millis = i64;
 
-/// Reads the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, in milliseconds since the Unix epoch.
+    /// Returns the current time in milliseconds since the Unix epoch.
     fn now(&self) -> Millis;
 }
 
 /// A clock handle that is cheap to clone.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -27,8 +27,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// The clock of a service: the machine's. In a build with failpoints (`src/failpoints.rs`), `META_CATALOG_TEST_CLOCK=FILE`
-/// puts it ahead by the milliseconds that the file holds, for tests of what hours do.
+/// Returns the clock of a service: the machine's clock. In a build with failpoints (`src/failpoints.rs`),
+/// `META_CATALOG_TEST_CLOCK=FILE` advances it by the number of milliseconds in the file, for tests of effects that take
+/// hours.
 #[must_use]
 pub fn of_the_process() -> SharedClock {
     #[cfg(any(debug_assertions, feature = "failpoints"))]
@@ -49,18 +50,18 @@ impl Clock for AheadClock {
     }
 }
 
-/// A clock that moves only when told to.
+/// A clock that moves only when [`ManualClock::advance`] is called.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Returns a clock that is set to `now`.
     #[must_use]
     pub fn at(now: Millis) -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(now)))
     }
 
-    /// Moves the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, by: Millis) {
         self.0.fetch_add(by, Ordering::SeqCst);
     }

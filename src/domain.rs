@@ -1,8 +1,8 @@
-//! What the pipeline knows and how it decides: plain data and pure functions.
+//! The pipeline's knowledge and decisions: plain data and pure functions.
 //!
-//! Promises: no I/O, no clock, no database, no HTTP, no wasm anywhere below; every decision can be read as a table
+//! Promises: no I/O, no clock, no database, no HTTP and no wasm in any submodule. Every decision can be read as a table
 //! and is tested as one.
-//! Left out on purpose: carrying decisions out. That is the actors' part, through the store and the Graph client.
+//! Left out on purpose: executing decisions. The actors do that, through the store and the Graph client.
 
 pub mod access;
 pub mod backoff;

@@ -1,19 +1,20 @@
-//! Named places between two effects, where a test lets the process die, an actor panic, or a task stand still.
+//! Named places between two effects, where a test makes the process die, an actor panic, or a task wait.
 //!
-//! They exist in debug builds (so every test has them without a second build) and with the feature `failpoints`; in
-//! any other build [`at`] is an empty function, and nothing of this is in the binary.
+//! They exist in debug builds (so every test has them without a second build) and with the feature `failpoints`. In any
+//! other build [`at`] is an empty function, and the binary contains nothing else of this module.
 //!
 //! The environment arms them: `FAILPOINTS="drain.answered=kill,poll.recording=panic@2"`. `kill` ends the process
-//! without unwinding, flushing or closing; `panic` panics; `pause:MS` lets the task wait, with what it holds, and
-//! `wait:FILE` until that file exists: however slow the machine, a test that does something meanwhile has done it. `@N`
-//! strikes the Nth passing instead of the first. Each entry strikes once; what it did is said on stderr.
+//! without unwinding, flushing or closing. `panic` panics. `pause:MS` makes the task wait, with everything it holds.
+//! `wait:FILE` makes it wait until that file exists, so that on a machine of any speed the test has done its part
+//! before the task continues. `@N` triggers at the Nth passage instead of the first. Each entry triggers once and
+//! reports its action on stderr.
 //!
 //! Left out on purpose: faults of Meta (the simulator has those) and of the database (`pg_terminate_backend` is real).
 
-/// A place; the name is what the environment says.
+/// A place and its name in the environment.
 macro_rules! points {
     ($($(#[$doc:meta])* $point:ident = $name:literal,)+) => {
-        /// Where something may be made to happen.
+        /// A place where an action can be triggered.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Point {
             $($(#[$doc])* $point,)+
@@ -23,7 +24,7 @@ macro_rules! points {
             /// Every place.
             pub const ALL: &[Self] = &[$(Self::$point),+];
 
-            /// Its name in the environment.
+            /// Returns its name in the environment.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -41,13 +42,13 @@ points! {
     DrainMapped = "drain.mapped",
     /// Drain: noops, skips and drops are written, not committed.
     DrainSettling = "drain.settling",
-    /// Drain: they are committed; the call of this tick is not made yet.
+    /// Drain: noops, skips and drops are committed; the call of this tick is not made yet.
     DrainSettled = "drain.settled",
     /// Drain: the `sending` row is written, not committed.
     DrainBeginning = "drain.beginning",
-    /// Drain: the `sending` row is committed; whether the lease lasts is looked at next.
+    /// Drain: the `sending` row is committed; the remaining time of the lease is checked next.
     DrainBegun = "drain.begun",
-    /// Drain: the lease was found to last; the call comes next.
+    /// Drain: the lease lasts long enough; the call comes next.
     DrainCalling = "drain.calling",
     /// Drain: Meta has answered, nothing is written.
     DrainAnswered = "drain.answered",
@@ -57,7 +58,7 @@ points! {
     DrainRecorded = "drain.recorded",
     /// Drain: a call of unknown outcome is resolved, not committed.
     DrainResolving = "drain.resolving",
-    /// Drain: that is committed.
+    /// Drain: the resolution is committed.
     DrainResolved = "drain.resolved",
     /// Poll: before Meta is asked for a handle.
     PollAsking = "poll.asking",
@@ -69,51 +70,51 @@ points! {
     PollRecorded = "poll.recorded",
     /// Token: Meta gave a new token, nothing is written.
     TokenExchanged = "token.exchanged",
-    /// Token: the new token is committed, nobody was answered.
+    /// Token: the new token is committed, no request is answered yet.
     TokenWritten = "token.written",
     /// Sale windows: the intents are written, not committed.
     WindowOpening = "window.opening",
     /// Sale windows: the intents are committed.
     WindowOpened = "window.opened",
-    /// Lease: taken in the store, not known in the process.
+    /// Lease: taken in the store, not yet recorded in the process.
     LeaseTaken = "lease.taken",
-    /// Lease: renewed in the store, not known in the process.
+    /// Lease: renewed in the store, not yet recorded in the process.
     LeaseRenewed = "lease.renewed",
-    /// Coalescer: before it answers a request for a window.
+    /// Coalescer: before it handles a request for a window.
     CoalescerAsked = "coalescer.asked",
-    /// Mapper: before it answers a request.
+    /// Mapper: before it handles a request.
     MapperAsked = "mapper.asked",
-    /// Activation of a mapper: the module answered every sample, nothing is written.
+    /// Activation of a mapper: the module has answered every sample, nothing is written.
     MapperRehearsed = "mapper.rehearsed",
     /// Activation of a mapper: everything is written, not committed.
     MapperActivating = "mapper.activating",
     /// Activation of a mapper: it is committed, the process still runs the old one.
     MapperActivated = "mapper.activated",
-    /// Activation of a mapper: the store was found to name this one, the process still runs the old one.
+    /// Activation of a mapper: the store names this mapper, the process still runs the old one.
     MapperFollowing = "mapper.following",
-    /// Activation of a mapper: the process runs the new one, nobody was answered.
+    /// Activation of a mapper: the process runs the new one, no request is answered yet.
     MapperSwapped = "mapper.swapped",
     /// Re-ask: a chunk is written, not committed.
     ReaskWriting = "reask.writing",
     /// Re-ask: a chunk is committed.
     ReaskWritten = "reask.written",
-    /// Limiter: before it answers a request.
+    /// Limiter: before it handles a request.
     LimiterAsked = "limiter.asked",
     /// Import: a chunk is written, not committed.
     ImportWriting = "import.writing",
-    /// Import: a chunk is committed, or is part of the one transaction of a strict import; another follows.
+    /// Import: a chunk is committed, or is part of the one transaction of a strict import; another one follows.
     ImportChunk = "import.chunk",
     /// Import: everything is written; with `--strict`, nothing is committed.
     ImportEnding = "import.ending",
-    /// Selection of a catalog: Meta made the system user, or found it.
+    /// Selection of a catalog: Meta created the system user, or it existed.
     SelectionUserMade = "selection.user-made",
     /// Selection: the catalog is assigned to the system user.
     SelectionAssigned = "selection.assigned",
-    /// Selection: Meta minted the system user's token, nothing is written.
+    /// Selection: Meta issued the system user's token, nothing is written.
     SelectionMinted = "selection.minted",
     /// Selection: credential, settings and dropped claims are written, not committed.
     SelectionCommitting = "selection.committing",
-    /// Selection: they are committed.
+    /// Selection: credential, settings and dropped claims are committed.
     SelectionCommitted = "selection.committed",
 }
 
@@ -168,18 +169,18 @@ mod armed {
     fn parse_entry(entry: &str) -> Result<Armed, String> {
         let wrong =
             |what: &str| format!("FAILPOINTS: {entry:?}: {what}; an entry is NAME=kill|panic|pause:MS|wait:FILE[@N]");
-        let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no ="))?;
-        let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("no such place"))?;
+        let (name, rest) = entry.split_once('=').ok_or_else(|| wrong("no `=`"))?;
+        let point = Point::ALL.iter().find(|point| point.name() == name).ok_or_else(|| wrong("unknown failpoint"))?;
         let (action, nth) = rest.rsplit_once('@').unwrap_or((rest, "1"));
-        let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N is a number above zero"))?;
+        let nth = nth.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| wrong("N must be a number above zero"))?;
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
             None if action == "panic" => Action::Panic,
             Some(("pause", ms)) => {
-                Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS is a number"))?))
+                Action::Pause(Duration::from_millis(ms.parse().map_err(|_| wrong("MS must be a number"))?))
             }
             Some(("wait", file)) if !file.is_empty() => Action::Wait(file.into()),
-            _ => return Err(wrong("no such action")),
+            _ => return Err(wrong("unknown action")),
         };
         Ok(Armed { point: *point, action, nth, passed: AtomicU32::new(0) })
     }
@@ -189,10 +190,11 @@ mod armed {
         ARMED.get_or_init(|| parse(&std::env::var("FAILPOINTS").unwrap_or_default()))
     }
 
-    /// Whether the environment can be read; asked once at start, so that a typo does not pass for a test.
+    /// Checks that the environment is valid. It is called once at start, so that a typo does not silently disable a
+    /// test.
     ///
     /// # Errors
-    /// Names the entry and what it takes.
+    /// When an entry is invalid. The error names the entry and the valid form.
     pub fn check() -> Result<(), String> {
         armed().as_ref().map(|_| ()).map_err(Clone::clone)
     }
@@ -204,7 +206,7 @@ mod armed {
         (passed == entry.nth).then(|| entry.action.clone())
     }
 
-    /// A place is passed.
+    /// Triggers the action of a place, if one is armed.
     pub async fn at(point: Point) {
         match strike(point) {
             Some(Action::Pause(span)) => tokio::time::sleep(span).await,
@@ -217,12 +219,12 @@ mod armed {
         }
     }
 
-    /// Kills and panics; standing still is the caller's.
+    /// Executes kills and panics. Returns the waits, which the caller executes.
     fn strike(point: Point) -> Option<Action> {
         let action = strikes(point)?;
         eprintln!("failpoint {}: {action:?}", point.name());
         match action {
-            // No unwinding, no destructors, nothing flushed: for the store it is a kill -9.
+            // No unwinding, no destructors, no flushing: for the store this equals a kill -9.
             Action::Kill => std::process::abort(),
             Action::Panic => panic!("failpoint {}", point.name()),
             Action::Pause(_) | Action::Wait(_) => Some(action),

@@ -1,8 +1,8 @@
-//! Telling an error once, with everything that led to it.
+//! Formatting of an error with its causes.
 
 use std::error::Error;
 
-/// The error and its sources, outermost first.
+/// Returns the error and its sources on one line, outermost first.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,7 +1,7 @@
-//! What makes actors run: supervision, timers, addresses, vitals, and what only the holder of the lease may do.
+//! The runtime of the actors: supervision, timers, addresses, vitals, and jobs that run only under the lease.
 //!
-//! Left out on purpose: everything about catalogs. The actors themselves are in [`crate::actors`] (they answer requests)
-//! and [`crate::pipeline`] (they work by themselves).
+//! Left out on purpose: everything about catalogs. The actors are in [`crate::actors`] (which respond to requests) and
+//! [`crate::pipeline`] (which run on their own).
 
 pub mod exclusive;
 pub mod jitter;

@@ -1,8 +1,8 @@
-//! The store: everything that must survive, on SQLite (embedded) or PostgreSQL (shared by replicas).
+//! The store: all state that must survive a restart, on SQLite (embedded) or PostgreSQL (shared by replicas).
 //!
-//! Promises: every function that takes a [`Tx`] runs inside that transaction and does one round trip per step,
-//! however many rows it touches; lookups answer `Option`, never an error for "not there".
-//! Left out on purpose: decisions. What to push, skip or retry is in [`crate::domain`]; the store records it.
+//! Promises: every function that takes a [`Tx`] runs inside that transaction and does one round trip per step, however
+//! many rows it touches. Lookups return `Option`; a missing row is never an error.
+//! Left out on purpose: decisions. What to push, skip or retry is decided in [`crate::domain`]; the store records it.
 //!
 //! One file per aggregate. The two databases share each statement (see [`sql`]).
 
@@ -38,69 +38,69 @@ use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool}
 
 pub use sql::Dialect;
 
-/// Why the store could not answer.
+/// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused or did not answer.
-    #[error("the database did not do it")]
+    /// The database refused the query, or the query failed.
+    #[error("the database query failed")]
     Database(#[from] sqlx::Error),
     /// Another process holds this SQLite database.
     #[error("{0}")]
     Held(String),
-    /// Another transaction held what this one needs, for longer than this one waits: nothing was written.
+    /// Another transaction held a lock that this one needs for longer than this one waits. Nothing was written.
     #[error("{0}")]
     Busy(String),
-    /// The URL names no database we know, or one that cannot be opened.
+    /// The URL is not one of a supported database, or its database cannot be opened.
     #[error("{0}")]
     Url(String),
-    /// The schema could not be brought up to date.
-    #[error("the schema could not be brought up to date")]
+    /// The schema migration failed.
+    #[error("the schema migration failed")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// This process no longer runs the pipeline, or the catalog changed: nothing was committed.
+    /// This process no longer holds the lease, or what the decision was based on changed. Nothing was committed.
     #[error("deposed: {0}")]
     Deposed(Deposed),
-    /// A sealed value did not open.
+    /// Sealing or opening a secret failed.
     #[error(transparent)]
     Seal(#[from] seal::SealError),
-    /// A stored value is not what this version writes.
-    #[error("{table}.{column} holds {found}, which this version does not know")]
+    /// A stored value is not one that this version writes.
+    #[error("this version cannot read {table}.{column}: {found}")]
     Corrupt {
         /// Table of the value.
         table: &'static str,
         /// Column of the value.
         column: &'static str,
-        /// The value, or what was wrong with it.
+        /// The value, or the error.
         found: String,
     },
 }
 
-/// What a pipeline transaction found changed under it.
+/// What changed under a pipeline transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Deposed {
-    /// Another holder or epoch has the lease.
+    /// The lease has another holder or epoch.
     #[error("another process runs the pipeline now")]
     Lease,
-    /// `meta.catalog_id` is another one now.
+    /// `meta.catalog_id` changed.
     #[error("another catalog is selected now")]
     Catalog,
-    /// The settings are others now than those it was decided under.
+    /// The settings changed since the decision was made.
     #[error("the settings changed meanwhile")]
     Settings,
-    /// Another mapper is active now than the one it was decided with.
+    /// The active mapper changed since the decision was made.
     #[error("another mapper is active now")]
     Mapper,
-    /// Disconnected, or connected anew, since the token was read.
+    /// The account was disconnected or reconnected since the token was read.
     #[error("the connection to Meta changed meanwhile")]
     Credential,
 }
 
-/// The store's result.
+/// The result type of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// A connected database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Db {
-    /// One writer connection, readers apart.
+    /// One writer connection and a separate pool of readers.
     Sqlite {
         /// The only connection that writes.
         writer: SqlitePool,
@@ -109,7 +109,7 @@ pub enum Db {
     },
     /// A pool on the schema `meta_catalog`.
     Postgres {
-        /// Requests and intakes.
+        /// Connections for requests and intakes.
         pool: PgPool,
         /// The pipeline's own connections, with timeouts below the lease.
         pipeline: PgPool,
@@ -117,7 +117,7 @@ pub enum Db {
 }
 
 impl Db {
-    /// Which SQL this database speaks.
+    /// Returns the SQL dialect of this database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self {
@@ -126,10 +126,10 @@ impl Db {
         }
     }
 
-    /// A connection for reading, each statement on its own.
+    /// Returns a connection for reading. Each statement runs on its own.
     ///
     /// # Errors
-    /// When no connection can be had.
+    /// When no connection is available.
     pub async fn read(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Tx::Sqlite(SqliteTx::Plain(readers.acquire().await?)),
@@ -137,10 +137,10 @@ impl Db {
         })
     }
 
-    /// A transaction for writing. Dropped without [`Tx::commit`], it is rolled back.
+    /// Begins a transaction for writing. Dropping it without [`Tx::commit`] rolls it back.
     ///
     /// # Errors
-    /// When no connection can be had.
+    /// When no connection is available.
     pub async fn write(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { writer, .. } => {
@@ -151,7 +151,7 @@ impl Db {
         })
     }
 
-    /// A transaction of the pipeline; see [`lease::Fence::begin`], which is how to get one.
+    /// Begins a transaction of the pipeline. Callers use [`lease::Fence::begin`].
     async fn write_pipeline(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { .. } => self.write().await?,
@@ -174,7 +174,7 @@ impl Db {
     }
 }
 
-/// A connection in use: a transaction, or a plain connection that only reads.
+/// A connection in use: a transaction, or a plain connection for reading.
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite.
@@ -186,22 +186,22 @@ pub enum Tx {
 /// A SQLite connection in use.
 #[derive(Debug)]
 pub enum SqliteTx {
-    /// Reads, statement by statement.
+    /// For reading, statement by statement.
     Plain(PoolConnection<Sqlite>),
-    /// Writes, as one.
+    /// For writing, as one transaction.
     Transaction(sqlx::Transaction<'static, Sqlite>),
 }
 
 /// A PostgreSQL connection in use.
 #[derive(Debug)]
 pub enum PgTx {
-    /// Reads, statement by statement.
+    /// For reading, statement by statement.
     Plain(PoolConnection<Postgres>),
-    /// Writes, as one.
+    /// For writing, as one transaction.
     Transaction(sqlx::Transaction<'static, Postgres>),
 }
 
-/// The bare connection of a [`Tx`]; what the query macros match on.
+/// The bare connection of a [`Tx`], which the query macros match on.
 pub(crate) enum Conn<'t> {
     Sqlite(&'t mut SqliteConnection),
     Postgres(&'t mut PgConnection),
@@ -217,10 +217,10 @@ impl Tx {
         }
     }
 
-    /// Makes the transaction's writes last. A reading connection is given back.
+    /// Commits the transaction. A connection for reading is returned to the pool.
     ///
     /// # Errors
-    /// When the database did not confirm the commit; its outcome is then unknown.
+    /// When the database did not confirm the commit. Its outcome is then unknown.
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(SqliteTx::Transaction(transaction)) => transaction.commit().await?,
@@ -231,7 +231,7 @@ impl Tx {
     }
 }
 
-/// Runs one statement on either database and binds its arguments; the tail is what sqlx does with it.
+/// Runs one statement on either database and binds its arguments. The last argument is the sqlx call.
 macro_rules! run {
     ($tx:expr, [$($query:tt)+], $sql:expr, [$($arg:expr),*], |$ready:ident, $connection:ident| $run:expr) => {
         match $tx.conn() {
@@ -248,7 +248,7 @@ macro_rules! run {
     };
 }
 
-/// Runs a statement; answers the number of rows it touched.
+/// Runs a statement. Returns the number of affected rows.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::run!($tx, [sqlx::query], $sql, [$($arg),*], |ready, connection| {
@@ -257,7 +257,7 @@ macro_rules! execute {
     };
 }
 
-/// All rows, as a `FromRow` type.
+/// Returns all rows, as a `FromRow` type.
 macro_rules! fetch_all {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
@@ -266,7 +266,7 @@ macro_rules! fetch_all {
     };
 }
 
-/// The row, if there is one, as a `FromRow` type.
+/// Returns the row as a `FromRow` type, or `None`.
 macro_rules! fetch_optional {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
@@ -275,7 +275,7 @@ macro_rules! fetch_optional {
     };
 }
 
-/// The one row, as a `FromRow` type.
+/// Returns the one row, as a `FromRow` type.
 macro_rules! fetch_one {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
         $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
@@ -286,7 +286,7 @@ macro_rules! fetch_one {
 
 pub(crate) use {execute, fetch_all, fetch_one, fetch_optional, run};
 
-/// A list as the JSON text that `@ids` and `@rows` read.
+/// Returns a list as the JSON text that `@ids` and `@rows` read.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(list: &T) -> Result<String> {
     serde_json::to_string(list).map_err(|error| StoreError::Corrupt {
         table: "(parameter)",

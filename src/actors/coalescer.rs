@@ -1,10 +1,11 @@
 //! The OutboxCoalescer: reads the outbox in order of arrival and folds it per variant.
 //!
-//! Promises: a batch holds every open intent of its variants, by exact id, and their states of the same moment; while
-//! the drain works on batch N, batch N + 1 is read ahead, without N's variants, whose rows may be marked meanwhile. What
-//! is read ahead can only be stale by missing intents committed since, which stay open and are read later, and by states
-//! of `submitted` whose verdict came meanwhile: those variants wait for the next tick.
-//! Left out on purpose: deciding and marking. A restart loses nothing: the outbox is in the store.
+//! Promises: a batch contains every open intent of its variants, by exact id, and their states of the same moment.
+//! While the drain works on batch N, batch N + 1 is read ahead, without the variants of N, whose rows may be marked
+//! meanwhile. Data that is read ahead can be stale in two ways only. Intents that were committed since are missing;
+//! they stay open and are read later. A state may still be `submitted` although its verdict came meanwhile; that
+//! variant waits for the next tick.
+//! Left out on purpose: deciding and marking. A restart loses nothing, since the outbox is in the store.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,19 +21,19 @@ use crate::runtime::slots::{CallError, Slot};
 use crate::runtime::tree::Child;
 use crate::store::{Db, Result as StoreResult, StoreError, outbox};
 
-/// Reading a window takes milliseconds; longer means that the database is in trouble.
+/// Reading a window takes milliseconds. A longer time means that the database has a problem.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A window of the outbox, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoalescedBatch {
-    /// One entry a variant, in order of arrival.
+    /// One entry per variant, in order of arrival.
     pub folded: Vec<Folded>,
-    /// What the store remembers of them, as of the same moment.
+    /// Their stored states, as of the same moment.
     pub states: HashMap<String, SyncState>,
     /// Where the next window begins.
     pub cursor: i64,
-    /// Whether the window was full, so that there may be more.
+    /// Whether the window was full, so that there may be more rows.
     pub full: bool,
 }
 
@@ -42,12 +43,12 @@ pub enum CoalesceError {
     /// The actor is down.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The store did not answer.
+    /// The database query failed.
     #[error("the outbox cannot be read")]
     Store(#[from] StoreError),
 }
 
-/// Asks the actor; clones ask the same one. Exists before the tree.
+/// A handle to the actor. Clones share it. It exists before the tree.
 #[derive(Clone, Debug)]
 pub struct Coalescer {
     slot: Slot<CoalescerMsg>,
@@ -60,37 +61,37 @@ impl Default for Coalescer {
 }
 
 impl Coalescer {
-    /// A handle to the child called `coalescer`, once it exists.
+    /// Returns a handle to the child `coalescer`, which may start later.
     #[must_use]
     pub fn new() -> Self {
         Self { slot: Slot::new("coalescer") }
     }
 
-    /// The actor behind this handle.
+    /// Returns the actor behind this handle.
     pub fn child(&self, db: Db) -> Child {
         Child::new(&self.slot, move || (CoalescerActor { db: db.clone() }, ()))
     }
 
-    /// The batch of at most `limit` intents after `cursor`; none at the end. A pass begins at 0.
+    /// Returns the batch of at most `limit` intents after `cursor`, or `None` at the end. A pass begins at 0.
     ///
     /// # Errors
-    /// When the actor is down or the store does not answer.
+    /// When the actor is down or the database query fails.
     pub async fn next(&self, cursor: i64, limit: usize) -> Result<Option<CoalescedBatch>, CoalesceError> {
         let ask = |reply| CoalescerMsg::Next { cursor, limit, reply };
         Ok(self.slot.call(ask, ANSWER_WITHIN).await??)
     }
 }
 
-/// The actor's messages; sent through [`Coalescer`].
+/// The actor's messages, sent through [`Coalescer`].
 #[derive(Debug)]
 pub enum CoalescerMsg {
     /// See [`Coalescer::next`].
     Next {
         /// Where the window begins.
         cursor: i64,
-        /// Most rows of the window.
+        /// The largest number of rows of the window.
         limit: usize,
-        /// Where the answer goes.
+        /// The reply port.
         reply: RpcReplyPort<StoreResult<Option<CoalescedBatch>>>,
     },
 }
@@ -99,7 +100,7 @@ struct CoalescerActor {
     db: Db,
 }
 
-/// A read under way.
+/// A read that is under way.
 struct Ahead {
     cursor: i64,
     limit: usize,
@@ -139,7 +140,7 @@ impl Actor for CoalescerActor {
             let read = tokio::spawn(async move { read(&db, cursor, limit, Some(&without)).await });
             *ahead = Some(Ahead { cursor, limit, read });
         }
-        // The asker may have given up; the outbox is as it was.
+        // The caller may have stopped waiting. Reading changes nothing in the outbox.
         let _ = reply.send(batch);
         Ok(())
     }

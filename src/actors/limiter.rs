@@ -1,10 +1,10 @@
-//! The RateLimiter: says whether a catalog may be called now.
+//! The RateLimiter: decides whether a catalog may be called now.
 //!
-//! Promises: never waits inside, an asker gets a permit or the time to come back; one budget per
-//! catalog **and** bucket, so a closed batch bucket does not stop polls. What must outlive the process
-//! (closed until, last call) is read with [`Limiter::snapshot`] to be stored with the submission, given
-//! back with [`Limiter::load`] when the lease is taken, and read from [`LimiterMemory`] by an actor that
-//! has just started before it answers anything: a restart gives nobody an early call.
+//! Promises: it never waits; a caller gets a permit, or the time at which to ask again. There is one budget per catalog
+//! **and** bucket, so a closed batch bucket does not stop polls. The state that must outlive the process (closed until,
+//! last call) is read with [`Limiter::snapshot`] and stored with the submission. It is passed back with
+//! [`Limiter::load`] when the lease is taken. A restarted actor reads it from [`LimiterMemory`] before its first
+//! answer, so no restart permits an early call.
 //!
 //! Left out on purpose: the arithmetic ([`crate::domain::budget`]) and storing.
 
@@ -22,20 +22,20 @@ use crate::runtime::slots::{CallError, Slot};
 use crate::runtime::tree::Child;
 use crate::store::StoreError;
 
-/// The actor only computes; an answer that takes longer than this will not come.
+/// The actor only computes. If an answer takes longer than this, it will not come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where a limiter that has just started finds what was stored.
+/// The stored state for a limiter that has just started.
 #[ractor::async_trait]
 pub trait LimiterMemory: Send + Sync + 'static {
-    /// The stored rows.
+    /// Returns the stored rows.
     ///
     /// # Errors
-    /// When the store does not answer; the limiter then gives no permit and asks again at the next question.
+    /// When the database query fails. The limiter then grants no permit and reads again at the next request.
     async fn stored(&self) -> Result<Vec<LimiterRow>, StoreError>;
 }
 
-/// Asks the actor; clones ask the same one. Exists before the tree.
+/// A handle to the actor. Clones share it. It exists before the tree.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     slot: Slot<LimiterMsg>,
@@ -48,13 +48,13 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// A handle to the child called `limiter`, once it exists.
+    /// Returns a handle to the child `limiter`, which may start later.
     #[must_use]
     pub fn new() -> Self {
         Self { slot: Slot::new("limiter") }
     }
 
-    /// The actor behind this handle.
+    /// Returns the actor behind this handle.
     pub fn child(
         &self,
         clock: SharedClock,
@@ -73,30 +73,30 @@ impl Limiter {
         })
     }
 
-    /// What [`Limiter::ask`] would answer just now; uses no permit up.
+    /// Returns what [`Limiter::ask`] would return now, without using a permit.
     ///
     /// # Errors
-    /// [`CallError`] when the actor is down.
+    /// [`CallError`] when the actor does not answer.
     pub async fn peek(&self, catalog_id: &str, bucket: Bucket) -> Result<Admission, CallError> {
         let catalog = catalog_id.to_owned();
         let peek = |reply| LimiterMsg::Peek { catalog, bucket, reply };
         self.slot.call(peek, ANSWER_WITHIN).await
     }
 
-    /// May this catalog be called now? A permit is used up by asking.
+    /// Requests a call to this catalog now. A permit counts as used once it is granted.
     ///
     /// # Errors
-    /// [`CallError`] when the actor is down; the caller must not call Meta then.
+    /// [`CallError`] when the actor does not answer. The caller must not call Meta then.
     pub async fn ask(&self, catalog_id: &str, bucket: Bucket) -> Result<Admission, CallError> {
         let catalog = catalog_id.to_owned();
         let ask = |reply| LimiterMsg::Ask { catalog, bucket, reply };
         self.slot.call(ask, ANSWER_WITHIN).await
     }
 
-    /// Tells how a call ended; `usage_percent` is the highest share in Meta's usage headers, if any.
+    /// Reports how a call ended. `usage_percent` is the highest usage in Meta's usage headers, if any.
     ///
     /// # Errors
-    /// [`CallError::Down`]: nothing was taken in.
+    /// [`CallError::Down`] when the actor is down. The report is lost.
     pub fn report(
         &self,
         catalog_id: &str,
@@ -107,49 +107,49 @@ impl Limiter {
         self.slot.cast(LimiterMsg::Report { catalog: catalog_id.to_owned(), bucket, usage_percent, verdict })
     }
 
-    /// Takes in stored rows; where more is known already, the stricter word stays.
+    /// Merges stored rows. Where a stricter value is known already, it is kept.
     ///
     /// # Errors
-    /// [`CallError::Down`]: nothing was taken in.
+    /// [`CallError::Down`] when the actor is down. Nothing is merged.
     pub fn load(&self, rows: Vec<LimiterRow>) -> Result<(), CallError> {
         self.slot.cast(LimiterMsg::Load(rows))
     }
 
-    /// What there is to store, sorted by catalog and bucket.
+    /// Returns the rows to store, sorted by catalog and bucket.
     ///
     /// # Errors
-    /// [`CallError`] when the actor is down.
+    /// [`CallError`] when the actor does not answer.
     pub async fn snapshot(&self) -> Result<Vec<LimiterRow>, CallError> {
         self.slot.call(LimiterMsg::Snapshot, ANSWER_WITHIN).await
     }
 }
 
-/// The actor's messages; sent through [`Limiter`].
+/// The actor's messages, sent through [`Limiter`].
 #[derive(Debug)]
 pub enum LimiterMsg {
     /// See [`Limiter::ask`].
     Ask {
-        /// The catalog to be called.
+        /// The catalog to call.
         catalog: String,
-        /// The allowance the call draws on.
+        /// The allowance that the call uses.
         bucket: Bucket,
-        /// Where the answer goes.
+        /// The reply port.
         reply: RpcReplyPort<Admission>,
     },
     /// See [`Limiter::peek`].
     Peek {
-        /// The catalog to be called.
+        /// The catalog to call.
         catalog: String,
-        /// The allowance the call would draw on.
+        /// The allowance that the call would use.
         bucket: Bucket,
-        /// Where the answer goes.
+        /// The reply port.
         reply: RpcReplyPort<Admission>,
     },
     /// See [`Limiter::report`].
     Report {
         /// The catalog that was called.
         catalog: String,
-        /// The allowance the call drew on.
+        /// The allowance that the call used.
         bucket: Bucket,
         /// Highest share of the allowance used, in percent.
         usage_percent: Option<f64>,
@@ -178,7 +178,7 @@ impl fmt::Debug for LimiterActor {
 #[derive(Debug, Default)]
 struct Budgets {
     open: HashMap<(String, Bucket), Budget>,
-    /// Whether what is stored has been taken in since this actor started.
+    /// Whether the stored state has been merged since this actor started.
     remembered: bool,
 }
 
@@ -230,8 +230,8 @@ impl Actor for LimiterActor {
                     budgets.remembered = true;
                 }
                 Err(error) => {
-                    tracing::warn!(error = %crate::report::chain(&error), "the stored budgets could not be read");
-                    // The question goes unanswered: whoever asked must not call.
+                    tracing::warn!(error = %crate::report::chain(&error), "reading the stored budgets failed");
+                    // The request stays unanswered, so its caller must not call Meta.
                     if !matches!(message, LimiterMsg::Report { .. } | LimiterMsg::Load(_)) {
                         return Ok(());
                     }
@@ -245,7 +245,7 @@ impl Actor for LimiterActor {
             }
             LimiterMsg::Ask { catalog, bucket, reply } => {
                 crate::failpoints::at(crate::failpoints::Point::LimiterAsked).await;
-                // An asker that gave up must not use up the permit of the next one.
+                // The request of a caller that stopped waiting must not use the permit of the next one.
                 if !reply.is_closed() {
                     let _ = reply.send(budgets.of(&self.config, catalog, bucket).ask(now));
                 }
@@ -255,12 +255,12 @@ impl Actor for LimiterActor {
                 budget.report(now, usage_percent, verdict, (self.jitter)());
                 if let CallReport::Throttled { regain } = verdict {
                     let closed_until = budget.closed_until();
-                    tracing::warn!(catalog, ?bucket, ?regain, closed_until, "Meta throttles");
+                    tracing::warn!(catalog, ?bucket, ?regain, closed_until, "call throttled by Meta");
                 }
             }
             LimiterMsg::Load(rows) => budgets.load(&self.config, rows),
             LimiterMsg::Snapshot(reply) => {
-                // The asker is gone; nobody misses the answer.
+                // The caller may have stopped waiting. The answer is then dropped.
                 let _ = reply.send(budgets.rows());
             }
         }

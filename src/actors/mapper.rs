@@ -1,10 +1,9 @@
 //! The MapperActor: runs mappers.
 //!
-//! Promises: mapping runs on blocking threads, never on the runtime's; at most one batch per core at a time, the permit
-//! moved into the thread. A batch is mapped by the one mapper that its asker names, so a swap meanwhile mixes nothing
-//! and stops nothing: batches under way end on theirs.
-//! Left out on purpose: reading the source, deciding what to do with the answer, and which mapper is active
-//! ([`crate::mapping::active`]).
+//! Promises: mapping runs on blocking threads, never on the runtime's threads. At most one batch per core runs at a
+//! time; the permit is moved into the thread. The mapper that the request names maps the whole batch, so a swap
+//! meanwhile neither mixes mappers nor stops a batch: batches under way finish with their own mapper.
+//! Left out on purpose: reading the source, using the answer, and which mapper is active ([`crate::mapping::active`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +20,13 @@ use crate::runtime::slots::{CallError, Slot};
 use crate::runtime::tree::Child;
 use crate::store::source::SourceBatch;
 
-/// A batch takes milliseconds natively; what a module may take is bounded below this ([`Limits`]).
+/// A native batch takes milliseconds. The time limit of a module is below this (`Limits`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
-/// What to map.
+/// A request to map a batch.
 #[derive(Clone, Debug)]
 pub struct MapRequest {
-    /// The mapper to ask.
+    /// The mapper to run.
     pub mapper: Arc<LoadedMapper>,
     /// Settings of the mapper.
     pub settings: Arc<MapSettings>,
@@ -37,25 +36,25 @@ pub struct MapRequest {
     pub batch: SourceBatch,
 }
 
-/// One variant's answer.
+/// The answer for one variant.
 #[derive(Clone, Debug)]
 pub struct MapItem {
     /// The variant.
     pub variant_id: String,
     /// Its product.
     pub product_id: String,
-    /// The mapper's word, or why there is none.
+    /// The mapper's word, or the fault.
     pub outcome: Result<Word, MapperFault>,
 }
 
-/// The answers of a mapper, one a readable variant, in order.
+/// The answers of a mapper, one per readable variant, in order.
 pub type MapAnswer = Vec<MapItem>;
 
-/// Asks the actor; clones share it. Exists before the tree, and outlives restarts of the actor.
+/// A handle to the actor. Clones share it. It exists before the tree and stays valid over restarts of the actor.
 #[derive(Clone, Debug)]
 pub struct Mapper {
     slot: Slot<MapperMsg>,
-    /// One for each core: batches that are mapped at once.
+    /// One permit per core limits how many batches are mapped at the same time.
     permits: Arc<Semaphore>,
 }
 
@@ -66,14 +65,14 @@ impl Default for Mapper {
 }
 
 impl Mapper {
-    /// A handle to the child called `mapper`, once it exists.
+    /// Returns a handle to the child `mapper`, which may start later.
     #[must_use]
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self { slot: Slot::new("mapper"), permits: Arc::new(Semaphore::new(cores)) }
     }
 
-    /// The actor behind this handle.
+    /// Returns the actor behind this handle.
     pub fn child(&self) -> Child {
         let permits = Arc::clone(&self.permits);
         Child::new(&self.slot, move || (MapperActor { permits: Arc::clone(&permits) }, ()))
@@ -82,16 +81,16 @@ impl Mapper {
     /// Maps a batch.
     ///
     /// # Errors
-    /// When the actor is down or a thread was lost.
+    /// When the actor is down or does not answer, or its thread is lost.
     pub async fn map(&self, request: MapRequest) -> Result<MapAnswer, CallError> {
         self.slot.call(|reply| MapperMsg::Map(Box::new(request), reply), ANSWER_WITHIN).await
     }
 
-    /// Runs something that asks mappers, in its turn with the actor's batches, but without the actor: for commands,
-    /// and for what must not stand in the drain's way.
+    /// Runs work that calls mappers. It shares the permits of the actor's batches, but does not use the actor: for
+    /// commands, and for work that must not delay the drain.
     ///
     /// # Errors
-    /// When the thread was lost.
+    /// When the thread is lost.
     pub async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, MapperGone> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
         let done = tokio::task::spawn_blocking(move || {
@@ -103,7 +102,7 @@ impl Mapper {
     }
 }
 
-/// The actor's messages; sent through [`Mapper`].
+/// The actor's messages, sent through [`Mapper`].
 #[derive(Debug)]
 pub enum MapperMsg {
     /// See [`Mapper::map`].
@@ -135,7 +134,7 @@ impl Actor for MapperActor {
         tokio::task::spawn_blocking(move || {
             let answer = map(*request);
             drop(permit);
-            // The asker may have given up; mapping has no effect of its own.
+            // The caller may have stopped waiting. Mapping has no side effects.
             let _ = reply.send(answer);
         });
         Ok(())

@@ -1,15 +1,15 @@
-//! The TokenActor: hands out the access token and keeps it fresh.
+//! The TokenActor: hands out the access token and renews it in time.
 //!
 //! Promises:
-//! - Each request reads the credential anew (requests that come in meanwhile share the reading), so a
-//!   disconnect by another replica counts at once.
-//! - A valid token is answered without calling Meta; however many ask while one must be refreshed, that
-//!   costs one exchange, and its one outcome answers all of them.
-//! - A refresh that fails, hangs or panics answers too: with the old token while it is still valid, else
-//!   with the fault. The next exchange then waits, 30 s doubling to 15 min.
-//! - A credential that changed under a refresh wins: the refresh's report is of an older generation and
-//!   is ignored, its write was conditional on the version.
-//! - A token that Meta called dead is not handed out again.
+//! - Each request reads the credential again (requests that arrive meanwhile share the read), so a disconnect by
+//!   another replica takes effect at once.
+//! - A valid token is returned without a call to Meta. However many requests arrive while a token must be refreshed,
+//!   there is one exchange, and its outcome answers all of them.
+//! - A refresh that fails, hangs or panics also results in an answer: the old token while it is still valid, else the
+//!   fault. The next exchange then waits, 30 s doubling to 15 min.
+//! - A credential that changes during a refresh wins: the refresh's report has an older generation and is ignored, and
+//!   its write was conditional on the version.
+//! - A token that Meta reported as dead is not handed out again.
 //!
 //! Left out on purpose: sealing, the exchange and the store, all behind [`TokenSource`].
 
@@ -31,25 +31,25 @@ mod judge;
 
 use actor::TokenActor;
 
-/// A reading of the credential that takes longer has failed.
+/// The time limit for a read of the credential.
 const LOAD_WITHIN: Duration = Duration::from_secs(15);
-/// An exchange that takes longer has failed; its late success is found by the next reading.
+/// The time limit for an exchange. The next read finds the result of one that succeeds later.
 const REFRESH_WITHIN: Duration = Duration::from_secs(60);
-/// A reading, an exchange that lost to another one, and the reading after it.
+/// A read, an exchange that loses to another one, and the read after it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(100);
 
-/// An access token with what decides about it. Debug does not show the token.
+/// An access token with the data that decisions need. Debug does not show the token.
 #[derive(Clone, Debug)]
 pub struct StoredToken {
     /// The token itself.
     pub token: SecretString,
-    /// Whose it is.
+    /// Its owner.
     pub kind: TokenKind,
-    /// When it ends, if it does.
+    /// When it expires, if it does.
     pub expires_at: Option<Millis>,
-    /// The credential's version; every write of the credential makes a new one.
+    /// The credential's version. Every write of the credential creates a new one.
     pub version: i64,
-    /// Meta's id of the account it belongs to, if known.
+    /// Meta's id of its account, if known.
     pub account_id: Option<String>,
 }
 
@@ -59,50 +59,50 @@ pub enum TokenFault {
     /// There is no credential.
     #[error("not connected to Meta; connect an account in the settings")]
     NotConnected,
-    /// An expired token cannot be exchanged.
+    /// The token has expired and cannot be exchanged.
     #[error("the access token has expired and cannot be renewed any more; connect the account again")]
     Expired {
-        /// When it ended.
+        /// When it expired.
         at: Millis,
     },
     /// Meta refused the token.
     #[error("Meta no longer accepts the access token: {problem}")]
     Dead {
-        /// What Meta said and what to do.
+        /// Meta's message and the next step.
         problem: String,
     },
-    /// The credential changed while it was being refreshed; read it again.
-    #[error("the credential was changed meanwhile; try again")]
+    /// The credential changed during the refresh and must be read again.
+    #[error("the credential changed during the renewal; try again")]
     Superseded,
-    /// The store or Meta could not be asked.
-    #[error("the access token is not available just now: {reason}")]
+    /// The store or Meta could not be reached.
+    #[error("the access token is currently not available: {reason}")]
     Unavailable {
-        /// What went wrong.
+        /// The error.
         reason: String,
     },
 }
 
-/// Where the token lives and how it is exchanged.
+/// The storage of the token and its exchange.
 #[ractor::async_trait]
 pub trait TokenSource: Send + Sync + 'static {
-    /// Reads the credential as it is now; `None` when not connected.
+    /// Reads the current credential. `None` when not connected.
     ///
     /// # Errors
-    /// [`TokenFault::Unavailable`], or [`TokenFault::Dead`] if it is known to be refused.
+    /// [`TokenFault::Unavailable`], or [`TokenFault::Dead`] when the token is known to be refused.
     async fn load(&self) -> Result<Option<StoredToken>, TokenFault>;
 
     /// Exchanges the token and writes the new one `WHERE version = current.version`.
     ///
     /// # Errors
-    /// [`TokenFault::Superseded`] when that row is gone; [`TokenFault::Dead`] or
-    /// [`TokenFault::Expired`] when Meta says so; anything that may pass as [`TokenFault::Unavailable`].
+    /// [`TokenFault::Superseded`] when that row no longer exists; [`TokenFault::Dead`] or [`TokenFault::Expired`] when
+    /// Meta reports it; [`TokenFault::Unavailable`] for every temporary failure.
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault>;
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 type Answer = Result<Arc<StoredToken>, TokenFault>;
 
-/// Asks the actor; clones ask the same one. Exists before the tree.
+/// A handle to the actor. Clones share it. It exists before the tree.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     slot: Slot<TokenMsg>,
@@ -115,13 +115,13 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// A handle to the child called `token`, once it exists.
+    /// Returns a handle to the child `token`, which may start later.
     #[must_use]
     pub fn new() -> Self {
         Self { slot: Slot::new("token") }
     }
 
-    /// The actor behind this handle.
+    /// Returns the actor behind this handle.
     pub fn child(&self, source: Arc<dyn TokenSource>, clock: SharedClock, jitter: Jitter) -> Child {
         Child::new(&self.slot, move || {
             let actor = TokenActor {
@@ -133,10 +133,10 @@ impl Tokens {
         })
     }
 
-    /// The token to call Meta with.
+    /// Returns the token for calls to Meta.
     ///
     /// # Errors
-    /// See [`TokenFault`]; an actor that is down is [`TokenFault::Unavailable`].
+    /// A [`TokenFault`]. An actor that is down is reported as [`TokenFault::Unavailable`].
     pub async fn get(&self) -> Result<Arc<StoredToken>, TokenFault> {
         let get = |reply| TokenMsg(Msg::Get(reply));
         self.slot
@@ -145,23 +145,23 @@ impl Tokens {
             .unwrap_or_else(|error| Err(TokenFault::Unavailable { reason: error.to_string() }))
     }
 
-    /// The credential was changed here: whatever is known or under way about the old one is void.
+    /// Reports that this process changed the credential. All knowledge and work about the old one is discarded.
     pub fn forget(&self) {
         self.tell(Msg::Forget);
     }
 
-    /// Meta refused the token of this version (code 190, 102); `problem` says what to do about it.
+    /// Reports that Meta refused the token of this version (code 190, 102). `problem` states what to do about it.
     pub fn dead(&self, version: i64, problem: String) {
         self.tell(Msg::Dead { version, problem });
     }
 
-    /// An actor that is down has nothing to forget, and finds out itself once it is up.
+    /// An actor that is down has nothing to discard, and reads the current state once it runs.
     fn tell(&self, message: Msg) {
         let _ = self.slot.cast(TokenMsg(message));
     }
 }
 
-/// The actor's message; made by [`Tokens`] and the actor alone.
+/// The actor's message, created only by [`Tokens`] and the actor.
 pub struct TokenMsg(Msg);
 
 impl fmt::Debug for TokenMsg {
@@ -178,9 +178,9 @@ enum Msg {
     Refreshed { generation: u64, outcome: Result<StoredToken, TokenFault> },
 }
 
-/// Runs `work` apart from the actor and sends its one outcome back, also when it panics or hangs.
+/// Runs `work` outside the actor and sends its one outcome back, even when it panics or hangs.
 ///
-/// A hanging task is left alone: it may be about to write, and its write is conditional.
+/// A hanging task is not aborted: it may be about to write, and its write is conditional.
 fn report_back<T: Send + 'static>(
     myself: ActorRef<TokenMsg>,
     what: &'static str,
@@ -200,7 +200,7 @@ fn report_back<T: Send + 'static>(
             }),
             Err(_) => Err(TokenFault::Unavailable { reason: format!("{what} did not end within {within:?}") }),
         };
-        // An actor that ended meanwhile has no waiters left.
+        // If the actor ended meanwhile, no waiters are left.
         let _ = myself.cast(TokenMsg(report(outcome)));
     });
 }

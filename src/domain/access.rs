@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What may be done.
+/// A permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
@@ -15,7 +15,7 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// Its name in role tables.
+    /// Returns its name in role tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Permission {
     }
 }
 
-/// The permissions of a built-in role; an unknown role has none.
+/// Returns the permissions of a built-in role. An unknown role has none.
 #[must_use]
 pub fn permissions(role: &str) -> &'static [Permission] {
     match role {
@@ -35,7 +35,7 @@ pub fn permissions(role: &str) -> &'static [Permission] {
     }
 }
 
-/// What each role may do; a role that is not here may do nothing.
+/// The permissions of each role. A role that is not listed has none.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Roles(pub BTreeMap<String, Vec<Permission>>);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::clock::Millis;
 
-/// The share of the wait that jitter may add. It only lengthens: calling early makes a block longer.
+/// The share of the wait that jitter may add. Jitter only lengthens a wait, because calling early prolongs a block.
 const JITTER_SHARE: f64 = 0.25;
 
-/// A wait that doubles with each failure in a row.
+/// A wait that doubles with each consecutive failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The first wait.
@@ -17,8 +17,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after the `failures`th failure in a row (from 1), lengthened by up to a quarter as
-    /// `jitter` goes through `0.0..1.0`; values outside count as the nearer end.
+    /// Returns the wait after the `failures`th consecutive failure (from 1). `jitter` in `0.0..1.0` lengthens it by up
+    /// to a quarter; a value outside this range counts as its nearer end.
     #[must_use]
     pub fn wait(self, failures: u32, jitter: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
@@ -27,7 +27,7 @@ impl Backoff {
         wait.mul_f64(1.0 + JITTER_SHARE * jitter).min(self.cap)
     }
 
-    /// [`Backoff::wait`] in milliseconds.
+    /// Returns [`Backoff::wait`] in milliseconds.
     #[must_use]
     pub fn wait_millis(self, failures: u32, jitter: f64) -> Millis {
         Millis::try_from(self.wait(failures, jitter).as_millis()).unwrap_or(Millis::MAX)

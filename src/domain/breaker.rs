@@ -1,10 +1,9 @@
-//! A circuit breaker for one channel: after a failure it waits, and longer after each further one.
+//! A circuit breaker for one channel: it waits after a failure, and longer after each further one.
 //!
-//! Promises: pure; while open no call is let through, when the wait is over exactly one is (the probe),
-//! and only its success closes the breaker. The state can be stored, so a restart does not forget it.
+//! Promises: pure. While it is open, no call is allowed. After the wait exactly one call is allowed (the probe), and
+//! only the success of that call closes the breaker. The state can be stored, so it survives a restart.
 //!
-//! Left out on purpose: what counts as a failure of the channel. That is the caller's word; a refused
-//! item is not one.
+//! Left out on purpose: what counts as a failure of the channel. The caller decides that; a refused item is not one.
 
 use std::time::Duration;
 
@@ -13,37 +12,37 @@ use serde::{Deserialize, Serialize};
 use super::backoff::Backoff;
 use crate::clock::Millis;
 
-/// Waits after the first, second, … failure in a row.
+/// Waits after the first, second, … consecutive failure.
 const BACKOFF: Backoff = Backoff { start: Duration::from_secs(5), cap: Duration::from_secs(15 * 60) };
 
 /// Whether a call may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// Closed: go ahead.
+    /// Closed: the call may be made.
     Go,
-    /// Half open: this one call may try; report its outcome with [`Breaker::failed`],
-    /// [`Breaker::succeeded`] or, if it was not made after all, [`Breaker::withdrawn`].
+    /// Half open: this one call may be made. Its outcome must be reported with [`Breaker::failed`],
+    /// [`Breaker::succeeded`] or, if it was not made, [`Breaker::withdrawn`].
     Probe,
     /// Open until this instant.
     OpenUntil(Millis),
-    /// A probe is under way; wait for its outcome.
+    /// A probe is under way. The caller must wait for its outcome.
     Probing,
 }
 
 /// The state of one channel. The default is closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: u32,
-    /// End of the current wait; meaningless without failures.
+    /// End of the current wait. Meaningless without failures.
     open_until: Millis,
-    /// Whether the one probe is out. Not stored: a process that died takes its probe along.
+    /// Whether a probe is under way. It is not stored: the probe of a process that died is lost.
     #[serde(skip)]
     probing: bool,
 }
 
 impl Breaker {
-    /// Asks for a call at `now`.
+    /// Requests a call at `now`.
     #[must_use = "a granted probe must be reported"]
     pub fn ask(&mut self, now: Millis) -> Gate {
         if self.failures == 0 {
@@ -58,7 +57,7 @@ impl Breaker {
         }
     }
 
-    /// The channel failed at `now`. `jitter` in `0.0..1.0` spreads replicas; answers the end of the wait.
+    /// Records a failure of the channel at `now`. `jitter` in `0.0..1.0` spreads replicas. Returns the end of the wait.
     ///
     /// A failure of a call that was under way when the breaker opened does not lengthen the wait.
     pub fn failed(&mut self, now: Millis, jitter: f64) -> Millis {
@@ -71,23 +70,23 @@ impl Breaker {
         self.open_until
     }
 
-    /// A call went through: closes the breaker.
+    /// Records a successful call, which closes the breaker.
     pub fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// The probe was not made after all; the next asker may.
+    /// Records that the probe was not made. The next caller may make it.
     pub fn withdrawn(&mut self) {
         self.probing = false;
     }
 
-    /// Failures in a row.
+    /// Returns the number of consecutive failures.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// End of the wait, if the breaker is not closed.
+    /// Returns the end of the wait, or `None` when the breaker is closed.
     #[must_use]
     pub fn open_until(&self) -> Option<Millis> {
         (self.failures > 0).then_some(self.open_until)

@@ -1,12 +1,12 @@
-//! How often one catalog may be called: Meta's rate limits as arithmetic.
+//! The call rate of one catalog: Meta's rate limits as arithmetic.
 //!
-//! Promises: pure, the time and the jitter come with each question; one call per period and no burst
-//! (a burst of a full minute's quota would make twice the quota in the first minute); once Meta says
-//! "too many", nothing until its own time or a growing wait; from 80 % usage on, ever slower, unless the usage is
-//! nothing but our own calls at the allowed pace.
+//! Promises: pure; time and jitter are arguments. One call per period and no burst (a burst of a full minute's quota
+//! would double the quota in the first minute). After Meta throttles a call, no call is allowed before the time that
+//! Meta states, or else before a growing wait ends. From 80 % usage on the period grows, unless our own calls at the
+//! allowed pace explain the usage.
 //!
-//! Left out on purpose: waiting, and the split between buckets; the limiter actor keeps one [`Budget`]
-//! per catalog and bucket, so a closed one closes no other.
+//! Left out on purpose: waiting, and the split into buckets. The limiter actor keeps one [`Budget`] per catalog and
+//! bucket, so a closed bucket closes no other.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,30 +25,30 @@ use serde::{Deserialize, Serialize};
 use super::backoff::Backoff;
 use crate::clock::Millis;
 
-/// Wait after a throttle error that came without Meta's own time.
+/// Wait after a throttle error in which Meta states no time.
 const THROTTLE: Backoff = Backoff { start: Duration::from_secs(60), cap: Duration::from_secs(15 * 60) };
-/// Meta's own time is believed up to this long.
+/// The longest wait that is accepted from Meta.
 const REGAIN_CAP: Duration = Duration::from_secs(24 * 60 * 60);
-/// Usage in percent from which calls are spread out.
+/// Usage in percent above which calls are slowed down.
 const SLOW_FROM: f64 = 80.0;
-/// The time between two calls in percent of its share of the span: calls that leave on time do not arrive so, and a
-/// late first and a punctual last one must not put one more into the span than Meta allows.
+/// The time between two calls, in percent of its share of the span. Calls that leave on time do not arrive on time: a
+/// late first call and a punctual last one must not put one more call into the span than Meta allows.
 const SPREAD: u128 = 102;
-/// How much longer the period is at 100 % usage.
+/// The factor of the period at 100 % usage.
 const SLOWEST: f64 = 4.0;
 
-/// Which of Meta's allowances a call draws on.
+/// The Meta allowance that a call uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bucket {
-    /// `items_batch` and its kin; error code 80014.
+    /// `items_batch` and related calls; error code 80014.
     Batch,
     /// Every other call about the catalog, such as polls and reads; error code 80009.
     Management,
 }
 
 impl Bucket {
-    /// The word in the store.
+    /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,60 +69,60 @@ impl std::str::FromStr for Bucket {
     }
 }
 
-/// What of a budget is stored.
+/// The stored part of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimiterRow {
     /// The catalog.
     pub catalog_id: String,
-    /// Which of its allowances.
+    /// The allowance of the catalog.
     pub bucket: Bucket,
-    /// Until when Meta's throttling closes it; in the past or absent = open.
+    /// The end of Meta's throttling. The budget is open when this is in the past or `None`.
     pub closed_until: Option<Millis>,
-    /// When the latest permit was given.
+    /// When the latest permit was granted.
     pub last_call_at: Option<Millis>,
 }
 
-/// Calls per span of time.
+/// Allowed calls per span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Allowed calls.
+    /// The number of allowed calls.
     pub calls: NonZeroU32,
-    /// The span they are allowed in.
+    /// The span.
     pub per: Duration,
 }
 
 impl Quota {
-    /// The time between two calls.
+    /// Returns the time between two calls.
     #[must_use]
     pub fn period(self) -> Duration {
         let millis = self.per.as_millis() * SPREAD / 100 / u128::from(self.calls.get());
-        // Whole milliseconds, and one at least: the clock knows nothing finer.
+        // Whole milliseconds, at least one: the clock has no finer resolution.
         Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX).max(1))
     }
 }
 
-/// The answer to "may I call now?".
+/// The result of a request for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Yes; the call is counted.
+    /// The call may be made, and it is counted.
     Permit,
-    /// No, and asking earlier than this is in vain.
+    /// The call may not be made. No request before this instant succeeds.
     ClosedUntil(Millis),
 }
 
-/// How a call ended, as far as the limits are concerned.
+/// The outcome of a call, as far as the limits are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallReport {
-    /// Meta did not throttle it (it may have failed for another reason).
+    /// Meta did not throttle the call. It may have failed for another reason.
     Success,
-    /// Meta said "too many calls".
+    /// Meta throttled the call.
     Throttled {
-        /// Meta's own word on when to come back, if it gave one above zero.
+        /// The wait that Meta states, if it states one above zero.
         regain: Option<Duration>,
     },
 }
 
-/// One cell of the generic cell rate algorithm on a clock that is set by hand.
+/// One cell of the generic cell rate algorithm, on a clock that is set explicitly.
 struct Cell {
     clock: HandClock,
     limiter: RateLimiter<NotKeyed, InMemoryState, HandClock, NoOpMiddleware<Nanos>>,
@@ -147,20 +147,20 @@ impl HandClock {
 }
 
 impl Cell {
-    /// A cell that had its last call at `last_call`.
+    /// Returns a cell whose last call was at `last_call`.
     fn new(period: Duration, last_call: Option<Millis>) -> Self {
         let clock = HandClock::default();
         let quota = CellQuota::with_period(period).unwrap_or_else(|| CellQuota::per_second(NonZeroU32::MIN));
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         let cell = Self { clock, limiter };
         if let Some(last_call) = last_call {
-            // The first call of a fresh cell is always allowed.
+            // A new cell always allows its first call.
             let _ = cell.take(last_call);
         }
         cell
     }
 
-    /// Takes the call, or answers when it could be taken.
+    /// Takes the call, or returns when it can be taken.
     fn take(&self, now: Millis) -> Result<(), Millis> {
         self.clock.set(now);
         self.limiter.check().map_err(|refused| {
@@ -175,12 +175,12 @@ pub struct Budget {
     quota: Quota,
     cell: Cell,
     last_call: Option<Millis>,
-    /// Permits of the last span of the quota, oldest first.
+    /// Permits within the last span of the quota, oldest first.
     recent: VecDeque<Millis>,
     closed_until: Option<Millis>,
-    /// Throttle errors in a row.
+    /// Consecutive throttle errors.
     throttles: u32,
-    /// By how much the period is stretched, from 1.
+    /// The factor of the period, from 1.
     slowdown: f64,
 }
 
@@ -196,7 +196,7 @@ impl fmt::Debug for Budget {
 }
 
 impl Budget {
-    /// A budget that has not been drawn on.
+    /// Returns an unused budget.
     #[must_use]
     pub fn new(quota: Quota) -> Self {
         Self {
@@ -210,14 +210,14 @@ impl Budget {
         }
     }
 
-    /// May a call be made now? A permit is used up by asking.
+    /// Requests a call now. A permit counts as used once it is granted.
     #[must_use = "a permit is used up by asking"]
     pub fn ask(&mut self, now: Millis) -> Admission {
         if let Some(until) = self.closed(now) {
             return Admission::ClosedUntil(until);
         }
         if self.last_call.is_some_and(|last| last > now) {
-            // The clock was set back; do not wait for it to catch up.
+            // The clock was set back. Waiting until it catches up would take too long.
             self.called_at(now);
         }
         match self.cell.take(now) {
@@ -231,7 +231,7 @@ impl Budget {
         }
     }
 
-    /// What [`Budget::ask`] would answer; uses nothing up.
+    /// Returns what [`Budget::ask`] would return, without using a permit.
     #[must_use]
     pub fn peek(&self, now: Millis) -> Admission {
         let next = self.last_call.filter(|last| *last <= now).map_or(now, |last| last.saturating_add(self.period_ms()));
@@ -239,22 +239,22 @@ impl Budget {
         if until > now { Admission::ClosedUntil(until) } else { Admission::Permit }
     }
 
-    /// Takes in how a call ended. `usage_percent` is the highest share of the allowance that Meta's
-    /// headers told, `jitter` a number in `0.0..1.0`.
+    /// Records how a call ended. `usage_percent` is the highest usage of the allowance in Meta's headers. `jitter` is a
+    /// number in `0.0..1.0`.
     pub fn report(&mut self, now: Millis, usage_percent: Option<f64>, verdict: CallReport, jitter: f64) {
         match verdict {
             CallReport::Throttled { regain } => self.throttled(now, regain, jitter),
-            // An answer to a call from before the throttle does not end it.
+            // The success of a call from before the throttle does not end it.
             CallReport::Success if self.closed(now).is_none() => self.throttles = 0,
             CallReport::Success => {}
         }
         self.forget_before(now);
         let slowdown = match usage_percent {
-            // A full window that our own calls fill at the allowed pace is just the allowance in use. What counts is
-            // usage beyond it: somebody else's calls, or an allowance smaller than the one configured.
+            // When our own calls at the allowed pace explain the usage, the allowance is simply in use. Only usage
+            // above that counts: it comes from other callers, or from an allowance below the configured one.
             Some(percent) if percent <= self.own_percent() => 1.0,
             Some(percent) => slowdown(percent),
-            // Meta leaves the header out while usage is low; believe that step by step.
+            // Meta omits the header while usage is low, so without it the slowdown is reduced step by step.
             None if verdict == CallReport::Success => ease(self.slowdown),
             None => self.slowdown,
         };
@@ -264,7 +264,7 @@ impl Budget {
         }
     }
 
-    /// Takes in what is stored of an earlier process or replica. Of two words the stricter counts.
+    /// Merges the stored state of an earlier process or of another replica. The stricter value wins.
     pub fn load(&mut self, closed_until: Option<Millis>, last_call: Option<Millis>) {
         self.closed_until = self.closed_until.max(closed_until);
         if let Some(last_call) = self.last_call.max(last_call) {
@@ -272,25 +272,25 @@ impl Budget {
         }
     }
 
-    /// Until when Meta's throttling closes the budget, as of the latest report.
+    /// Returns the end of Meta's throttling as of the latest report.
     #[must_use]
     pub fn closed_until(&self) -> Option<Millis> {
         self.closed_until
     }
 
-    /// When the latest permit was given.
+    /// Returns when the latest permit was granted.
     #[must_use]
     pub fn last_call(&self) -> Option<Millis> {
         self.last_call
     }
 
-    /// The time between two calls as of now.
+    /// Returns the current time between two calls.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.quota.period().mul_f64(self.slowdown)
     }
 
-    /// The share of the quota that our calls of the last span make up, and one call for Meta's rounding.
+    /// Returns the share of the quota that our calls in the last span use, plus one call for Meta's rounding.
     fn own_percent(&self) -> f64 {
         let calls = u32::try_from(self.recent.len()).unwrap_or(u32::MAX).saturating_add(1);
         100.0 * f64::from(calls) / f64::from(self.quota.calls.get())
@@ -314,7 +314,7 @@ impl Budget {
     fn throttled(&mut self, now: Millis, regain: Option<Duration>, jitter: f64) {
         let regain = regain.filter(|wait| !wait.is_zero());
         if regain.is_none() && self.closed(now).is_some() {
-            // Of calls that were under way together only the first counts.
+            // Of the calls that were under way together, only the first throttle error counts.
             return;
         }
         self.throttles = self.throttles.saturating_add(1);
@@ -331,27 +331,27 @@ impl Budget {
     }
 }
 
-/// The stretch of the period at this usage: 1 up to 80 %, then straight to 4 at 100 %.
+/// Returns the factor of the period at this usage: 1 up to 80 %, then linear to 4 at 100 %.
 fn slowdown(percent: f64) -> f64 {
-    // A header that is no number says nothing.
+    // A header that is not a number is ignored.
     let percent = if percent.is_nan() { 0.0 } else { percent };
     let over = ((percent - SLOW_FROM) / (100.0 - SLOW_FROM)).clamp(0.0, 1.0);
     1.0 + over * (SLOWEST - 1.0)
 }
 
-/// Halfway back to full speed; the last bit at once.
+/// Halves the slowdown. A small remainder ends at once.
 fn ease(slowdown: f64) -> f64 {
     let eased = 1.0 + (slowdown - 1.0) / 2.0;
     if eased < 1.1 { 1.0 } else { eased }
 }
 
-/// Allowances to start from; Meta's headers and errors move the pace from there.
+/// Initial allowances. Meta's headers and errors adjust the pace from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimiterConfig {
-    /// `items_batch` calls a minute, per catalog. Meta gives a catalog without traffic 8.
+    /// `items_batch` calls per minute and catalog. Meta grants a catalog without traffic 8.
     pub batch_calls_per_minute: NonZeroU32,
-    /// All other calls about a catalog an hour, per catalog. Meta's floor is 20000.
+    /// All other calls about a catalog, per hour and catalog. Meta's minimum is 20000.
     pub management_calls_per_hour: NonZeroU32,
 }
 
@@ -365,7 +365,7 @@ impl Default for LimiterConfig {
 }
 
 impl LimiterConfig {
-    /// The allowance of a bucket.
+    /// Returns the allowance of a bucket.
     #[must_use]
     pub fn quota(&self, bucket: Bucket) -> Quota {
         let (calls, minutes) = match bucket {

@@ -1,8 +1,8 @@
-//! The channel to Meta: what stops it, how far the breaker is open, how large the next call may be, and what the outcome of
-//! a call changes about that.
+//! The channel to Meta: its problem, the breaker, the size of the next call, and how the outcome of a call changes
+//! them.
 //!
-//! Promises: pure; the jitter comes with the question. Every text of a problem says what an operator can do.
-//! Left out on purpose: which outcome a call had ([`super::outcome`]) and storing ([`crate::store::channel`]).
+//! Promises: pure; the jitter is an argument. Every problem message states what an operator can do.
+//! Left out on purpose: the outcome of a call ([`super::outcome`]) and storing ([`crate::store::channel`]).
 
 use super::breaker::Breaker;
 use super::outcome::{CallOutcome, Problem, Refusal, Shape};
@@ -13,20 +13,20 @@ use crate::clock::Millis;
 pub struct Channel {
     /// Why no calls are made, or why they are slow.
     pub problem: Option<Problem>,
-    /// The credential version that the problem was met with: a newer one clears it.
+    /// The credential version that the problem occurred with. A newer one clears the problem.
     pub problem_credential: Option<i64>,
-    /// Paces calls after faults of the channel.
+    /// Delays calls after faults of the channel.
     pub breaker: Breaker,
-    /// How the next call is shaped.
+    /// The shape of the next call.
     pub shape: Shape,
 }
 
-/// A call to `items_batch` and what it rested on.
+/// A call to `items_batch` and its circumstances.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'c> {
     /// Its outcome.
     pub outcome: &'c CallOutcome,
-    /// How many rows it had.
+    /// The number of its rows.
     pub rows: usize,
     /// The setting `batch_size`.
     pub batch_size: usize,
@@ -34,28 +34,28 @@ pub struct Call<'c> {
     pub credential: i64,
     /// When it ended.
     pub now: Millis,
-    /// A number in `0.0..1.0`, a new one each time: spreads the waits of replicas and restarts.
+    /// A new number in `0.0..1.0` for each call. It spreads the waits of replicas and restarts.
     pub jitter: f64,
 }
 
 impl Channel {
-    /// Whether the problem waits for a credential other than this one.
+    /// Returns whether the problem lasts until the credential differs from this one.
     #[must_use]
     pub fn is_stopped_for(&self, credential: i64) -> bool {
         self.problem_credential == Some(credential)
     }
 
-    /// Forgets the problem.
+    /// Clears the problem.
     pub fn clear_problem(&mut self) {
         (self.problem, self.problem_credential) = (None, None);
     }
 
-    /// Notes a problem. With a credential, no call is made until there is another one.
+    /// Records a problem. With a credential, no call is made until the credential changes.
     pub fn note_problem(&mut self, problem: Problem, credential: Option<i64>) {
         (self.problem, self.problem_credential) = (Some(problem), credential);
     }
 
-    /// The outcome of a call shapes the next one.
+    /// Updates the state after a call.
     pub fn called(&mut self, call: Call<'_>) {
         let Call { outcome, rows, batch_size, credential, now, jitter } = call;
         let notice = |code: &str, message: String| Problem { code: code.into(), message };
@@ -67,12 +67,13 @@ impl Channel {
             }
             CallOutcome::Unknown { reason } | CallOutcome::NotSent { reason } => {
                 self.breaker.failed(now, jitter);
-                let message =
-                    format!("Meta is unreachable or answers wrongly; calls are retried with back-off ({reason})");
+                let message = format!(
+                    "Meta is unreachable or its answers are invalid; calls are retried with back-off ({reason})"
+                );
                 self.note_problem(notice("meta_unreachable", message), None);
             }
             CallOutcome::Throttled { reason } => {
-                let message = format!("Meta's quota is used up; calls resume when it opens again ({reason})");
+                let message = format!("Meta's quota is used up; calls resume when it is available again ({reason})");
                 self.note_problem(notice("meta_throttled", message), None);
             }
             CallOutcome::Stopped(problem) => self.note_problem(problem.clone(), Some(credential)),
@@ -115,7 +116,7 @@ mod tests {
         Problem { code: code.into(), message: "do this".into() }
     }
 
-    /// Outcome by outcome: the problem, whether it waits for another credential, whether the breaker opens, the row cap.
+    /// For each outcome: the problem, whether it waits for another credential, whether the breaker opens, the row cap.
     #[test]
     fn the_table() {
         let reason = || "why".to_owned();
@@ -136,7 +137,7 @@ mod tests {
             assert_eq!(channel.is_stopped_for(3), waits_for_credential, "{outcome:?}");
             assert_eq!(channel.breaker.open_until().is_some(), opens, "{outcome:?}");
             assert_eq!(channel.shape.row_cap, cap, "{outcome:?}");
-            // Whatever it was, a call that goes through ends it.
+            // A successful call ends any of these problems.
             called(&mut channel, &CallOutcome::NothingTaken { named: std::collections::HashMap::new() });
             assert_eq!((channel.problem, channel.breaker.open_until()), (None, None), "{outcome:?}");
         }

@@ -1,32 +1,33 @@
-//! Clears: fields that Meta may still hold and the new payload no longer has.
+//! Clears: fields that Meta may still hold and that the new payload no longer has.
 //!
-//! An UPDATE is partial at Meta: a field left out keeps its old value, so a sale would never end. The payload stays
-//! pruned (hash and preview are over it); the drain adds an empty value for each field that is gone.
+//! An UPDATE is partial at Meta: an omitted field keeps its old value, so a sale would never end. The payload stays
+//! pruned (hash and preview are computed over it); the drain adds an empty value for each removed field.
 
 use std::collections::BTreeSet;
 
 use mapper_core::{FieldKind, field};
 
-/// What to add to a payload, and what Meta will go on showing.
+/// The fields to add to a payload, and the fields that Meta will keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clears {
-    /// Fields to send empty: `""`, or `[]` where the flag says it is a list.
+    /// Fields to send empty: `[]` for a list (the flag is true), else `""`.
     pub fields: Vec<(String, bool)>,
-    /// Fields that must never be sent empty (`stale_required_field`): Meta keeps the old value.
+    /// Fields that must never be sent empty (`stale_required_field`). Meta keeps their old value.
     pub stale: Vec<String>,
 }
 
-/// The clears for a push of `sent` over what Meta may hold.
+/// Returns the clears for a push of `sent` over the fields that Meta may hold.
 ///
-/// A field that the built-in mapper does not know, sent by a mapper module, carries its kind in its name: `name` is a
-/// text, `name[]` a list, and `name{}` something that has no empty value, so Meta keeps it. One that changed its kind
-/// is sent, not gone.
+/// A field of a mapper module that the built-in mapper does not know has its kind in its name: `name` is a text,
+/// `name[]` a list, and `name{}` a value without an empty form, so Meta keeps it. A field whose kind changed is sent,
+/// so it is not cleared.
 #[must_use]
 pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
     let sent: BTreeSet<&str> = sent.iter().map(|name| split(name.as_ref()).0).collect();
     let mut answer = Clears::default();
     for (name, kind) in at_meta.iter().map(|name| split(name)).filter(|(name, _)| !sent.contains(name)) {
-        // After an unknown outcome Meta may hold either of two kinds: one clear is enough, whichever comes first.
+        // After an unknown outcome Meta may hold either of two kinds. One clear suffices, for whichever kind comes
+        // first.
         if answer.fields.iter().any(|(known, _)| known == name) {
             continue;
         }
@@ -40,7 +41,7 @@ pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
     answer
 }
 
-/// The kind of a field that we do not know.
+/// The kind of a field that the built-in mapper does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
@@ -48,7 +49,7 @@ enum Kind {
     Other,
 }
 
-/// A field's bare name and its kind.
+/// Returns the bare name and the kind of a field.
 fn split(name: &str) -> (&str, Kind) {
     if let Some(bare) = name.strip_suffix("[]") {
         (bare, Kind::List)

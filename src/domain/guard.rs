@@ -1,18 +1,18 @@
 //! The mass-delete guard: a broken view must not empty the shop.
 //!
-//! A delete is implicit when nobody asked for it: an upsert whose variant is not eligible any more, or gone. Within an
-//! hour so many of them go out as an ordinary day may bring; what is over that is held back until somebody releases it.
-//! Deletes that an event, an import or an operator asked for are exempt.
+//! A delete is implicit when it results from an upsert whose variant is no longer eligible, or gone. Within an hour, as
+//! many implicit deletes are sent as an ordinary day may bring; further ones are held until an operator releases them.
+//! Deletes that an event, an import or an operator requested are exempt.
 
 use crate::clock::Millis;
 
-/// The span that deletes are counted over.
+/// The span over which deletes are counted.
 pub const SPAN_MS: Millis = 60 * 60 * 1000;
-/// So many are always let through.
+/// The number of deletes that is always allowed.
 const ALWAYS: i64 = 100;
 
-/// How many more implicit deletes may go out, when `held` items are at Meta and `done` were deleted within the span.
-/// What was deleted is counted as held: the tenth is one of what there was.
+/// Returns how many more implicit deletes may be sent when `held` items are at Meta and `done` were deleted within the
+/// span. The deleted ones count as held: the limit is a tenth of the number before the deletes.
 #[must_use]
 pub fn allowance(held: i64, done: i64) -> usize {
     let limit = ALWAYS.max((held + done) / 10);

@@ -1,10 +1,10 @@
-//! Intents: what the outbox asks for, and how several of one variant fold into one.
+//! Intents: the requests in the outbox, and how several intents of one variant fold into one.
 
 use std::collections::HashMap;
 
 use super::state::unknown_word;
 
-/// What is asked for a variant.
+/// What is requested for a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intent {
     /// Make Meta's item equal to the mapper's word.
@@ -14,7 +14,7 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// The word in the store.
+    /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,23 +35,23 @@ impl std::str::FromStr for Intent {
     }
 }
 
-/// Who asked.
+/// The source of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// A change event of the shop, or a platform's trigger.
+    /// A change event of the shop, or a trigger of the platform.
     Event,
-    /// A person, through the admin API.
+    /// An operator, through the admin API.
     Operator,
     /// `meta-catalog import`.
     Import,
     /// A sale window opened or closed.
     Window,
-    /// The pipeline itself, after an outcome that left a row to be done again.
+    /// The pipeline, after an outcome that requires the row to be processed again.
     Recovery,
 }
 
 impl Origin {
-    /// The word in the store.
+    /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,40 +83,40 @@ impl std::str::FromStr for Origin {
 pub struct OpenIntent {
     /// Its exact id.
     pub seq: i64,
-    /// The variant it is about.
+    /// Its variant.
     pub variant_id: String,
-    /// What it asks for.
+    /// What is requested.
     pub intent: Intent,
-    /// Who asked.
+    /// Its source.
     pub origin: Origin,
-    /// Faults so far.
+    /// The number of faults so far.
     pub attempts: i64,
-    /// Somebody released it from the mass-delete guard.
+    /// Whether an operator released it from the mass-delete guard.
     pub released: bool,
 }
 
-/// All open intents of one variant as one.
+/// All open intents of one variant, folded into one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The variant.
     pub variant_id: String,
-    /// What is to be done.
+    /// What is requested.
     pub intent: Intent,
-    /// Who asked for that.
+    /// The source of that request.
     pub origin: Origin,
-    /// The exact rows that this stands for; only they are marked, so an intent committed later survives.
+    /// The exact rows that this represents. Only they are marked, so an intent that is committed later survives.
     pub seqs: Vec<i64>,
-    /// The most faults that any of them has seen.
+    /// The largest number of faults of any of them.
     pub attempts: i64,
     /// Whether any of them was released from the mass-delete guard.
     pub released: bool,
 }
 
-/// Folds open intents per variant; the answer keeps the order in which the variants first asked.
+/// Folds open intents per variant. The result keeps the order in which the variants first appear.
 ///
-/// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later
-/// request of an operator: someone who removes an item does not expect a stock update to bring it back at once.
-/// A recovery only repeats what was asked before, so it gives way to whatever else is asked, earlier or later.
+/// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later request of
+/// an operator: an operator who deletes an item does not expect that a stock update restores it at once. A recovery
+/// only repeats an earlier request, so it gives way to every other intent, earlier or later.
 #[must_use]
 pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
     rows.sort_unstable_by_key(|row| row.seq);
@@ -164,14 +164,14 @@ mod tests {
         let cases: &[(&[Word], Word)] = &[
             (&[(Upsert, Event)], (Upsert, Event)),
             (&[(Upsert, Event), (Delete, Event)], (Delete, Event)),
-            // Deleted, then restored within one batch: the later word counts.
+            // Deleted, then restored within one batch: the later intent counts.
             (&[(Delete, Event), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Operator), (Upsert, Event)], (Delete, Operator)),
             (&[(Delete, Operator), (Upsert, Window), (Delete, Event)], (Delete, Operator)),
             (&[(Delete, Operator), (Upsert, Operator)], (Upsert, Operator)),
             (&[(Delete, Operator), (Upsert, Operator), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Operator), (Upsert, Event), (Upsert, Operator)], (Upsert, Operator)),
-            // Restored while its delete was under way: the delete that is asked for again must not win.
+            // Restored while its delete was under way: the repeated delete must not win.
             (&[(Upsert, Event), (Delete, Recovery)], (Upsert, Event)),
             (&[(Delete, Recovery), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Recovery), (Upsert, Recovery)], (Upsert, Recovery)),

@@ -1,64 +1,65 @@
-//! What an `items_batch` call came to, and what follows for its rows and for the channel.
+//! The outcome of an `items_batch` call, and its consequences for the rows and the channel.
 //!
-//! Judged by Meta's `error.code`, never by the HTTP status; the Graph client does that part
-//! ([`meta_graph`]) and hands over one of these.
+//! The outcome depends on Meta's `error.code`, never on the HTTP status. The Graph client ([`meta_graph`]) classifies
+//! the answer and returns one of these.
 
 use std::collections::HashMap;
 
-/// A reason why no call is made, with what to do about it.
+/// A reason why no call is made, with the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Stable code for programs.
     pub code: String,
-    /// Sentence for the operator; says the next step.
+    /// A sentence for the operator that states the next step.
     pub message: String,
 }
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// Meta took the batch: the rows wait for the verdict on `handle`, but those named in `refused` fail now.
+    /// Meta accepted the batch. The rows wait for the verdict on `handle`; those named in `refused` fail now.
     Accepted {
         /// Meta's handle.
         handle: String,
         /// Retailer id → message of `validation_status`.
         refused: HashMap<String, String>,
     },
-    /// No handle: nothing was taken. Named rows fail with their message, the others with [`NOT_TAKEN`].
+    /// Meta returned no handle, so it accepted nothing. Named rows fail with their message, the others with
+    /// [`NOT_TAKEN`].
     NothingTaken {
         /// Retailer id → message of `validation_status`.
         named: HashMap<String, String>,
     },
-    /// Whether Meta took the batch is not known: claims are dropped, the rows are sent again.
+    /// Whether Meta accepted the batch is unknown. Claims are dropped and the rows are sent again.
     Unknown {
-        /// What happened.
+        /// The error.
         reason: String,
     },
-    /// Meta never saw the call: nothing is unknown, it is made again.
+    /// The call never reached Meta, so nothing is unknown. The call is made again.
     NotSent {
-        /// What happened.
+        /// The error.
         reason: String,
     },
-    /// The bucket is used up; it opens by itself.
+    /// The bucket is used up. It reopens on its own.
     Throttled {
-        /// Meta's text.
+        /// Meta's message.
         reason: String,
     },
-    /// A person has to act and then connect again: no call is made until there is another credential.
+    /// An operator has to act and then reconnect. No call is made until the credential changes.
     Stopped(Problem),
-    /// A person has to act, but nothing tells us when they have: tried again at the breaker's pace.
+    /// An operator has to act, but no event reports that it is done. Calls are retried at the breaker's pace.
     Hindered(Problem),
-    /// Meta refused the call as a whole: too much data, or something in it.
+    /// Meta refused the whole call: it had too much data, or invalid data.
     RefusedWhole {
-        /// Meta's text.
+        /// Meta's message.
         reason: String,
-        /// The catalog itself is refused: never the rows' fault.
+        /// Whether the catalog itself is refused. Then the rows are not the cause.
         channel: bool,
     },
 }
 
 impl CallOutcome {
-    /// The class of the outcome, for logs and for intents that stay open.
+    /// Returns the class of the outcome, for logs and for intents that stay open.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -73,50 +74,50 @@ impl CallOutcome {
         }
     }
 
-    /// Whether Meta may have carried the call out.
+    /// Returns whether Meta may have executed the call.
     #[must_use]
     pub fn may_be_taken(&self) -> bool {
         matches!(self, Self::Accepted { .. } | Self::Unknown { .. })
     }
 
-    /// Whether the rows wait for a verdict now.
+    /// Returns whether the rows wait for a verdict now.
     #[must_use]
     pub fn accepted(&self) -> bool {
         matches!(self, Self::Accepted { .. })
     }
 }
 
-/// The reason on unnamed rows of an answer without a handle.
+/// The error of unnamed rows when Meta returned no handle.
 pub const NOT_TAKEN: &str = "not taken: Meta answered without a handle";
 
-/// How the next call is shaped after refusals of whole calls.
+/// The shape of the next call after refusals of whole calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Most rows of the next call; none = the setting.
+    /// The largest number of rows of the next call. `None` means the setting.
     pub row_cap: Option<usize>,
-    /// Refusals in a row without a success; of rows alone, once the cap is 1.
+    /// Consecutive refusals. Once the cap is 1, only refusals of single rows count.
     pub refusals: u32,
 }
 
-/// After this many refusals in a row it may be the channel, not the rows.
+/// After this many consecutive refusals the cause may be the channel instead of the rows.
 pub const CHANNEL_REFUSALS: u32 = 4;
 
-/// What a refusal of the whole call means.
+/// The consequence of a refusal of the whole call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Try again with fewer rows.
+    /// Retry with fewer rows.
     Shrink,
-    /// It was one row alone: that row fails.
+    /// The call had a single row, and that row fails.
     RowFails,
-    /// It may be the channel: pause, and blame no row.
+    /// The channel may be the cause: pause, and blame no row.
     Pause,
 }
 
 impl Shape {
-    /// After a call of `rows` rows was refused whole.
+    /// Returns the shape and the consequence after a call with `rows` rows was refused as a whole.
     ///
-    /// A row that is refused alone fails, but only the first few in a row: when row after row is refused and nothing
-    /// goes through, it is not the rows, and failing them would empty the backlog into `failed`.
+    /// A row that is refused alone fails, but only the first few consecutive ones. When every row is refused and no
+    /// call succeeds, the rows are not the cause, and failing them would turn the whole backlog into `failed`.
     #[must_use]
     pub fn refused(self, rows: usize, channel: bool) -> (Self, Refusal) {
         if channel {
@@ -130,19 +131,19 @@ impl Shape {
         let refusals = self.refusals.saturating_add(1);
         let cap = rows.div_ceil(2);
         let pause = refusals.is_multiple_of(CHANNEL_REFUSALS);
-        // At cap 1 the count begins anew: from there it counts rows, not halvings.
+        // At cap 1 the count restarts: from there it counts rows instead of halvings.
         let shape = Self { row_cap: Some(cap), refusals: if cap == 1 { 0 } else { refusals } };
         (shape, if pause { Refusal::Pause } else { Refusal::Shrink })
     }
 
-    /// After a call was taken: the cap grows by half, up to the setting.
+    /// Returns the shape after a call was accepted: the cap grows by half, up to the setting.
     #[must_use]
     pub fn accepted(self, setting: usize) -> Self {
         let grown = self.row_cap.map(|cap| cap + cap.div_ceil(2)).filter(|cap| *cap < setting);
         Self { row_cap: grown, refusals: 0 }
     }
 
-    /// Most rows of the next call.
+    /// Returns the largest number of rows of the next call.
     #[must_use]
     pub fn cap(self, setting: usize) -> usize {
         self.row_cap.map_or(setting, |cap| cap.min(setting)).max(1)
@@ -189,7 +190,7 @@ mod tests {
         }
         use Refusal::{Pause, RowFails, Shrink};
         assert_eq!(refusals, [Shrink, RowFails, RowFails, RowFails, Pause, Pause]);
-        // A success ends the suspicion: the next row alone is to blame again.
+        // A success resets the count: the next row that is refused alone fails again.
         assert_eq!(shape.accepted(1).refused(1, false).1, RowFails);
     }
 

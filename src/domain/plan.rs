@@ -1,9 +1,9 @@
-//! The one decision: what the drain does with a variant, and why.
+//! The one decision: the drain's action for a variant, and the reason.
 //!
-//! Promises: pure; the drain, the item detail and the preview of a mapper all ask [`plan`], so what an operator is told is
-//! what the drain does. `docs/architecture.md`, "Drain", has the table; the tests walk it.
-//! Left out on purpose: whether any call may be made at all (settings, connection, breaker, quota), which is no matter of
-//! the variant.
+//! Promises: pure. The drain, the item detail and the preview of a mapper all call [`plan`], so operators see what the
+//! drain does. `docs/architecture.md`, "Drain", has the table; the tests cover it.
+//! Left out on purpose: whether any call may be made at all (settings, connection, breaker, quota), which does not
+//! depend on the variant.
 
 use std::borrow::Cow;
 
@@ -13,27 +13,27 @@ use mapper_core::word::{MapperFault, Payload, Word};
 use super::intent::Intent;
 use super::state::{SyncState, SyncStatus};
 
-/// What is asked for a variant: its open intents as one ([`super::intent::fold`]).
+/// The request for a variant: its open intents folded into one ([`super::intent::fold`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// What is asked for.
+    /// What is requested.
     pub intent: Intent,
     /// Whether an operator released it from the mass-delete guard.
     pub released: bool,
 }
 
-/// What source and mapper say of the variant. A delete needs neither, and ignores it.
+/// The answer of source and mapper for the variant. A delete does not use it.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'a> {
     /// The mapper's word.
     Word(&'a Word),
-    /// The mapper has none.
+    /// The mapper returned a fault instead of a word.
     Fault(&'a MapperFault),
-    /// The source row cannot be read; says why.
+    /// The source row cannot be read. Holds the reason.
     Unreadable(&'a str),
     /// The source does not have the variant.
     Gone,
-    /// The mapper did not answer at all.
+    /// The mapper returned no answer.
     Missing,
 }
 
@@ -46,16 +46,16 @@ impl<'a> From<&'a Result<Word, MapperFault>> for Answer<'a> {
     }
 }
 
-/// Whether the mass-delete guard ([`super::guard`]) lets an implicit delete through.
+/// Whether the mass-delete guard ([`super::guard`]) allows an implicit delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// It does.
+    /// It allows it.
     Open,
-    /// So many went out within the hour that it holds further ones back.
+    /// The hour's limit is reached, so it holds further ones.
     Closed,
 }
 
-/// What the drain does.
+/// The drain's action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
     /// Sends the payload.
@@ -65,28 +65,28 @@ pub enum Action<'a> {
         /// Its SHA-256, in hex.
         hash: String,
     },
-    /// Sends a delete. An implicit one was not asked for: the variant is not eligible any more, or gone.
+    /// Sends a delete.
     Delete {
-        /// Whether it is implicit.
+        /// Whether it is implicit: the variant is no longer eligible, or gone, and the delete was not requested.
         implicit: bool,
     },
-    /// Marks the intents and sends nothing: Meta holds the payload, or is judging exactly it.
+    /// Marks the intents and sends nothing: Meta holds exactly this payload, or is processing it.
     Noop {
-        /// When time alone changes the payload.
+        /// When the payload changes by time alone.
         reevaluate_at: Option<i64>,
     },
-    /// Notes in the state that the variant is not eligible; it is not at Meta.
+    /// Records in the state that the variant is not eligible. It is not at Meta.
     Skip {
-        /// The mapper's code and sentence.
+        /// The mapper's code and message.
         text: String,
     },
-    /// Marks the intents: nothing is at Meta to remove. A `pending` row goes too.
+    /// Marks the intents: Meta holds no item to remove. A `pending` row is deleted.
     Drop,
     /// Leaves the intents open and decides again later.
     Wait,
-    /// Holds an implicit delete back until an operator releases it.
+    /// Holds an implicit delete until an operator releases it.
     Hold,
-    /// Counts a fault of the variant's own; its intents are tried again until `max_attempts`.
+    /// Counts a fault of the variant's own. Its intents are retried until `max_attempts`.
     Fault {
         /// What is wrong.
         message: &'a str,
@@ -94,7 +94,7 @@ pub enum Action<'a> {
 }
 
 impl Action<'_> {
-    /// The word on the admin surface.
+    /// Returns its word in the admin API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -110,24 +110,24 @@ impl Action<'_> {
     }
 }
 
-/// What the drain does with a variant, and why.
+/// The drain's action for a variant, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan<'a> {
-    /// What it does.
+    /// The action.
     pub action: Action<'a>,
-    /// A stable code: an eligibility reason of the mapper, or one of ours.
+    /// A stable code: an eligibility reason of the mapper, or one of this service.
     pub reason: Cow<'a, str>,
 }
 
 impl Plan<'_> {
-    /// Whether it is a delete that a closed guard would hold back, so that it must be asked.
+    /// Returns whether this is a delete that a closed guard would hold, so that the guard must be consulted.
     #[must_use]
     pub fn asks_the_guard(&self, ask: Ask) -> bool {
         matches!(self.action, Action::Delete { implicit: true }) && !ask.released
     }
 }
 
-/// The variant as source and mapper show it.
+/// The variant according to source and mapper.
 #[derive(Clone, Copy)]
 enum Now<'a> {
     Eligible(&'a Payload),
@@ -135,7 +135,7 @@ enum Now<'a> {
     Gone,
 }
 
-/// Decides. `state` is what the store remembers of the variant, `catalog` the selected one: what is known of another
+/// Decides. `state` is the stored state of the variant and `catalog` the selected catalog. A state about another
 /// catalog does not count.
 #[must_use]
 pub fn plan<'a>(ask: Ask, answer: Answer<'a>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Plan<'a> {
@@ -144,7 +144,7 @@ pub fn plan<'a>(ask: Ask, answer: Answer<'a>, state: Option<&SyncState>, guard: 
         (Intent::Upsert, Answer::Word(Word::Mapped(payload))) => Now::Eligible(payload),
         (Intent::Upsert, Answer::Word(Word::Rejected(why))) => Now::NotEligible(why),
         (Intent::Upsert, Answer::Gone) => Now::Gone,
-        // Nothing is known of the variant itself: it is asked about again, and nothing counts against it.
+        // Nothing is known about the variant itself: it is mapped again later, and nothing counts against it.
         (Intent::Upsert, Answer::Missing) => return Plan::wait("mapper_not_ready"),
         (Intent::Upsert, Answer::Fault(fault)) if !fault.kind.blames_the_row() => {
             return Plan::wait("mapper_not_ready");
@@ -196,7 +196,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// A fault is the business of the next decision, not of a submission that waits for its verdict.
+/// A fault affects the next decision, not a submission that waits for its verdict.
 fn fault<'a>(state: Option<&SyncState>, message: &'a str) -> Plan<'a> {
     if state.is_some_and(|state| state.status == SyncStatus::Submitted) {
         return Plan::wait("submission_open");

@@ -1,33 +1,34 @@
-//! Re-asks: asking for many variants again, chunk by chunk, for one reason.
+//! Re-asks: asking again for many variants, chunk by chunk, for one reason.
 //!
-//! What each reason asks for, and in which words, is decided here; the store walks ([`crate::store::reask`]), the
-//! ReaskActor paces it ([`crate::pipeline::reask`]).
+//! This module defines which variants each reason covers and the origin of the intents. The store walks the variants
+//! ([`crate::store::reask`]), and the ReaskActor paces the walk ([`crate::pipeline::reask`]).
 
 use super::intent::Origin;
 use super::state::unknown_word;
 
-/// Why variants are asked for again. At most one re-ask of each is under way.
+/// Why variants are asked for again. At most one re-ask of each reason is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// An operator wants every eligible variant in the catalog.
+    /// An operator requests every eligible variant in the catalog.
     Bootstrap,
-    /// An operator wants every variant mapped anew.
+    /// An operator requests that every variant is mapped again.
     Remap,
-    /// A setting changed that the mapper reads.
+    /// A setting that the mapper reads has changed.
     Settings,
-    /// The built-in mapper of this version makes other payloads than the one before, or image URLs have another prefix.
+    /// The built-in mapper of this version makes other payloads than the one before, or the prefix of image URLs has
+    /// changed.
     MapperUpgrade,
 }
 
-/// Which variants a re-ask walks.
+/// The variants that a re-ask walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Variants whose product is active, public and not deleted.
     Eligible,
     /// Every variant of the shop.
     All,
-    /// Variants that were mapped before: `synced`, `submitted`, `failed` or `skipped`. What an operator deleted at Meta
-    /// stays deleted, and what was never asked for stays so.
+    /// Variants that were mapped before: `synced`, `submitted`, `failed` or `skipped`. A variant that an operator
+    /// deleted at Meta stays deleted, and a variant that was never asked for is not added.
     Mapped,
 }
 
@@ -35,7 +36,7 @@ impl Reason {
     /// Every reason.
     pub const ALL: [Self; 4] = [Self::Bootstrap, Self::Remap, Self::Settings, Self::MapperUpgrade];
 
-    /// The word in the store and on the admin surface.
+    /// Returns its word in the store and in the admin API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +47,7 @@ impl Reason {
         }
     }
 
-    /// Which variants it walks.
+    /// Returns which variants it walks.
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {
@@ -56,8 +57,8 @@ impl Reason {
         }
     }
 
-    /// The origin of its intents. A bootstrap is an operator's word; the others repeat what was asked before, and give way
-    /// to whatever else is asked meanwhile.
+    /// Returns the origin of its intents. A bootstrap is an operator's request. The others repeat earlier requests, so
+    /// they give way to every other intent.
     #[must_use]
     pub fn origin(self) -> Origin {
         match self {
@@ -66,7 +67,7 @@ impl Reason {
         }
     }
 
-    /// Whether a variant that waits for the drain anyway is passed over: it will be mapped then.
+    /// Returns whether a variant with a live open intent is skipped, because the drain maps it anyway.
     #[must_use]
     pub fn passes_waiting(self) -> bool {
         self.origin() == Origin::Recovery
@@ -80,21 +81,21 @@ impl std::str::FromStr for Reason {
     }
 }
 
-/// Most variants of one step.
+/// The largest number of variants of one step.
 const LONGEST_STEP: usize = 1_000;
 
-/// How a re-ask is paced: it adds a step while fewer live intents than the backlog are waiting. So it is never more than
-/// three calls ahead of the drain, and a change of the shop waits for no more.
+/// The pace of a re-ask: it adds a step while the number of live intents is below the backlog. So it is never more than
+/// three calls ahead of the drain, and a change of the shop waits for no more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Live intents above which it waits.
+    /// The number of live intents from which it waits.
     pub backlog: i64,
-    /// Variants of one step.
+    /// The number of variants of one step.
     pub step: i64,
 }
 
 impl Pace {
-    /// For calls of at most this many items.
+    /// Returns the pace for calls of at most this many items.
     #[must_use]
     pub fn of(batch_size: usize) -> Self {
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);

@@ -1,14 +1,14 @@
-//! A product with its variants, checked and ready for the tables.
+//! A product with its variants, validated and ready for the tables.
 //!
-//! Times are milliseconds since the Unix epoch, prices integer subunits (hundredths). The JSON form
-//! is itself an import line: [`crate::intake::import::parse`] reads it back equal.
+//! Times are milliseconds since the Unix epoch; prices are integer subunits (hundredths). The JSON form is a valid
+//! import line: [`crate::intake::import::parse`] parses it to an equal record.
 
 use mapper_core::{Inventory, OptionValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-/// A product and the variants that were given with it.
+/// A product and the variants that came with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProductRecord {
@@ -32,16 +32,16 @@ pub struct ProductRecord {
     pub images: Vec<String>,
     /// When the product was soft-deleted.
     pub deleted_at: Option<i64>,
-    /// Who sells it.
+    /// The seller.
     pub vendor: Option<VendorRef>,
-    /// Who makes it.
+    /// The maker.
     pub brand: Option<BrandRef>,
-    /// The one category trail, root first; each one's parent is the one before it.
+    /// The one category trail, root first. The parent of each category is the one before it.
     pub categories: Vec<CategoryRef>,
-    /// What mapper modules may want to know besides.
+    /// Additional data for mapper modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
-    /// The variants on this line; others of the product stay as they are.
+    /// The variants on this line. Other variants of the product stay unchanged.
     pub variants: Vec<VariantRecord>,
 }
 
@@ -77,7 +77,7 @@ pub struct VariantRecord {
     pub options: Vec<OptionValue>,
     /// Stock record, if the shop keeps one.
     pub inventory: Option<Inventory>,
-    /// What mapper modules may want to know besides, such as the cost.
+    /// Additional data for mapper modules, such as the cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
 }
@@ -108,18 +108,18 @@ pub struct CategoryRef {
     pub id: String,
     /// Display title.
     pub title: String,
-    /// The category above; `None` at the root.
+    /// The parent category. `None` at the root.
     pub parent_id: Option<String>,
 }
 
-/// An id for something that was named but given none: 16 hex digits that depend on `path` alone, so
-/// the same name on another line, or in another run, is the same thing.
+/// Returns an id for a named entity without an id: 16 hex digits that depend on `path` alone, so the same name on
+/// another line, or in another run, results in the same id.
 #[must_use]
 pub fn derived_id(path: &[&str]) -> String {
     let mut hash = Sha256::new();
     for (index, part) in path.iter().enumerate() {
         if index > 0 {
-            // No text of a line holds NUL, so ["a", "bc"] and ["ab", "c"] stay apart.
+            // A line contains no NUL, so ["a", "bc"] and ["ab", "c"] result in different ids.
             hash.update([0]);
         }
         hash.update(part.as_bytes());
@@ -129,11 +129,11 @@ pub fn derived_id(path: &[&str]) -> String {
     id
 }
 
-/// What the listing's search looks into: the parts with their case folded, one below the other.
+/// Returns the text that the search of the listing examines: the case-folded parts, one per line.
 ///
-/// Fold a search term with this same function. Case is folded here and not in SQL because SQLite
-/// folds ASCII only and PostgreSQL by locale; and character by character, because the folding of a
-/// whole text depends on neighbours (a final sigma), which would hide a match inside a word.
+/// Search terms must be folded with this same function. Case is folded here instead of in SQL, because SQLite folds
+/// only ASCII and PostgreSQL folds by locale. It is folded character by character, because folding a whole text depends
+/// on neighbouring characters (a final sigma), which would hide a match inside a word.
 #[must_use]
 pub fn search_key(parts: &[&str]) -> String {
     parts.join("\n").chars().flat_map(char::to_lowercase).collect()
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(id, derived_id(&["Root", "Leaf"]));
         assert_ne!(id, derived_id(&["Leaf"]));
         assert_ne!(derived_id(&["a", "bc"]), derived_id(&["ab", "c"]));
-        // Stored ids must not move when the code does.
+        // Stored ids must not change when the code does.
         assert_eq!(derived_id(&["abc"]), "ba7816bf8f01cfea");
     }
 

@@ -6,17 +6,17 @@ use crate::clock::Millis;
 
 const DAY_MS: Millis = 24 * 60 * 60 * 1_000;
 
-/// How long settled rows are kept, in days; 0 keeps them for ever.
+/// How long settled rows are kept, in days. 0 keeps them for ever.
 ///
-/// A day is the least: by then a process that stood still during a call has noted it
+/// The minimum is one day: by then a process that was suspended during a call has recorded it
 /// ([`crate::store::submission::note_late`]), and the deletes of the last hour are no longer counted
-/// ([`crate::store::submission::implicit_deletes_since`]).
+/// ([`crate::store::submission::implicit_allowance`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// Processed intents of the outbox, from when they were processed.
+    /// Processed intents of the outbox, counted from when they were processed.
     pub intent_days: u32,
-    /// Submissions with their records and errors, from their verdict.
+    /// Submissions with their records and errors, counted from their verdict.
     pub submission_days: u32,
 }
 
@@ -31,7 +31,7 @@ impl Default for RetentionConfig {
     }
 }
 
-/// The instant before which a row is too old; `None` when rows are kept for ever.
+/// Returns the instant before which a row is too old, or `None` when rows are kept for ever.
 #[must_use]
 pub fn cutoff(days: u32, now: Millis) -> Option<Millis> {
     (days > 0).then(|| now.saturating_sub(Millis::from(days).saturating_mul(DAY_MS)))

@@ -1,8 +1,9 @@
-//! The settings of the group `meta`: one table of keys, types, bounds, defaults and help, and the checks of a PATCH.
+//! The settings of the group `meta`: one table of keys, types, bounds, defaults and help texts, and the validation of a
+//! PATCH.
 //!
-//! A new setting is a row of the table below and its consumer. The table makes the fields of [`Settings`], the document of
-//! the API and `docs/settings.md`. What stands under `mapper` is what the mapper reads: a change of it asks again for every
-//! variant that was mapped ([`super::reask::Reason::Settings`]).
+//! A new setting needs a row in the table below and the code that reads it. The table generates the fields of
+//! [`Settings`], the API document and `docs/settings.md`. The rows under `mapper` are what the mapper reads: a change
+//! of one asks again for every variant that was mapped ([`super::reask::Reason::Settings`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::credential::TokenKind;
 
-/// What a setting takes.
+/// The kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text up to this many characters.
@@ -22,7 +23,7 @@ pub enum Kind {
     Secret,
     /// Empty, or an absolute http(s) URL.
     Url,
-    /// A path that starts with `/` and holds `{slug}`.
+    /// A path that starts with `/` and contains `{slug}`.
     PathTemplate,
     /// A three-letter ISO 4217 code.
     Currency,
@@ -34,22 +35,22 @@ pub enum Kind {
     Whole(i64, i64),
 }
 
-/// One setting.
+/// The specification of a setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     /// Its key.
     pub key: &'static str,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: Kind,
-    /// What it does, for an operator; Markdown.
+    /// Its effect, for operators, as Markdown.
     pub help: &'static str,
-    /// Whether the mapper reads it, so that a change asks for every mapped variant again.
+    /// Whether the mapper reads it, so that a change asks again for every mapped variant.
     pub is_mapped: bool,
     /// Its default, as JSON text.
     default: &'static str,
 }
 
-/// Makes the settings' struct, the mapper's part of it and the list of specifications from one table.
+/// Generates the settings' struct, the mapper's part of it and the list of specifications from one table.
 macro_rules! settings {
     (
         service { $($(#[doc = $help:literal])+ $key:ident: $type:ty = $kind:expr, $default:literal;)+ }
@@ -63,20 +64,20 @@ macro_rules! settings {
             },)+
         ];
 
-        /// The keys, so that a misspelt one does not compile.
-        #[expect(non_upper_case_globals, reason = "a key is named as the setting is")]
+        /// The keys as constants, so that a misspelt key does not compile.
+        #[expect(non_upper_case_globals, reason = "a key has the name of its setting")]
         pub mod key {
             $(#[doc = concat!("`", stringify!($key), "`")] pub const $key: &str = stringify!($key);)+
             $(#[doc = concat!("`", stringify!($m_key), "`")] pub const $m_key: &str = stringify!($m_key);)+
         }
 
-        /// The settings as of one version. The default holds the default of each.
+        /// The settings of one version. `Default` holds the default of each.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Settings {
             /// Grows with every PATCH.
             pub version: i64,
             $($(#[doc = $help])+ pub $key: $type,)+
-            /// What the mapper reads.
+            /// The settings that the mapper reads.
             pub mapper: MapperSettings,
         }
 
@@ -95,7 +96,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Every setting by key, the secret masked.
+            /// Returns every setting by key, with the secret masked.
             #[must_use]
             pub fn values(&self) -> Map<String, Value> {
                 let values = [
@@ -114,18 +115,18 @@ settings! {
         app_id: String = Kind::Text(100), r#""""#;
         /// The secret of the Meta app. It is sealed at rest and reads as `********`.
         app_secret: SecretPresence = Kind::Secret, r#""""#;
-        /// Where Facebook sends the browser back to after a login. Blank means `PUBLIC_API_URL` and
+        /// The URL that Facebook redirects the browser to after a login. Blank means `PUBLIC_API_URL` and
         /// `/admin/meta/oauth/callback`.
         redirect_uri: String = Kind::Url, r#""""#;
         /// The id of the selected business; select-catalog sets it.
         business_id: String = Kind::Text(100), r#""""#;
-        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. Another catalog drops every claim.
+        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. A change drops every claim.
         catalog_id: String = Kind::Text(100), r#""""#;
         /// The name of the selected catalog, for display.
         catalog_name: String = Kind::Text(200), r#""""#;
         /// The id of the system user whose token is used; select-catalog sets it.
         system_user_id: String = Kind::Text(100), r#""""#;
-        /// Whose token is used; the login and select-catalog set it.
+        /// The owner of the token that is used; the login and select-catalog set it.
         token_kind: TokenKind = Kind::Word(&["user", "system_user"]), r#""user""#;
         /// The master switch. While it is off, nothing is read from the outbox and nothing is sent.
         sync_enabled: bool = Kind::Flag, "false";
@@ -133,16 +134,16 @@ settings! {
         sync_interval_seconds: u64 = Kind::Whole(10, 3600), "60";
         /// Seconds between two rounds of polls for verdicts.
         poll_interval_seconds: u64 = Kind::Whole(10, 600), "30";
-        /// Most items of one `items_batch` call.
+        /// The largest number of items in one `items_batch` call.
         batch_size: usize = Kind::Whole(1, 5000), "1000";
-        /// Most handles that one round of polls asks for.
+        /// The largest number of handles that one round of polls requests.
         handles_per_poll_tick: i64 = Kind::Whole(1, 64), "16";
-        /// Faults of its own after which an intent is parked, and failed verdicts in a row after which a variant is not
-        /// queued again by itself.
+        /// The number of faults of its own after which an intent is parked, and of failed verdicts in a row after which
+        /// a variant is not queued again automatically.
         max_attempts: i64 = Kind::Whole(1, 20), "5";
-        /// Minutes after which a handle without a verdict is given up and its variants are sent again.
+        /// Minutes after which a handle without a verdict is abandoned and its variants are sent again.
         handle_poll_max_age_minutes: i64 = Kind::Whole(1, 1440), "30";
-        /// `live` sends. `preview` does everything up to the call and only logs what would be sent.
+        /// `live` sends. `preview` runs every step up to the call and only logs what would be sent.
         feed_mode: FeedMode = Kind::Word(&["live", "preview"]), r#""live""#;
         /// How calls are spaced while there is a backlog: one each `sync_interval_seconds` (`interval`), or as often as
         /// Meta's quota allows (`budget`).
@@ -156,39 +157,39 @@ settings! {
         currency: String = Kind::Currency, r#""INR""#;
         /// The storefront's origin, such as `https://shop.example`; product links begin with it.
         storefront_base_url: String = Kind::Url, r#""""#;
-        /// The path of a product's page behind the origin; `{slug}` stands for the product's slug.
+        /// The path of a product's page behind the origin; `{slug}` is replaced by the product's slug.
         storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
         /// The condition of every item.
         default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
         /// Whether the business's name is the brand of products that have neither brand nor vendor.
         identifier_exists_fallback: bool = Kind::Flag, "false";
-        /// Longest title in characters; Meta shows 100 to 200.
+        /// The longest title in characters; Meta shows 100 to 200.
         title_max_length: u32 = Kind::Whole(1, 200), "200";
-        /// Longest description in characters.
+        /// The longest description in characters.
         description_max_length: u32 = Kind::Whole(1, 9999), "9999";
     }
 }
 
-/// What a secret reads as when it is set.
+/// The value that is shown for a secret that is set.
 pub const MASK: &str = "********";
 
-/// The specification of a key.
+/// Returns the specification of a key.
 #[must_use]
 pub fn find(key: &str) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.key == key)
 }
 
 impl Spec {
-    /// The default.
+    /// Returns the default.
     #[must_use]
     pub fn default_value(&self) -> Value {
         serde_json::from_str(self.default).unwrap_or(Value::Null)
     }
 
-    /// Checks a new value and answers it in its stored form; `null` asks for the default and is not checked here.
+    /// Validates a new value and returns its stored form. `null` requests the default and is not handled here.
     ///
     /// # Errors
-    /// Says what the setting takes and what it got.
+    /// When the value is invalid. The error states what the setting takes and what it got.
     pub fn check(&self, value: &Value) -> Result<Value, String> {
         let refuse = || Err(format!("takes {}, got {}", self.kind.takes(), brief(value)));
         let text = value.as_str().map(str::trim);
@@ -199,7 +200,7 @@ impl Spec {
             },
             Kind::Secret => match text {
                 Some(text) if text.len() <= 500 && !text.contains('\0') => Ok(json!(text)),
-                // What was given may be a secret.
+                // The value may be a secret, so it is not quoted.
                 _ => Err(format!("takes {}", self.kind.takes())),
             },
             Kind::Url => match text {
@@ -246,7 +247,7 @@ fn brief(value: &Value) -> String {
     }
 }
 
-/// Whether the secret is set; it reads as the mask or as nothing.
+/// Whether the secret is set. It serializes as the mask or as an empty text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct SecretPresence(pub bool);
 
@@ -263,7 +264,7 @@ pub enum FeedMode {
     /// Calls are made.
     #[default]
     Live,
-    /// Everything up to the call is done and logged; no state is touched.
+    /// Everything up to the call is done and logged. No state is written.
     Preview,
 }
 
@@ -271,14 +272,14 @@ pub enum FeedMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pacing {
-    /// One call a tick, as the seed says.
+    /// One call per tick.
     #[default]
     Interval,
     /// As often as the limiter allows.
     Budget,
 }
 
-/// The stored value of a key, or its default. The test over the defaults holds that each default is of its field's type.
+/// Returns the stored value of a key, or its default. A test checks that each default has the type of its field.
 fn field<T: DeserializeOwned + Default>(stored: &BTreeMap<String, Value>, key: &str) -> T {
     let value = stored.get(key).cloned().or_else(|| find(key).map(Spec::default_value)).unwrap_or_default();
     serde_json::from_value(value).unwrap_or_default()
@@ -291,7 +292,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// From stored values; unknown keys and values that no longer pass their check fall back to the default.
+    /// Builds the settings from stored values. Unknown keys are ignored; a value that no longer passes its check is
+    /// replaced by the default.
     #[must_use]
     pub fn new(version: i64, has_secret: bool, stored: impl IntoIterator<Item = (String, Value)>) -> Self {
         let passes = |key: &str, value: &Value| {
@@ -301,19 +303,19 @@ impl Settings {
         Self { app_secret: SecretPresence(has_secret), ..Self::read(version, &stored) }
     }
 
-    /// Whether `app_id` and `app_secret` are set.
+    /// Returns whether `app_id` and `app_secret` are set.
     #[must_use]
     pub fn oauth_client_configured(&self) -> bool {
         self.app_secret.0 && !self.app_id.is_empty()
     }
 
-    /// Whether catalog, currency and storefront are set.
+    /// Returns whether catalog, currency and storefront are set.
     #[must_use]
     pub fn feed_configured(&self) -> bool {
         !(self.catalog_id.is_empty() || self.mapper.currency.is_empty() || self.mapper.storefront_base_url.is_empty())
     }
 
-    /// Keys that are still blank, in the order of the admin surface.
+    /// Returns the keys that are still blank, in the order of the admin API.
     #[must_use]
     pub fn missing_keys(&self) -> Vec<&'static str> {
         [
@@ -330,7 +332,7 @@ impl Settings {
 }
 
 impl MapperSettings {
-    /// As the mapper takes them. `s3_public_url` is the prefix of bare image keys.
+    /// Returns the settings in the form that the mapper takes. `s3_public_url` is the prefix of bare image keys.
     #[must_use]
     pub fn with(&self, s3_public_url: &str) -> mapper_core::MapSettings {
         mapper_core::MapSettings {
@@ -347,33 +349,34 @@ impl MapperSettings {
     }
 }
 
-/// The page `docs/settings.md`.
+/// Returns the page `docs/settings.md`.
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(
-        "# Settings\n\nWhat an operator changes while the service runs, with `PATCH /admin/settings/admin`. A test writes \
-         this page from\nthe table in `src/domain/settings.rs`.\n\nA change of a setting that the mapper reads asks again \
-         for every variant that was mapped: what comes out differently\nis sent. `GET /admin/meta/status` shows how far \
-         that is (`reasks`).\n\n| setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
+        "# Settings\n\nThe settings that an operator can change while the service runs, with `PATCH \
+         /admin/settings/admin`. A test generates\nthis page from the table in `src/domain/settings.rs`.\n\nA \
+         change of a setting that the mapper reads asks again for every variant that was mapped; a variant\nwhose \
+         result changed is sent. `GET /admin/meta/status` shows the progress (`reasks`).\n\n\
+         | setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
     );
     for spec in SPECS {
         let (takes, default) = (spec.kind.takes(), spec.default_value());
         let reads = if spec.is_mapped { "yes" } else { "no" };
-        // Writing into a String does not fail.
+        // Writing into a String cannot fail.
         let _ = writeln!(page, "| `{}` | {takes} | `{default}` | {reads} |{} |", spec.key, spec.help);
     }
     page
 }
 
 impl Kind {
-    /// What it takes, for people.
+    /// Returns a description of the accepted values.
     #[must_use]
     pub fn takes(self) -> String {
         match self {
             Self::Text(limit) => format!("text of at most {limit} characters"),
             Self::Secret => "text of at most 500 bytes".into(),
             Self::Url => "an absolute http or https URL, or nothing".into(),
-            Self::PathTemplate => "a path that starts with / and holds {slug}".into(),
+            Self::PathTemplate => "a path that starts with / and contains {slug}".into(),
             Self::Currency => "a three-letter ISO 4217 code such as INR".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Flag => "true or false".into(),
@@ -394,7 +397,7 @@ mod tests {
         }
         let values = Settings::default().values();
         for spec in SPECS {
-            // Read into its field and written again, so each default is of its field's type.
+            // Each default is parsed into its field and serialized again, so it has the type of its field.
             assert_eq!(values[spec.key], spec.default_value(), "{}", spec.key);
         }
         assert_eq!(values.len(), SPECS.len());
@@ -407,7 +410,7 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(file, page()).expect("the page can be written");
         } else {
-            assert_eq!(written, page(), "write docs/settings.md anew: UPDATE_DOCS=1 cargo test the_page_is_written");
+            assert_eq!(written, page(), "regenerate docs/settings.md: UPDATE_DOCS=1 cargo test the_page_is_written");
         }
     }
 
@@ -436,7 +439,7 @@ mod tests {
         takes a three-letter ISO 4217 code such as INR, got "rupee"
         takes an absolute http or https URL, or nothing, got "shop.example"
         takes an absolute http or https URL, or nothing, got "ftp://shop.example"
-        takes a path that starts with / and holds {slug}, got "/product"
+        takes a path that starts with / and contains {slug}, got "/product"
         takes one of live, preview, got "LIVE"
         takes true or false, got "true"
         takes text of at most 500 bytes

@@ -1,17 +1,17 @@
-//! What is known of a variant at Meta.
+//! The known state of a variant at Meta.
 
 use serde::{Deserialize, Serialize};
 
 use super::intent::Intent;
 
-/// The six stored states; the admin surface adds `never_synced` for a variant without a row.
+/// The six stored states. The admin API adds `never_synced` for a variant without a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyncStatus {
     /// Meta confirmed the payload.
     Synced,
     /// Sent; the verdict on `last_handle` is open.
     Submitted,
-    /// Known, never pushed.
+    /// Known, but never pushed.
     Pending,
     /// The last push or mapping failed.
     Failed,
@@ -26,7 +26,7 @@ impl SyncStatus {
     pub const ALL: [Self; 6] =
         [Self::Synced, Self::Submitted, Self::Pending, Self::Failed, Self::Skipped, Self::Deleted];
 
-    /// The word in the store and on the admin surface.
+    /// Returns its word in the store and in the admin API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,20 +47,20 @@ impl std::str::FromStr for SyncStatus {
     }
 }
 
-/// What the store remembers of a variant, as far as decisions need it.
+/// The stored state of a variant, as far as decisions need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncState {
     /// Its state.
     pub status: SyncStatus,
-    /// The catalog that the claims below are about.
+    /// The catalog of the claims below.
     pub catalog_id: Option<String>,
-    /// Hash of the payload that Meta confirmed or is judging. A submitted delete has none.
+    /// Hash of the payload that Meta confirmed or is processing. `None` for a submitted delete.
     pub hash: Option<String>,
-    /// Ever sent to that catalog and not confirmed deleted.
+    /// Whether it was ever sent to that catalog and not confirmed as deleted.
     pub at_meta: bool,
     /// Id of the interned set of fields that Meta may hold.
     pub fields_at_meta: Option<i64>,
-    /// Verdict failures in a row.
+    /// Consecutive failed verdicts.
     pub attempts: i64,
     /// Grows with every write of the row.
     pub version: i64,
@@ -72,16 +72,16 @@ pub enum Op {
     /// `UPDATE` with `allow_upsert`.
     #[serde(rename = "u")]
     Upsert,
-    /// `DELETE`, asked for.
+    /// `DELETE` that was requested.
     #[serde(rename = "d")]
     Delete,
-    /// `DELETE` that nobody asked for: what an upsert came to, since the variant is not eligible any more, or gone.
+    /// `DELETE` that was not requested: the result of an upsert whose variant is no longer eligible, or gone.
     #[serde(rename = "i")]
     ImplicitDelete,
 }
 
 impl Op {
-    /// The word in logs.
+    /// Returns its word in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,13 +91,13 @@ impl Op {
         }
     }
 
-    /// Whether it goes out as a `DELETE`.
+    /// Returns whether it is sent as a `DELETE`.
     #[must_use]
     pub fn is_delete(self) -> bool {
         matches!(self, Self::Delete | Self::ImplicitDelete)
     }
 
-    /// What it was that was asked for.
+    /// Returns the intent that was requested.
     #[must_use]
     pub fn intent(self) -> Intent {
         match self {
@@ -107,7 +107,7 @@ impl Op {
     }
 }
 
-/// For a stored word that no version of ours writes.
+/// Returns the error text for a stored word that no version writes.
 pub(crate) fn unknown_word(word: &str) -> String {
-    format!("the unknown word {word:?}")
+    format!("unknown word {word:?}")
 }

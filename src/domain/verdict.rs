@@ -1,37 +1,37 @@
-//! Reading Meta's verdict on a submission.
+//! Evaluation of Meta's verdict on a submission.
 
 use std::collections::{HashMap, HashSet};
 
-/// What a poll answered, as far as the decision needs it.
+/// The answer to a poll, as far as the decision needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PollAnswer {
-    /// Meta's word for the batch, in any case.
+    /// Meta's status of the batch, in any letter case.
     pub status: String,
-    /// `(retailer id, message)`; a sample of the errors, not the list.
+    /// `(retailer id, message)`: a sample of the errors, not the full list.
     pub errors: Vec<(String, String)>,
-    /// How many errors there are.
+    /// The total number of errors.
     pub errors_total_count: u64,
-    /// The complete list of bad rows when it is not empty; ids may repeat.
+    /// The complete list of invalid rows, unless it is empty. Ids may repeat.
     pub ids_of_invalid_requests: Vec<String>,
 }
 
-/// What a poll answer means for the submission.
+/// The meaning of a poll answer for the submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not final: ask again.
+    /// Not final. Poll again.
     Open,
-    /// Final. Rows named in `failed` failed with that message, all others are done.
+    /// Final. Rows named in `failed` failed with that message; all others succeeded.
     Settled {
         /// Variant id → message.
         failed: HashMap<String, String>,
     },
-    /// Final, but which rows failed is not known: `named` failed with their message, every other row with
+    /// Final, but which rows failed is unknown: the rows in `named` failed with their message, every other row with
     /// [`VERDICT_INCOMPLETE`].
     Incomplete {
         /// Variant id → message.
         named: HashMap<String, String>,
     },
-    /// The batch did not run as a whole; every row failed with this reason and is to be sent again.
+    /// The whole batch did not run. Every row failed with this reason and is to be sent again.
     NotRun {
         /// `canceled` or `error`.
         reason: &'static str,
@@ -39,9 +39,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict on a submission that Meta split over several handles: final only when each is, and then each row
-    /// has the worst that any of them said. Which row is in which handle is not told, so a part that did not run
-    /// leaves every row to be sent again.
+    /// Combines the verdicts on a submission that Meta split over several handles. The result is final only when each
+    /// verdict is final, and then each row has the worst result of all. Meta does not state which row belongs to which
+    /// handle, so after a part that did not run, every row is to be sent again.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -65,12 +65,12 @@ fn merged(mut one: HashMap<String, String>, two: HashMap<String, String>) -> Has
     one
 }
 
-/// The reason on rows whose outcome an incomplete error list leaves open.
+/// The error of rows whose outcome is unknown because the error list is incomplete.
 pub const VERDICT_INCOMPLETE: &str = "verdict incomplete: Meta counted more errors than it named";
 
-/// Judges a poll answer on a submission of `rows`.
+/// Evaluates a poll answer for a submission of `rows`.
 ///
-/// `finished` is the only success; `canceled` and `error` fail; every other word waits, compared without case.
+/// `finished` is the only success; `canceled` and `error` fail; every other status waits. The comparison ignores case.
 #[must_use]
 pub fn judge(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
     match answer.status.to_ascii_lowercase().as_str() {
@@ -91,12 +91,12 @@ fn judge_finished(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
         known.push_str(message);
     }
     for id in answer.ids_of_invalid_requests.iter().filter(|id| rows.contains(id.as_str())) {
-        failed.entry(id.clone()).or_insert_with(|| "refused by Meta, which gave no message".into());
+        failed.entry(id.clone()).or_insert_with(|| "refused by Meta without a message".into());
     }
     let listed = answer.errors.len() as u64;
     let complete_list = !answer.ids_of_invalid_requests.is_empty();
     let some_unnamed = !complete_list && answer.errors_total_count > listed;
-    // Errors that name none of our rows tell us nothing about ours.
+    // Errors that name none of our rows say nothing about our rows.
     let names_none_of_ours = failed.is_empty() && (complete_list || listed > 0);
     if some_unnamed || names_none_of_ours { Verdict::Incomplete { named: failed } } else { Verdict::Settled { failed } }
 }
@@ -164,20 +164,20 @@ mod tests {
         let judge = |errors: &[(&str, &str)], total, invalid: &[&str]| {
             judge(&answer("finished", errors, total, invalid), &rows)
         };
-        let nameless = "refused by Meta, which gave no message";
+        let nameless = "refused by Meta without a message";
 
-        // A list that is its own count is complete; messages of one row join.
+        // A list as long as its count is complete. Messages of one row are joined.
         let both = [("a", "x"), ("a", "y")];
         assert_eq!(judge(&both, 2, &[]), Verdict::Settled { failed: failed(&[("a", "x; y")]) });
-        // The id list is complete whatever the sample, repeats included.
+        // The id list is complete whatever the sample contains, repeated ids included.
         assert_eq!(
             judge(&[("a", "x")], 6, &["a", "a", "b"]),
             Verdict::Settled { failed: failed(&[("a", "x"), ("b", nameless)]) }
         );
-        // A sample without the id list leaves the unnamed rows open.
+        // A sample without the id list leaves the unnamed rows undecided.
         assert_eq!(judge(&[("a", "x")], 2, &[]), Verdict::Incomplete { named: failed(&[("a", "x")]) });
         assert_eq!(judge(&[], 3, &[]), Verdict::Incomplete { named: HashMap::new() });
-        // Errors that name rows of somebody else say nothing about ours.
+        // Errors that name only foreign rows say nothing about our rows.
         assert_eq!(judge(&[("z", "x")], 1, &[]), Verdict::Incomplete { named: HashMap::new() });
         assert_eq!(judge(&[], 1, &["z"]), Verdict::Incomplete { named: HashMap::new() });
     }

@@ -1,9 +1,9 @@
 //! Work that one replica at a time may do, during which Meta is called.
 //!
-//! Promises: the right is renewed while it is held, so the work may take as long as it takes; a holder that dies keeps it
-//! for ten seconds at most; dropping it stops the renewal.
-//! Left out on purpose: safety. A holder that stands still loses its right and goes on unaware; the result of its work is
-//! committed only if the credential is still the one that it began with.
+//! Promises: the right is renewed while it is held, so the work may take any time. A holder that dies keeps it for at
+//! most ten seconds. Dropping it stops the renewal.
+//! Left out on purpose: safety. A holder that is suspended loses its right and continues without noticing. So the
+//! result of the work is committed only if the credential is still the one that the work began with.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::store::{Db, StoreError};
 
 /// How long the right lasts without renewal.
 const LASTS: Duration = Duration::from_secs(10);
-/// How often it is renewed.
+/// The interval between renewals.
 const RENEWED: Duration = Duration::from_secs(3);
-/// How often a waiting process looks again.
+/// The interval at which a waiting process retries.
 const LOOKS: Duration = Duration::from_millis(100);
 
-/// The right to do some work now.
+/// The right to do a piece of work now.
 #[derive(Debug)]
 pub struct Exclusive {
     db: Db,
@@ -33,10 +33,10 @@ pub struct Exclusive {
 }
 
 impl Exclusive {
-    /// Takes the right if no process has it.
+    /// Takes the right if no other process holds it, else returns `None`.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database query fails.
     pub async fn take(db: &Db, clock: &SharedClock, work: Work) -> Result<Option<Self>, StoreError> {
         let holder = ids::instance();
         let mut tx = db.write().await?;
@@ -48,10 +48,10 @@ impl Exclusive {
         }))
     }
 
-    /// Waits for the right, but no longer than `patience`.
+    /// Waits for the right for at most `patience`. Returns `None` when the wait ends without it.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database query fails.
     pub async fn wait(
         db: &Db,
         clock: &SharedClock,
@@ -69,7 +69,7 @@ impl Exclusive {
         taken.await.ok().transpose()
     }
 
-    /// Gives the right back. If the database does not hear of it, the next process waits until it runs out.
+    /// Releases the right. If that fails in the database, the next process waits until the right expires.
     pub async fn end(self) {
         let ended = async {
             let mut tx = self.db.write().await?;
@@ -77,7 +77,7 @@ impl Exclusive {
             tx.commit().await
         };
         if let Err(error) = ended.await {
-            warn!(%error, work = self.work.as_str(), "exclusive work not ended in the store; the right runs out");
+            warn!(%error, work = self.work.as_str(), "release of exclusive right failed; it expires");
         }
     }
 }
@@ -101,9 +101,9 @@ async fn keep(db: Db, clock: SharedClock, work: Work, holder: String) {
         match renewed.await {
             Ok(true) => {}
             Ok(false) => {
-                return warn!(work = work.as_str(), "the right to exclusive work ran out while the work went on");
+                return warn!(work = work.as_str(), "exclusive right lost during the work");
             }
-            Err(error) => debug!(%error, work = work.as_str(), "exclusive work not renewed"),
+            Err(error) => debug!(%error, work = work.as_str(), "renewal of exclusive right failed"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What only the holder of the lease may do: the lease as this process knows it, and jobs that run under it.
 //!
-//! Promises: a [`LeasedJob`] runs only while this process holds the lease; every transaction that it begins with the fence
-//! fails once the lease is gone ([`crate::store::lease`]), and then [`Leased`] gives the lease up, wakes the LeaseActor and
-//! runs nothing until there is a new one. A job says only what a tick does.
+//! Promises: a [`LeasedJob`] runs only while this process holds the lease. Every transaction that it begins with the
+//! fence fails once the lease is lost ([`crate::store::lease`]). Then [`Leased`] gives up the lease, wakes the
+//! LeaseActor and runs nothing until there is a new lease. A job implements only its tick.
 //! Left out on purpose: taking and renewing the lease ([`crate::pipeline::lease`]).
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,11 +20,12 @@ use crate::store::{Deposed, StoreError};
 pub struct Lease {
     /// The fence of every pipeline transaction.
     pub fence: Fence,
-    /// By our clock, counted from before the lease was asked for: never later than the server's end.
+    /// The end by our clock, counted from before the lease was requested, so it is never later than the end on the
+    /// server.
     pub until: Millis,
 }
 
-/// The lease of this process, and how to wake its keeper; clones share both.
+/// The lease of this process, and a handle that wakes the LeaseActor. Clones share both.
 #[derive(Clone, Debug)]
 pub struct LeaseCell {
     current: Arc<RwLock<Option<Lease>>>,
@@ -32,45 +33,46 @@ pub struct LeaseCell {
 }
 
 impl LeaseCell {
-    /// No lease yet; `keeper` wakes the LeaseActor.
+    /// Returns a cell without a lease. `keeper` wakes the LeaseActor.
     #[must_use]
     pub fn new(keeper: Nudger) -> Self {
         Self { current: Arc::default(), keeper }
     }
 
-    /// Wakes the LeaseActor.
+    /// Returns the handle that wakes the LeaseActor.
     #[must_use]
     pub fn keeper(&self) -> &Nudger {
         &self.keeper
     }
 
-    /// The lease, if this process holds it.
+    /// Returns the lease if this process holds it.
     #[must_use]
     pub fn current(&self) -> Option<Lease> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes it; only the LeaseActor and the end of the service do so.
+    /// Sets the lease. Only the LeaseActor and the shutdown of the service call this.
     pub fn put(&self, lease: Option<Lease>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = lease;
     }
 
-    /// Forgets the lease with this fence. One that was taken since is another one, and stays.
+    /// Removes the lease with this fence. A lease that was taken since has another fence, and stays.
     pub fn give_up(&self, fence: &Fence) {
         let mut cell = self.current.write().unwrap_or_else(PoisonError::into_inner);
         cell.take_if(|lease| lease.fence == *fence);
     }
 }
 
-/// A job that only the holder of the lease runs.
+/// A job that runs only while this process holds the lease.
 pub trait LeasedJob: Send + 'static {
     /// As [`Job::interval`].
     fn interval(&self) -> Duration;
 
-    /// Does one round under the lease. [`StoreError::Deposed`] means that nothing was committed; [`Leased`] deals with it.
+    /// Runs one tick under the lease. [`StoreError::Deposed`] means that nothing was committed; [`Leased`] handles it.
     fn tick(&mut self, lease: Lease) -> impl Future<Output = Result<Rest, StoreError>> + Send;
 
-    /// There is no lease, or it is gone: forgets what a round kept for the next one, and says how long to rest.
+    /// Called when there is no lease, or it is lost: discards what one tick keeps for the next, and returns how long to
+    /// rest.
     fn idle(&mut self) -> Rest {
         Rest::Interval
     }
@@ -84,7 +86,7 @@ pub struct Leased<J> {
 }
 
 impl<J: LeasedJob> Leased<J> {
-    /// The job under the lease of this cell.
+    /// Returns the job under the lease of this cell.
     #[must_use]
     pub fn new(cell: LeaseCell, job: J) -> Self {
         Self { cell, job }
@@ -102,7 +104,7 @@ impl<J: LeasedJob> Job for Leased<J> {
         match self.job.tick(lease).await {
             Ok(rest) => Ok(rest),
             Err(StoreError::Deposed(deposed)) => {
-                warn!(%deposed, "nothing was committed");
+                warn!(%deposed, "tick deposed, nothing committed");
                 match deposed {
                     Deposed::Lease => {
                         self.cell.give_up(&fence);
@@ -110,7 +112,7 @@ impl<J: LeasedJob> Job for Leased<J> {
                         Ok(self.job.idle())
                     }
                     Deposed::Catalog => Ok(Rest::Interval),
-                    // Decided on old terms: decided anew at once.
+                    // The decision was based on old data, so it is made anew at once.
                     Deposed::Settings | Deposed::Credential | Deposed::Mapper => Ok(Rest::Again),
                 }
             }

@@ -1,16 +1,16 @@
-//! The periodic actor: runs a [`Job`] on an interval that may change while it runs.
+//! The periodic actor: runs a [`Job`] on an interval that may change at any time.
 //!
 //! Promises:
-//! - One tick at a time and one timer outstanding; the next is armed when a tick has ended, so ticks
-//!   never pile up behind a slow one.
-//! - The first tick runs at once after each (re)start. Intervals count from start to start.
+//! - One tick at a time and one timer outstanding. The next timer is armed when a tick has ended, so ticks never pile
+//!   up behind a slow one.
+//! - The first tick runs immediately after each (re)start. Intervals count from start to start.
 //! - The interval is read again at least every second, so a changed setting applies without a restart.
-//! - Wake-ups coalesce: however many arrive, they cause one tick.
-//! - A tick that errs or panics ends the actor; its supervisor restarts it with a job made afresh.
+//! - Wake-ups coalesce: any number of them causes one tick.
+//! - A tick that fails or panics ends the actor. Its supervisor restarts it with a new job.
 //! - A stop waits for the tick in progress and starts no other.
 //!
-//! Timers run on the monotonic clock. The injected clock is looked at as well, so that a machine back
-//! from sleep, or a test that moves time, does not wait for an interval that has passed.
+//! Timers use the monotonic clock. The injected clock is checked as well, so that a machine that resumes from sleep, or
+//! a test that moves time, does not wait for an interval that has passed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,72 +26,72 @@ use super::tree::Child;
 use super::vitals::Pulse;
 use crate::clock::{Millis, SharedClock};
 
-/// The longest a changed interval goes unnoticed.
+/// The longest time until a changed interval is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A shorter interval counts as this one: a setting of zero must not make a busy loop.
+/// A shorter interval is replaced by this one: a setting of zero must not cause a busy loop.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-/// A longer rest counts as this one, so that adding it to the time cannot overflow.
+/// A longer rest is replaced by this one, so that adding it to the time cannot overflow.
 const LONGEST_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Whatever ended a tick. `?` makes it from any error.
+/// The error that ended a tick. `?` converts any error into it.
 pub type JobError = ActorProcessingErr;
 
-/// What a job wants after a tick.
+/// What a job requests after a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// Run again at once: there is more.
+    /// Run again immediately: there is more work.
     Again,
-    /// Wait for the interval, counted from the start of this tick; a wake-up cuts it short.
+    /// Wait for the interval, counted from the start of this tick. A wake-up ends the wait.
     Interval,
-    /// Wait this long, whatever the interval says; a wake-up cuts it short.
+    /// Wait this long, regardless of the interval. A wake-up ends the wait.
     For(Duration),
-    /// Wait this long, whatever the interval says and whoever calls: running earlier would do harm or
-    /// nothing, as while Meta throttles. A wake-up meanwhile is served by the tick after the hold.
+    /// Wait this long, regardless of the interval and of wake-ups: running earlier would be harmful or useless, as
+    /// while Meta throttles. The tick after the hold serves a wake-up that comes meanwhile.
     Hold(Duration),
 }
 
-/// Something done again and again.
+/// Work that is repeated.
 pub trait Job: Send + 'static {
-    /// The interval as set now; asked about once a second, so it must be cheap.
+    /// Returns the current interval. It is called about once a second, so it must be cheap.
     fn interval(&self) -> Duration;
 
-    /// Does one round. An error ends the actor and restarts it with back-off, so a failure that a
-    /// restart cannot mend (Meta unreachable, not connected) is better answered with a [`Rest`].
+    /// Runs one round. An error ends the actor and restarts it with back-off. A failure that a restart cannot repair
+    /// (Meta unreachable, not connected) should therefore return a [`Rest`].
     fn tick(&mut self) -> impl Future<Output = Result<Rest, JobError>> + Send;
 }
 
 /// The message of a periodic actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// The timer armed as number `.0` went off; an older one is ignored.
+    /// The timer with number `.0` expired. An older timer is ignored.
     Due(u64),
-    /// Somebody says there is work; see [`Nudger`].
+    /// There is work; see [`Nudger`].
     Nudge,
 }
 
-/// Wakes a periodic actor; clones share it. Exists before the tree, so siblings may wake each other.
+/// Wakes a periodic actor. Clones share it. It exists before the tree, so that siblings can wake each other.
 #[derive(Clone, Debug)]
 pub struct Nudger {
     slot: Slot<Signal>,
-    /// A nudge lies in the mailbox; another would say nothing new.
+    /// Whether a nudge is in the mailbox. A second one would add nothing.
     pending: Arc<AtomicBool>,
 }
 
 impl Nudger {
-    /// Wakes the child called `name`, once it exists.
+    /// Returns a handle that wakes the child with this name once it exists.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { slot: Slot::new(name), pending: Arc::default() }
     }
 
-    /// The name of the actor it wakes.
+    /// Returns the name of the actor that it wakes.
     #[must_use]
     pub fn name(&self) -> &str {
         self.slot.name()
     }
 
-    /// Asks for a tick as soon as the running one has ended. Never waits; lost without harm when the
-    /// actor is down, since its first tick runs at once.
+    /// Requests a tick as soon as the current one has ended. Never waits. A nudge to an actor that is down is lost
+    /// without harm, since its first tick runs immediately.
     pub fn nudge(&self) {
         if !self.pending.swap(true, Ordering::SeqCst) && self.slot.cast(Signal::Nudge).is_err() {
             self.pending.store(false, Ordering::SeqCst);
@@ -99,7 +99,7 @@ impl Nudger {
     }
 }
 
-/// A child that runs the job that `make` builds at each (re)start, woken through `nudger`.
+/// Returns a child that runs the job that `make` builds at each (re)start, and that `nudger` wakes.
 pub fn periodic<J: Job>(nudger: &Nudger, clock: SharedClock, make: impl Fn() -> J + Send + Sync + 'static) -> Child {
     let pending = Arc::clone(&nudger.pending);
     let make = Arc::new(make);
@@ -122,9 +122,9 @@ struct Periodic<F> {
 enum Plan {
     Now,
     Interval,
-    /// On either clock, whichever comes there first.
+    /// On either clock, whichever gets there first.
     At(Instant, Millis),
-    /// As `At`, deaf to nudges.
+    /// Like `At`, but ignores nudges.
     Hold(Instant, Millis),
 }
 
@@ -133,7 +133,7 @@ struct Loop<J> {
     plan: Plan,
     /// Start of the latest tick, on both clocks.
     started: (Instant, Millis),
-    /// Number of the timer that counts.
+    /// Number of the current timer.
     turn: u64,
     timer: Option<AbortHandle>,
 }
@@ -147,7 +147,7 @@ impl<J> Drop for Loop<J> {
 }
 
 impl<J: Job> Loop<J> {
-    /// How long until the next tick is due; zero means now.
+    /// Returns the time until the next tick is due. Zero means now.
     fn remaining(&self, clock: &SharedClock) -> Duration {
         match self.plan {
             Plan::Now => Duration::ZERO,
@@ -164,7 +164,7 @@ impl<J: Job> Loop<J> {
         }
     }
 
-    /// Replaces the timer: at the due time, or at the next look at the interval.
+    /// Replaces the timer. It expires when the tick is due, or when the interval is to be read again.
     fn arm(&mut self, myself: &ActorRef<Signal>, clock: &SharedClock) -> Result<(), JobError> {
         if let Some(timer) = self.timer.take() {
             timer.abort();
@@ -173,7 +173,7 @@ impl<J: Job> Loop<J> {
         let due = Signal::Due(self.turn);
         let wait = self.remaining(clock).min(HEARTBEAT);
         if wait.is_zero() {
-            // Through the mailbox, so that a stop comes first.
+            // Sent through the mailbox, so that a stop is handled first.
             myself.cast(due)?;
         } else {
             self.timer = Some(myself.send_after(wait, move || due).abort_handle());
@@ -189,7 +189,7 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
     type Arguments = ();
 
     async fn pre_start(&self, myself: ActorRef<Signal>, (): ()) -> Result<Loop<J>, JobError> {
-        // A nudge in the mailbox of the actor before this one is served by the first tick.
+        // The first tick serves a nudge that is still in the mailbox of the previous actor.
         self.pending.store(false, Ordering::SeqCst);
         let mut state = Loop {
             job: (self.make)(),
@@ -208,7 +208,7 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
             Signal::Due(_) if !state.remaining(&self.clock).is_zero() => {}
             Signal::Due(_) => {
                 state.started = (Instant::now(), self.clock.now());
-                // This tick serves whoever has called so far; who calls during it wants another.
+                // This tick serves all nudges so far. A nudge during the tick requests another one.
                 self.pending.store(false, Ordering::SeqCst);
                 self.pulse.tick_started();
                 let rest = state.job.tick().instrument(info_span!("tick", actor = self.pulse.name())).await?;
@@ -238,7 +238,8 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 self.pending.store(false, Ordering::SeqCst);
                 match state.plan {
                     Plan::Now => return Ok(()),
-                    // The hold stays; armed anew, it ends at once if the clock has moved past it.
+                    // The hold stays. The timer is armed again, so it expires at once if the clock has moved past the
+                    // hold.
                     Plan::Hold(..) => {}
                     Plan::Interval | Plan::At(..) => state.plan = Plan::Now,
                 }

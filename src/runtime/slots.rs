@@ -1,9 +1,9 @@
-//! Where siblings find each other.
+//! Addresses of sibling actors.
 //!
-//! An [`ActorRef`] is dead once its actor restarts. A [`Slot`] is a shared place that every (re)start
-//! refills, so it can be handed out before the tree exists and stays good for its whole life.
+//! An [`ActorRef`] is dead once its actor restarts. A [`Slot`] is a shared cell that every (re)start refills, so it can
+//! be handed out before the tree exists and stays valid as long as it exists.
 //!
-//! Promises: nothing here waits for an actor to come up; a call says which actor was down.
+//! Promises: nothing here waits for an actor to start. The error of a call names the actor that was down.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,16 +12,16 @@ use std::time::Duration;
 use ractor::rpc::CallResult;
 use ractor::{ACTIVE_STATES, ActorRef, Message, RpcReplyPort};
 
-/// Why a sibling gave no answer. Names it.
+/// Why an actor returned no answer. The error names the actor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// Not started, or waiting for its restart.
-    #[error("the {0} actor is down; it restarts by itself, its vitals say why it ended")]
+    /// The actor is not started, or waits for its restart.
+    #[error("the {0} actor is down; it restarts automatically, and its vitals hold the reason")]
     Down(Arc<str>),
-    /// It took the message and ended, or dropped it, without an answer.
-    #[error("the {0} actor ended before it answered; it restarts by itself, its vitals say why")]
+    /// The actor received the message and ended, or dropped it, without an answer.
+    #[error("the {0} actor ended before it answered; it restarts automatically, and its vitals hold the reason")]
     NoAnswer(Arc<str>),
-    /// No answer in time; it may still carry the message out.
+    /// No answer within the timeout. The actor may still execute the message.
     #[error("the {actor} actor did not answer within {waited:?}")]
     Timeout {
         /// Name of the actor.
@@ -31,7 +31,7 @@ pub enum CallError {
     },
 }
 
-/// The current address of a named actor; clones share it.
+/// The current address of a named actor. Clones share it.
 pub struct Slot<M> {
     name: Arc<str>,
     current: Arc<RwLock<Option<ActorRef<M>>>>,
@@ -50,26 +50,26 @@ impl<M> fmt::Debug for Slot<M> {
 }
 
 impl<M: Message> Slot<M> {
-    /// An empty slot for the child called `name`.
+    /// Returns an empty slot for the child with this name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), current: Arc::default() }
     }
 
-    /// The child's name, without the instance.
+    /// Returns the child's name, without the instance.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The running actor, if there is one.
+    /// Returns the running actor, or `None`.
     #[must_use]
     pub fn get(&self) -> Option<ActorRef<M>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|actor| ACTIVE_STATES.contains(&actor.get_status())).cloned()
     }
 
-    /// Sends a message that wants no answer.
+    /// Sends a message without an answer.
     ///
     /// # Errors
     /// [`CallError::Down`] when the actor is not running; the message is dropped.
@@ -78,10 +78,10 @@ impl<M: Message> Slot<M> {
         actor.cast(message).map_err(|_| self.down())
     }
 
-    /// Asks and waits at most `timeout` for the answer.
+    /// Sends a request and waits at most `timeout` for the answer.
     ///
     /// # Errors
-    /// See [`CallError`].
+    /// A [`CallError`] when there is no answer.
     pub async fn call<T: Send + 'static>(
         &self,
         message: impl FnOnce(RpcReplyPort<T>) -> M,
@@ -96,7 +96,7 @@ impl<M: Message> Slot<M> {
         }
     }
 
-    /// Puts a freshly started actor in. The tree does this for its children.
+    /// Stores the address of a started actor. The tree calls this for its children.
     pub fn fill(&self, actor: ActorRef<M>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
     }

@@ -1,12 +1,12 @@
 //! One flat one-for-one supervisor over all actors of an instance.
 //!
-//! Promises: a failing child restarts after 0.25 s, doubling to 30 s, for as long as the process lives;
-//! back-off cannot reach the supervisor's meltdown. Names are `<instance>/<child>` because the
-//! framework's registry is global to the process. A stop lets each child end what it has in hand. If
-//! the root ends unasked, [`Tree::ended`] says why.
+//! Promises: a failing child restarts after 0.25 s, doubling up to 30 s, for as long as the process runs. This back-off
+//! cannot cause a meltdown of the supervisor. Names are `<instance>/<child>`, because the framework's registry is
+//! global to the process. A stop lets each child finish its current message. If the root ends unexpectedly,
+//! [`Tree::ended`] returns the reason.
 //!
-//! Left out on purpose: nested supervisors and restart groups. Siblings tolerate a closed slot, so no
-//! child's failure needs to take another one down.
+//! Left out on purpose: nested supervisors and restart groups. Siblings tolerate an empty slot, so the failure of one
+//! child never requires the restart of another one.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,16 +29,16 @@ use root::{Root, RootArguments};
 
 /// Back-off before the first restart.
 const BACKOFF_START: Duration = Duration::from_millis(250);
-/// Back-off never grows beyond this.
+/// Upper limit of the back-off.
 const BACKOFF_CAP: Duration = Duration::from_secs(30);
-/// Restarts of the whole tree within this span count towards a meltdown.
+/// Restarts of all children within this span count towards a meltdown.
 const MELTDOWN_WINDOW: Duration = Duration::from_secs(60);
-/// Restarts allowed per child within [`MELTDOWN_WINDOW`]; doubling back-off fits 7 in.
+/// Restarts allowed per child within [`MELTDOWN_WINDOW`]. The doubling back-off allows 7.
 const MELTDOWN_RESTARTS_PER_CHILD: usize = 16;
-/// How long the root may take to end once its children have.
+/// The time limit for the root to end after its children have ended.
 const ROOT_STOP: Duration = Duration::from_secs(5);
 
-/// A named actor and how to start it, again and again.
+/// A named actor and its start function, which can be called repeatedly.
 pub struct Child {
     name: String,
     start: Box<StartFn>,
@@ -54,7 +54,7 @@ struct Start {
 }
 
 impl Child {
-    /// A child called after its slot. `make` runs at each (re)start and must not do I/O; a panic in it
+    /// Returns a child with the name of its slot. `make` runs at each (re)start and must do no I/O. A panic in it
     /// counts as a failed start.
     pub fn new<A: Actor>(slot: &Slot<A::Msg>, make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static) -> Self {
         Self::with_pulse(slot, move |_| make())
@@ -69,7 +69,7 @@ impl Child {
         Self {
             name: slot.name().to_owned(),
             start: Box::new(move |start| {
-                // The caller is the root: a panic here would take the whole tree down.
+                // The root calls this: a panic here would end the whole tree.
                 let made = catch_unwind(AssertUnwindSafe(|| make(start.pulse)));
                 let slot = slot.clone();
                 Box::pin(async move {
@@ -88,17 +88,17 @@ impl Child {
 /// Why a tree did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// Two children have one name.
-    #[error("two actors are called {0}; give each child of a tree its own name")]
+    /// Two children have the same name.
+    #[error("two actors have the name {0}; give each child of a tree its own name")]
     DuplicateChild(String),
-    /// The instance name is taken, or the root failed.
+    /// The instance name is in use, or the root failed.
     #[error(
         "the supervisor of instance {instance} did not start: {reason}; an instance name can be used once per process at a time"
     )]
     Root {
         /// The instance asked for.
         instance: String,
-        /// What the framework said.
+        /// The error of the framework.
         reason: String,
     },
 }
@@ -111,15 +111,15 @@ pub struct Overdue {
     pub killed: Vec<String>,
 }
 
-/// The root ended although nobody asked.
+/// The root ended without a shutdown request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the actor supervisor ended unasked: {reason}")]
+#[error("the actor supervisor ended unexpectedly: {reason}")]
 pub struct Ended {
-    /// The supervisor's last error, if it left one.
+    /// The last error of the supervisor, if it reported one.
     pub reason: String,
 }
 
-/// What starts and a shutdown agree on: no child starts once `closing` is set.
+/// Coordinates starts and shutdown: no child starts once `closing` is set.
 #[derive(Default)]
 struct Gate {
     closing: bool,
@@ -137,11 +137,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Starts the children in the given order under `<instance>/<name>` and returns once each had its
-    /// first start. A child whose first start fails is restarted like any other.
+    /// Starts the children in the given order under `<instance>/<name>`. Returns after the first start of each. A child
+    /// whose first start fails is restarted like any other.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// A [`TreeError`] when the tree does not start.
     pub async fn spawn(instance: &str, board: &VitalsBoard, children: Vec<Child>) -> Result<Self, TreeError> {
         let order: Vec<String> = children.iter().map(|child| child.name.clone()).collect();
         if let Some(twice) = order.iter().enumerate().find(|(i, name)| order[..*i].contains(name)) {
@@ -181,26 +181,26 @@ impl Tree {
         tokio::spawn({
             let asked = Arc::clone(&asked);
             async move {
-                // Never an error: the framework catches panics inside.
+                // This is never an error: the framework catches panics inside.
                 let _ = handle.await;
                 if !asked.load(Ordering::SeqCst) {
                     let reason = error_seen.borrow().clone();
                     let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
-                    tracing::error!(%reason, "the actor supervisor ended unasked");
+                    tracing::error!(%reason, "actor supervisor ended unexpectedly");
                     end.send_replace(Some(Ended { reason }));
                 }
             }
         });
         let tree = Self { root, order, gate, asked, ended };
-        // The root answers only after it has started its children.
+        // The root responds only after it has started its children.
         match tree.root.call(SupervisorMsg::InspectState, None).await {
             Ok(answer) if answer.is_success() => Ok(tree),
             _ => Err(refused(tree.ended().await.reason)),
         }
     }
 
-    /// Resolves if the root ends although nobody asked; then nothing runs any more and the process
-    /// should exit. Never resolves after [`Tree::shutdown`] or a drop.
+    /// Resolves if the root ends without a shutdown request. Then no actor runs any more and the process should exit.
+    /// Never resolves after [`Tree::shutdown`] or a drop.
     pub fn ended(&self) -> impl Future<Output = Ended> + Send + 'static {
         let mut ended = self.ended.clone();
         async move {
@@ -213,12 +213,12 @@ impl Tree {
         }
     }
 
-    /// Stops the children one after the other, **last started first**, and waits for each to end what
-    /// it has in hand; then stops the root. `deadline` covers all children together; after it the rest
-    /// is killed. A child waiting for its restart is not started any more.
+    /// Stops the children one after the other, **last started first**, and waits for each to finish its current
+    /// message; then stops the root. `deadline` covers all children together; the remaining ones are killed after it. A
+    /// child that waits for its restart is not started again.
     ///
     /// # Errors
-    /// [`Overdue`] names the children that were killed.
+    /// [`Overdue`] with the names of the children that were killed.
     pub async fn shutdown(self, deadline: Duration) -> Result<(), Overdue> {
         let until = Instant::now() + deadline;
         self.asked.store(true, Ordering::SeqCst);
@@ -235,13 +235,13 @@ impl Tree {
             cell.stop(None);
             let left = until.saturating_duration_since(Instant::now());
             if cell.wait(Some(left)).await.is_err() {
-                tracing::warn!(actor = name, "did not end before the deadline; it will be killed");
+                tracing::warn!(actor = name, "actor shutdown timed out; killing the actor");
                 killed.push(name.clone());
             }
         }
         self.root.stop(None);
         if self.root.wait(Some(ROOT_STOP)).await.is_err() {
-            tracing::warn!("the actor supervisor did not end in time");
+            tracing::warn!("actor supervisor shutdown timed out");
         }
         if killed.is_empty() { Ok(()) } else { Err(Overdue { killed }) }
     }
@@ -261,7 +261,7 @@ impl Child {
         let spawn = move |supervisor, id| {
             let (name, start, pulse, gate) = (Arc::clone(&name), Arc::clone(&start), pulse.clone(), Arc::clone(&gate));
             async move {
-                // Held over the start, so that a shutdown sees either the child or no start at all.
+                // Held during the start, so that a shutdown sees either the child or no start at all.
                 let mut gate = gate.lock().await;
                 if gate.closing {
                     return Err(SpawnErr::StartupFailed("the tree is shutting down".into()));
@@ -276,7 +276,7 @@ impl Child {
                     }
                     Err(error) => {
                         let reason = with_causes(&error);
-                        tracing::error!(actor = %name, %reason, "did not start; will try again");
+                        tracing::error!(actor = %name, %reason, "actor start failed; retrying");
                         pulse.failed(reason);
                         Err(error)
                     }
@@ -293,7 +293,7 @@ impl Child {
     }
 }
 
-/// The wait before the restart that follows the `failures`th failure in a row.
+/// Returns the wait before the restart that follows the `failures`th consecutive failure.
 fn backoff(failures: usize) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     BACKOFF_START.saturating_mul(1 << doublings).min(BACKOFF_CAP)

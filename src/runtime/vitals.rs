@@ -1,7 +1,7 @@
-//! How each actor is doing, for status views and readiness.
+//! The vitals of each actor, for status views and readiness.
 //!
-//! Promises: reading never waits for an actor; the record outlives the actor, so the error that ended
-//! it is there while it is down. Times are milliseconds since the Unix epoch.
+//! Promises: reading never waits for an actor. The record outlives the actor, so the error that ended it is available
+//! while it is down. Times are milliseconds since the Unix epoch.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,14 +14,14 @@ use serde::Serialize;
 
 use crate::clock::{Millis, SharedClock};
 
-/// After this long without a failure a child's restart back-off starts over, and a restart this old
-/// no longer speaks against readiness.
+/// After this time without a failure, a child's restart back-off starts over, and a restart this old no longer counts
+/// against readiness.
 pub const RESET_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-/// This many restarts within [`RESET_WINDOW`] turn readiness red.
+/// This many restarts within [`RESET_WINDOW`] end readiness.
 pub const RESTARTS_TILL_RED: usize = 5;
 
-/// The condition of one actor.
+/// The vitals of one actor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Vitals {
@@ -29,17 +29,18 @@ pub struct Vitals {
     pub name: String,
     /// False before the first start, during restart back-off and after the stop.
     pub running: bool,
-    /// Ticks that ended well, over all restarts; stays 0 for an actor that only answers requests.
+    /// Successful ticks over all restarts. Stays 0 for an actor that only responds to requests.
     pub ticks: u64,
-    /// Start of the latest tick; of the actor itself for one that only answers requests.
+    /// Start of the latest tick, or of the actor itself if it only responds to requests.
     pub last_started_at: Option<Millis>,
-    /// End of the latest tick that ended well.
+    /// End of the latest successful tick.
     pub last_finished_at: Option<Millis>,
-    /// Until then no wake-up starts the next tick; none while a tick runs and for an actor that anybody may wake.
+    /// No wake-up starts the next tick before this instant. `None` while a tick runs, and for an actor that is not in a
+    /// hold.
     pub held_until: Option<Millis>,
-    /// The latest failure; stays after the actor has recovered.
+    /// The latest failure. It stays after the actor has recovered.
     pub last_error: Option<LastError>,
-    /// Restarts since the process began.
+    /// Restarts since the process started.
     pub restarts: u64,
     /// Restarts within [`RESET_WINDOW`].
     pub recent_restarts: usize,
@@ -50,7 +51,7 @@ pub struct Vitals {
 pub struct LastError {
     /// When it happened.
     pub at: Millis,
-    /// What it said, causes included.
+    /// Its message, causes included.
     pub message: String,
 }
 
@@ -58,11 +59,11 @@ pub struct LastError {
 struct Record {
     vitals: Vitals,
     started_once: bool,
-    /// Restarts within the window, oldest first; back-off keeps them to about a dozen.
+    /// Restarts within the window, oldest first. Back-off limits them to about a dozen.
     restarts: VecDeque<Millis>,
 }
 
-/// The vitals of all actors of a tree; clones share them.
+/// The vitals of all actors of a tree. Clones share them.
 #[derive(Clone)]
 pub struct VitalsBoard {
     clock: SharedClock,
@@ -76,33 +77,33 @@ impl fmt::Debug for VitalsBoard {
 }
 
 impl VitalsBoard {
-    /// A board without actors.
+    /// Returns a board without actors.
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
         Self { clock, records: Arc::default() }
     }
 
-    /// Every actor, by name.
+    /// Returns the vitals of every actor, ordered by name.
     #[must_use]
     pub fn all(&self) -> Vec<Vitals> {
         let now = self.clock.now();
         self.lock().values().map(|record| record.read(now)).collect()
     }
 
-    /// One actor.
+    /// Returns the vitals of one actor.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Vitals> {
         let now = self.clock.now();
         self.lock().get(name).map(|record| record.read(now))
     }
 
-    /// False when an actor keeps failing: [`RESTARTS_TILL_RED`] restarts within [`RESET_WINDOW`].
+    /// Returns false when an actor keeps failing: [`RESTARTS_TILL_RED`] restarts within [`RESET_WINDOW`].
     #[must_use]
     pub fn ready(&self) -> bool {
         self.all().iter().all(|vitals| vitals.recent_restarts < RESTARTS_TILL_RED)
     }
 
-    /// The pen for one actor's record, which it opens.
+    /// Returns the writer of one actor's record, and creates the record.
     pub(crate) fn pulse(&self, name: &str) -> Pulse {
         let record = || Record { vitals: Vitals { name: name.into(), ..Vitals::default() }, ..Record::default() };
         self.lock().entry(name.into()).or_insert_with(record);
@@ -110,7 +111,7 @@ impl VitalsBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Record>> {
-        // A record is plain data; a panic between two fields leaves nothing worse than a stale field.
+        // A record is plain data. A panic between two writes leaves at worst a stale field.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,12 +136,12 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// The actor's name, without the instance.
+    /// Returns the actor's name, without the instance.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The actor is about to start; every time after the first is a restart.
+    /// Records that the actor is about to start. Every start after the first is a restart.
     pub(crate) fn starting(&self) {
         self.write(|record, now| {
             record.vitals.last_started_at = Some(now);
@@ -164,7 +165,7 @@ impl Pulse {
         });
     }
 
-    /// A tick has ended well; `held_until` as in [`Vitals`].
+    /// Records a successful tick. `held_until` is as in [`Vitals`].
     pub(crate) fn tick_finished(&self, held_until: Option<Millis>) {
         self.write(|record, now| {
             record.vitals.last_finished_at = Some(now);
@@ -193,13 +194,13 @@ impl Pulse {
     }
 }
 
-/// An error with its causes on one line.
+/// Returns an error with its causes on one line.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();
-        // Wrappers that print their cause themselves would say it twice.
+        // Wrappers that print their cause themselves would repeat it.
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);
@@ -209,7 +210,7 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -6,16 +6,16 @@ use sha2::{Digest, Sha256};
 use super::{Result, Tx, execute, fetch_all, fetch_optional};
 use crate::clock::Millis;
 
-/// A token, without its secret.
+/// A token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct ApiToken {
-    /// Its id, for revoking.
+    /// Its id, which is used to revoke it.
     pub id: String,
-    /// What it is for.
+    /// Its purpose.
     pub name: String,
-    /// What it may do.
+    /// Its role, which determines its permissions.
     pub role: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Millis,
     /// When it was revoked.
     pub revoked_at: Option<Millis>,
@@ -24,7 +24,7 @@ pub struct ApiToken {
 /// Stores a new token.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn create(tx: &mut Tx, token: &ApiToken, secret: &SecretString) -> Result<()> {
     execute!(
         tx,
@@ -38,10 +38,10 @@ pub async fn create(tx: &mut Tx, token: &ApiToken, secret: &SecretString) -> Res
     Ok(())
 }
 
-/// The token with this secret, unless it was revoked.
+/// Returns the token with this secret, unless it is revoked.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn find(tx: &mut Tx, secret: &SecretString) -> Result<Option<ApiToken>> {
     fetch_optional!(
         tx,
@@ -51,18 +51,18 @@ pub async fn find(tx: &mut Tx, secret: &SecretString) -> Result<Option<ApiToken>
     )
 }
 
-/// Every token, oldest first.
+/// Returns every token, oldest first.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn list(tx: &mut Tx) -> Result<Vec<ApiToken>> {
     fetch_all!(tx, ApiToken, "SELECT id, name, role, created_at, revoked_at FROM api_token ORDER BY created_at, id")
 }
 
-/// Revokes a token; answers whether there was one to revoke.
+/// Revokes a token. Returns whether it existed and was not revoked yet.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn revoke(tx: &mut Tx, id: &str, now: Millis) -> Result<bool> {
     let revoked = execute!(tx, "UPDATE api_token SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now)?;
     Ok(revoked > 0)

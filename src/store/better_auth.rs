@@ -1,9 +1,9 @@
-//! Better-Auth's own tables: who holds a session.
+//! Better-Auth's own tables: the session of a token, and its user.
 //!
-//! Purpose: one query that answers what is known of a session token.
-//! Promises: reads and never writes; one query a request and nothing kept between requests, so that a revocation, a ban
-//! or another role counts at the next request; an answer within [`WITHIN`] or an error. Opening does not connect: this
-//! database may be away at the start.
+//! Purpose: one query that returns what is known of a session token.
+//! Promises: it reads and never writes. Each request runs one query and nothing is cached between requests, so a
+//! revocation, a ban or a changed role takes effect at the next request. It returns a result or an error within
+//! [`WITHIN`]. Opening does not connect, so this database may be unreachable at start.
 //! Left out on purpose: verdicts ([`crate::http::session`]), and Better-Auth's caches (the `session_data` cookie,
 //! secondary storage), which outlive a revocation.
 
@@ -20,21 +20,21 @@ use sqlx::{AssertSqlSafe, FromRow};
 use super::connect::sqlite_path;
 use crate::clock::Millis;
 
-/// Longest a look-up may take.
+/// The longest time a lookup may take.
 pub const WITHIN: Duration = Duration::from_secs(2);
 const CONNECTIONS: u32 = 5;
 
-/// How the tables and columns are called; the default is what Better-Auth itself makes.
+/// The names of the tables and columns. The default names are those that Better-Auth creates.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Names {
-    /// The table of users; may name a schema, as in `auth.user`.
+    /// The table of users. It may include a schema, as in `auth.user`.
     pub user_table: String,
-    /// The table of sessions; may name a schema.
+    /// The table of sessions. It may include a schema.
     pub session_table: String,
     /// Key of a user.
     pub user_id: String,
-    /// Roles of a user.
+    /// Roles of a user, as text.
     pub role: String,
     /// Whether a user is banned.
     pub banned: String,
@@ -46,7 +46,7 @@ pub struct Names {
     pub session_user_id: String,
     /// When a session ends.
     pub expires_at: String,
-    /// Key of the user who took on a session's user.
+    /// Key of the user who impersonates the session's user.
     pub impersonated_by: String,
 }
 
@@ -67,16 +67,16 @@ impl Default for Names {
     }
 }
 
-/// Whether somebody is banned, and until when.
+/// Whether a user is banned, and until when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ban {
-    /// The mark; it stays when a ban lapses.
+    /// The flag. It stays set after a ban has expired.
     pub banned: bool,
-    /// The end; none = for ever.
+    /// The end of the ban. `None` means that it has no end.
     pub until: Option<Millis>,
 }
 
-/// What is known of a session.
+/// What the tables hold about a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// The user.
@@ -87,43 +87,43 @@ pub struct Session {
     pub ban: Ban,
     /// When the session ends.
     pub expires_at: Millis,
-    /// Who took on the user.
+    /// The user who impersonates the session's user.
     pub impersonator: Option<Impersonator>,
 }
 
-/// Who took on a session's user.
+/// The user who impersonates a session's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Impersonator {
     /// Key of the user.
     pub id: String,
-    /// The ban; none = there is no such user any more.
+    /// The ban. `None` means that this user no longer exists.
     pub ban: Option<Ban>,
 }
 
-/// Why a session could not be looked up.
+/// Why a session lookup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LookUpError {
-    /// It took too long.
+    /// The lookup timed out.
     #[error("Better-Auth's database did not answer within {} s", WITHIN.as_secs())]
     Late,
-    /// The database refused or is away. A table or column that is not there is one that has another name: say it in
-    /// `sessions.names`.
-    #[error("Better-Auth's database did not answer")]
+    /// The database refused the query or is unreachable. A missing table or column usually has another name, which
+    /// `sessions.names` must state.
+    #[error("the query to Better-Auth's database failed")]
     Database(#[from] sqlx::Error),
-    /// A stored value is of no known form.
-    #[error("Better-Auth's column {column} holds a value that is no point in time this version can read")]
+    /// A stored value has an unknown format.
+    #[error("Better-Auth's column {column} holds a value that this version cannot read as a time")]
     Unreadable {
         /// The column's name in the configuration.
         column: &'static str,
     },
 }
 
-/// The URL is of no database we know.
+/// The URL does not belong to a supported database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("takes postgres://user:password@host:port/database or sqlite://path")]
 pub struct UrlError;
 
-/// Where the tables are.
+/// The location of the tables.
 pub enum Location {
     /// In a file.
     Sqlite(SqliteConnectOptions),
@@ -132,10 +132,10 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// When the URL is of neither database. It may hold a password, so the error does not repeat it.
+    /// When the URL belongs to neither database. The error does not repeat the URL, since it may hold a password.
     pub fn parse(url: &SecretString) -> Result<Self, UrlError> {
         let url = url.expose_secret();
         if let Some(path) = sqlite_path(url) {
@@ -170,7 +170,8 @@ enum Pool {
     Postgres(PgPool),
 }
 
-/// Every value as text: ids may be text, uuid or integer, times text or integer, truth boolean or integer.
+/// Every value as text: ids may be text, uuid or integer; times may be text or integer; flags may be boolean or
+/// integer.
 #[derive(Debug, FromRow)]
 struct Row {
     user_id: String,
@@ -185,7 +186,7 @@ struct Row {
 }
 
 impl BetterAuthDb {
-    /// Prepares a pool of its own; connects at the first look-up. Call it inside the runtime.
+    /// Creates a separate pool, which connects at the first lookup. Must be called inside the runtime.
     #[must_use]
     pub fn open(location: Location, names: &Names) -> Self {
         match location {
@@ -200,17 +201,17 @@ impl BetterAuthDb {
         }
     }
 
-    /// What is known of the session with this token.
+    /// Returns what is known of the session with this token.
     ///
     /// # Errors
-    /// When that cannot be found out within [`WITHIN`].
+    /// When the lookup fails or takes longer than [`WITHIN`].
     pub async fn session(&self, token: &SecretString) -> Result<Option<Session>, LookUpError> {
         let row = tokio::time::timeout(WITHIN, self.fetch(token.expose_secret())).await;
         row.map_err(|_| LookUpError::Late)??.map(Session::try_from).transpose()
     }
 
     async fn fetch(&self, token: &str) -> Result<Option<Row>, sqlx::Error> {
-        // Made of identifiers from the configuration alone, each quoted.
+        // The query consists only of identifiers from the configuration, each quoted.
         let query = AssertSqlSafe(Arc::clone(&self.query));
         match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_as(query).bind(token).fetch_optional(pool).await,
@@ -245,15 +246,15 @@ impl TryFrom<Row> for Session {
     }
 }
 
-/// Only what plainly says no is no.
+/// Only values that clearly mean "no" count as not banned.
 fn ban(banned: Option<String>, until: Option<String>) -> Result<Ban, LookUpError> {
     let banned = !matches!(banned.as_deref(), None | Some("0" | "f" | "false"));
     Ok(Ban { banned, until: time("ban_expires", until)? })
 }
 
-/// A text as RFC 3339, or a whole number of milliseconds or seconds since the epoch.
+/// Reads a text as RFC 3339, or as a whole number of milliseconds or seconds since the epoch.
 fn time(column: &'static str, text: Option<String>) -> Result<Option<Millis>, LookUpError> {
-    /// As milliseconds this is 1973, as seconds the year 5138: no session of either is met by chance.
+    /// In milliseconds this is the year 1973, in seconds the year 5138: no real session time is near either.
     const SECONDS_BELOW: i64 = 100_000_000_000;
     let Some(text) = text else { return Ok(None) };
     let parsed = match text.parse::<i64>() {
@@ -266,19 +267,19 @@ fn time(column: &'static str, text: Option<String>) -> Result<Option<Millis>, Lo
 
 fn sqlite_query(names: &Names) -> String {
     let [id, impersonated_by] = [&names.user_id, &names.impersonated_by].map(|column| quoted(column));
-    // The index on the key serves: SQLite compares an integer key with the number in the text.
+    // The index on the key is used: SQLite compares an integer key with the number in the text.
     let impersonator = format!("LEFT JOIN {} i ON i.{id} = s.{impersonated_by}", table_name(&names.user_table));
     query(names, |column| format!("CAST({column} AS TEXT)"), &impersonator)
 }
 
 fn postgres_query(names: &Names) -> String {
-    // JavaScript's dates, and so the clock of the sessions, end at milliseconds. A `timestamp` without zone is UTC.
+    // JavaScript's dates, and so the times of sessions, have millisecond precision. A `timestamp` without zone is UTC.
     let time = |column: &str| format!("CAST(floor(extract(epoch FROM {column}) * 1000) AS bigint)::text");
     let [id, banned, ban_expires, impersonated_by] =
         [&names.user_id, &names.banned, &names.ban_expires, &names.impersonated_by].map(|column| quoted(column));
-    // The key may be text, uuid or integer, the other column is always text, and the cast costs the index. With the
-    // limit the planner looks at the first condition once and skips the scan for everybody but impersonators. Columns
-    // by name: the role may be granted no others.
+    // The key may be text, uuid or integer, while the other column is always text; the cast prevents the use of the
+    // index. With the limit, the planner evaluates the first condition once and scans only for impersonated sessions.
+    // The columns are named because the database role may have access to no others.
     let impersonator = format!(
         "LEFT JOIN LATERAL (SELECT x.{id}, x.{banned}, x.{ban_expires} FROM {} x
                              WHERE s.{impersonated_by} IS NOT NULL AND CAST(x.{id} AS TEXT) = s.{impersonated_by}
@@ -336,7 +337,7 @@ mod tests {
 
     #[test]
     fn only_what_plainly_says_no_is_no_ban() {
-        let banned = |text: Option<&str>| ban(text.map(str::to_owned), None).expect("no time to read").banned;
+        let banned = |text: Option<&str>| ban(text.map(str::to_owned), None).expect("a readable ban").banned;
         assert!(![None, Some("0"), Some("f"), Some("false")].into_iter().any(banned));
         assert!([Some("1"), Some("t"), Some("true"), Some(""), Some("yes")].into_iter().all(banned));
     }

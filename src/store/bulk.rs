@@ -1,27 +1,28 @@
-//! Queueing again whatever is in one state; one statement, however many variants.
+//! Requeueing all variants in one state: one statement for any number of variants.
 
 use super::{Result, Tx, execute};
 use crate::clock::Millis;
 use crate::domain::intent::Origin;
 
-/// Queues every failed variant again, with the kind of intent that failed; answers how many.
+/// Requeues every failed variant with the kind of intent that failed. Returns the number of requeued variants.
 ///
-/// That kind is what the intents that were settled last came to as one ([`crate::domain::intent::fold`]): the latest,
-/// but an operator's delete before later events, and a recovery's after everything else. A delete that an upsert turned
-/// into is asked for as that upsert, since the variant may belong into the catalog again.
+/// That kind is the fold ([`crate::domain::intent::fold`]) of the intents that were settled last: the latest intent,
+/// but an operator's delete beats later events, and a recovery gives way to every other intent. A delete that was the
+/// result of an upsert is requeued as that upsert, since the variant may be eligible again.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn requeue_failed(tx: &mut Tx, now: Millis) -> Result<u64> {
     requeue(tx, None, Origin::Operator, now).await
 }
 
-/// The same for what failed under another mapper than `digest`: the new one may do better. What failed before any
-/// mapper had a word is left alone, and so is what waits for the drain anyway: that one says what is wanted now. Asked
-/// for as a recovery, so that it gives way to what comes in while this statement runs; an operator's delete stays one.
+/// Requeues what failed under another mapper than `digest`, since the new mapper may succeed. Variants that failed
+/// before any mapper returned a word are left alone. So are variants with a live open intent: that intent states what
+/// is wanted now. The intents are recoveries, so they give way to intents that arrive while this statement runs; an
+/// operator's delete stays one.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn requeue_failed_under_another(tx: &mut Tx, digest: &str, now: Millis) -> Result<u64> {
     requeue(tx, Some(digest), Origin::Recovery, now).await
 }
@@ -60,19 +61,19 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
     )
 }
 
-/// Gives the drain everything that the mass-delete guard holds back to decide anew; it is not released, so what comes
-/// out as a delete again is held again.
+/// Makes every delete that the mass-delete guard holds live again, so that the drain decides anew. The deletes are not
+/// released: a variant that is still to be deleted is held again.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn look_at_held_again(tx: &mut Tx) -> Result<u64> {
     execute!(tx, "UPDATE meta_outbox SET held_at = NULL WHERE processed_at IS NULL AND held_at IS NOT NULL")
 }
 
-/// Queues an upsert for every skipped variant; answers how many.
+/// Queues an upsert for every skipped variant. Returns the number of variants.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn requeue_skipped(tx: &mut Tx, now: Millis) -> Result<u64> {
     execute!(
         tx,

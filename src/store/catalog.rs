@@ -1,4 +1,4 @@
-//! Writing the managed catalog tables: only what changed, and its intents in the same transaction.
+//! Writes the managed catalog tables: only changed rows, with their intents in the same transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
 use crate::domain::record::{ProductRecord, VariantRecord, derived_id, search_key};
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Products whose own columns changed.
@@ -29,10 +29,10 @@ impl std::ops::AddAssign for Written {
     }
 }
 
-/// Upserts products with their variants; equal ones are left alone. A variant that a record leaves out stays.
+/// Upserts products with their variants. Unchanged ones are left alone. A variant that a record omits is kept.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn write(tx: &mut Tx, records: &[ProductRecord], now: Millis) -> Result<Written> {
     let changes = Changes::find(tx, records).await?;
     let renamed = write_names(tx, records).await?;
@@ -44,7 +44,7 @@ pub async fn write(tx: &mut Tx, records: &[ProductRecord], now: Millis) -> Resul
     Ok(Written { products: changes.products.len() as u64, variants: changes.variants.len() as u64, intents })
 }
 
-/// What differs from the stored digests.
+/// The records that differ from the stored digests.
 struct Changes<'r> {
     products: Vec<(&'r ProductRecord, String)>,
     variants: Vec<(&'r ProductRecord, &'r VariantRecord, String)>,
@@ -81,7 +81,7 @@ impl<'r> Changes<'r> {
                 }
             }
         }
-        // Written in id order, or two imports that meet could wait for each other.
+        // Rows are written in id order; otherwise two concurrent imports could deadlock.
         changes.products.sort_by_key(|(record, _)| record.id.as_str());
         changes.variants.sort_by_key(|(_, variant, _)| variant.id.as_str());
         Ok(changes)
@@ -96,7 +96,7 @@ fn digests(rows: Vec<(String, Option<String>)>) -> HashMap<String, String> {
     rows.into_iter().filter_map(|(id, digest)| Some((id, digest?))).collect()
 }
 
-/// Vendors, brands and categories that are new or have another name now.
+/// Vendors, brands and categories that are new or renamed.
 #[derive(Default)]
 struct Renamed {
     vendors: Vec<(String,)>,
@@ -190,7 +190,7 @@ async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
     Ok(())
 }
 
-/// As text on both databases: jsonb would hand mapper modules another order of keys.
+/// Stored as text on both databases: jsonb would pass the keys to mapper modules in another order.
 fn text(extra: Option<&Map<String, Value>>) -> Option<String> {
     extra.map(|extra| Value::Object(extra.clone()).to_string())
 }
@@ -335,7 +335,7 @@ async fn append_intents(
         variants.filter(|variant| variant.deleted_at.is_some()).map(|variant| variant.id.as_str()).collect();
     let mut asked: BTreeMap<String, String> = fan_out(tx, changes, renamed).await?.into_iter().collect();
     asked.extend(changes.variants.iter().map(|(record, variant, _)| (variant.id.clone(), record.id.clone())));
-    // A deleted product takes along the variants that its line does not name.
+    // The variants that the record of a deleted product does not list are deleted as well.
     let (deletes, upserts): (Vec<_>, Vec<_>) = asked
         .into_iter()
         .partition(|(variant, product)| products.contains(product.as_str()) || variants.contains(variant.as_str()));
@@ -349,12 +349,12 @@ async fn append_intents(
     Ok(count)
 }
 
-/// Every variant, with its product, that shows something of a changed product or a changed name.
+/// Returns every variant, with its product, that shows data of a changed product or a renamed entity.
 async fn fan_out(tx: &mut Tx, changes: &Changes<'_>, renamed: &Renamed) -> Result<Vec<(String, String)>> {
     let products: Vec<&str> = changes.products.iter().map(|(record, _)| record.id.as_str()).collect();
     let ids = |list: &[(String,)]| json(&list.iter().map(|(id,)| id).collect::<Vec<_>>());
-    // A branch each, so that each finds its index. A category's name is in the trail of everything below it; UNION
-    // ends also where categories go round in a circle.
+    // One branch for each condition, so that each uses its own index. A category's name is part of the trail of every
+    // category below it. UNION also terminates when categories form a cycle.
     fetch_all!(
         tx,
         (String, String),

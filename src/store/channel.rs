@@ -1,4 +1,4 @@
-//! The state of the channel to Meta: what stops it, how far the breaker is open, how large the next call may be.
+//! The state of the channel to Meta: its problem, the breaker and the size of the next call.
 
 use super::{Result, Tx, execute, fetch_one, json};
 use crate::clock::Millis;
@@ -15,10 +15,10 @@ struct ChannelRow {
     refusals: i64,
 }
 
-/// Loads it.
+/// Loads the state of the channel.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn load(tx: &mut Tx) -> Result<Channel> {
     let row: ChannelRow = fetch_one!(
         tx,
@@ -29,7 +29,7 @@ pub async fn load(tx: &mut Tx) -> Result<Channel> {
     Ok(Channel {
         problem: row.problem_code.map(|code| Problem { code, message: row.problem_message.unwrap_or_default() }),
         problem_credential: row.problem_credential,
-        // A breaker that cannot be read starts closed: the worst that follows is one call too early.
+        // An unreadable breaker starts closed: the worst consequence is one early call.
         breaker: serde_json::from_str(&row.breaker).unwrap_or_default(),
         shape: Shape {
             row_cap: row.row_cap.and_then(|cap| usize::try_from(cap).ok()),
@@ -38,10 +38,10 @@ pub async fn load(tx: &mut Tx) -> Result<Channel> {
     })
 }
 
-/// Stores it.
+/// Saves the state of the channel.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn save(tx: &mut Tx, channel: &Channel, now: Millis) -> Result<()> {
     execute!(
         tx,

@@ -15,13 +15,13 @@ use super::{Db, Result, StoreError, execute, fetch_optional, lease};
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The schema of everything of ours in PostgreSQL.
+/// The PostgreSQL schema of all tables of this service.
 pub const SCHEMA: &str = "meta_catalog";
 
-/// How long a transaction waits on SQLite until another program's has written.
+/// How long a SQLite transaction waits for another program's write.
 const SQLITE_WAITS: Duration = Duration::from_secs(10);
 
-/// How to open it.
+/// Connection options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Connections for requests and intakes.
@@ -39,7 +39,7 @@ impl Default for Options {
 /// Opens the database at a `sqlite://` or `postgres://` URL and brings its schema up to date.
 ///
 /// # Errors
-/// When the URL is not one of these, the database cannot be reached, or a migration fails.
+/// When the URL is of no supported kind, the database is unreachable, or a migration fails.
 pub async fn open(url: &str, options: &Options) -> Result<Db> {
     let db = connect(url, options).await?;
     match &db {
@@ -51,9 +51,9 @@ pub async fn open(url: &str, options: &Options) -> Result<Db> {
 
 async fn connect(url: &str, options: &Options) -> Result<Db> {
     if let Some(path) = sqlite_path(url) {
-        // Each connection to `:memory:` is a database of its own.
+        // Each connection to `:memory:` opens a separate database.
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
-            return Err(StoreError::Url("a SQLite URL names a file, such as sqlite://data/meta-catalog.db".into()));
+            return Err(StoreError::Url("a SQLite URL must name a file, such as sqlite://data/meta-catalog.db".into()));
         }
         return connect_sqlite(&path).await;
     }
@@ -62,7 +62,7 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
             "the database URL must start with sqlite:// or postgres://, such as sqlite://data/meta-catalog.db".into(),
         ));
     }
-    // The URL may hold a password: errors must not repeat it.
+    // The URL may hold a password, so errors must not repeat it.
     let postgres = PgConnectOptions::from_str(url)
         .map_err(|_| {
             StoreError::Url(
@@ -95,8 +95,8 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
     })
 }
 
-/// Replicas that start at once take turns: `IF NOT EXISTS` looks before it leaps, and the second one would fail. Where
-/// the schema exists already, no right to create one is needed.
+/// Creates the schema. Replicas that start at the same time run this one after the other: `IF NOT EXISTS` checks before
+/// it creates, so the second one would fail. When the schema exists, no right to create one is needed.
 async fn create_schema(connection: &mut PgConnection) -> Result<()> {
     let mut tx = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('meta_catalog schema'))").execute(&mut *tx).await?;
@@ -116,7 +116,7 @@ async fn connect_sqlite(path: &Path) -> Result<Db> {
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // FULL: a commit that was answered survives a power cut. NORMAL may lose it in WAL mode.
+        // FULL: a confirmed commit survives a power failure. NORMAL may lose it in WAL mode.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(SQLITE_WAITS)
         .statement_cache_capacity(200);
@@ -128,14 +128,14 @@ async fn connect_sqlite(path: &Path) -> Result<Db> {
     Ok(Db::Sqlite { writer, readers })
 }
 
-/// Why a transaction on SQLite did not begin; says so if it is that another program writes.
+/// Returns why a SQLite transaction did not begin. The error tells the caller when another program is writing.
 pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
-    // SQLITE_BUSY, which extended codes hold in their lowest byte.
+    // SQLITE_BUSY. Extended codes hold it in their lowest byte.
     let busy = |code: &str| code.parse().is_ok_and(|code: i32| code & 0xff == 5);
     match &error {
         sqlx::Error::Database(said) if said.code().is_some_and(|code| busy(&code)) => StoreError::Busy(format!(
-            "another program has been writing to the database for {} s, such as an import; nothing was changed here: try \
-             again when it has ended",
+            "another program, such as an import, has been writing to the database for {} s; nothing was changed: try \
+             again when it has finished",
             SQLITE_WAITS.as_secs()
         )),
         _ => error.into(),
@@ -145,20 +145,21 @@ pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
 fn make_folder(path: &Path) -> Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     std::fs::create_dir_all(parent)
-        .map_err(|error| StoreError::Url(format!("cannot make the folder {}: {error}", parent.display())))
+        .map_err(|error| StoreError::Url(format!("cannot create the folder {}: {error}", parent.display())))
 }
 
-/// The file of a `sqlite://` URL; none for another database.
+/// Returns the file of a `sqlite://` URL, or `None` for another database.
 #[must_use]
 pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
     Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
 }
 
-/// The lock that makes this process the only one running the pipeline on a SQLite database; held until dropped.
+/// Takes the lock that makes this process the only one to run the pipeline on a SQLite database. It is held until
+/// dropped.
 ///
 /// # Errors
-/// [`StoreError::Held`] when another process has it.
+/// [`StoreError::Held`] when another process holds it.
 pub fn lock_sqlite(path: &Path) -> Result<File> {
     make_folder(path)?;
     let lock = path.with_extension("lock");
@@ -180,10 +181,10 @@ pub fn lock_sqlite(path: &Path) -> Result<File> {
     }
 }
 
-/// Proves that the keyring is the one that sealed what is stored; the first start stores the proof.
+/// Checks that the keyring is the one that sealed the stored secrets. The first start stores the proof.
 ///
 /// # Errors
-/// When the stored proof does not open.
+/// When the stored proof cannot be decrypted.
 pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
     const PROOF: &str = "meta-catalog";
     let kid = keyring.sealing_key().to_owned();
@@ -191,7 +192,8 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
         Place { table: "key_check", row: kid, column: "sealed" }
     }
     let mut tx = db.write().await?;
-    // One at a time: of two replicas that start first with different keys, the second must see the first one's proof.
+    // One at a time: when two replicas start for the first time with different keys, the second must see the proof of
+    // the first.
     lease::hold_pipeline(&mut tx).await?;
     let known: Option<(String,)> = fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
     match known {
@@ -199,7 +201,8 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
             keyring.open(place(&kid), &sealed)?;
         }
         None => {
-            // A key never seen: right for a new database or a rotation, wrong when what is sealed cannot be opened.
+            // This key is new. That is valid for a new database or a rotation, and wrong when the sealed data cannot be
+            // opened.
             let other: Option<(String, String)> =
                 fetch_optional!(tx, (String, String), "SELECT kid, sealed FROM key_check LIMIT 1")?;
             if let Some((other, sealed)) = other {
@@ -212,10 +215,10 @@ pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
     tx.commit().await
 }
 
-/// Whether the database holds nothing of ours yet, apart from the schema.
+/// Returns whether the database holds no data of this service apart from the schema.
 ///
 /// # Errors
-/// When it cannot be opened.
+/// When the database cannot be opened.
 pub async fn is_empty(url: &str, options: &Options) -> Result<bool> {
     if sqlite_path(url).is_some_and(|path| !path.exists()) {
         return Ok(true);
@@ -234,10 +237,10 @@ pub async fn is_empty(url: &str, options: &Options) -> Result<bool> {
     Ok(row.is_none())
 }
 
-/// Removes everything of ours: the schema `meta_catalog`, or the SQLite file.
+/// Removes all data of this service: the schema `meta_catalog`, or the SQLite file.
 ///
 /// # Errors
-/// When the database does not allow it.
+/// When the database refuses it.
 pub async fn reset(url: &str) -> Result<()> {
     if let Some(path) = sqlite_path(url) {
         for suffix in ["", "-wal", "-shm"] {

@@ -1,4 +1,4 @@
-//! The connection to Meta: one row, tokens sealed, every write bound to the version it was decided on.
+//! The connection to Meta: one row with sealed tokens. Every write is bound to the version that it was decided on.
 
 use secrecy::SecretString;
 use sqlx::types::Json;
@@ -12,11 +12,11 @@ const PROVIDER: &str = "meta_catalog";
 const ACCESS: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "access_token" };
 const USER: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "user_token" };
 
-/// Facts kept beside the tokens.
+/// Facts stored beside the tokens.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// Whose the access token is.
+    /// Whether the access token belongs to a user or to a system user.
     pub token_kind: TokenKind,
     /// Display name of that account.
     #[serde(default)]
@@ -28,19 +28,19 @@ pub struct Metadata {
 pub struct Credential {
     /// Facebook user id or system user id.
     pub account_id: String,
-    /// What calls are made with.
+    /// The token that calls are made with.
     pub access_token: SecretString,
-    /// When it ends; none = no end recorded.
+    /// When it expires. `None` means that no expiry is recorded.
     pub access_token_expires_at: Option<Millis>,
-    /// The operator's own token, for listing businesses.
+    /// The operator's own token, which lists businesses.
     pub user_token: Option<SecretString>,
-    /// When that one ends.
+    /// When the user token expires.
     pub user_token_expires_at: Option<Millis>,
     /// Granted scopes.
     pub scope: Option<String>,
     /// Facts beside the tokens.
     pub metadata: Metadata,
-    /// The version that a later write must name.
+    /// The version that a later write must state.
     pub version: i64,
     /// When the operator connected.
     pub connected_at: Millis,
@@ -59,10 +59,10 @@ struct CredentialRow {
     connected_at: Option<i64>,
 }
 
-/// The connection, if there is one.
+/// Returns the connection, or `None`.
 ///
 /// # Errors
-/// When the database does not answer or a token does not open.
+/// When the database query fails or a token cannot be decrypted.
 pub async fn load(tx: &mut Tx, keyring: &Keyring) -> Result<Option<Credential>> {
     let row: Option<CredentialRow> = fetch_optional!(
         tx,
@@ -87,20 +87,20 @@ pub async fn load(tx: &mut Tx, keyring: &Keyring) -> Result<Option<Credential>> 
     }))
 }
 
-/// The version of the connection, if there is one: cheap, opens nothing.
+/// Returns the version of the connection, or `None`. It is cheap and decrypts nothing.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn version(tx: &mut Tx) -> Result<Option<i64>> {
     let row: Option<(i64,)> =
         fetch_optional!(tx, (i64,), "SELECT version FROM integration_credentials WHERE provider = $1", PROVIDER)?;
     Ok(row.map(|(version,)| version))
 }
 
-/// Replaces the connection, whatever it was: an operator connected. Answers the new version.
+/// Replaces the connection unconditionally, since an operator connected. Returns the new version.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn replace(tx: &mut Tx, keyring: &Keyring, new: &Credential, now: Millis) -> Result<i64> {
     let version = next_version(tx).await?;
     let access = keyring.seal(ACCESS, &new.access_token)?;
@@ -130,13 +130,13 @@ pub async fn replace(tx: &mut Tx, keyring: &Keyring, new: &Credential, now: Mill
     Ok(version)
 }
 
-/// Replaces the connection only if it is still the one that `new.version` names; answers the new version, or none
-/// when somebody connected or disconnected meanwhile.
+/// Replaces the connection only if its version is still `new.version`. Returns the new version, or `None` when the
+/// account was connected or disconnected since.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn replace_if_current(tx: &mut Tx, keyring: &Keyring, new: &Credential, now: Millis) -> Result<Option<i64>> {
-    // The revision is locked first, so the check and the write are one.
+    // The revision row is locked first, so the check and the write are atomic.
     let next = next_version(tx).await?;
     if version(tx).await? != Some(new.version) {
         return Ok(None);
@@ -145,10 +145,10 @@ pub async fn replace_if_current(tx: &mut Tx, keyring: &Keyring, new: &Credential
     replace(tx, keyring, new, now).await.map(Some)
 }
 
-/// Disconnects; answers whether there was a connection.
+/// Disconnects. Returns whether there was a connection.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn delete(tx: &mut Tx) -> Result<bool> {
     next_version(tx).await?;
     let gone = execute!(tx, "DELETE FROM integration_credentials WHERE provider = $1", PROVIDER)?;

@@ -1,4 +1,4 @@
-//! Appending the intents of change events, fanned out over the variants of products.
+//! Appends the intents of change events, fanned out over the variants of products.
 
 use super::{Result, Tx, execute, json};
 use crate::clock::Millis;
@@ -7,23 +7,23 @@ use crate::domain::intent::{Intent, Origin};
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One variant, whether or not anybody knows it.
+    /// One variant, known or unknown.
     Variant(String),
     /// Every variant of a product.
     Product(String),
 }
 
-/// A change and what it asks for.
+/// A change and the intent it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// What changed.
     pub target: Target,
-    /// What it asks for.
+    /// The intent it asks for.
     pub intent: Intent,
 }
 
-// A product's variants are those that the source knows (for an upsert without the deleted ones), and those that only
-// the state knows: a product that was removed from the source left its items at Meta.
+// The variants of a product are those that the source has (for an upsert without the deleted ones), and those that only
+// the sync state has: a product that was removed from the source left its items at Meta.
 macro_rules! fan_out {
     ($before:literal, $after:literal) => {
         concat!(
@@ -47,11 +47,11 @@ macro_rules! fan_out {
     };
 }
 
-/// Appends the intents of these changes in their order; an unknown variant's first upsert creates its state row as
-/// `pending`. Answers how many intents that came to.
+/// Appends the intents of these changes in their order. An unknown variant's first upsert creates its state row as
+/// `pending`. Returns the number of intents.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64> {
     let rows: Vec<(usize, &str, &str, bool)> = changes
         .iter()
@@ -62,8 +62,8 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
         })
         .collect();
     let list = json(&rows)?;
-    // In id order, or two intakes that meet could wait for each other. The product is a scalar subquery: joined from the
-    // left, SQLite would build the whole view first.
+    // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar subquery:
+    // with a join from the left, SQLite would build the whole view first.
     execute!(
         tx,
         fan_out!(

@@ -1,22 +1,24 @@
-//! Turns: the row that says which replica does a piece of work. [`crate::runtime::turn`] takes, renews and ends them.
+//! Exclusive rights: the row that records which replica does a piece of work. [`crate::runtime::exclusive`] takes,
+//! renews and ends them.
 //!
-//! Not a lock: nothing is open while Meta is asked. Who loses a turn is not stopped by it either, so what comes of the
-//! work is committed on a condition of its own (the credential's version); a turn only saves the second asking.
+//! It is not a lock: no transaction stays open while Meta is called. A process that loses the right is not stopped. So
+//! the result of the work is committed on a condition of its own (the credential's version); the right only avoids a
+//! duplicate call.
 
 use super::{Result, Tx, execute, fetch_optional};
 use crate::clock::Millis;
 
-/// What is done in turns.
+/// Work that one replica at a time does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Choosing the catalog, from the system user to the settings.
+    /// Selecting the catalog, from the system user to the settings.
     Selection,
-    /// Exchanging the access token for a new one.
+    /// Exchanging the access token.
     TokenRenewal,
 }
 
 impl Work {
-    /// The word in the store.
+    /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,11 +28,11 @@ impl Work {
     }
 }
 
-/// Takes the turn for `ttl_ms` milliseconds; false while another holder's lasts. On PostgreSQL the server's clock
-/// decides, since the replicas' clocks differ; `now` counts on SQLite.
+/// Takes the right for `ttl_ms` milliseconds. Returns false while another holder's right is valid. On PostgreSQL the
+/// server's clock decides, since the replicas' clocks differ; on SQLite `now` counts.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn take(tx: &mut Tx, work: Work, holder: &str, ttl_ms: i64, now: Millis) -> Result<bool> {
     let taken: Option<(String,)> = fetch_optional!(
         tx,
@@ -48,10 +50,10 @@ pub async fn take(tx: &mut Tx, work: Work, holder: &str, ttl_ms: i64, now: Milli
     Ok(taken.is_some())
 }
 
-/// Goes on with the turn for `ttl_ms` milliseconds from now; false when it is another's, or nobody's.
+/// Renews the right for `ttl_ms` milliseconds from now. Returns false when this holder no longer has it.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn renew(tx: &mut Tx, work: Work, holder: &str, ttl_ms: i64, now: Millis) -> Result<bool> {
     let renewed = execute!(
         tx,
@@ -66,10 +68,10 @@ pub async fn renew(tx: &mut Tx, work: Work, holder: &str, ttl_ms: i64, now: Mill
     Ok(renewed > 0)
 }
 
-/// Ends the turn, if it still is this holder's.
+/// Ends the right if this holder still has it.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn end(tx: &mut Tx, work: Work, holder: &str) -> Result<()> {
     execute!(tx, "DELETE FROM turn WHERE work = $1 AND holder = $2", work.as_str(), holder)?;
     Ok(())

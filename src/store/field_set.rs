@@ -1,4 +1,4 @@
-//! Interned sets of field names: a few dozen rows stand for what millions of items were sent with.
+//! Interned sets of field names: a few dozen rows represent the fields that millions of items were sent with.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use mapper_core::sha256_hex;
 
 use super::{Db, Result, execute, fetch_all, json};
 
-/// Sets in the cache; an installation has a few dozen.
+/// The largest number of cached sets. An installation has a few dozen.
 const MOST_CACHED: usize = 10_000;
 
-/// The interned sets, cached: a set never changes once it has an id. A set's text is its sorted names joined by
+/// The interned sets, cached. A set never changes once it has an id. The text of a set is its sorted names joined by
 /// commas ([`text_of`]).
 #[derive(Debug, Default)]
 pub struct FieldSets {
@@ -19,24 +19,24 @@ pub struct FieldSets {
 }
 
 impl FieldSets {
-    /// The set that a state row names; none when the row names none or it was not loaded.
+    /// Returns the set that a state row refers to. `None` when the row refers to none or the set is not loaded.
     #[must_use]
     pub fn get(&self, id: Option<i64>) -> Option<Arc<BTreeSet<String>>> {
         id.and_then(|id| self.by_id.get(&id)).cloned()
     }
 
-    /// The id of a set that [`FieldSets::intern`] has seen.
+    /// Returns the id of a set that [`FieldSets::intern`] has interned.
     #[must_use]
     pub fn id(&self, text: &str) -> Option<i64> {
         self.by_text.get(text).copied()
     }
 
-    /// Loads the sets of these ids that are not cached yet.
+    /// Loads the sets of these ids that are not cached.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database query fails.
     pub async fn load(&mut self, db: &Db, ids: impl IntoIterator<Item = i64>) -> Result<()> {
-        // A module that makes names up for each item must not fill the memory. Nothing of this window is loaded yet.
+        // A module that invents names for each item must not fill the memory. No set of this window is loaded yet.
         if self.by_id.len() > MOST_CACHED {
             *self = Self::default();
         }
@@ -55,16 +55,16 @@ impl FieldSets {
         Ok(())
     }
 
-    /// Gives every set an id. Append-only, so it needs no fence and may be repeated.
+    /// Interns every set. The table is append-only, so this needs no fence and may be repeated.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database query fails.
     pub async fn intern<'t>(&mut self, db: &Db, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {
         let new: BTreeSet<&str> = texts.into_iter().filter(|text| !self.by_text.contains_key(*text)).collect();
         if new.is_empty() {
             return Ok(());
         }
-        // A set is found by its hash: what a module names may be longer than PostgreSQL takes into an index.
+        // A set is looked up by its hash: its text may be longer than a PostgreSQL index entry allows.
         let new: BTreeMap<String, &str> = new.into_iter().map(|text| (sha256_hex(text), text)).collect();
         let list = json(&new.iter().collect::<Vec<_>>())?;
         let mut tx = db.write().await?;
@@ -95,7 +95,7 @@ impl FieldSets {
     }
 }
 
-/// The text of a set.
+/// Returns the text of a set.
 #[must_use]
 pub fn text_of<S: AsRef<str> + Ord>(names: impl IntoIterator<Item = S>) -> String {
     let sorted: BTreeSet<S> = names.into_iter().collect();

@@ -1,12 +1,12 @@
-//! The shop's variants beside what is known of them at Meta.
+//! The shop's variants with their state at Meta.
 
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional};
 use crate::domain::intent::OpenIntent;
 
-/// Whether the source or the state knows this variant.
+/// Returns whether the source or the sync state has this variant.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn known(tx: &mut Tx, variant_id: &str) -> Result<bool> {
     let (known,): (bool,) = fetch_one!(
         tx,
@@ -18,19 +18,19 @@ pub async fn known(tx: &mut Tx, variant_id: &str) -> Result<bool> {
     Ok(known)
 }
 
-/// A stretch of a list.
+/// A page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
-    /// Rows before it.
+    /// Rows before the page.
     pub offset: i64,
-    /// Most rows of it.
+    /// The largest number of rows of the page.
     pub limit: i64,
 }
 
-/// Which variants to list.
+/// The variants to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// A word of the sync state, or `never_synced` for those without a row.
+    /// A word of the sync state, or `never_synced` for variants without a row.
     pub status: Option<&'static str>,
     /// Folded text that id, sku, title or slug must contain.
     pub contains: Option<String>,
@@ -59,11 +59,11 @@ pub struct ItemRow {
     pub price: Option<i64>,
     /// Image key.
     pub thumbnail: Option<String>,
-    /// Sync state; none without a row.
+    /// Sync state. `None` without a row.
     pub status: Option<String>,
     /// Its id at Meta.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that it was part of.
     pub last_handle: Option<String>,
     /// When it was last sent.
     pub last_pushed_at: Option<i64>,
@@ -73,7 +73,7 @@ pub struct ItemRow {
     pub attempts: Option<i64>,
 }
 
-// `$1` status, `$2` LIKE pattern, `$3` only eligible ones; a NULL filters nothing.
+// `$1` status, `$2` LIKE pattern, `$3` eligible only. NULL disables a filter.
 macro_rules! filtered {
     ($before:literal, $after:literal) => {
         concat!(
@@ -88,10 +88,10 @@ macro_rules! filtered {
     };
 }
 
-/// A page of variants, those sent last first, and how many there are in all.
+/// Returns a page of variants, those sent last first, and the total number.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec<ItemRow>, i64)> {
     let pattern = filter.contains.as_deref().map(like_containing);
     let rows: Vec<ItemRow> = fetch_all!(
@@ -113,7 +113,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec
         Some(status) => {
             fetch_one!(tx, (i64,), filtered!("SELECT COUNT(*)", ""), status, &pattern, filter.eligible_only)?
         }
-        // Without a status to look at, the state need not be joined, which is most of the work.
+        // Without a status filter the join with the sync state, which is most of the work, is not needed.
         None => fetch_one!(
             tx,
             (i64,),
@@ -128,7 +128,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec
     Ok((rows, total))
 }
 
-/// A LIKE pattern, escaped with `!`, of whatever contains exactly this text.
+/// Returns a LIKE pattern, escaped with `!`, that matches any text that contains exactly this one.
 fn like_containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
@@ -149,11 +149,11 @@ pub struct FailedRow {
     pub variant_id: String,
     /// Its id at Meta.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that it was part of.
     pub last_handle: Option<String>,
     /// Failures in a row.
     pub attempts: i64,
-    /// Why.
+    /// Why it failed.
     pub last_error: Option<String>,
     /// When it was last sent.
     pub last_pushed_at: Option<i64>,
@@ -161,10 +161,10 @@ pub struct FailedRow {
     pub updated_at: i64,
 }
 
-/// A page of failed variants, those that changed last first, and how many there are in all.
+/// Returns a page of failed variants, those changed last first, and the total number.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn failed(tx: &mut Tx, stretch: Stretch) -> Result<(Vec<FailedRow>, i64)> {
     let rows: Vec<FailedRow> = fetch_all!(
         tx,
@@ -178,7 +178,7 @@ pub async fn failed(tx: &mut Tx, stretch: Stretch) -> Result<(Vec<FailedRow>, i6
     Ok((rows, total))
 }
 
-/// The plain columns of a variant in the source: readable even where a list in its row is not.
+/// The plain columns of a variant in the source. They are readable even when a list in the row is not.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct SourceColumns {
     /// Its product.
@@ -201,22 +201,22 @@ pub struct SourceColumns {
     pub product_visibility: Option<String>,
     /// Product image key.
     pub product_thumbnail: Option<String>,
-    /// Whether quantities count; none without a stock record.
+    /// Whether quantities count. `None` without a stock record.
     pub track_inventory: Option<bool>,
     /// Units in the warehouse.
     pub quantity_on_hand: Option<i64>,
-    /// Units promised.
+    /// Reserved units.
     pub reserved_quantity: Option<i64>,
-    /// Whether orders are taken without stock.
+    /// Whether orders are accepted without stock.
     pub allow_backorder: Option<bool>,
     /// Variants of its product that are not deleted.
     pub group_size: i64,
 }
 
-/// A variant in the source.
+/// Returns a variant of the source.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn source(tx: &mut Tx, variant_id: &str) -> Result<Option<SourceColumns>> {
     fetch_optional!(
         tx,
@@ -231,16 +231,16 @@ pub async fn source(tx: &mut Tx, variant_id: &str) -> Result<Option<SourceColumn
     )
 }
 
-/// The state of a variant, as people look at it.
+/// The state of a variant, as operators see it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct StateColumns {
     /// Sync state.
     pub status: String,
     /// Its id at Meta.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that it was part of.
     pub last_handle: Option<String>,
-    /// Hash of the payload that Meta confirmed or is judging.
+    /// Hash of the payload that Meta confirmed or is processing.
     pub last_pushed_hash: Option<String>,
     /// When it was last sent.
     pub last_pushed_at: Option<i64>,
@@ -250,10 +250,10 @@ pub struct StateColumns {
     pub attempts: i64,
 }
 
-/// The state of a variant, if it has one.
+/// Returns the state of a variant, or `None`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn state(tx: &mut Tx, variant_id: &str) -> Result<Option<StateColumns>> {
     fetch_optional!(
         tx,
@@ -276,20 +276,20 @@ pub struct OpenIntents {
 /// Whether the drain reads a variant's open intents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// None is open.
+    /// No intent is open.
     Nothing,
-    /// At least one is live, so all of them are read.
+    /// At least one is live, so the drain reads all of them.
     Live,
-    /// The mass-delete guard holds them back.
+    /// The mass-delete guard holds them.
     Held,
     /// They are parked after too many faults.
     Parked,
 }
 
-/// The open intents of a variant.
+/// Returns the open intents of a variant.
 ///
 /// # Errors
-/// When the database does not answer or holds a word this version does not know.
+/// When the database query fails, or the database holds a word that this version does not know.
 pub async fn open_intents(tx: &mut Tx, variant_id: &str) -> Result<OpenIntents> {
     let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
     let rows: Vec<(i64, String, String, i64, bool, bool, bool)> = fetch_all!(

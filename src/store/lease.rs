@@ -1,9 +1,9 @@
-//! Who runs the pipeline, and the fence that keeps everybody else from committing to it.
+//! Which process runs the pipeline, and the fence that stops every other process from committing to it.
 //!
 //! PostgreSQL: a lease row, taken and renewed by the server's clock. Every pipeline transaction locks it first and
-//! compares the epoch, never the time: a holder that lost it commits nothing, however late it wakes up. A plain
-//! SELECT (or KEY SHARE) would let it commit between the read and the take-over.
-//! SQLite: the process's lock file decides ([`super::connect::lock_sqlite`]); the row carries the epoch.
+//! compares the epoch, never the time: a holder that lost the lease commits nothing, however late it resumes. A plain
+//! SELECT (or KEY SHARE) would let it commit between the read and the takeover.
+//! SQLite: the process's lock file decides ([`super::connect::lock_sqlite`]); the row holds the epoch.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use super::{Db, Deposed, Result, StoreError, Tx, execute, fetch_one, fetch_optio
 
 const NAME: &str = "pipeline";
 
-/// How long a transaction that is not the pipeline's waits for it. Longer than one of the pipeline's that hangs is
-/// suffered with the default lease, and shorter than whoever asks waits for an answer.
+/// How long a transaction outside the pipeline waits for the lease row. Longer than a hanging pipeline transaction can
+/// last with the default lease, and shorter than a caller waits for a response.
 const HOLD_WITHIN: Duration = Duration::from_secs(25);
 
 /// PostgreSQL's code for `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// The right to write to the pipeline: a holder and the epoch it took the lease in.
+/// The right to write to the pipeline: a holder and the epoch in which it took the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     /// The process.
     pub holder: String,
-    /// Grows with every take-over.
+    /// Grows with every takeover.
     pub epoch: i64,
 }
 
-/// What a renewal brings home, so that replicas learn of changes.
+/// The revisions that a renewal returns, so that replicas notice changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// Revision of the settings.
@@ -38,11 +38,11 @@ pub struct Renewal {
     pub mapper: String,
 }
 
-/// Takes the lease for `ttl_ms` milliseconds; none when another holder's has not ended. A process that lost track of
-/// its own takes it again, in a new epoch, without waiting for its end.
+/// Takes the lease for `ttl_ms` milliseconds. Returns `None` while another holder's lease is valid. A process that lost
+/// track of its own lease takes it again, in a new epoch, without waiting for its end.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
     let mut tx = db.write_pipeline().await?;
     let taken: Option<(i64,)> = fetch_optional!(
@@ -60,10 +60,10 @@ pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
     Ok(taken.map(|(epoch,)| Fence { holder: holder.to_owned(), epoch }))
 }
 
-/// Renews the lease; none when it is another's now.
+/// Renews the lease. Returns `None` when another holder has it.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn renew(db: &Db, fence: &Fence, ttl_ms: i64) -> Result<Option<Renewal>> {
     let mut tx = db.write_pipeline().await?;
     let row: Option<(i64, i64, String)> = fetch_optional!(
@@ -84,10 +84,10 @@ pub async fn renew(db: &Db, fence: &Fence, ttl_ms: i64) -> Result<Option<Renewal
     Ok(row.map(|(settings, credential, mapper)| Renewal { settings, credential, mapper }))
 }
 
-/// Gives the lease back, so that another replica need not wait for its end.
+/// Releases the lease, so that another replica need not wait for its end.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn release(db: &Db, fence: &Fence) -> Result<()> {
     let mut tx = db.write_pipeline().await?;
     execute!(
@@ -101,7 +101,7 @@ pub async fn release(db: &Db, fence: &Fence) -> Result<()> {
 }
 
 impl Fence {
-    /// Begins a pipeline transaction: its first statement locks the lease row. With `catalog`, the selected catalog
+    /// Begins a pipeline transaction. Its first statement locks the lease row. With `catalog`, the selected catalog
     /// must still be that one.
     ///
     /// # Errors
@@ -120,8 +120,8 @@ impl Fence {
             return Err(StoreError::Deposed(Deposed::Lease));
         }
         if let Some(catalog) = catalog {
-            // A statement of its own, begun after the lock was had: one that waits for a lock goes on with what it saw
-            // before the wait, and that would be the catalog before the change that it waited for.
+            // A separate statement that begins after the lock is held: a statement that waits for a lock continues with
+            // the snapshot from before the wait, which would show the catalog before the change that it waited for.
             let selected: Option<(String,)> =
                 fetch_optional!(tx, (String,), "SELECT value FROM setting WHERE grp = 'meta' AND key = 'catalog_id'")?;
             let selected: Option<String> = selected.and_then(|(text,)| serde_json::from_str(&text).ok());
@@ -132,9 +132,9 @@ impl Fence {
         Ok(tx)
     }
 
-    /// Begins a transaction that records what was decided under settings of this version and with this mapper: an
-    /// operator who changes either and then queues variants again must not find those intents marked by a tick that
-    /// still had the old ones.
+    /// Begins a transaction that records what was decided under settings of this version and with this mapper. When an
+    /// operator changes either and then requeues variants, a tick that still has the old ones must not mark those
+    /// intents.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the lease, the catalog, the settings or the mapper changed.
@@ -151,16 +151,17 @@ impl Fence {
     }
 }
 
-/// Makes a transaction that is not the pipeline's wait for it, and it for this one: for a write that moves the ground
-/// under the pipeline, such as another catalog.
+/// Makes a transaction outside the pipeline wait for the pipeline's transactions, and makes them wait for this one. For
+/// writes that change what the pipeline's decisions rest on, such as the selected catalog.
 ///
-/// What takes long belongs before it: the pipeline's own statements wait, and its lease ends meanwhile. On PostgreSQL
-/// the rest of the transaction is bounded, so that a process that hangs in it does not stop the pipeline for ever.
+/// Slow work belongs before this call: the pipeline's statements wait, and its lease expires meanwhile. On PostgreSQL
+/// the rest of the transaction has timeouts, so that a process that hangs in it does not block the pipeline for ever.
 ///
 /// # Errors
-/// [`StoreError::Busy`] when another transaction holds the lease all the time; when the database does not answer.
+/// [`StoreError::Busy`] when another transaction holds the lease row for the whole wait, or when the database query
+/// fails.
 pub async fn hold_pipeline(tx: &mut Tx) -> Result<()> {
-    // As SET LOCAL, in milliseconds.
+    // Equivalent to SET LOCAL, in milliseconds.
     let _: Option<(String,)> = fetch_optional!(
         tx,
         (String,),

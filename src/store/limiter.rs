@@ -1,4 +1,4 @@
-//! What is left of Meta's budgets, kept so that a restart does not call into a closed bucket.
+//! The state of Meta's budgets, stored so that a restart does not call into a closed bucket.
 
 use super::{Result, StoreError, Tx, execute, fetch_all, json};
 use crate::domain::budget::LimiterRow;
@@ -6,7 +6,7 @@ use crate::domain::budget::LimiterRow;
 /// Loads every bucket.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn load(tx: &mut Tx) -> Result<Vec<LimiterRow>> {
     let rows: Vec<(String, String, Option<i64>, Option<i64>)> = fetch_all!(
         tx,
@@ -24,7 +24,7 @@ pub async fn load(tx: &mut Tx) -> Result<Vec<LimiterRow>> {
 /// Stores buckets.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn save(tx: &mut Tx, rows: &[LimiterRow]) -> Result<()> {
     let list: Vec<_> =
         rows.iter().map(|row| (&row.catalog_id, row.bucket.as_str(), row.closed_until, row.last_call_at)).collect();

@@ -1,13 +1,13 @@
-//! Mapper modules: which one is active, what was active before, and what was offered.
+//! Mapper modules: the active one, the previous ones, and the files that were offered.
 //!
-//! The active mapper is the last row of `mapper_activation`; without one it is the built-in. An activation is one
+//! The active mapper is the last row of `mapper_activation`; without a row it is the built-in one. An activation is one
 //! transaction that waits for the pipeline ([`lease::hold_pipeline`]), and the pipeline's own transactions compare the
-//! mapper they decided with ([`lease::Fence::begin_decided`]): nothing is recorded under a mapper that is not active.
+//! mapper that they decided with ([`lease::Fence::begin_decided`]): nothing is recorded under a mapper that is not
+//! active.
 //!
-//! Files are kept for the last twenty activations. Activations and offers stay for ever, on purpose: a row is some hundred
-//! bytes, there is one for each time that somebody activated a mapper and for each different file that was offered, and
-//! without its offer an old file that still lies in the watched folder, or comes back with a backup, would be activated
-//! again.
+//! Files are kept for the last twenty activations. Activations and offers are kept for ever, on purpose. A row has a
+//! few hundred bytes, and there is one row for each activation and for each different file that was offered. Without
+//! its offer, an old file that is still in the watched folder, or is restored from a backup, would be activated again.
 
 #[cfg(doc)]
 use super::lease;
@@ -18,10 +18,10 @@ use crate::domain::intent::{Intent, Origin};
 use crate::domain::reask::Reason;
 use crate::domain::settings::MapperSettings;
 
-/// How `mapper_activation` names the built-in mapper.
+/// The name of the built-in mapper in `mapper_activation`.
 pub const BUILTIN: &str = "builtin";
 
-/// Modules of this many last activations are kept.
+/// The number of last activations whose modules are kept.
 const KEPT: i64 = 20;
 
 /// An activation, as operators see it.
@@ -31,43 +31,44 @@ pub struct Activation {
     pub id: i64,
     /// The module's digest, or [`BUILTIN`].
     pub mapper: String,
-    /// What the module calls itself; none for the built-in.
+    /// The name that the module states. `None` for the built-in mapper.
     pub name: Option<String>,
-    /// The module's own version; none for the built-in.
+    /// The version that the module states. `None` for the built-in mapper.
     pub version: Option<String>,
-    /// Who asked for it: `api`, `cli`, `directory` or `rollback`.
+    /// Where it was requested: `api`, `cli`, `directory` or `rollback`.
     pub source: String,
-    /// When.
+    /// When it was activated.
     pub activated_at: i64,
 }
 
-/// A module as it is kept.
+/// A stored module.
 #[derive(Clone, Debug)]
 pub struct StoredModule<'a> {
     /// SHA-256 of the file, hex.
     pub digest: &'a str,
-    /// What it calls itself.
+    /// The name that it states.
     pub name: &'a str,
-    /// Its own version.
+    /// The version that it states.
     pub version: &'a str,
     /// The file.
     pub bytes: &'a [u8],
 }
 
-/// What is active: a module's digest, or [`BUILTIN`].
+/// Returns the active mapper: a module's digest, or [`BUILTIN`].
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn active(tx: &mut Tx) -> Result<String> {
     let row: Option<(String,)> =
         fetch_optional!(tx, (String,), "SELECT mapper FROM mapper_activation ORDER BY id DESC LIMIT 1")?;
     Ok(row.map_or_else(|| BUILTIN.into(), |(mapper,)| mapper))
 }
 
-/// The last activation and the one it took the place of. None at all = the built-in mapper since the beginning.
+/// Returns the last activation and the one that it replaced. No activation at all means that the built-in mapper has
+/// always been active.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn activations(tx: &mut Tx) -> Result<(Option<Activation>, Option<Activation>)> {
     let rows: Vec<Activation> = fetch_all!(
         tx,
@@ -82,20 +83,20 @@ pub async fn activations(tx: &mut Tx) -> Result<(Option<Activation>, Option<Acti
     Ok((rows.next(), rows.next()))
 }
 
-/// The file of a module.
+/// Returns the file of a module.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn bytes(tx: &mut Tx, digest: &str) -> Result<Option<Vec<u8>>> {
     let row: Option<(Vec<u8>,)> =
         fetch_optional!(tx, (Vec<u8>,), "SELECT bytes FROM mapper_module WHERE digest = $1", digest)?;
     Ok(row.map(|(bytes,)| bytes))
 }
 
-/// Keeps a module. One of this digest that is kept already gets these bytes: that mends a damaged row.
+/// Stores a module. A stored module with this digest is overwritten, which repairs a damaged row.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn keep(tx: &mut Tx, module: &StoredModule<'_>, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -110,15 +111,16 @@ pub async fn keep(tx: &mut Tx, module: &StoredModule<'_>, now: Millis) -> Result
     Ok(())
 }
 
-/// Makes a mapper the active one, and asks again for what failed under another. `row_digest` is how state rows name it.
-/// The caller has [kept](keep) the module and [waited](lease::hold_pipeline) for the pipeline. Answers how many rows
-/// were asked for again; none when the mapper is active already, and then nothing is written.
+/// Activates a mapper, and asks again for the variants that failed under another one. `row_digest` is the mapper's name
+/// in state rows. The caller has [stored](keep) the module and [waited](lease::hold_pipeline) for the pipeline. Returns
+/// the number of variants that were asked for again, or `None` when the mapper is already active; then nothing is
+/// written.
 ///
-/// What the mapper before decided and is not done yet is decided anew: re-asks under way begin again, and deletes
-/// that the mass-delete guard holds back are looked at once more, without being released from it.
+/// Unfinished decisions of the previous mapper are made anew: re-asks under way start over, and deletes that the
+/// mass-delete guard holds are decided again without being released.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str, now: Millis) -> Result<Option<u64>> {
     if active(tx).await? == mapper {
         return Ok(None);
@@ -131,7 +133,7 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
         source,
         now
     )?;
-    // Another activation may hold a row that it keeps, and wait for us: that one stays.
+    // Another activation may hold a row that it keeps, and wait for this one. Such a row stays.
     execute!(
         tx,
         "DELETE FROM mapper_module WHERE digest IN (
@@ -145,10 +147,10 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)
 }
 
-/// Remembers that a file was offered, and why it was refused if it was.
+/// Records that a file was offered, and the reason if it was refused.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn offered(tx: &mut Tx, digest: &str, source: &str, refused: Option<&str>, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -163,11 +165,11 @@ pub async fn offered(tx: &mut Tx, digest: &str, source: &str, refused: Option<&s
     Ok(())
 }
 
-/// Remembers a file that nobody asked for, unless one of its digest was offered before; answers whether it is new. Of
-/// two replicas that find the same file at once, one gets yes.
+/// Records a file that was found rather than requested, unless a file with its digest was offered before. Returns
+/// whether it is new. Of two replicas that find the same file at once, exactly one gets true.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn claimed(tx: &mut Tx, digest: &str, source: &str, refused: Option<&str>, now: Millis) -> Result<bool> {
     let claimed = execute!(
         tx,
@@ -190,14 +192,14 @@ pub struct RefusedOffer {
     pub source: String,
     /// Why it was refused.
     pub reason: String,
-    /// When.
+    /// When it was offered.
     pub offered_at: i64,
 }
 
-/// The last file that was offered, if it was refused and no mapper was activated since.
+/// Returns the last offered file, if it was refused and no mapper was activated since.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn last_refused(tx: &mut Tx) -> Result<Option<RefusedOffer>> {
     fetch_optional!(
         tx,
@@ -210,33 +212,33 @@ pub async fn last_refused(tx: &mut Tx) -> Result<Option<RefusedOffer>> {
     )
 }
 
-/// Whether a file of this digest was offered before, from anywhere.
+/// Returns whether a file with this digest was offered before, from any source.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn was_offered(tx: &mut Tx, digest: &str) -> Result<bool> {
     let row: Option<(String,)> =
         fetch_optional!(tx, (String,), "SELECT digest FROM mapper_offer WHERE digest = $1", digest)?;
     Ok(row.is_some())
 }
 
-/// Which mappers there are, for operators.
+/// The mappers, as operators see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mappers {
-    /// The last activation; `None` means the built-in mapper, which nobody chose.
+    /// The last activation. `None` means that the built-in mapper is active and was never chosen.
     pub active: Option<Activation>,
-    /// The one it took the place of.
+    /// The activation that it replaced.
     pub previous: Option<Activation>,
     /// The re-map under way, or the last one.
     pub remap: Option<Reask>,
-    /// The file that was offered last, if it was refused and no mapper was activated since.
+    /// The last offered file, if it was refused and no mapper was activated since.
     pub refused: Option<RefusedOffer>,
 }
 
-/// Reads [`Mappers`].
+/// Loads [`Mappers`].
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn mappers(tx: &mut Tx) -> Result<Mappers> {
     let (active, previous) = activations(tx).await?;
     let remap = reask::find(tx, Reason::Remap).await?;
@@ -246,17 +248,17 @@ pub async fn mappers(tx: &mut Tx) -> Result<Mappers> {
 /// What payloads were mapped with.
 #[derive(Clone, Copy, Debug)]
 pub struct MappedWith<'a> {
-    /// The mapper's digest, as state rows name it; blank when it is not known.
+    /// The mapper's digest, as in state rows. Empty when it is unknown.
     pub digest: &'a str,
-    /// The settings that it read; `None` when they are not known.
+    /// The settings that it read. `None` when they are unknown.
     pub settings: Option<&'a MapperSettings>,
 }
 
-/// Asks again for variants that went out or failed while they were mapped with something that is replaced by now: an
-/// activation and a re-ask ask for what they find, and these were under way.
+/// Asks again for variants that were sent or failed while they were mapped with a mapper or settings that have been
+/// replaced since. An activation and a re-ask cover only the rows that they find, and these variants were under way.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn ask_again_if_replaced(tx: &mut Tx, with: MappedWith<'_>, variants: &[&str], now: Millis) -> Result<()> {
     if variants.is_empty() {
         return Ok(());

@@ -1,17 +1,17 @@
-//! State nonces of OAuth consents: stored hashed, good for ten minutes, used once.
+//! State nonces of OAuth consents: stored hashed, valid for ten minutes, used once.
 
 use sha2::{Digest, Sha256};
 
 use super::{Result, Tx, execute, fetch_optional};
 use crate::clock::Millis;
 
-/// How long a consent may take.
+/// The time limit of a consent.
 pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
 
-/// Why a nonce is not taken.
+/// Why a nonce is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Never given out, or swept.
+    /// Never issued, or deleted.
     Unknown,
     /// Used before.
     Replayed,
@@ -19,10 +19,10 @@ pub enum Refused {
     Expired,
 }
 
-/// Stores a nonce and sweeps those that ended a day ago.
+/// Stores a nonce and deletes those that expired more than a day ago.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn create(tx: &mut Tx, nonce: &str, now: Millis) -> Result<()> {
     execute!(tx, "DELETE FROM oauth_state WHERE expires_at < $1", now - 24 * 60 * 60 * 1000)?;
     execute!(
@@ -35,10 +35,10 @@ pub async fn create(tx: &mut Tx, nonce: &str, now: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Uses a nonce up: of any number of callers with the same one, exactly one gets `Ok`.
+/// Consumes a nonce. Of any number of callers with the same nonce, exactly one gets `Ok`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn consume(tx: &mut Tx, nonce: &str, now: Millis) -> Result<std::result::Result<(), Refused>> {
     let used = execute!(
         tx,

@@ -1,4 +1,4 @@
-//! The outbox: intents, appended in the transaction of the change that caused them and marked by exact id in the
+//! The outbox: intents, appended in the transaction of the change that caused them, and marked by exact id in the
 //! transaction that records their effect.
 
 mod settled;
@@ -13,27 +13,27 @@ use crate::clock::Millis;
 use crate::domain::intent::{Intent, OpenIntent, Origin};
 use crate::domain::state::SyncState;
 
-/// What became of an intent.
+/// The outcome of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IntentOutcome {
-    /// Sent; the verdict is with the submission.
+    /// Sent. The verdict belongs to the submission.
     Submitted,
-    /// Refused by name.
+    /// Refused individually by Meta.
     Failed,
-    /// Meta holds it already.
+    /// Meta already holds the payload.
     Noop,
     /// Not eligible.
     Skipped,
     /// Nothing to delete.
     Dropped,
-    /// Would have been sent; `feed_mode` is `preview`.
+    /// Not sent because `feed_mode` is `preview`.
     Previewed,
-    /// Was previewed, and asked for again when `feed_mode` became `live`.
+    /// Previewed, and asked for again when `feed_mode` became `live`.
     Requeued,
 }
 
 impl IntentOutcome {
-    /// The word in the store.
+    /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,15 +48,15 @@ impl IntentOutcome {
     }
 }
 
-/// Appends one intent per variant; an unknown variant's first upsert creates its state row as `pending`.
+/// Appends one intent per variant. An unknown variant's first upsert creates its state row as `pending`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Origin, now: Millis) -> Result<u64> {
     let list = json(variants)?;
     if intent == Intent::Upsert {
-        // In id order, or two intakes that meet could wait for each other. The product by a scalar subquery: joined, SQLite
-        // builds the whole view for each call.
+        // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar
+        // subquery: with a join, SQLite builds the whole view for each call.
         execute!(
             tx,
             "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
@@ -80,11 +80,11 @@ pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Or
     )
 }
 
-/// Appends one intent for each of these variants that has no open one, a held one included: it says more than a
-/// repetition.
+/// Appends one intent for each of these variants that has no open intent that is not parked. A held intent counts as
+/// open: it carries more information than a repetition.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn append_if_idle(
     tx: &mut Tx,
     variants: &[&str],
@@ -105,16 +105,16 @@ pub async fn append_if_idle(
     )
 }
 
-/// A stretch of the outbox: all open rows of the variants that a window of live rows names, and what is held of them.
+/// A window of the outbox: all open rows of the variants of its live rows, and the states of these variants.
 #[derive(Debug, Default)]
 pub struct Window {
     /// Open rows, parked ones included.
     pub rows: Vec<OpenIntent>,
-    /// The states of their variants, as they were when the rows were read.
+    /// The states of their variants, read at the same moment as the rows.
     pub states: HashMap<String, SyncState>,
     /// Where the next window begins.
     pub cursor: i64,
-    /// How many live rows the window held.
+    /// The number of live rows in the window.
     pub live: usize,
 }
 
@@ -132,16 +132,18 @@ struct WindowRow {
     state: MaybeState,
 }
 
-/// Reads the window of at most `limit` live rows after `cursor`, in order of arrival; none at the end.
+/// Reads the window of at most `limit` live rows after `cursor`, in order of arrival. Returns `None` at the end.
 ///
-/// Rows and states are of one moment, since they are read by one statement. States read later would show verdicts whose
-/// fresh intents are not among the rows: the drain would decide without them, and they would come after what it sends.
+/// One statement reads rows and states, so they are of one moment. States read later could show verdicts whose new
+/// intents are not among the rows: the drain would decide without those intents, and they would come after what it
+/// sends.
 ///
 /// # Errors
-/// When the database does not answer or holds a word this version does not know.
+/// When the database query fails, or the database holds a word that this version does not know.
 pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
-    // SQLite keeps no statistics unless asked: left alone it takes the first index on processed_at, and each window
-    // reads and sorts the whole backlog. INDEXED BY fails where the index does not fit, so it cannot go stale unseen.
+    // SQLite keeps no statistics by default: on its own it uses the first index on processed_at, and each window then
+    // reads and sorts the whole backlog. INDEXED BY fails when the index does not fit, so a mismatch cannot go
+    // unnoticed.
     let rows: Vec<WindowRow> = fetch_all!(
         tx,
         WindowRow,
@@ -182,11 +184,11 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
     Ok(Some(Window { rows, states, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
-/// Marks exactly these rows as processed. A preview counts only while the mode is `preview`: a tick that began before
-/// the change to `live` leaves its rows open, or [`requeue_previewed`] would have missed them.
+/// Marks exactly these rows as processed. A preview is marked only while the mode is `preview`: a tick that began
+/// before the change to `live` leaves its rows open, because [`requeue_previewed`] would have missed them.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn mark(tx: &mut Tx, rows: &[(i64, IntentOutcome)], now: Millis) -> Result<u64> {
     if rows.is_empty() {
         return Ok(0);
@@ -204,14 +206,14 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, IntentOutcome)], now: Millis) -> Re
     )
 }
 
-/// Asks again for every variant whose latest word is a preview, with the intent of that row; once, since the row's
-/// outcome becomes [`IntentOutcome::Requeued`]. Answers how many.
+/// Asks again for every variant whose latest intent was previewed, with the intent of that row. It happens once, since
+/// the outcome of the row becomes [`IntentOutcome::Requeued`]. Returns the number of variants.
 ///
-/// A variant with a newer intent, processed or open, is left alone: that one is what the shop wants now, and the older
-/// intent would come after it. The caller holds the pipeline, so that no preview is recorded meanwhile.
+/// A variant with a newer intent, processed or open, is left alone: the newer intent is what the shop wants now, and
+/// the older one would come after it. The caller holds the pipeline, so no preview is recorded meanwhile.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     let latest = execute!(
         tx,
@@ -223,9 +225,9 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     if latest == 0 {
         return Ok(0);
     }
-    // Rows requeued before have what was asked for them behind them, so the latest ones are those of above. What was
-    // previewed together counts as one, as in a fold: an operator's delete before later events and still as one, a
-    // recovery after everything else.
+    // Rows that were requeued before are followed by the new intents, so the latest rows are those marked above.
+    // Intents that were previewed together count as one, as in a fold: an operator's delete beats later events and
+    // stays an operator's delete, and a recovery gives way to every other intent.
     execute!(
         tx,
         "WITH previewed AS (
@@ -250,7 +252,7 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     )
 }
 
-/// Notes a fault of the channel on rows that stay open; it never parks them.
+/// A fault of the channel, recorded on rows that stay open. It never parks them.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelFault<'a> {
     /// Class of the fault, such as `throttled`.
@@ -259,10 +261,10 @@ pub struct ChannelFault<'a> {
     pub error: &'a str,
 }
 
-/// Counts a fault on exactly these rows.
+/// Records a channel fault on exactly these rows.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: ChannelFault<'_>) -> Result<u64> {
     if seqs.is_empty() {
         return Ok(0);
@@ -278,11 +280,10 @@ pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: ChannelFault<'_>) -> R
     )
 }
 
-/// Counts a fault of their own on exactly these rows, each with what happened to it; a row that has seen `park_at` of
-/// them is parked.
+/// Records a row's own fault on exactly these rows, each with its own error. A row with `park_at` of them is parked.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_faults(
     tx: &mut Tx,
     faults: &[(i64, &str)],
@@ -306,10 +307,10 @@ pub async fn note_faults(
     )
 }
 
-/// Counts a fault on every open row of these variants: for calls whose exact rows are not known any more.
+/// Records a fault on every open row of these variants, for calls whose exact rows are no longer known.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: ChannelFault<'_>) -> Result<u64> {
     execute!(
         tx,
@@ -322,10 +323,10 @@ pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Chann
     )
 }
 
-/// Whether at least `count` intents are waiting to be processed; reads no more of them than that.
+/// Returns whether at least `count` intents are live. Reads no more than `count` of them.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn has_live(tx: &mut Tx, count: i64) -> Result<bool> {
     let (found,): (i64,) = fetch_one!(
         tx,
@@ -337,26 +338,26 @@ pub async fn has_live(tx: &mut Tx, count: i64) -> Result<bool> {
     Ok(found >= count)
 }
 
-/// How many intents are open.
+/// The number of open intents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// To be processed.
+    /// Waiting to be processed.
     pub live: i64,
     /// Parked after too many faults of their own.
     pub parked: i64,
-    /// Variants whose deletion the mass-delete guard holds back.
+    /// Variants whose delete the mass-delete guard holds.
     pub held: i64,
 }
 
 /// Counts the open intents.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn backlog(tx: &mut Tx) -> Result<Backlog> {
     let (live, parked, held): (i64, i64, i64) = fetch_one!(
         tx,
         (i64, i64, i64),
-        // Each from its own index: with a million open rows, to look into them takes seconds.
+        // Each count reads its own index: with a million open rows, reading the rows takes seconds.
         "SELECT
              (SELECT COUNT(*) FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
               WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL),
@@ -368,11 +369,11 @@ pub async fn backlog(tx: &mut Tx) -> Result<Backlog> {
     Ok(Backlog { live, parked, held })
 }
 
-/// Holds exactly these rows back: see [`crate::domain::guard`]. Not one that somebody released since it
-/// was decided on.
+/// Holds exactly these rows: see [`crate::domain::guard`]. A row that an operator released since the decision is not
+/// held.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
     if seqs.is_empty() {
         return Ok(0);
@@ -387,10 +388,10 @@ pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
     )
 }
 
-/// Releases everything that is held back; answers how many variants that were.
+/// Releases every held row. Returns the number of variants.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn release_held(tx: &mut Tx, now: Millis) -> Result<i64> {
     let held = backlog(tx).await?.held;
     execute!(

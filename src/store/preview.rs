@@ -1,9 +1,9 @@
-//! Previews of mapper modules: how far each has come, and its report.
+//! Previews of mapper modules: their progress and reports.
 
 use super::{Result, Tx, execute, fetch_one, fetch_optional};
 use crate::clock::Millis;
 
-/// So many last previews are kept.
+/// The number of last previews that are kept.
 const KEPT: i64 = 20;
 
 /// A preview.
@@ -13,30 +13,30 @@ pub struct Preview {
     pub id: String,
     /// SHA-256 of the module's file, hex.
     pub digest: String,
-    /// What the module calls itself.
+    /// The name that the module states.
     pub name: String,
-    /// Its own version.
+    /// The version that the module states.
     pub version: String,
     /// Variants at its start.
     pub total: i64,
     /// Variants compared so far.
     pub done: i64,
-    /// The report, as JSON text; none before the end.
+    /// The report, as JSON text. `None` before the end.
     pub report: Option<String>,
-    /// Why there will be none.
+    /// Why there is no report.
     pub error: Option<String>,
     /// When it began.
     pub started_at: i64,
-    /// When the process that makes it was last heard of.
+    /// When the process that runs it last reported.
     pub updated_at: i64,
-    /// When it ended; none while it runs, or if its process died.
+    /// When it ended. `None` while it runs, or when its process died.
     pub finished_at: Option<i64>,
 }
 
-/// Begins a preview of a module, forgets the oldest ones, and answers how many variants there are.
+/// Begins a preview of a module and deletes the oldest previews. Returns the number of variants.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn begin(tx: &mut Tx, id: &str, digest: &str, name: &str, version: &str, now: Millis) -> Result<i64> {
     let (total,): (i64,) = fetch_one!(
         tx,
@@ -50,7 +50,7 @@ pub async fn begin(tx: &mut Tx, id: &str, digest: &str, name: &str, version: &st
         version,
         now
     )?;
-    // One that still runs stays, however many came after it.
+    // A running preview is kept, however many came after it.
     execute!(
         tx,
         "DELETE FROM mapper_preview WHERE id NOT IN (
@@ -62,19 +62,19 @@ pub async fn begin(tx: &mut Tx, id: &str, digest: &str, name: &str, version: &st
     Ok(total)
 }
 
-/// Notes how far it has come.
+/// Records the progress.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn progress(tx: &mut Tx, id: &str, done: i64, now: Millis) -> Result<()> {
     execute!(tx, "UPDATE mapper_preview SET done = $2, updated_at = $3 WHERE id = $1", id, done, now)?;
     Ok(())
 }
 
-/// Ends it, with its report or with why there is none.
+/// Ends a preview, with its report or with the reason why there is none.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn finish(tx: &mut Tx, id: &str, done: i64, end: std::result::Result<&str, &str>, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -88,10 +88,10 @@ pub async fn finish(tx: &mut Tx, id: &str, done: i64, end: std::result::Result<&
     Ok(())
 }
 
-/// One of them.
+/// Returns one preview.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn load(tx: &mut Tx, id: &str) -> Result<Option<Preview>> {
     fetch_optional!(
         tx,

@@ -1,8 +1,8 @@
-//! Re-asks: how far each has walked, one row a reason, and the walk itself.
+//! Re-asks: the progress of each one (one row per reason), and the walk itself.
 //!
-//! Promises: a chunk's intents and the cursor are one transaction, so a process that dies loses nothing and repeats
-//! nothing; a step of a re-ask that began anew meanwhile writes nothing.
-//! Left out on purpose: pacing ([`crate::pipeline::reask`]) and what each reason means ([`crate::domain::reask`]).
+//! Promises: the intents of a chunk and the cursor are written in one transaction, so a process that dies loses nothing
+//! and repeats nothing. A step of a re-ask that was restarted meanwhile writes nothing.
+//! Left out on purpose: pacing ([`crate::pipeline::reask`]) and the meaning of each reason ([`crate::domain::reask`]).
 
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, outbox};
 use crate::clock::Millis;
@@ -12,17 +12,17 @@ use crate::domain::reask::{Reason, Scope};
 /// A re-ask under way, or the last one of its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reask {
-    /// Why.
+    /// Its reason.
     pub reason: Reason,
-    /// The last variant that was asked for; empty at the start.
+    /// The last variant that was asked for. Empty at the start.
     pub after_id: String,
-    /// How many variants there were at its start; `None` until they are counted.
+    /// The number of variants at its start. `None` until they are counted.
     pub total: Option<i64>,
-    /// How many variants it has passed.
+    /// The number of variants it has passed.
     pub queued: i64,
     /// When it began.
     pub started_at: Millis,
-    /// When it ended; `None` while it is under way.
+    /// When it ended. `None` while it is under way.
     pub finished_at: Option<Millis>,
 }
 
@@ -51,10 +51,10 @@ impl TryFrom<Row> for Reask {
     }
 }
 
-/// Every re-ask, the latest first.
+/// Returns every re-ask, the latest first.
 ///
 /// # Errors
-/// When the database does not answer or holds a word this version does not know.
+/// When the database query fails, or the database holds a word that this version does not know.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Reask>> {
     let rows: Vec<Row> = fetch_all!(
         tx,
@@ -64,7 +64,7 @@ pub async fn all(tx: &mut Tx) -> Result<Vec<Reask>> {
     rows.into_iter().map(Reask::try_from).collect()
 }
 
-/// The re-ask of one reason.
+/// Returns the re-ask of one reason, or `None`.
 ///
 /// # Errors
 /// As [`all`].
@@ -72,7 +72,7 @@ pub async fn find(tx: &mut Tx, reason: Reason) -> Result<Option<Reask>> {
     Ok(all(tx).await?.into_iter().find(|reask| reask.reason == reason))
 }
 
-/// The re-ask under way that began first.
+/// Returns the re-ask under way that began first, or `None`.
 ///
 /// # Errors
 /// As [`all`].
@@ -80,10 +80,11 @@ pub async fn next(tx: &mut Tx) -> Result<Option<Reask>> {
     Ok(all(tx).await?.into_iter().rfind(|reask| reask.finished_at.is_none()))
 }
 
-/// How many variants a re-ask walks. Reads all of them: not for a transaction that the pipeline waits for.
+/// Returns the number of variants that a re-ask walks. It reads all of them, so it must not run in a transaction that
+/// the pipeline waits for.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn count(tx: &mut Tx, reason: Reason) -> Result<i64> {
     let counted: Result<(i64,)> = match reason.scope() {
         Scope::Eligible => fetch_one!(
@@ -102,11 +103,11 @@ pub async fn count(tx: &mut Tx, reason: Reason) -> Result<i64> {
     counted.map(|(count,)| count)
 }
 
-/// Begins a re-ask; one of the same reason under way begins anew. `total` is what [`count`] gave, or `None` to have it
-/// counted with the first step.
+/// Begins a re-ask. One of the same reason that is under way starts over. `total` is the result of [`count`], or `None`
+/// to have it counted with the first step.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn begin(tx: &mut Tx, reason: Reason, total: Option<i64>, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -121,10 +122,10 @@ pub async fn begin(tx: &mut Tx, reason: Reason, total: Option<i64>, now: Millis)
     Ok(())
 }
 
-/// Begins every repeating re-ask under way anew: what it asked for so far was decided with another mapper.
+/// Restarts every repeating re-ask that is under way: what it asked for so far was decided with another mapper.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn begin_anew(tx: &mut Tx, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -136,10 +137,10 @@ pub async fn begin_anew(tx: &mut Tx, now: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Notes how many variants a re-ask walks.
+/// Records the number of variants that a re-ask walks.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
     execute!(
         tx,
@@ -151,15 +152,15 @@ pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
     Ok(())
 }
 
-/// Asks again for the next `limit` variants of a re-ask, and moves its cursor; at the end, marks it finished. Returns
-/// whether there is more. Writes nothing when the re-ask began anew since it was read.
+/// Asks again for the next `limit` variants of a re-ask and moves its cursor. At the end it marks the re-ask as
+/// finished. Returns whether there are more variants. Writes nothing when the re-ask was restarted since it was read.
 ///
-/// A variant that waits for the drain anyway is mapped then: a re-ask that repeats passes over it
-/// ([`Reason::passes_waiting`]). If it is in a call just then, the drain asks for it once more
+/// A re-ask that repeats skips variants with a live open intent, since the drain maps them anyway
+/// ([`Reason::passes_waiting`]). If such a variant is part of a call at that moment, the drain asks for it again
 /// ([`super::mapper::ask_again_if_replaced`]).
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result<bool> {
     let chunk = chunk(tx, reask, limit).await?;
     let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < limit;
@@ -187,7 +188,7 @@ pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result
     Ok(!is_last)
 }
 
-/// The next variants of a walk, in id order, each with whether it waits for the drain.
+/// Returns the next variants of a walk, in id order, each with whether it has a live open intent.
 async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bool)>> {
     macro_rules! walk {
         ($from:literal) => {
@@ -215,7 +216,7 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bo
         ),
         Scope::All => walk!("variant_index WHERE true"),
         Scope::Mapped => {
-            // By the primary key: with the index on the status, each step would sort all that is left.
+            // By the primary key: with the index on the status, each step would sort all remaining rows.
             walk!(
                 "meta_sync_state
                  WHERE @sqlite{+status}@pg{(status || '')} IN ('synced', 'submitted', 'failed', 'skipped')"
@@ -224,27 +225,28 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bo
     }
 }
 
-/// What the payloads were made with, besides the settings and the active mapper.
+/// What payloads are made with, besides the settings and the active mapper.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct MadeWith {
-    /// The digest of the built-in mapper, which modules build on as well.
+    /// The digest of the built-in mapper, which modules use as well.
     pub builtin_digest: String,
-    /// Prefix of bare image keys.
+    /// The prefix of bare image keys.
     pub s3_public_url: String,
 }
 
-/// What the payloads were made with when the pipeline was last taken over; `None` in a database of an earlier version.
+/// Returns what payloads were made with when the pipeline was last taken over. `None` in a database of an earlier
+/// version.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn made_with(tx: &mut Tx) -> Result<Option<MadeWith>> {
     fetch_optional!(tx, MadeWith, "SELECT builtin_digest, s3_public_url FROM made_with")
 }
 
-/// Notes what payloads are made with in an installation that has made none yet.
+/// Records what payloads are made with, in an installation that has made none yet.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_first_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
     execute!(
         tx,
@@ -259,10 +261,10 @@ pub async fn note_first_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
     Ok(())
 }
 
-/// Notes what payloads are made with from now on.
+/// Records what payloads are made with from now on.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
     execute!(
         tx,

@@ -1,8 +1,8 @@
-//! Sealing secrets at rest: XChaCha20-Poly1305, bound to the place where the value stands.
+//! Encryption of secrets at rest: XChaCha20-Poly1305, bound to the place where the value is stored.
 //!
-//! A sealed value is `v1:kid:nonce:ciphertext` (base64url without padding). Its associated data is
-//! `table/row/column`, so a value moved elsewhere does not open. The keyring's first key seals, every key opens:
-//! add a new key in front, re-seal at leisure, drop the old one.
+//! A sealed value is `v1:kid:nonce:ciphertext` (base64url without padding). Its associated data is `table/row/column`,
+//! so a value that was moved to another place cannot be opened. The keyring's first key seals and every key opens. To
+//! rotate keys, add a new key in front, seal every value again, and remove the old key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -16,7 +16,7 @@ use crate::ids::{self, NoRandomness};
 /// Why a value could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The configured key is not usable.
+    /// The configured key is invalid.
     #[error("META_CATALOG_KEY: {0}")]
     Key(String),
     /// A stored value was sealed with a key that is not in the keyring.
@@ -24,17 +24,15 @@ pub enum SealError {
         "a stored secret was sealed with the key {0:?}, which META_CATALOG_KEY does not hold; configure that key too"
     )]
     UnknownKey(String),
-    /// A stored value did not open: another key under the same name, or the value was changed or moved.
-    #[error(
-        "the secret stored at {0} does not open; META_CATALOG_KEY is not the key that sealed it, or the value was altered"
-    )]
+    /// A stored value cannot be decrypted: another key has the same name, or the value was changed or moved.
+    #[error("the secret stored at {0} cannot be decrypted: META_CATALOG_KEY is not its key, or the value was altered")]
     Broken(String),
-    /// The system gave no randomness.
+    /// The operating system returned no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
 }
 
-/// The place of a sealed value.
+/// The place of a sealed value; its associated data.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Table.
@@ -65,10 +63,10 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Reads `base64` or `name:base64`, several separated by commas; each key is 32 bytes.
+    /// Parses `base64` or `name:base64`, several separated by commas. Each key has 32 bytes.
     ///
     /// # Errors
-    /// Says which entry is wrong and how to make a key, without showing it.
+    /// When an entry is invalid. The error states which entry and how to generate a key, without showing the entry.
     pub fn parse(configured: &SecretString) -> Result<Self, SealError> {
         let mut keys: Vec<(String, XChaCha20Poly1305)> = Vec::new();
         for (index, entry) in configured.expose_secret().split(',').map(str::trim).enumerate() {
@@ -89,10 +87,10 @@ impl Keyring {
         Ok(Self { keys })
     }
 
-    /// A new random key, as [`Keyring::parse`] reads it.
+    /// Returns a new random key in the format that [`Keyring::parse`] reads.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the operating system returns no random bytes.
     pub fn generate() -> Result<SecretString, SealError> {
         Ok(SecretString::from(STANDARD.encode(random::<32>()?)))
     }
@@ -100,7 +98,7 @@ impl Keyring {
     /// Seals a value for a place.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the operating system returns no random bytes.
     pub fn seal(&self, place: Place<'_>, value: &SecretString) -> Result<String, SealError> {
         let (kid, cipher) = self.keys.first().ok_or_else(|| SealError::Key("no key is configured".into()))?;
         let nonce = random::<24>()?;
@@ -114,7 +112,7 @@ impl Keyring {
     /// Opens a sealed value at its place.
     ///
     /// # Errors
-    /// When its key is missing or the value does not open.
+    /// When the key is missing or the value cannot be decrypted.
     pub fn open(&self, place: Place<'_>, sealed: &str) -> Result<SecretString, SealError> {
         let broken = || SealError::Broken(place.to_string());
         let [version, kid, nonce, ciphertext] =
@@ -133,7 +131,7 @@ impl Keyring {
         String::from_utf8(opened).map(SecretString::from).map_err(|_| broken())
     }
 
-    /// The name of the key that seals.
+    /// Returns the name of the sealing key.
     #[must_use]
     pub fn sealing_key(&self) -> &str {
         self.keys.first().map_or("", |(kid, _)| kid)

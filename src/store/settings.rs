@@ -1,4 +1,4 @@
-//! The settings of the group `meta`, one row a key; the secret is sealed.
+//! The settings of the group `meta`: one row per key. The secret is sealed.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", colum
 /// Loads the settings.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn load(tx: &mut Tx) -> Result<Settings> {
-    // One statement, so that the revision belongs to the values.
+    // One statement, so that the revision matches the values.
     let rows: Vec<(Option<String>, Option<String>, i64)> = fetch_all!(
         tx,
         (Option<String>, Option<String>, i64),
@@ -39,31 +39,31 @@ pub async fn load(tx: &mut Tx) -> Result<Settings> {
     Ok(Settings::new(version, has_secret, values))
 }
 
-/// The app secret, opened; none when it is not set.
+/// Returns the app secret, decrypted. `None` when it is not set.
 ///
 /// # Errors
-/// When the database does not answer or the secret does not open.
+/// When the database query fails or the secret cannot be decrypted.
 pub async fn app_secret(tx: &mut Tx, keyring: &Keyring) -> Result<Option<SecretString>> {
     let sealed: Option<(String,)> =
         fetch_optional!(tx, (String,), "SELECT value FROM setting WHERE grp = 'meta' AND key = $1", SECRET)?;
     sealed.map(|(sealed,)| keyring.open(PLACE, &sealed).map_err(StoreError::from)).transpose()
 }
 
-/// Checked changes, ready to be written.
+/// Validated changes, ready to be written.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// New values; none = back to the default.
+    /// New values. `None` restores the default.
     pub values: BTreeMap<String, Option<Value>>,
-    /// A new app secret; an empty one removes it.
+    /// A new app secret. An empty one removes it.
     pub app_secret: Option<SecretString>,
 }
 
-/// Writes the changes as one, in the caller's transaction, with what follows from them: another catalog drops every claim,
-/// `feed_mode` from `preview` to `live` asks again for what was previewed, and a changed setting that the mapper reads asks
-/// again for every variant that was mapped. All of them wait for the pipeline's transaction under way.
+/// Writes the changes in the caller's transaction, with their consequences: another catalog drops every claim; a change
+/// of `feed_mode` from `preview` to `live` asks again for what was previewed; a changed setting that the mapper reads
+/// asks again for every mapped variant. Each of these changes waits for the pipeline's transaction that is under way.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Millis) -> Result<()> {
     if !changes.values.keys().any(|key| moves_the_pipeline(key)) {
         return write_values(tx, keyring, changes, now).await;
@@ -73,7 +73,7 @@ pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Milli
     write_values(tx, keyring, changes, now).await?;
     let after = load(tx).await?;
     if before.catalog_id != after.catalog_id {
-        // Nothing is claimed of the new catalog, and what is asked for there an operator decides.
+        // Nothing is claimed for the new catalog. The operator decides what to ask for there.
         sync_state::drop_claims(tx, now).await?;
     } else if before.mapper != after.mapper {
         reask::begin(tx, Reason::Settings, None, now).await?;

@@ -1,7 +1,7 @@
-//! Reading what the shop sells, through the view `variant_source`.
+//! Reads the shop's catalog through the view `variant_source`.
 //!
-//! The view is the contract: a platform with its own schema replaces it and keeps its tables. What such a view may
-//! hold is taken leniently; a row that cannot be read is named with its reason and costs nobody else anything.
+//! The view is the contract: a platform with its own schema replaces the view and keeps its tables. The values of such
+//! a view are read leniently. A row that cannot be read is reported with its reason and does not affect other rows.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use serde::Deserialize;
 
 use super::{Result, Tx, fetch_all, json};
 
-/// Products once, variants by index: the shape that mappers read.
+/// A batch in the form that mappers read: each product once, variants with a product index.
 #[derive(Clone, Debug, Default)]
 pub struct SourceBatch {
     /// Each product of the batch, once.
     pub products: Vec<Product>,
     /// The variants, with the index of their product.
     pub items: Vec<Item>,
-    /// Variants whose row cannot be read, and why.
+    /// Variants whose row cannot be read, each with the reason.
     pub unreadable: Vec<(String, String)>,
 }
 
@@ -57,13 +57,13 @@ struct SourceRow {
     product_extra: Option<String>,
 }
 
-/// The rows of these variants; those that the source does not know are simply absent.
+/// Loads the rows of these variants. Variants that the source does not have are missing in the result.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
-    // JSON columns are read as text: one unreadable value must not fail the batch. Numbers are widened: a platform's
-    // view may hold narrower ones.
+    // JSON columns are read as text, because one unreadable value must not fail the batch. Numbers are widened, because
+    // a platform's view may have narrower types.
     let rows: Vec<SourceRow> = fetch_all!(
         tx,
         SourceRow,
@@ -152,7 +152,7 @@ fn list<T: serde::de::DeserializeOwned>(column: &str, text: Option<String>) -> s
     }
 }
 
-/// An image as platforms store it: a key, or an object with one.
+/// An image as platforms store it: a key, or an object that contains one.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Image {

@@ -1,7 +1,7 @@
-//! One body, two databases.
+//! One SQL text for two databases.
 //!
-//! Statements are written once, in the SQL both databases share (`$1`, `ON CONFLICT`, `RETURNING`, CTEs).
-//! Only these fragments differ; they are filled in for each database:
+//! Each statement is written once, in the SQL that both databases share (`$1`, `ON CONFLICT`, `RETURNING`, CTEs). Only
+//! these fragments differ; they are expanded for each database:
 //!
 //! | fragment | meaning |
 //! |---|---|
@@ -9,28 +9,28 @@
 //! | `@rows($1: a text, b bigint, c bool, d json)` | a table with those columns, from one JSON array of arrays |
 //! | `@pg{…}` / `@sqlite{…}` | only on that database |
 //!
-//! In an `UPDATE … FROM @rows` every condition on a column that has an index of its own is written `@sqlite{+}column`:
-//! SQLite's planner would walk that index, such as every open row of the outbox, and look each up in the list. The plus
-//! keeps it from using the index, so it walks the list and looks each entry up by its key.
+//! In an `UPDATE … FROM @rows`, every condition on a column with its own index is written as `@sqlite{+}column`.
+//! Otherwise SQLite's planner walks that index, such as all open rows of the outbox, and looks up each entry in the
+//! list. The plus prevents the use of the index, so SQLite walks the list and looks up each entry by its key.
 //!
-//! A whole batch binds as one JSON text, so there is no statement per row anywhere, no limit on the number of
-//! parameters, and the statement text stays the same for every batch (the server's plan cache holds it once).
+//! A whole batch binds as one JSON text. So no statement runs per row, the number of parameters is not limited, and the
+//! statement text is the same for every batch (the server's plan cache holds it once).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Which SQL to write.
+/// The SQL dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// Embedded, one process.
+    /// SQLite, embedded, for one process.
     Sqlite,
-    /// Shared, several replicas.
+    /// PostgreSQL, shared by several replicas.
     Postgres,
 }
 
-/// The statement for one database. Each statement is expanded once and kept: their number is that of the
-/// literals in this crate.
+/// Returns the statement for one database. Each statement is expanded once and cached for ever: their number is limited
+/// to the literals in this crate.
 pub(crate) fn text(dialect: Dialect, template: &'static str) -> &'static str {
     static EXPANDED: LazyLock<Mutex<HashMap<(Dialect, &'static str), &'static str>>> = LazyLock::new(Mutex::default);
     let mut expanded = EXPANDED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,8 +94,8 @@ fn rows(dialect: Dialect, spec: &str) -> String {
         };
     }
     match dialect {
-        // Written out once and indexed (LIMIT keeps it apart, the casts give it types to index by); folded into an
-        // UPDATE … FROM, the list would be read again for each row of the table: 5,000 rows took 15 s.
+        // Materialized once and indexed: LIMIT prevents flattening, and the casts provide the types for the index.
+        // Folded into an UPDATE … FROM, the list would be read again for each row of the table: 5,000 rows took 15 s.
         Dialect::Sqlite => format!("(SELECT {list} FROM json_each({param}) LIMIT -1)"),
         Dialect::Postgres => format!("(SELECT {list} FROM jsonb_array_elements({param}::jsonb))"),
     }

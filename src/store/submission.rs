@@ -1,8 +1,8 @@
-//! Submissions: `items_batch` calls, from the moment before they are made until their verdict.
+//! Submissions: `items_batch` calls, from the moment before the call until the verdict.
 //!
-//! A row is written as `sending` and committed before the call; only then may the call be made. What is still
-//! `sending` when the pipeline looks again is a call whose outcome nobody knows. `late` is one that was resolved as
-//! such and may have reached Meta only after that; see [`note_late`].
+//! A row is written as `sending` and committed before the call; only then may the call be made. A row that is still
+//! `sending` when the pipeline looks again is a call with an unknown outcome. `late` marks a call that was resolved as
+//! such and may have reached Meta after that; see [`note_late`].
 
 use std::collections::HashMap;
 
@@ -17,13 +17,13 @@ use crate::domain::state::{Op, SyncStatus};
 /// One record of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row(
-    /// Variant id, which is the retailer id.
+    /// Variant id, which is also the retailer id.
     pub String,
-    /// What was done to it.
+    /// The operation.
     pub Op,
-    /// Hash of the payload; none for a delete.
+    /// Hash of the payload. `None` for a delete.
     pub Option<String>,
-    /// Id of the set of fields sent; none for a delete.
+    /// Id of the set of sent fields. `None` for a delete.
     pub Option<i64>,
 );
 
@@ -35,44 +35,44 @@ impl Row {
     }
 }
 
-/// Between the handles of one submission in the `handle` column. A handle is opaque, but it comes in a JSON text of
+/// Separates the handles of one submission in the `handle` column. A handle is opaque, but it comes from a JSON text of
 /// one line.
 const HANDLE_SEPARATOR: char = '\n';
 
-/// The handles of a call as the store keeps them, none if there are none.
+/// Returns the handles of a call in their stored form, or `None` when there are none.
 ///
-/// Meta documents at most one. Rows wait for all that there are, since Meta would not tell which row is in which.
+/// Meta documents at most one. Rows wait for all of them, since Meta does not state which row belongs to which handle.
 #[must_use]
 pub fn join_handles(handles: &[String]) -> Option<String> {
     (!handles.is_empty()).then(|| handles.join(&HANDLE_SEPARATOR.to_string()))
 }
 
-/// The handles to ask Meta for, of a `handle` column.
+/// Returns the handles of a `handle` column.
 pub fn split_handles(handle: &str) -> impl Iterator<Item = &str> {
     handle.split(HANDLE_SEPARATOR)
 }
 
-/// A call about to be made.
+/// A call that is about to be made.
 #[derive(Clone, Debug)]
 pub struct NewSubmission<'a> {
     /// Its id.
     pub id: &'a str,
-    /// The catalog it goes to.
+    /// The catalog that is called.
     pub catalog_id: &'a str,
-    /// The lease epoch it is made in.
+    /// The lease epoch of the call.
     pub epoch: i64,
     /// Its records.
     pub rows: &'a [Row],
     /// The mapper that made the payloads.
     pub mapper_digest: &'a str,
-    /// How many of its deletes nobody asked for.
+    /// The number of implicit deletes.
     pub implicit_deletes: usize,
 }
 
 /// Writes the `sending` row.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<()> {
     let deletes: Vec<&str> = new.rows.iter().filter(|row| row.is_delete()).map(|row| row.0.as_str()).collect();
     execute!(
@@ -93,10 +93,10 @@ pub async fn begin(tx: &mut Tx, new: &NewSubmission<'_>, now: Millis) -> Result<
     Ok(())
 }
 
-/// The call was taken: the verdict on `handle` is open.
+/// Records that Meta accepted the call: the verdict on `handle` is open.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn accepted(tx: &mut Tx, id: &str, handle: &str, now: Millis) -> Result<()> {
     execute!(
         tx,
@@ -108,10 +108,10 @@ pub async fn accepted(tx: &mut Tx, id: &str, handle: &str, now: Millis) -> Resul
     Ok(())
 }
 
-/// The submission is over, with or without success; `errors` is what Meta said of its rows.
+/// Closes the submission, with or without success. `errors` is what Meta reported about its rows.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn close(
     tx: &mut Tx,
     id: &str,
@@ -132,24 +132,24 @@ pub async fn close(
     Ok(())
 }
 
-/// A submission as the pipeline reads it back.
+/// A submission as the pipeline loads it.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Its id.
     pub id: String,
-    /// The catalog it went to.
+    /// The catalog that was called.
     pub catalog_id: String,
-    /// Meta's handle; none while `sending`.
+    /// Meta's handle. `None` while `sending`.
     pub handle: Option<String>,
     /// Its records.
     pub rows: Vec<Row>,
-    /// When it was taken.
+    /// When it was accepted.
     pub submitted_at: Millis,
-    /// Answers in a row that did not know the handle.
+    /// The number of consecutive answers that did not know the handle.
     pub poll_faults: i64,
     /// Whether it may have reached Meta after it was resolved.
     pub late: bool,
-    /// The mapper that its rows were mapped with, as state rows name it.
+    /// The mapper that mapped its rows, as in state rows.
     pub mapper_digest: Option<String>,
 }
 
@@ -180,32 +180,33 @@ impl From<SubmissionRow> for Submission {
     }
 }
 
-/// Notes that a call may have reached Meta after another holder had resolved it: a process that stood still between
-/// its last look at the lease and the socket wakes up and sends. Meta has no fence, so what the next holder sent
-/// meanwhile may be overwritten. The one thing that a deposed holder writes, and only to its own submission; the
-/// holder resolves the call once more. Answers whether there was need for it.
+/// Records that a call may have reached Meta after another holder resolved it: a process that was suspended between its
+/// last lease check and the socket resumes and sends. Meta has no fence, so the call may overwrite what the next holder
+/// sent meanwhile. This is the only write of a deposed holder, and it affects only its own submission; the holder of
+/// the lease resolves the call once more. Returns whether this was necessary.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn note_late(tx: &mut Tx, id: &str) -> Result<bool> {
     // A row that is still `sending` will be resolved anyway, and after this moment.
     let noted = execute!(tx, "UPDATE meta_batch_handles SET state = 'late' WHERE id = $1 AND state = 'failed'", id)?;
     Ok(noted > 0)
 }
 
-/// A late call is resolved for all but these rows, whose variants wait for the verdict on another one.
+/// Records that a late call is resolved except for these rows, whose variants wait for the verdict on another
+/// submission.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn keep_late(tx: &mut Tx, id: &str, rows: &[&Row]) -> Result<()> {
     execute!(tx, "UPDATE meta_batch_handles SET rows = $2 WHERE id = $1 AND state = 'late'", id, Json(rows))?;
     Ok(())
 }
 
-/// Calls whose outcome nobody knows.
+/// Returns the calls whose outcome is unknown.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
@@ -216,10 +217,10 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Open submissions that were not polled since `before`, those never polled first.
+/// Returns open submissions that were not polled since `before`, those never polled first.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
@@ -233,10 +234,10 @@ pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submissi
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Notes that a submission was asked for at that time and is still open.
+/// Records that a submission was polled at that time and is still open.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, asked_at: Millis) -> Result<()> {
     execute!(
         tx,
@@ -250,10 +251,10 @@ pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, asked_at: Milli
     Ok(())
 }
 
-/// Notes that a submission was asked for in vain at that time: no answer, so nothing is known of its handle.
+/// Records a poll without an answer at that time. Nothing new is known about the handle.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked_at: Millis) -> Result<()> {
     execute!(
         tx,
@@ -264,10 +265,10 @@ pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked_at: Millis) -> Result<()
     Ok(())
 }
 
-/// How many submissions wait for a verdict, and how many calls have an unknown outcome.
+/// Returns the number of submissions that wait for a verdict, and the number of calls with an unknown outcome.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
     fetch_one!(
         tx,
@@ -278,11 +279,11 @@ pub async fn open_counts(tx: &mut Tx) -> Result<(i64, i64)> {
     )
 }
 
-/// How many more implicit deletes the mass-delete guard ([`guard`]) lets through at `now`. Calls that Meta did not carry out
-/// do not count.
+/// Returns how many more implicit deletes the mass-delete guard ([`guard`]) allows at `now`. Calls that Meta did not
+/// execute do not count.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn implicit_allowance(tx: &mut Tx, catalog: &str, now: Millis) -> Result<usize> {
     let at_meta = super::sync_state::count_at_meta(tx).await?;
     let (done,): (i64,) = fetch_one!(
@@ -297,7 +298,7 @@ pub async fn implicit_allowance(tx: &mut Tx, catalog: &str, now: Millis) -> Resu
     Ok(guard::allowance(at_meta, done))
 }
 
-/// What a verdict says of one record.
+/// The verdict on one record.
 #[derive(Clone, Debug)]
 pub struct RowVerdict<'a> {
     /// The variant.
@@ -306,15 +307,15 @@ pub struct RowVerdict<'a> {
     pub status: SyncStatus,
     /// Why it failed.
     pub error: Option<&'a str>,
-    /// The fields that Meta holds for sure after a clean push.
+    /// The fields that Meta certainly holds after a clean push.
     pub fields: Option<i64>,
 }
 
-/// Applies a verdict to the rows that still wait for `handle`; answers those it changed, with their attempts so far.
-/// A row that moved on to another handle is left alone.
+/// Applies a verdict to the rows that still wait for `handle`. Returns the changed ones with their attempts so far. A
+/// row that waits for another handle by now is left alone.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn apply_verdict(
     tx: &mut Tx,
     handle: &str,
@@ -330,7 +331,7 @@ pub async fn apply_verdict(
              status = r.status,
              last_error = r.error,
              attempts = CASE r.status WHEN 'failed' THEN attempts + 1 ELSE 0 END,
-             -- A refused payload is no claim: kept, it would make a resync a noop.
+             -- A refused payload is no claim: if its hash stayed, a resync would be a noop.
              last_pushed_hash = CASE r.status WHEN 'synced' THEN last_pushed_hash END,
              at_meta = (r.status <> 'deleted'),
              -- Only a clean push shrinks the set of fields; only a confirmed delete empties it.
@@ -348,15 +349,15 @@ pub async fn apply_verdict(
     Ok(changed.into_iter().collect())
 }
 
-/// Removes up to `limit` submissions whose verdict came before an instant, the oldest first; answers how many. One that
-/// a row still waits for stays whatever its state says.
+/// Deletes up to `limit` submissions whose verdict came before an instant, the oldest first. Returns the number of
+/// deleted submissions. A submission that a row still waits for is kept, whatever its state is.
 ///
-/// Not what failed a moment ago: [`note_late`] must find it.
+/// Recently failed submissions must not be deleted, because [`note_late`] must find them.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn forget(tx: &mut Tx, before: Millis, limit: i64) -> Result<u64> {
-    // One that is noted as late at this moment is passed over.
+    // A row that is being marked as late at this moment is skipped.
     execute!(
         tx,
         "DELETE FROM meta_batch_handles WHERE id IN (

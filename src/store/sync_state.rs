@@ -1,4 +1,4 @@
-//! What is known of each variant at Meta: one row per variant ever pushed, skipped or asked for.
+//! The sync state: one row per variant that was ever pushed, skipped or asked for.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ struct HeldRow {
     state: MaybeState,
 }
 
-/// The columns of a [`SyncState`], all NULL where there is no row.
+/// The columns of a [`SyncState`]. All are NULL without a row.
 #[derive(sqlx::FromRow)]
 pub(super) struct MaybeState {
     status: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct MaybeState {
 
 impl MaybeState {
     /// # Errors
-    /// When the database holds a word this version does not know.
+    /// When the database holds a word that this version does not know.
     pub(super) fn into_state(self) -> Result<Option<SyncState>> {
         let Some(status) = self.status else { return Ok(None) };
         Ok(Some(SyncState {
@@ -42,10 +42,10 @@ impl MaybeState {
     }
 }
 
-/// What is held of these variants.
+/// Returns the states of these variants.
 ///
 /// # Errors
-/// When the database does not answer or holds a word this version does not know.
+/// When the database query fails, or the database holds a word that this version does not know.
 pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, SyncState>> {
     let rows: Vec<HeldRow> = fetch_all!(
         tx,
@@ -63,24 +63,24 @@ fn parse_status(word: &str) -> Result<SyncStatus> {
     word.parse().map_err(|found| StoreError::Corrupt { table: "meta_sync_state", column: "status", found })
 }
 
-/// A row after a call, or after a fault of the mapper.
+/// A row after a call, or after a mapper fault.
 #[derive(Clone, Debug)]
 pub struct Pushed<'a> {
     /// The variant.
     pub variant_id: &'a str,
-    /// Its product, when the source still knows it.
+    /// Its product, if the source still has the variant.
     pub product_id: Option<&'a str>,
     /// The new state.
     pub status: SyncStatus,
-    /// The handle it waits for; none keeps the last one.
+    /// The handle it waits for. `None` keeps the last one.
     pub handle: Option<&'a str>,
-    /// The hash that Meta is judging now; none drops the claim.
+    /// The hash that Meta is processing now. `None` drops the claim.
     pub hash: Option<&'a str>,
-    /// Whether something went over the wire.
+    /// Whether a record was sent.
     pub pushed: bool,
     /// Why it failed.
     pub error: Option<&'a str>,
-    /// Whether the fault counts on the row.
+    /// Whether the fault counts against the row.
     pub count_attempt: bool,
     /// See [`SyncState::at_meta`].
     pub at_meta: bool,
@@ -88,14 +88,14 @@ pub struct Pushed<'a> {
     pub fields_at_meta: Option<i64>,
     /// The mapper that made the payload.
     pub mapper_digest: Option<&'a str>,
-    /// When time alone changes the payload.
+    /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
 }
 
-/// Writes rows after a call, creating those that are missing.
+/// Writes rows after a call, and creates missing ones.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now: Millis) -> Result<u64> {
     let list: Vec<_> = rows
         .iter()
@@ -116,8 +116,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
             )
         })
         .collect();
-    // In id order, as everybody who may insert a row: an intake that creates the same ones could wait for this
-    // transaction while this one waits for it.
+    // Rows are written in id order, as in every statement that may insert a row: otherwise an intake that creates the
+    // same rows could deadlock with this transaction.
     execute!(
         tx,
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
@@ -150,27 +150,27 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
     )
 }
 
-/// A variant whose intents end without a call: what was read of it, and when to look again.
+/// A variant whose intents end without a call.
 #[derive(Clone, Debug)]
 pub struct Settled<'a> {
     /// The variant.
     pub variant_id: &'a str,
-    /// Its product, when the source still knows it.
+    /// Its product, if the source still has the variant.
     pub product_id: Option<&'a str>,
-    /// The version that the decision was made on; 0 for no row.
+    /// The version that the decision was based on. 0 when there was no row.
     pub version: i64,
-    /// Why it is skipped; none for a noop.
+    /// Why it is skipped. `None` for a noop.
     pub skipped: Option<&'a str>,
-    /// When time alone changes the payload.
+    /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
 }
 
-/// Writes skips; answers the variants whose row was still the one read. `deleted` stays `deleted`.
+/// Writes skips. Returns the variants whose row was still at the version that was read. `deleted` stays `deleted`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Result<Vec<String>> {
-    // The inserted version is the one to follow the version read: on a conflict it tells whether the row is that one.
+    // The inserted version is the successor of the version read: on a conflict it shows whether the row is unchanged.
     let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1)).collect();
     let done: Vec<(String,)> = fetch_all!(
         tx,
@@ -178,7 +178,7 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, created_at, updated_at)
          SELECT r.id, r.product, 'skipped', r.reason, r.version, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
          FROM @rows($1: id text, product text, reason text, version bigint) AS r
-         -- Read as known and gone since: not the row that was decided on.
+         -- A row that was read and no longer exists is not the row that the decision was based on.
          WHERE r.version = 1 OR EXISTS (SELECT 1 FROM meta_sync_state known WHERE known.variant_id = r.id)
          ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
@@ -194,11 +194,11 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
     Ok(done.into_iter().map(|(id,)| id).collect())
 }
 
-/// Confirms noops; answers the variants whose row is still the one read. A sale that will start or end later is noted
-/// even though the payload of today is the same.
+/// Confirms noops. Returns the variants whose row is still at the version that was read. The next start or end of a
+/// sale is recorded even when today's payload is unchanged.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<String>> {
     let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.version, row.reeval_at)).collect();
     let list = json(&list)?;
@@ -219,10 +219,10 @@ pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<Str
     Ok(same.into_iter().map(|(id,)| id).collect())
 }
 
-/// Removes the rows of variants that were never pushed and are gone.
+/// Deletes the rows of variants that were never pushed and no longer exist.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn forget_pending(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
     execute!(
         tx,
@@ -232,29 +232,30 @@ pub async fn forget_pending(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
     )
 }
 
-/// Rows per state.
+/// Returns the number of rows per state.
 ///
 /// # Errors
-/// When the database does not answer or holds a word this version does not know.
+/// When the database query fails, or the database holds a word that this version does not know.
 pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
     let rows: Vec<(String, i64)> =
         fetch_all!(tx, (String, i64), "SELECT status, COUNT(*) FROM meta_sync_state GROUP BY status")?;
     rows.into_iter().map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
 }
 
-/// How many items we hold to be at Meta.
+/// Returns the number of items that are at Meta according to the sync state.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn count_at_meta(tx: &mut Tx) -> Result<i64> {
     let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE at_meta")?;
     Ok(count)
 }
 
-/// Drops every claim on a catalog that is no longer the selected one: what Meta holds there is not known here.
+/// Drops every claim: the claims are about a catalog that is no longer selected, and what Meta holds in the selected
+/// one is unknown.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
     execute!(
         tx,
@@ -267,21 +268,21 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
     )
 }
 
-/// Whether any variant's payload changes by time alone by now: a cheap look, outside the pipeline's transactions.
+/// Returns whether any payload has changed by time alone by now. A cheap check outside the pipeline's transactions.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn windows_due(tx: &mut Tx, now: Millis) -> Result<bool> {
     let row: Option<(String,)> =
         fetch_optional!(tx, (String,), "SELECT variant_id FROM meta_sync_state WHERE reeval_at <= $1 LIMIT 1", now)?;
     Ok(row.is_some())
 }
 
-/// Queues an upsert for up to `limit` variants whose payload changes by time alone about now, the longest due first;
-/// answers how many.
+/// Queues an upsert for up to `limit` variants whose payload has changed by time alone, the longest due first. Returns
+/// the number of variants.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn open_windows(tx: &mut Tx, limit: i64, now: Millis) -> Result<u64> {
     let due: Vec<(String,)> = fetch_all!(
         tx,

@@ -1,20 +1,20 @@
-//! Walking the shop's variants, through the narrow view `variant_index`.
+//! Iterates over the shop's variants through the narrow view `variant_index`.
 
 use super::{Result, Tx, fetch_all, fetch_one};
 
-/// How many there are.
+/// Returns the number of variants.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn count(tx: &mut Tx) -> Result<i64> {
     let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index")?;
     Ok(count)
 }
 
-/// The next ids after `after`, in bytewise order; empty at the end.
+/// Returns the next ids after `after`, in bytewise order. Empty at the end.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn page(tx: &mut Tx, after: &str, limit: usize) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = fetch_all!(
         tx,

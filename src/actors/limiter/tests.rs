@@ -6,7 +6,7 @@ use crate::runtime::vitals::VitalsBoard;
 
 const NOW: crate::clock::Millis = 1_764_000_000_000;
 
-/// Rows as stored, after so many failures to read them.
+/// Stored rows, returned after this number of failed reads.
 struct Stored(std::sync::Mutex<usize>, Vec<LimiterRow>);
 
 #[ractor::async_trait]
@@ -47,12 +47,12 @@ async fn budgets_are_apart_per_catalog_and_bucket() {
 
     let throttled = CallReport::Throttled { regain: None };
     limiter.report("a", Bucket::Batch, Some(100.0), throttled).expect("up");
-    // An answer shows that the report has been taken in.
+    // The answer proves that the report has been processed.
     assert_eq!(limiter.snapshot().await.map(|rows| rows.len()), Ok(3));
     clock.advance(7_650);
     let until = Admission::ClosedUntil(NOW + 60_000);
     assert_eq!(limiter.ask("a", Bucket::Batch).await, Ok(until));
-    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit), "polls go on");
+    assert_eq!(limiter.ask("a", Bucket::Management).await, Ok(Admission::Permit), "polls continue");
     assert_eq!(limiter.ask("b", Bucket::Batch).await, Ok(Admission::Permit));
 }
 
@@ -100,7 +100,7 @@ async fn a_fresh_actor_answers_nothing_before_it_knows_what_is_stored() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restarted_actor_knows_what_was_stored() {
-    /// What the service stores with each submission.
+    /// The rows that the service stores with each submission.
     struct Shared(std::sync::Mutex<Vec<LimiterRow>>);
     #[ractor::async_trait]
     impl LimiterMemory for Shared {
@@ -128,7 +128,7 @@ async fn a_restarted_actor_knows_what_was_stored() {
     *memory.0.lock().expect("not poisoned") = limiter.snapshot().await.expect("up");
     trip.store(true, std::sync::atomic::Ordering::SeqCst);
     limiter.report("a", Bucket::Batch, None, CallReport::Success).expect("up");
-    // Paused time runs on while this waits, through the restart's back-off.
+    // Paused time advances during this wait, through the restart's back-off.
     while board.get("limiter").is_none_or(|limiter| limiter.restarts == 0 || !limiter.running) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

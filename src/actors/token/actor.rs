@@ -1,4 +1,4 @@
-//! The state machine: Idle, Loading or Refreshing, the latter two with those who wait.
+//! The state machine: Idle, Loading or Refreshing, the latter two with their waiters.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Answer, LOAD_WITHIN, Msg, REFRESH_WITHIN, StoredToken, TokenFault, T
 use crate::clock::SharedClock;
 use crate::runtime::jitter::Jitter;
 
-/// A refresh that loses to a changed credential this often in one request is no accident.
+/// When a refresh loses to a changed credential this often in one request, it is treated as a failure.
 const RELOADS: u8 = 3;
 
 pub(super) struct TokenActor {
@@ -18,18 +18,18 @@ pub(super) struct TokenActor {
     pub(super) jitter: Jitter,
 }
 
-/// Those who wait for one answer.
+/// The requests that wait for one answer.
 #[derive(Default)]
 struct Waiters {
     replies: Vec<RpcReplyPort<Answer>>,
-    /// How often the credential changed under a refresh for them.
+    /// How often the credential changed during a refresh for them.
     reloads: u8,
 }
 
 impl Waiters {
     fn answer(self, answer: &Answer) {
         for reply in self.replies {
-            // Who gave up waiting misses nothing.
+            // A caller that stopped waiting does not need the answer.
             let _ = reply.send(answer.clone());
         }
     }
@@ -46,7 +46,7 @@ enum Phase {
 #[derive(Default)]
 pub(super) struct State {
     phase: Phase,
-    /// Number of the work whose report counts.
+    /// The generation of the work whose report counts.
     generation: u64,
     memory: Memory,
 }
@@ -118,12 +118,12 @@ impl TokenActor {
             }
             Err(TokenFault::NotConnected) => waiters.answer(&Err(TokenFault::NotConnected)),
             Err(fault @ (TokenFault::Dead { .. } | TokenFault::Expired { .. })) => {
-                tracing::error!(%fault, "the access token could not be renewed");
+                tracing::error!(%fault, "access token renewal refused");
                 state.memory.refused(old.version, fault.clone());
                 waiters.answer(&Err(fault));
             }
             Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => {
-                tracing::warn!(%fault, "the access token was not renewed; will try again");
+                tracing::warn!(%fault, "access token renewal failed; retrying later");
                 state.memory.refresh_failed(old.version, now, (self.jitter)());
                 waiters.answer(&state.memory.usable(&old, now).map(|()| old));
             }
@@ -170,7 +170,7 @@ impl Actor for TokenActor {
                 state.memory.refused(version, TokenFault::Dead { problem });
             }
             Msg::Loaded { generation, .. } | Msg::Refreshed { generation, .. } if generation != state.generation => {
-                tracing::debug!(generation, "ignored a report about a credential since changed");
+                tracing::debug!(generation, "report about an older credential ignored");
             }
             Msg::Loaded { outcome, .. } => match std::mem::take(&mut state.phase) {
                 Phase::Loading(waiters) => self.loaded(myself, state, waiters, outcome),

@@ -1,4 +1,4 @@
-//! The decisions about a token: hand it out, exchange it first, or say why neither. Pure.
+//! The decisions about a token: hand it out, exchange it first, or return a fault. Pure.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use super::{StoredToken, TokenFault};
 use crate::clock::Millis;
 use crate::domain::backoff::Backoff;
 
-/// A token that ends is exchanged from this long before: afterwards it cannot be.
+/// A token that expires is exchanged from this long before its expiry, because an expired token cannot be exchanged.
 const REFRESH_BEFORE: Millis = 7 * 24 * 60 * 60 * 1_000;
 
-/// Waits between exchanges that fail.
+/// Waits between failed exchanges.
 const BACKOFF: Backoff = Backoff { start: Duration::from_secs(30), cap: Duration::from_secs(15 * 60) };
 
-/// If Meta answers an exchange with a token as short as the old one, ask for another this much later.
+/// When an exchange returns a token that is due for renewal at once, the next exchange waits this long.
 const SHORT_TOKEN_PAUSE: Millis = 60 * 60 * 1_000;
 
-/// What to do with a token.
+/// The decision about a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     Hand,
@@ -23,17 +23,17 @@ pub(super) enum Judgement {
     Fault(TokenFault),
 }
 
-/// What the past says about the current credential.
+/// What is known about the current credential from earlier calls.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The version that Meta refused, and how.
+    /// The version that Meta refused, with the fault.
     refused: Option<(i64, TokenFault)>,
     pause: Option<Pause>,
 }
 
 #[derive(Debug)]
 struct Pause {
-    /// The version it is about; a newer credential starts afresh.
+    /// The version that it applies to. A newer credential starts without a pause.
     version: i64,
     failures: u32,
     until: Millis,
@@ -48,7 +48,7 @@ impl Memory {
         }
     }
 
-    /// Whether Meta would take the token, as far as known.
+    /// Returns whether Meta would accept the token, as far as known.
     pub(super) fn usable(&self, token: &StoredToken, now: Millis) -> Result<(), TokenFault> {
         if let Some((version, fault)) = &self.refused
             && *version == token.version
@@ -61,15 +61,15 @@ impl Memory {
         }
     }
 
-    /// Meta refused this version.
+    /// Records that Meta refused this version.
     pub(super) fn refused(&mut self, version: i64, fault: TokenFault) {
-        // A late word about an older token says nothing about the current one.
+        // A late report about an older token says nothing about the current one.
         if self.refused.as_ref().is_none_or(|(known, _)| *known <= version) {
             self.refused = Some((version, fault));
         }
     }
 
-    /// An exchange of this version failed for now.
+    /// Records that an exchange of this version failed temporarily.
     pub(super) fn refresh_failed(&mut self, version: i64, now: Millis, jitter: f64) {
         let before = self.pause.as_ref().filter(|pause| pause.version == version);
         let failures = before.map_or(0, |pause| pause.failures).saturating_add(1);
@@ -77,7 +77,7 @@ impl Memory {
             Some(Pause { version, failures, until: now.saturating_add(BACKOFF.wait_millis(failures, jitter)) });
     }
 
-    /// An exchange gave this token.
+    /// Records that an exchange returned this token.
     pub(super) fn refreshed(&mut self, token: &StoredToken, now: Millis) {
         self.pause = wants_refresh(token, now).then(|| Pause {
             version: token.version,
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(waits, [30, 60, 120, 240, 480, 900, 900]);
         memory.refresh_failed(token.version, now, 0.0);
         token.version += 1;
-        assert_eq!(memory.judge(&token, now), Judgement::Refresh, "a new credential starts afresh");
+        assert_eq!(memory.judge(&token, now), Judgement::Refresh, "a new credential has no pause");
     }
 
     #[test]

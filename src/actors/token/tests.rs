@@ -30,14 +30,14 @@ fn down(reason: &str) -> TokenFault {
 }
 
 enum Exchange {
-    /// Writes the next version, ending so much after [`NOW`].
+    /// Writes the next version, which expires this long after [`NOW`].
     Gives(Millis),
     Fails(TokenFault),
     Panics,
     Hangs,
 }
 
-/// A credential row and a Meta that does as planned. Work passes a gate so that tests see it under way.
+/// A credential row, and a Meta that follows a plan. Work waits at a gate, so that tests can observe it under way.
 struct Source {
     stored: Mutex<Result<Option<StoredToken>, TokenFault>>,
     plan: Mutex<VecDeque<Exchange>>,
@@ -68,11 +68,11 @@ impl TokenSource for Source {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         self.exchanges.fetch_add(1, Ordering::SeqCst);
         self.exchange_gate.acquire().await.expect("open").forget();
-        let step = self.plan.lock().unwrap().pop_front().expect("an exchange nobody planned");
+        let step = self.plan.lock().unwrap().pop_front().expect("an exchange that the plan contains");
         match step {
             Exchange::Gives(ends_in) => {
                 let mut stored = self.stored.lock().unwrap();
-                // As the store does: WHERE version = current.version.
+                // As in the store: WHERE version = current.version.
                 let same = matches!(&*stored, Ok(Some(now)) if now.version == current.version);
                 if !same {
                     return Err(TokenFault::Superseded);
@@ -129,7 +129,7 @@ impl Bench {
         Source::count(&self.source.exchanges)
     }
 
-    /// The version of the token handed out.
+    /// Returns the version of the token that is handed out.
     async fn version(&self) -> Result<i64, TokenFault> {
         self.tokens.get().await.map(|token| token.version)
     }
@@ -144,7 +144,7 @@ impl Bench {
     }
 }
 
-/// Lets everything run until it waits; paused time moves by a millisecond only.
+/// Runs everything until it waits. Paused time advances by a millisecond only.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -241,8 +241,8 @@ async fn what_a_panic_said_is_in_the_fault() {
     let tokens = Tokens::new();
     assert_eq!(
         tokens.get().await.expect_err("not started").to_string(),
-        "the access token is not available just now: the token actor is down; it restarts by itself, \
-         its vitals say why it ended"
+        "the access token is currently not available: the token actor is down; it restarts automatically, \
+         and its vitals hold the reason"
     );
     let child = tokens.child(Arc::new(Broken), clock.clone(), jitter::fixed(0.0));
     let board = VitalsBoard::new(clock);
@@ -278,7 +278,7 @@ async fn a_credential_changed_elsewhere_during_the_exchange_wins() {
     bench.source.exchange_gate.add_permits(1);
     assert_eq!(askers.join_all().await, vec![Ok(9); 10]);
 
-    // And a disconnect is not revived.
+    // A disconnect during the exchange is not undone.
     bench.source.store(Ok(Some(token(10, DAY))));
     bench.source.plan.lock().unwrap().push_back(Exchange::Gives(60 * DAY));
     let askers = bench.ask_by(10);
@@ -303,13 +303,13 @@ async fn a_report_of_an_older_generation_is_ignored() {
     let askers = bench.ask_by(10);
     settle().await;
     assert_eq!(bench.exchanges(), 1);
-    // The same version on purpose: only the generation tells the reports apart.
+    // The version is the same on purpose: only the generation distinguishes the reports.
     bench.source.store(Ok(Some(token(1, 60 * DAY))));
     bench.tokens.forget();
     assert_eq!(askers.join_all().await, vec![Ok(1); 10], "the waiters do not wait for the old exchange");
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert!(bench.source.plan.lock().unwrap().is_empty(), "it did report");
+    assert!(bench.source.plan.lock().unwrap().is_empty(), "the old exchange reported");
     assert_eq!(bench.version().await, Ok(1));
 }
 
@@ -326,7 +326,7 @@ async fn an_older_report_does_not_answer_for_the_exchange_under_way() {
     assert_eq!(bench.exchanges(), 2);
     bench.source.exchange_gate.add_permits(1);
     settle().await;
-    assert_eq!(bench.source.plan.lock().unwrap().len(), 1, "the old exchange did report");
+    assert_eq!(bench.source.plan.lock().unwrap().len(), 1, "the old exchange reported");
     assert!(askers.try_join_next().is_none());
     bench.source.exchange_gate.add_permits(1);
     assert_eq!(askers.join_all().await, vec![Ok(6); 10]);

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A real instant, so that the arithmetic is tested where it runs.
+/// A realistic instant, so that the arithmetic is tested in its real range.
 const NOW: Millis = 1_764_000_000_000;
 const PERIOD: Millis = 7_650;
 
@@ -18,10 +18,10 @@ fn throttled(budget: &mut Budget, now: Millis, regain: Option<Duration>, jitter:
     budget.report(now, None, CallReport::Throttled { regain }, jitter);
 }
 
-/// Asks until there is a permit; answers when that was.
+/// Requests a call until there is a permit. Returns when it was granted.
 fn next_permit(budget: &mut Budget, mut now: Millis) -> Millis {
     while let Admission::ClosedUntil(until) = budget.ask(now) {
-        assert!(until > now, "an answer that leads nowhere");
+        assert!(until > now, "an answer that is not in the future");
         now = until;
     }
     now
@@ -34,13 +34,13 @@ fn one_call_per_period_without_a_burst() {
     assert_eq!(budget.ask(NOW), Admission::ClosedUntil(NOW + PERIOD));
     assert_eq!(budget.ask(NOW + PERIOD - 1), Admission::ClosedUntil(NOW + PERIOD));
     assert_eq!(budget.ask(NOW + PERIOD), Admission::Permit);
-    // A long pause saves nothing up.
+    // A long pause saves up no permits.
     let later = NOW + 3_600_000;
     assert_eq!(budget.ask(later), Admission::Permit);
     assert_eq!(budget.ask(later), Admission::ClosedUntil(later + PERIOD));
 }
 
-/// What Meta counts is when calls arrive: whatever each of them takes, up to a second, no minute holds a ninth.
+/// Meta counts the arrival of calls. If each call takes up to a second, no minute contains a ninth call.
 #[test]
 fn late_calls_do_not_put_a_ninth_into_the_minute() {
     let mut budget = budget();
@@ -65,7 +65,7 @@ fn metas_own_time_closes_exactly_that_long() {
     assert_eq!(budget.closed_until(), Some(NOW + 300_000));
     assert_eq!(budget.ask(NOW + 299_999), Admission::ClosedUntil(NOW + 300_000));
     assert_eq!(budget.ask(NOW + 300_000), Admission::Permit);
-    // A day is the most that is believed.
+    // A wait of more than a day is capped.
     throttled(&mut budget, NOW, Some(Duration::MAX), 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 86_400_000));
 }
@@ -83,7 +83,7 @@ fn throttles_double_to_a_quarter_hour_until_a_success() {
     }
     assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
     budget.report(now, None, CallReport::Success, 0.0);
-    // Jitter only lengthens; a time of zero is no time.
+    // Jitter only lengthens. A wait of zero counts as none.
     throttled(&mut budget, now, Some(Duration::ZERO), 0.5);
     assert_eq!(budget.closed_until(), Some(now + 67_500));
 }
@@ -98,7 +98,7 @@ fn answers_to_calls_under_way_neither_lengthen_nor_end_a_throttle() {
     assert_eq!(budget.ask(NOW + 2_000), Admission::ClosedUntil(NOW + 60_000));
     throttled(&mut budget, NOW + 60_000, None, 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 180_000), "the second in a row");
-    // Meta's shorter time does not undo a longer wait.
+    // A shorter wait from Meta does not shorten the current one.
     throttled(&mut budget, NOW + 60_000, Some(Duration::from_secs(1)), 0.0);
     assert_eq!(budget.closed_until(), Some(NOW + 180_000));
 }
@@ -127,8 +127,8 @@ fn usage_slows_down_from_80_percent_and_speeds_back() {
     assert_eq!(at(None), PERIOD);
 }
 
-/// The whole allowance in use by our own steady calls reads as 100 % and is no reason to slow down; the same header
-/// with fewer calls of ours is.
+/// When our own steady calls use the whole allowance, Meta reports 100 %, which is no reason to slow down. The same
+/// header with fewer calls of ours is one.
 #[test]
 fn our_own_calls_at_the_allowed_pace_do_not_slow_us_down() {
     let mut budget = budget();
@@ -141,12 +141,12 @@ fn our_own_calls_at_the_allowed_pace_do_not_slow_us_down() {
         assert_eq!(budget.peek(now), Admission::ClosedUntil(now + PERIOD));
         now += PERIOD;
     }
-    // A minute of silence, then one call: whoever uses the allowance now, it is not us.
+    // A minute of silence, then one call: other callers use the allowance now.
     now += 60_000;
     assert_eq!(budget.ask(now), Admission::Permit);
     budget.report(now, Some(100.0), CallReport::Success, 0.0);
     assert_eq!(budget.peek(now), Admission::ClosedUntil(now + 4 * PERIOD));
-    assert_eq!(budget.ask(now), Admission::ClosedUntil(now + 4 * PERIOD), "asking says what looking said");
+    assert_eq!(budget.ask(now), Admission::ClosedUntil(now + 4 * PERIOD), "`ask` agrees with `peek`");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_loaded_last_call_and_closure_are_respected() {
     closed.load(Some(NOW + 60_000), Some(NOW));
     assert_eq!(closed.ask(NOW + PERIOD), Admission::ClosedUntil(NOW + 60_000));
 
-    // What is known here already and stricter stays.
+    // A stricter known state is kept.
     let mut known = budget();
     throttled(&mut known, NOW, None, 0.0);
     assert_eq!(next_permit(&mut known, NOW), NOW + 60_000);
@@ -195,7 +195,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// However it is asked, slowed, throttled or moved to another process.
+    /// With any sequence of requests, reports, throttles and restores in another process.
     #[test]
     fn no_minute_holds_more_than_the_quota(
         calls in 1..40_u32,

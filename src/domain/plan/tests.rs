@@ -1,4 +1,4 @@
-//! Every line of the table in `docs/architecture.md`, and every state against every ask and answer.
+//! Every row of the table in `docs/architecture.md`, and every state against every ask and answer.
 
 use std::borrow::Cow;
 
@@ -99,7 +99,7 @@ fn the_guard_holds_back_implicit_deletes_alone() {
             let released = Ask { intent: Intent::Upsert, released: true };
             assert_eq!(plan(released, answer, state.as_ref(), Guard::Closed, CATALOG), open, "{state:?}");
         }
-        // What an event, an import or an operator asks for is exempt.
+        // A delete that an event, an import or an operator requested is exempt.
         let asked = |guard| plan(ask(Intent::Delete), Answer::Gone, state.as_ref(), guard, CATALOG);
         assert_eq!(asked(Guard::Closed), asked(Guard::Open), "{state:?}");
     }

@@ -6,15 +6,15 @@ use crate::clock::ManualClock;
 use crate::runtime::tree::Tree;
 use crate::runtime::vitals::VitalsBoard;
 
-/// What the tests see of a job and steer it by.
+/// The state through which tests observe and control a job.
 struct Probe {
     interval_ms: AtomicI64,
     starts: Mutex<Vec<Instant>>,
     ends: AtomicUsize,
     running: AtomicBool,
-    /// Length of a tick.
+    /// Duration of a tick.
     takes: Mutex<Duration>,
-    /// What the next ticks answer; the interval once it is empty.
+    /// The results of the next ticks. The interval once it is empty.
     rests: Mutex<Vec<Rest>>,
 }
 
@@ -34,7 +34,7 @@ impl Probe {
         self.starts.lock().unwrap().len()
     }
 
-    /// Seconds between the starts, rounded down.
+    /// Returns the seconds between the starts, rounded down.
     fn gaps(&self) -> Vec<u64> {
         let starts = self.starts.lock().unwrap();
         starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect()
@@ -76,12 +76,12 @@ async fn run(instance: &str, probe: &Arc<Probe>) -> Bench {
     Bench { tree, board, clock, nudger }
 }
 
-/// Lets paused time run on; every timer on the way goes off at its own instant.
+/// Advances paused time. Every timer on the way expires at its own instant.
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Lets the actors handle what is in their mailboxes; paused time moves by no more than a millisecond.
+/// Lets the actors handle their mailboxes. Paused time advances by at most a millisecond.
 async fn settle() {
     pass(Duration::from_millis(1)).await;
 }
@@ -106,10 +106,10 @@ async fn ticks_never_pile_up_behind_a_slow_one() {
     for _ in 0..1_000 {
         bench.nudger.nudge();
     }
-    // Later ticks are quick; were any queued, they would all start at second 60.
+    // Later ticks are quick. If any were queued, they would all start at second 60.
     *probe.takes.lock().unwrap() = Duration::ZERO;
     pass(34 * SECOND + SECOND / 2).await;
-    assert_eq!(probe.gaps(), [60, 1, 1, 1, 1], "one tick for what was missed, then the interval");
+    assert_eq!(probe.gaps(), [60, 1, 1, 1, 1], "one tick for the missed ones, then the interval");
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,7 @@ async fn senseless_settings_neither_spin_nor_overflow() {
     let probe = Probe::every(Duration::ZERO);
     let bench = run("rt-zero", &probe).await;
     pass(SECOND).await;
-    // Timers have a grain of a millisecond.
+    // Timers have a resolution of one millisecond.
     assert!((80..=101).contains(&probe.starts()), "{}", probe.starts());
     bench.tree.shutdown(SECOND).await.expect("in time");
 

@@ -1,7 +1,7 @@
-//! The root: the supervisor crate's own actor, with a note of every end.
+//! The root: the actor of the supervisor crate, which also records the reason of every end.
 //!
-//! The crate logs why a child ended but hands it to nobody, and a meltdown gives no reason at all; so
-//! the root passes every event on to it and writes the reasons down on the way.
+//! The crate logs why a child ended but does not expose the reason, and a meltdown reports no reason at all. So the
+//! root records the reasons and forwards every event to the crate.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub(super) struct Root;
 pub(super) struct RootArguments {
     /// By full name.
     pub(super) pulses: HashMap<String, Pulse>,
-    /// What the root itself failed with.
+    /// The error that the root itself failed with.
     pub(super) last_error: watch::Sender<Option<String>>,
     pub(super) supervisor: SupervisorArguments,
 }
@@ -44,7 +44,7 @@ impl RootState {
         };
         if let SupervisionEvent::ActorFailed(_, error) = event {
             let reason = with_causes(&**error);
-            tracing::error!(actor = %name, %reason, "failed; it will be restarted");
+            tracing::error!(actor = %name, %reason, "actor failed; restarting");
             pulse.failed(reason);
         } else {
             pulse.ended();

@@ -19,7 +19,7 @@ fn board() -> (Arc<ManualClock>, VitalsBoard) {
     (clock.clone(), VitalsBoard::new(clock))
 }
 
-/// Answers numbers, and fails in the ways an actor can.
+/// Returns its word, and fails in the ways an actor can.
 struct Echo(&'static str);
 
 enum Ask {
@@ -59,7 +59,7 @@ fn echo(slot: &Slot<Ask>, word: &'static str) -> Child {
     Child::new(slot, move || (Echo(word), ()))
 }
 
-/// Fails every tick in the way given; notes when each began.
+/// Fails every tick in the given way. Records when each began.
 struct Failing {
     panics: bool,
     starts: Arc<StdMutex<Vec<Instant>>>,
@@ -116,7 +116,7 @@ async fn a_panicking_job_restarts_with_growing_backoff_for_ever() {
     assert_eq!((calm.running, calm.restarts), (true, 0));
     assert_eq!(slot.call(Ask::Who, SECOND).await, Ok("alive"));
 
-    // The board's clock stood still; once the window has passed, old restarts no longer count.
+    // The board's clock did not advance. After the window, old restarts no longer count.
     tree.shutdown(SECOND).await.expect("in time");
     clock.advance(5 * 60 * 1_000);
     assert!(board.ready());
@@ -214,7 +214,7 @@ async fn a_meltdown_says_why() {
     let slot = Slot::new("echo");
     let tree = Tree::spawn("tree-meltdown", &board, vec![echo(&slot, "x")]).await.expect("starts");
     let ended = tree.ended();
-    // Back-off cannot get here; respawns from outside can.
+    // Back-off cannot cause a meltdown; respawns from outside can.
     for _ in 0..=MELTDOWN_RESTARTS_PER_CHILD {
         let child_id = "tree-meltdown/none".to_owned();
         tree.root.cast(SupervisorMsg::OneForOneSpawn { child_id }).expect("up");
@@ -249,7 +249,7 @@ async fn children_stop_last_started_first_and_none_restarts_meanwhile() {
     tree.shutdown(60 * SECOND).await.expect("in time");
     pass(600 * SECOND).await;
     assert_eq!(starts.lock().unwrap().len(), before, "a child in back-off stays down");
-    // "first" is told only when "second" has ended, so it does one more round.
+    // "first" is stopped only after "second" has ended, so it runs one more round.
     let log = log.lock().unwrap().clone();
     assert_eq!(log.iter().filter(|name| **name == "second").count(), 1);
     assert_eq!(log.last(), Some(&"first"));
@@ -265,6 +265,9 @@ fn backoff_cannot_reach_the_meltdown() {
         at += backoff(restarts);
     }
     assert!(restarts * 2 <= MELTDOWN_RESTARTS_PER_CHILD, "{restarts}");
-    assert!(RESET_WINDOW > MELTDOWN_WINDOW + BACKOFF_CAP, "or a reset could start the count anew within the window");
+    assert!(
+        RESET_WINDOW > MELTDOWN_WINDOW + BACKOFF_CAP,
+        "otherwise a reset could restart the count within the window"
+    );
     assert_eq!(backoff(usize::MAX), BACKOFF_CAP);
 }

@@ -1,9 +1,9 @@
-//! What of the outbox may be forgotten; [`crate::pipeline::retention`] asks and forgets.
+//! Which outbox rows may be deleted; [`crate::pipeline::retention`] asks for them and deletes them.
 
 use crate::clock::Millis;
 use crate::store::{Result, Tx, execute, fetch_all, json};
 
-/// A place in the order in which intents were processed.
+/// A position in the order in which intents were processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Place {
     processed_at: Millis,
@@ -12,16 +12,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// Before all of them.
+    /// The position before all intents.
     pub const START: Self = Self { processed_at: Millis::MIN, enqueued_at: Millis::MIN, seq: i64::MIN };
 }
 
-/// A stretch of the processed intents.
+/// A page of the processed intents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Those that nobody will ask for again.
+    /// The rows that are never read again.
     pub seqs: Vec<i64>,
-    /// Where the next stretch begins; none after the last one.
+    /// Where the next page begins. `None` after the last one.
     pub next: Option<Place>,
 }
 
@@ -32,18 +32,19 @@ struct SettledRow {
     is_settled: bool,
 }
 
-/// Looks through up to `limit` intents behind a place that were processed before an instant, and answers which of them
-/// may be [forgotten](forget).
+/// Reads up to `limit` intents after a position that were processed before an instant. Returns which of them may be
+/// [deleted](forget).
 ///
-/// The last one of a variant stays, with all that was processed at once, where somebody may ask what it was: a preview
-/// ([`super::requeue_previewed`]), or that of a variant which failed or may yet fail ([`crate::store::bulk::requeue_failed`]). So does
-/// whatever is newer than a preview, as long as that one is there: it would become the last one again.
+/// The last intent of a variant is kept, with all intents that were processed together with it, when a later step may
+/// need it: a preview ([`super::requeue_previewed`]), or an intent of a variant that failed or may yet fail
+/// ([`crate::store::bulk::requeue_failed`]). An intent that is newer than a preview is kept while that preview exists:
+/// otherwise the preview would become the last one again.
 ///
-/// What is answered may be forgotten later, in another transaction: a variant fails by a verdict on what was submitted,
-/// or with a newer intent.
+/// The returned rows may be deleted later, in another transaction: a variant fails only by a verdict on a submission or
+/// with a newer intent.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Result<Settled> {
     let rows: Vec<SettledRow> = fetch_all!(
         tx,
@@ -58,7 +59,7 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
                  WHERE later.variant_id = o.variant_id AND later.seq > o.seq AND later.processed_at > o.processed_at)
              THEN TRUE
              ELSE o.outcome IS DISTINCT FROM 'previewed'
-               -- Not EXISTS: PostgreSQL would gather every failed row of the catalog for each stretch.
+               -- No EXISTS: with it PostgreSQL collects every failed row of the catalog for each page.
                AND COALESCE((SELECT s.status FROM meta_sync_state s WHERE s.variant_id = o.variant_id), '')
                    NOT IN ('failed', 'submitted')
                AND NOT EXISTS (
@@ -80,10 +81,10 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
     })
 }
 
-/// Removes exactly these rows, unless they are open.
+/// Deletes exactly these rows, except open ones.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database query fails.
 pub async fn forget(tx: &mut Tx, seqs: &[i64]) -> Result<u64> {
     execute!(
         tx,

@@ -224,8 +224,8 @@ async fn an_unknown_word_is_named(db: &TestDb) -> Done {
     upsert(db, &["a"]).await?;
     db.run("UPDATE meta_sync_state SET status = 'paused'; UPDATE meta_outbox SET intent = 'merge'").await?;
     let error = held(db, "a").await.expect_err("not ours").to_string();
-    assert_eq!(error, "meta_sync_state.status holds the unknown word \"paused\", which this version does not know");
+    assert_eq!(error, "this version cannot read meta_sync_state.status: unknown word \"paused\"");
     let error = super::outbox::window(db, 0, 1).await.expect_err("not ours").to_string();
-    assert_eq!(error, "meta_outbox.intent holds the unknown word \"merge\", which this version does not know");
+    assert_eq!(error, "this version cannot read meta_outbox.intent: unknown word \"merge\"");
     Ok(())
 }
