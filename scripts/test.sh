@@ -16,7 +16,7 @@ run() {
     "$@"
 }
 
-# The places where tests/integration/support/postgres.rs looks, too.
+# The places where crates/testkit/src/postgres.rs looks, too.
 has_postgres() {
     local dir
     local IFS=:

@@ -11,7 +11,6 @@ mod outcomes;
 mod pipeline;
 mod retention;
 mod store;
-mod support;
 mod swaps;
 mod torture;
 mod wasm;

@@ -7,8 +7,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::api_checks;
-use crate::support::installation::{Answer, CATALOG, Database, Installation, Plan, answer};
-use crate::support::modules::module;
+use testkit::modules::module;
+use testkit::{Answer, CATALOG, Engine, Installation, Plan, answer};
 
 /// A body as the document shows it.
 enum Example {
@@ -108,7 +108,7 @@ fn example_body(document: &Value, body: &Value) -> Value {
 
 /// A connected installation with a catalog and the variant that the examples name.
 async fn connected() -> Installation {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.stock(&[json!({"id": "p-1", "title": "Linen shirt", "slug": "linen-shirt", "status": "active",
         "visibility": "public", "thumbnail": "img/p-1.jpg", "variants": [{"id": "v-1", "sku": "LS-1", "price": 29900}]})])
     .await;
@@ -163,7 +163,7 @@ async fn every_operation_answers_refuses_nobody_and_refuses_the_wrong_one() {
 
 #[tokio::test]
 async fn the_document_is_the_reviewed_one_and_the_same_everywhere() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let served = answer(shop.anonymous(Method::GET, "/openapi.json")).await;
     assert_eq!(served.headers["content-type"], "application/json");
     insta::with_settings!({
@@ -202,7 +202,7 @@ async fn printed(config: &str) -> Value {
 
 #[tokio::test]
 async fn switched_off_the_module_is_gone_from_the_document() {
-    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Database::Sqlite) }.start().await;
+    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Engine::Sqlite) }.start().await;
     let served = answer(shop.anonymous(Method::GET, "/openapi.json")).await.json();
     let paths: Vec<&String> = served["paths"].as_object().expect("paths").keys().collect();
     assert_eq!(paths, ["/health", "/ready"]);

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::installation::{Database, Installation, answer, assert_told, selection};
+use testkit::{Engine, Installation, answer, assert_told, selection};
 
 /// Every guarded route: method, path, a body that is taken, whether it needs `manage`, and its answer to who may.
 fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
@@ -45,7 +45,7 @@ fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
 
 #[tokio::test]
 async fn every_route_asks_for_its_permission_and_for_nothing_else() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     for (method, path, body, manage, status) in routes() {
         let told = async |request: reqwest::RequestBuilder| {
             answer(if body.is_null() { request } else { request.json(&body) }).await
@@ -71,7 +71,7 @@ async fn every_route_asks_for_its_permission_and_for_nothing_else() {
 
 #[tokio::test]
 async fn only_a_bearer_token_that_stands_counts() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let with =
         |value: &str| shop.anonymous(Method::GET, "/admin/meta/status").header("authorization", value.to_owned());
     assert_told!("unauthorized", answer(shop.anonymous(Method::GET, "/admin/meta/status")).await);
@@ -87,7 +87,7 @@ async fn only_a_bearer_token_that_stands_counts() {
 
 #[tokio::test]
 async fn health_readiness_and_the_callback_are_open() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     for path in ["/health", "/ready"] {
         let answer = answer(shop.anonymous(Method::GET, path)).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"status": "ok"})), "{path}");

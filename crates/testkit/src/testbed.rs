@@ -11,16 +11,16 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "testbed.mjs"];
 
 /// Running until it is dropped.
-pub(crate) struct Testbed {
+pub struct Testbed {
     _process: Child,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
 impl Testbed {
-    /// Installs it if need be, and starts it on this database.
-    pub(crate) async fn start(database_url: &str, secret: &str) -> Self {
-        let folder = installed().await;
+    /// Installs it if need be, in this directory for test files, and starts it on this database.
+    pub async fn start(database_url: &str, secret: &str, target: &Path) -> Self {
+        let folder = installed(target).await;
         let mut process = Command::new("node")
             .arg("testbed.mjs")
             .current_dir(folder)
@@ -38,7 +38,7 @@ impl Testbed {
     }
 
     /// Runs a command and answers its result.
-    pub(crate) async fn run(&mut self, command: &[&str]) -> Value {
+    pub async fn run(&mut self, command: &[&str]) -> Value {
         let line = format!("{}\n", Value::from(command));
         self.commands.write_all(line.as_bytes()).await.expect("it listens");
         let answer =
@@ -50,9 +50,9 @@ impl Testbed {
 }
 
 /// The folder with the packages that the lock file names; they are fetched once for each lock file.
-async fn installed() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/better-auth");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("better-auth");
+async fn installed(target: &Path) -> PathBuf {
+    let source = crate::root().join("tests/better-auth");
+    let folder = target.join("better-auth");
     fs::create_dir_all(&folder).expect("a folder in target/");
     let marker = folder.join("installed.json");
     let lock = fs::read(source.join("package-lock.json")).expect("the lock file");

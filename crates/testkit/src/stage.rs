@@ -10,11 +10,12 @@ use meta_catalog::config::Config;
 use meta_catalog::domain::channel::Channel;
 use meta_catalog::domain::outcome::Problem;
 use meta_catalog::domain::state::{SyncState, SyncStatus};
-use meta_catalog::store::{Db, channel, credential, sync_state};
+use meta_catalog::store::{Db, channel, sync_state};
 use serde_json::{Value, json};
 
-use crate::support::process::PATIENCE;
-use crate::support::shop::{Engine, Shop, product, variant};
+use crate::process::PATIENCE;
+use crate::shop::{Shop, product, variant};
+use crate::site::Engine;
 
 /// How far time goes at once, in milliseconds, where a test lets it go by.
 const STEP: i64 = 250;
@@ -22,8 +23,9 @@ const STEP: i64 = 250;
 const AWAKE: [&str; 3] = ["lease", "drain", "poll"];
 
 /// The shop and its clocks.
-pub(super) struct Stage {
-    pub(super) shop: Shop,
+pub struct Stage {
+    /// The shop.
+    pub shop: Shop,
     clock: Arc<ManualClock>,
 }
 
@@ -36,43 +38,40 @@ impl Deref for Stage {
 
 /// An intent as the outbox holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) attempts: i64,
-    pub(super) class: Option<String>,
-    pub(super) parked: bool,
+pub struct Asked {
+    /// How often it was tried.
+    pub attempts: i64,
+    /// The class of the last failure.
+    pub class: Option<String>,
+    /// Whether it is parked.
+    pub parked: bool,
     /// What became of it; none while it is open.
-    pub(super) outcome: Option<String>,
+    pub outcome: Option<String>,
 }
 
 /// A submission as the store holds it.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) catalog: String,
-    pub(super) state: String,
-    pub(super) rows: i64,
-    pub(super) reason: Option<String>,
-    pub(super) errors: Option<Value>,
-}
-
-/// Runs one query on either database; the columns come back as a tuple.
-macro_rules! query {
-    ($stage:expr, $row:ty, $sql:expr $(, $arg:expr)*) => {
-        match $stage.db() {
-            Db::Sqlite { readers, .. } => {
-                sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(readers).await
-            }
-            Db::Postgres { pool, .. } => sqlx::query_as::<_, $row>($sql)$(.bind($arg))*.fetch_all(pool).await,
-        }
-        .expect("an answer")
-    };
+pub struct Sent {
+    /// The catalog.
+    pub catalog: String,
+    /// The state.
+    pub state: String,
+    /// How many rows it has.
+    pub rows: i64,
+    /// Why it ended without a verdict.
+    pub reason: Option<String>,
+    /// The errors that Meta named.
+    pub errors: Option<Value>,
 }
 
 impl Stage {
-    pub(super) async fn open(engine: Engine) -> Self {
+    /// A connected shop with clocks that stand still.
+    pub async fn open(engine: Engine) -> Self {
         Self::open_with(engine, |_| ()).await
     }
 
-    pub(super) async fn open_with(engine: Engine, tune: impl FnOnce(&mut Config)) -> Self {
+    /// As [`Stage::open`], with a changed configuration.
+    pub async fn open_with(engine: Engine, tune: impl FnOnce(&mut Config)) -> Self {
         let mut clock = None;
         let frozen = |meta: &Handle| {
             meta.freeze();
@@ -84,7 +83,8 @@ impl Stage {
         Self { shop, clock: clock.expect("a clock") }
     }
 
-    pub(super) async fn restart(self, meanwhile_ms: i64) -> Self {
+    /// Restarts the service; so much time passes in between.
+    pub async fn restart(self, meanwhile_ms: i64) -> Self {
         let Self { shop, clock } = self;
         let shop = shop
             .restart(|meta| {
@@ -95,12 +95,13 @@ impl Stage {
         Self { shop, clock }
     }
 
-    pub(super) fn now(&self) -> i64 {
+    /// The time on the clocks.
+    pub fn now(&self) -> i64 {
         self.clock.now()
     }
 
     /// Moves both clocks and wakes everybody who looks at them.
-    pub(super) fn pass(&self, ms: i64) {
+    pub fn pass(&self, ms: i64) {
         self.drift(ms);
         let app = &self.service.app;
         app.lease.keeper().nudge();
@@ -109,7 +110,7 @@ impl Stage {
     }
 
     /// Moves both clocks and wakes nobody.
-    pub(super) fn drift(&self, ms: i64) {
+    pub fn drift(&self, ms: i64) {
         self.meta.advance(ms);
         self.clock.advance(ms);
     }
@@ -118,7 +119,7 @@ impl Stage {
     ///
     /// Each step waits until whoever can has looked at the time that it came to. However slow the machine, a tick spans
     /// no more than a step of this time; a service that stands still makes it stand still as well.
-    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
             assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
@@ -143,13 +144,13 @@ impl Stage {
 
     /// Writes settings, and waits for the ticks that still have the old ones: what such a tick had decided to send, it
     /// does not send, and its permit is gone in a time that stands still.
-    pub(super) async fn set(&self, values: Value) {
+    pub async fn set(&self, values: Value) {
         self.shop.set(values).await;
         self.looked_since(self.ticks()).await;
     }
 
     /// Waits for a condition without letting time go by.
-    pub(super) async fn wait(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub async fn wait(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
             assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
@@ -159,12 +160,12 @@ impl Stage {
     }
 
     /// Lets time go by until no live intent and no open submission remain.
-    pub(super) async fn settle(&self) {
+    pub async fn settle(&self) {
         self.until("everything is settled", async || {
             // As one look: between two, a verdict could close a submission and ask again.
             let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL),
                               (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending'))";
-            query!(self, (i64, i64), sql) == [(0, 0)]
+            self.rows::<(i64, i64)>(sql).await == [(0, 0)]
         })
         .await;
         // The next call is not held up by the limiter's millisecond after the last one.
@@ -177,7 +178,7 @@ impl Stage {
     }
 
     /// Lets the drain and the poll each look at least twice; `step` must reach over a hold of theirs.
-    pub(super) async fn look_twice(&self, step: i64) {
+    pub async fn look_twice(&self, step: i64) {
         let before = (self.ticked("drain"), self.ticked("poll"));
         for looks in 1..=2 {
             self.pass(step);
@@ -189,27 +190,27 @@ impl Stage {
     }
 
     /// Lets time go by to the last millisecond before `until`, and everybody who is awake look twice.
-    pub(super) async fn almost(&self, until: i64) {
+    pub async fn almost(&self, until: i64) {
         self.pass(until - self.now() - 1);
         let before = self.ticked("poll");
         self.wait("the poll has looked", async || self.ticked("poll") >= before + 2).await;
     }
 
     /// Imports one product with these variants at this price.
-    pub(super) async fn sell(&self, variants: &[&str], price: i64) {
+    pub async fn sell(&self, variants: &[&str], price: i64) {
         let variants: Vec<Value> = variants.iter().map(|id| variant(id, price)).collect();
         self.import(&[product("p", &variants)]).await;
     }
 
     /// Archives the product, which deletes its variants at Meta, or takes it back.
-    pub(super) async fn archive(&self, archived: bool) {
+    pub async fn archive(&self, archived: bool) {
         let mut product = product("p", &[]);
         product["status"] = json!(if archived { "archived" } else { "active" });
         self.import(&[product]).await;
     }
 
     /// Takes every product back without an event, as somebody who mends the source by hand.
-    pub(super) async fn restore_silently(&self) {
+    pub async fn restore_silently(&self) {
         match self.db() {
             Db::Sqlite { writer, .. } => {
                 sqlx::query("UPDATE product SET status = 'active'").execute(writer).await.expect("written");
@@ -222,53 +223,60 @@ impl Stage {
     }
 
     /// Plans a fault for the next call of an edge.
-    pub(super) fn strike(&self, on: &str, kind: Kind) {
+    pub fn strike(&self, on: &str, kind: Kind) {
         self.strikes(on, 0, 1, kind);
     }
 
-    pub(super) fn strikes(&self, on: &str, skip: u32, times: u32, kind: Kind) {
+    /// Plans a fault for several calls of an edge, after some that pass.
+    pub fn strikes(&self, on: &str, skip: u32, times: u32, kind: Kind) {
         self.meta.plan(Fault { on: on.into(), skip, times, kind });
     }
 
-    pub(super) async fn held(&self, variant: &str) -> SyncState {
+    /// The state of a variant, whole.
+    pub async fn held(&self, variant: &str) -> SyncState {
         let mut tx = self.db().read().await.expect("a connection");
         let mut held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
         held.remove(variant).expect("a state")
     }
 
-    pub(super) async fn is(&self, variant: &str, status: SyncStatus) -> bool {
+    /// Whether a variant is in this state.
+    pub async fn is(&self, variant: &str, status: SyncStatus) -> bool {
         self.status(variant).await == Some(status)
     }
 
-    pub(super) async fn problem(&self) -> Option<Problem> {
+    /// What stops the channel.
+    pub async fn problem(&self) -> Option<Problem> {
         let mut tx = self.db().read().await.expect("a connection");
         channel::load(&mut tx).await.expect("loaded").problem
     }
 
-    pub(super) async fn channel(&self) -> Channel {
+    /// The channel.
+    pub async fn channel(&self) -> Channel {
         let mut tx = self.db().read().await.expect("a connection");
         channel::load(&mut tx).await.expect("loaded")
     }
 
     /// The intents of a variant, oldest first.
-    pub(super) async fn asked(&self, variant: &str) -> Vec<Asked> {
+    pub async fn asked(&self, variant: &str) -> Vec<Asked> {
         let sql = "SELECT attempts, class, parked_at, outcome FROM meta_outbox WHERE variant_id = $1 ORDER BY seq";
-        query!(self, (i64, Option<String>, Option<i64>, Option<String>), sql, variant)
+        self.rows_of::<(i64, Option<String>, Option<i64>, Option<String>)>(sql, variant)
+            .await
             .into_iter()
             .map(|(attempts, class, parked, outcome)| Asked { attempts, class, parked: parked.is_some(), outcome })
             .collect()
     }
 
     /// The latest intent of a variant.
-    pub(super) async fn last_asked(&self, variant: &str) -> Asked {
+    pub async fn last_asked(&self, variant: &str) -> Asked {
         self.asked(variant).await.pop().expect("an intent")
     }
 
     /// The submissions, oldest first.
-    pub(super) async fn sent(&self) -> Vec<Sent> {
+    pub async fn sent(&self) -> Vec<Sent> {
         let sql =
             "SELECT catalog_id, state, row_count, reason, CAST(errors AS TEXT) FROM meta_batch_handles ORDER BY id";
-        query!(self, (String, String, i64, Option<String>, Option<String>), sql)
+        self.rows::<(String, String, i64, Option<String>, Option<String>)>(sql)
+            .await
             .into_iter()
             .map(|(catalog, state, rows, reason, errors)| {
                 let errors = errors.map(|text| serde_json::from_str(&text).expect("JSON"));
@@ -278,7 +286,7 @@ impl Stage {
     }
 
     /// Writes an unreadable `images` column, or mends it: a fault of the source that only the mapper's input shows.
-    pub(super) async fn images(&self, variant: &str, text: &str) {
+    pub async fn images(&self, variant: &str, text: &str) {
         let (sqlite, postgres) = (
             "UPDATE product_variant SET images = $1 WHERE id = $2",
             "UPDATE meta_catalog.product_variant SET images = CAST($1 AS jsonb) WHERE id = $2",
@@ -293,21 +301,14 @@ impl Stage {
         }
     }
 
-    /// Disconnects, as the DELETE does.
-    pub(super) async fn disconnect(&self) {
-        let mut tx = self.db().write().await.expect("a transaction");
-        assert!(credential::delete(&mut tx).await.expect("deleted"));
-        tx.commit().await.expect("committed");
-        self.service.app.tokens.forget();
-    }
-
-    pub(super) async fn close(self) {
+    /// Ends the service in order.
+    pub async fn close(self) {
         self.shop.close().await;
     }
 }
 
 /// A Graph error as Meta would send it.
-pub(super) fn graph_error(code: i64, subcode: Option<i64>) -> Kind {
+pub fn graph_error(code: i64, subcode: Option<i64>) -> Kind {
     Kind::GraphError {
         code,
         subcode,

@@ -18,36 +18,45 @@ use meta_catalog::mapping::Batch;
 use meta_catalog::store::{Db, source, sync_state};
 use serde_json::{Value, json};
 
-use super::modules::module;
-use super::shop::{CATALOG, Engine, Shop, product, variant};
+use crate::modules::module;
+use crate::shop::{Shop, product, variant};
+use crate::site::{CATALOG, Engine, rows};
 
 const VARIANTS_A_PRODUCT: usize = 5;
 
 /// How much of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Storm {
-    pub(crate) engine: Engine,
-    pub(crate) variants: usize,
-    pub(crate) batch: usize,
-    pub(crate) swaps: usize,
+pub struct Storm {
+    /// The database.
+    pub engine: Engine,
+    /// How many variants are pushed.
+    pub variants: usize,
+    /// Rows of one call.
+    pub batch: usize,
+    /// How many swaps.
+    pub swaps: usize,
 }
 
 /// What it came to.
 #[derive(Debug)]
 #[allow(dead_code, reason = "read through Debug")]
-pub(crate) struct Tally {
-    pub(crate) swaps: usize,
+pub struct Tally {
+    /// How many swaps.
+    pub swaps: usize,
     /// Swaps made while something was left to push.
-    pub(crate) during: usize,
-    pub(crate) calls: u64,
+    pub during: usize,
+    /// Calls of `items_batch`.
+    pub calls: u64,
     /// Calls and variants by the module that mapped them.
-    pub(crate) calls_by_module: BTreeMap<String, usize>,
-    pub(crate) variants_by_module: BTreeMap<String, usize>,
-    pub(crate) drain: Duration,
+    pub calls_by_module: BTreeMap<String, usize>,
+    /// Variants by the module that mapped them.
+    pub variants_by_module: BTreeMap<String, usize>,
+    /// How long the drain took.
+    pub drain: Duration,
 }
 
 /// Runs a storm and checks what must hold.
-pub(crate) async fn run(storm: Storm) -> Tally {
+pub async fn run(storm: Storm) -> Tally {
     let modules = [module("margin-label"), module("fixtures/twin")];
     let shop = Shop::open(storm.engine).await;
     shop.set(json!({ "sync_enabled": false, "batch_size": storm.batch })).await;
@@ -60,12 +69,12 @@ pub(crate) async fn run(storm: Storm) -> Tally {
     let (mut swaps, mut during) = (1, 1);
     while swaps < storm.swaps {
         app.wake.drain.nudge();
-        during += usize::from(open(&shop).await > 0);
+        during += usize::from(shop.open_work().await > 0);
         let activated = mapper::activate(app, modules[swaps % 2].clone(), Source::Api, false).await;
         assert!(activated.expect("activated").changed);
         swaps += 1;
     }
-    while open(&shop).await > 0 {
+    while shop.open_work().await > 0 {
         app.wake.drain.nudge();
         app.wake.poll.nudge();
         assert!(began.elapsed() < Duration::from_secs(1_800), "it never settles");
@@ -109,22 +118,12 @@ async fn stock(shop: &Shop, variants: usize) {
     }
 }
 
-/// How many intents and submissions are open.
-async fn open(shop: &Shop) -> i64 {
-    let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL)
-                    + (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late'))";
-    match shop.db() {
-        Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_one(readers).await.expect("counted"),
-        Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_one(pool).await.expect("counted"),
-    }
-}
-
 /// What modules say of every variant of an installation: by digest and variant, hash and payload.
-pub(crate) struct Words(HashMap<String, HashMap<String, (String, String)>>);
+pub struct Words(HashMap<String, HashMap<String, (String, String)>>);
 
 impl Words {
     /// Asks these modules, with the settings as they are now.
-    pub(crate) async fn of(app: &App, modules: &[Vec<u8>]) -> Self {
+    pub async fn of(app: &App, modules: &[Vec<u8>]) -> Self {
         let settings = app.load_settings().await.expect("loaded");
         let settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
         let mut running = Vec::new();
@@ -132,13 +131,10 @@ impl Words {
             running.push(app.active.load_rehearsed(module.clone()).await.expect("a host").expect("a good module"));
         }
         let sql = "SELECT variant_id FROM variant_index ORDER BY variant_id";
-        let ids: Vec<String> = match &app.db {
-            Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await.expect("read"),
-            Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_all(pool).await.expect("read"),
-        };
+        let ids: Vec<(String,)> = rows(&app.db, sql).await;
         let mut words: HashMap<String, HashMap<String, (String, String)>> = HashMap::new();
         for ids in ids.chunks(1_000) {
-            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let ids: Vec<&str> = ids.iter().map(|(id,)| id.as_str()).collect();
             let mut tx = app.db.read().await.expect("a connection");
             let batch = source::load(&mut tx, &ids).await.expect("loaded");
             drop(tx);
@@ -165,12 +161,9 @@ impl Words {
 
     /// Checks each submission: all of its rows are the words of the module whose digest it carries. Answers how many
     /// there are by module.
-    pub(crate) async fn whole_calls(&self, db: &Db) -> BTreeMap<String, usize> {
+    pub async fn whole_calls(&self, db: &Db) -> BTreeMap<String, usize> {
         let sql = "SELECT mapper_digest, CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY id";
-        let calls: Vec<(String, String)> = match db {
-            Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
-            Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
-        };
+        let calls: Vec<(String, String)> = rows(db, sql).await;
         let mut by_module = BTreeMap::new();
         for (digest, rows) in calls {
             let rows: Vec<(String, String, Option<String>, Option<i64>)> = serde_json::from_str(&rows).expect("rows");
@@ -185,12 +178,9 @@ impl Words {
 
     /// Checks each item at Meta: it is exactly the word of the module whose digest its state carries. Answers how many
     /// there are by module.
-    pub(crate) async fn pushed_by_one(&self, db: &Db, meta: &Handle) -> BTreeMap<String, usize> {
+    pub async fn pushed_by_one(&self, db: &Db, meta: &Handle) -> BTreeMap<String, usize> {
         let sql = "SELECT variant_id, mapper_digest FROM meta_sync_state";
-        let states: Vec<(String, String)> = match db {
-            Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("read"),
-            Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("read"),
-        };
+        let states: Vec<(String, String)> = rows(db, sql).await;
         let items = meta.items(CATALOG).expect("the catalog");
         assert_eq!(items.len(), states.len());
         let mut by_module = BTreeMap::new();

@@ -3,9 +3,7 @@
 //! The plan is made from the seed; when the processes happen to be where is the machine's doing, so a seed replays the
 //! plan, not the schedule. Invariants that hold at every moment are asked after every step.
 
-// By its path: the example includes this file from elsewhere.
-#[path = "torture/plan.rs"]
-pub(crate) mod plan;
+mod plan;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,29 +13,37 @@ use meta_catalog::domain::intent::{Intent, Origin};
 use plan::{Act, PRODUCTS, Step, VARIANTS, variant_id};
 use serde_json::{Value, json};
 
-use super::plant::Plant;
-use super::process::Serve;
+use crate::plant::Plant;
+use crate::process::Serve;
 
 /// What to run.
 #[derive(Clone, Debug)]
-pub(crate) struct Torture {
-    pub(crate) seed: u64,
-    pub(crate) kills: usize,
-    pub(crate) binary: PathBuf,
+pub struct Torture {
+    /// The seed of the plan.
+    pub seed: u64,
+    /// How many kills.
+    pub kills: usize,
+    /// The program.
+    pub binary: PathBuf,
     /// A variable that makes the binary be `meta-catalog`, if it needs one.
-    pub(crate) marker: Option<&'static str>,
+    pub marker: Option<&'static str>,
     /// A PostgreSQL URL, with two replicas; none = SQLite, one process.
-    pub(crate) database: Option<String>,
+    pub database: Option<String>,
 }
 
 /// What it came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) kills: usize,
-    pub(crate) failpoint_deaths: usize,
-    pub(crate) stops: usize,
-    pub(crate) steps: usize,
-    pub(crate) calls: u64,
+pub struct Tally {
+    /// How many kills.
+    pub kills: usize,
+    /// Processes that ended at a failpoint.
+    pub failpoint_deaths: usize,
+    /// Processes that stood still for a while.
+    pub stops: usize,
+    /// Steps of the plan.
+    pub steps: usize,
+    /// Calls of `items_batch`.
+    pub calls: u64,
 }
 
 struct Variant {
@@ -68,7 +74,7 @@ struct Run {
 }
 
 /// Runs it. Panics, naming the seed's step, when an invariant does not hold.
-pub(crate) async fn run(torture: &Torture) -> Tally {
+pub async fn run(torture: &Torture) -> Tally {
     let mut plant = Plant::open(&torture.binary, torture.database.clone()).await;
     if let Some(marker) = torture.marker {
         plant.program = plant.program.with(marker, "1");
@@ -158,7 +164,7 @@ impl Run {
                 if let Some(before) = self.silent_since.take() {
                     assert_eq!(self.calls(), before, "called Meta without a connection");
                 }
-                self.plant.connect(None).await;
+                self.plant.connect().await;
             }
             Act::Ahead { ms } => {
                 self.ahead += ms;
@@ -278,7 +284,7 @@ impl Run {
         tokio::time::sleep(left + Duration::from_millis(2_700)).await;
         self.plant.set(json!({"sync_enabled": true, "drain_pacing": "budget", "batch_size": 50})).await;
         self.settings(&json!({"feed_mode": "live"})).await;
-        self.plant.connect(None).await;
+        self.plant.connect().await;
         self.settle(seed).await;
         self.compare(seed, "after the run").await;
         // What Meta refused, and what gave up after faults: asked for again, none may fail.

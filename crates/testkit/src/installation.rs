@@ -1,75 +1,78 @@
 //! A whole installation for one test: the local Meta, the service on a free port, and a client for its API.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use graph_simulator::{Handle, Simulator};
+use graph_simulator::Simulator;
 use meta_catalog::clock::{Clock as _, ManualClock, Millis};
 use meta_catalog::config::Config;
-use meta_catalog::intake::import;
 use meta_catalog::startup::Service;
-use meta_catalog::store;
 use meta_catalog::store::api_token::{self, ApiToken};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::site::{Engine, KEY, PICTURES, Site};
+
 /// Where the service's clock stands at the start.
-pub(crate) const NOW: Millis = 1_764_000_000_000;
+pub const NOW: Millis = 1_764_000_000_000;
 
-/// What it seals with.
-pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-pub(crate) const BUSINESS: &str = "3000000001";
-pub(crate) const CATALOG: &str = "4000000001";
-pub(crate) const SECOND_CATALOG: &str = "4000000002";
-
-/// Which database the service stands on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Database {
-    Sqlite,
-    Postgres,
-}
+/// The business of the local Meta.
+pub const BUSINESS: &str = "3000000001";
+/// Another of its catalogs.
+pub const SECOND_CATALOG: &str = "4000000002";
 
 /// Everything, running until it is dropped or [`Installation::stop`]ped.
-pub(crate) struct Installation {
-    pub(crate) meta: Handle,
-    pub(crate) service: Service,
-    pub(crate) clock: Arc<ManualClock>,
+pub struct Installation {
+    /// The service.
+    pub service: Service,
+    /// The service's clock.
+    pub clock: Arc<ManualClock>,
     client: reqwest::Client,
     base: String,
-    folder: tempfile::TempDir,
+    site: Site,
+}
+
+impl Deref for Installation {
+    type Target = Site;
+    fn deref(&self) -> &Site {
+        &self.site
+    }
 }
 
 /// An answer of the API.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: reqwest::header::HeaderMap,
-    pub(crate) text: String,
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub text: String,
 }
 
 impl Answer {
     /// The body, which is JSON in every case.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.status, self.text))
     }
 
     /// What a success carries.
-    pub(crate) fn data(&self) -> Value {
+    pub fn data(&self) -> Value {
         let mut body = self.json();
         assert!(self.status.is_success(), "{} {body}", self.status);
         body["data"].take()
     }
 
     /// Status and code of a failure.
-    pub(crate) fn failure(&self) -> (u16, String) {
+    pub fn failure(&self) -> (u16, String) {
         let body = self.json();
         assert_eq!(body["statusCode"], self.status.as_u16(), "{body}");
         (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Both, for snapshots, without what differs from run to run.
-    pub(crate) fn told(&self) -> Value {
+    pub fn told(&self) -> Value {
         let mut body = self.json();
         redact(&mut body);
         json!({"status": self.status.as_u16(), "body": body})
@@ -77,29 +80,32 @@ impl Answer {
 }
 
 /// What a test may change before the start.
-pub(crate) struct Plan {
-    pub(crate) database: Database,
-    pub(crate) meta: graph_simulator::Config,
-    pub(crate) config: String,
+pub struct Plan {
+    /// The database to make.
+    pub database: Engine,
+    /// The configuration of the local Meta.
+    pub meta: graph_simulator::Config,
+    /// Lines of the configuration file.
+    pub config: String,
     /// A database to stand on instead of a fresh one.
-    pub(crate) url: Option<String>,
+    pub url: Option<String>,
 }
 
 impl Plan {
-    pub(crate) fn on(database: Database) -> Self {
+    /// The usual plan on this database.
+    pub fn on(database: Engine) -> Self {
         let mut meta = graph_simulator::Config { seed: Some(7), ..graph_simulator::Config::default() };
         meta.app.auto_consent = true;
         Self { database, meta, config: String::new(), url: None }
     }
 
     /// Starts it. The actors' intervals are long and the clock stands still: nothing is drained by itself.
-    pub(crate) async fn start(self) -> Installation {
+    pub async fn start(self) -> Installation {
         let meta = Simulator::spawn(self.meta).await.expect("the local Meta starts");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = match (self.url, self.database) {
-            (Some(url), _) => url,
-            (None, Database::Sqlite) => format!("sqlite://{}", folder.path().join("test.db").display()),
-            (None, Database::Postgres) => super::postgres::database().await,
+        let database = match self.url {
+            Some(url) => url,
+            None => self.database.url(folder.path()).await,
         };
         let file = folder.path().join("config.toml");
         std::fs::write(&file, &self.config).expect("the configuration is written");
@@ -108,7 +114,7 @@ impl Plan {
             "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
             "META_CATALOG_KEY" => Some(KEY.into()),
             "META_GRAPH_BASE_URL" | "META_DIALOG_BASE_URL" => Some(meta.base_url().to_owned()),
-            "S3_PUBLIC_URL" => Some("https://cdn.shop.example".into()),
+            "S3_PUBLIC_URL" => Some(PICTURES.into()),
             _ => None,
         })
         .expect("the configuration is taken");
@@ -119,7 +125,10 @@ impl Plan {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client can be made");
-        let installation = Installation { meta, service, clock, client, base, folder };
+        let installation = {
+            let site = Site { meta, app: Arc::clone(&service.app), folder };
+            Installation { service, clock, client, base, site }
+        };
         for role in ["catalog-admin", "catalog-viewer", "nobody"] {
             installation.create_token(role).await;
         }
@@ -128,12 +137,13 @@ impl Plan {
 }
 
 impl Installation {
-    pub(crate) async fn start(database: Database) -> Self {
+    /// Starts the usual plan on this database.
+    pub async fn start(database: Engine) -> Self {
         Plan::on(database).start().await
     }
 
     /// Ends the service in order; a drop ends it too, but only by and by.
-    pub(crate) async fn stop(self) {
+    pub async fn stop(self) {
         self.service.shutdown().await.expect("every actor ends in time");
     }
 
@@ -151,73 +161,94 @@ impl Installation {
     }
 
     /// Every byte of the SQLite database, its write-ahead log included.
-    pub(crate) fn raw_database(&self) -> Vec<u8> {
+    pub fn raw_database(&self) -> Vec<u8> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder").map(|entry| entry.expect("an entry"));
-        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("test.db"));
+        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("shop.db"));
         ours.flat_map(|entry| std::fs::read(entry.path()).expect("it can be read")).collect()
     }
 
     /// Where it listens.
-    pub(crate) fn base(&self) -> &str {
+    pub fn base(&self) -> &str {
         &self.base
     }
 
     /// Moves the service's clock to a moment, also an earlier one.
-    pub(crate) fn stand_at(&self, moment: Millis) {
+    pub fn stand_at(&self, moment: Millis) {
         self.clock.advance(moment - self.clock.now());
     }
 
     /// A request in the name of a role.
-    pub(crate) fn request_as(&self, role: &str, method: Method, path: &str) -> RequestBuilder {
+    pub fn request_as(&self, role: &str, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(secret_of(role))
     }
 
     /// Where one of its paths is.
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// A request in nobody's name.
-    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    /// A GET with every permission.
+    pub async fn get(&self, path: &str) -> Answer {
         answer(self.request_as("catalog-admin", Method::GET, path)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    /// A POST with every permission.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
         let request = self.request_as("catalog-admin", Method::POST, path);
         answer(if body.is_null() { request } else { request.json(&body) }).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    /// A DELETE with every permission.
+    pub async fn delete(&self, path: &str) -> Answer {
         answer(self.request_as("catalog-admin", Method::DELETE, path)).await
     }
 
+    /// Sends the bytes of a mapper module.
+    pub async fn send_module(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
+        let request = self.request_as("catalog-admin", method, path).header("content-type", "application/wasm");
+        answer(request.body(bytes)).await
+    }
+
+    /// Makes a module the active mapper.
+    pub async fn put_module(&self, bytes: Vec<u8>) -> Answer {
+        self.send_module(Method::PUT, "/admin/meta/mapper", bytes).await
+    }
+
+    /// Digests of the active mapper and of the one before.
+    pub async fn mappers(&self) -> (String, Option<String>) {
+        let state = self.get("/admin/meta/mapper").await.data();
+        let digest = |mapper: &Value| mapper["digest"].as_str().map(str::to_owned);
+        (digest(&state["active"]).expect("a digest"), digest(&state["previous"]))
+    }
+
     /// Changes settings.
-    pub(crate) async fn set(&self, meta: Value) -> Answer {
+    pub async fn set(&self, meta: Value) -> Answer {
         let request = self.request_as("catalog-admin", Method::PATCH, "/admin/settings/admin");
         answer(request.json(&json!({"meta": meta}))).await
     }
 
     /// Sets the app of the local Meta.
-    pub(crate) async fn set_app(&self) {
+    pub async fn set_app(&self) {
         self.set(json!({"app_id": "1000000001", "app_secret": "simulator-app-secret"})).await.data();
     }
 
     /// Plans a fault of the local Meta, as its control API takes it.
-    pub(crate) fn plan(&self, fault: Value) {
+    pub fn plan(&self, fault: Value) {
         self.meta.plan(serde_json::from_value(fault).expect("a fault"));
     }
 
     /// How often the local Meta was called on this method and edge.
-    pub(crate) fn called(&self, edge: &str) -> u64 {
+    pub fn called(&self, edge: &str) -> u64 {
         self.meta.calls().by_edge.get(edge).copied().unwrap_or_default()
     }
 
     /// Starts a login and lets the operator's browser say yes; answers the path that Facebook sends it back to.
-    pub(crate) async fn consent(&self) -> String {
+    pub async fn consent(&self) -> String {
         let started = self.get("/admin/meta/oauth/start").await.data();
         let url = started["authUrl"].as_str().expect("a URL");
         let page = answer(self.client.get(url)).await;
@@ -226,65 +257,31 @@ impl Installation {
     }
 
     /// Sends the browser back to the callback.
-    pub(crate) async fn come_back(&self, path: &str) -> Answer {
+    pub async fn come_back(&self, path: &str) -> Answer {
         answer(self.anonymous(Method::GET, path)).await
     }
 
     /// Connects as the operator.
-    pub(crate) async fn connect(&self) {
+    pub async fn connect(&self) {
         self.set_app().await;
         let back = self.consent().await;
         assert_eq!(self.come_back(&back).await.data(), json!({"connected": true}));
     }
 
     /// Chooses a catalog.
-    pub(crate) async fn select(&self, catalog: &str) -> Answer {
+    pub async fn select(&self, catalog: &str) -> Answer {
         self.post("/admin/meta/select-catalog", selection(catalog)).await
     }
 
     /// Puts products into the shop, as the import does, and forgets the intents that this makes.
-    pub(crate) async fn stock(&self, lines: &[Value]) {
-        let records: Vec<_> = lines
-            .iter()
-            .map(|line| import::parse(line.to_string().as_bytes()).unwrap_or_else(|refusal| panic!("{refusal:?}")))
-            .collect();
-        let mut tx = self.service.app.db.write().await.expect("a transaction");
-        store::catalog::write(&mut tx, &records, NOW).await.expect("the shop takes them");
-        tx.commit().await.expect("committed");
+    pub async fn stock(&self, lines: &[Value]) {
+        self.import(lines).await;
         self.sql("DELETE FROM meta_outbox").await;
         self.sql("DELETE FROM meta_sync_state").await;
     }
 
-    /// Runs SQL that changes something.
-    pub(crate) async fn sql(&self, sql: &str) {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        match &self.service.app.db {
-            store::Db::Sqlite { writer, .. } => {
-                sqlx::query(sql).execute(writer).await.expect("it runs");
-            }
-            store::Db::Postgres { pool, .. } => {
-                sqlx::query(sql).execute(pool).await.expect("it runs");
-            }
-        }
-    }
-
-    /// Rows of text columns.
-    pub(crate) async fn rows<R>(&self, sql: &str) -> Vec<R>
-    where
-        R: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>
-            + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>
-            + Send
-            + Unpin,
-    {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        match &self.service.app.db {
-            store::Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await.expect("it runs"),
-            store::Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await.expect("it runs"),
-        }
-    }
-
     /// What is queued, in order: variant and intent.
-    pub(crate) async fn queued(&self) -> Vec<(String, String)> {
+    pub async fn queued(&self) -> Vec<(String, String)> {
         self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await
     }
 }
@@ -302,9 +299,11 @@ fn redact(value: &mut Value) {
 }
 
 /// Pins an answer in the folder of reviewed snapshots; both databases must give it.
+#[macro_export]
 macro_rules! assert_told {
     ($name:expr, $answer:expr) => {
         let told = $answer.told();
+        // The crate that pins it is the root package, whose snapshots these are.
         insta::with_settings!({
             snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
             prepend_module_to_snapshot => false,
@@ -314,10 +313,9 @@ macro_rules! assert_told {
         });
     };
 }
-pub(crate) use assert_told;
 
 /// A choice of one of the local Meta's catalogs.
-pub(crate) fn selection(catalog: &str) -> Value {
+pub fn selection(catalog: &str) -> Value {
     json!({
         "businessId": BUSINESS,
         "businessName": "Acme Holdings",
@@ -326,12 +324,13 @@ pub(crate) fn selection(catalog: &str) -> Value {
     })
 }
 
-pub(crate) fn secret_of(role: &str) -> String {
+/// The API token of a role.
+pub fn secret_of(role: &str) -> String {
     format!("mct_secret-of-{role}")
 }
 
 /// Sends a request.
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+pub async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     Answer { status, headers, text: response.text().await.expect("a whole answer") }

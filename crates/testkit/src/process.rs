@@ -11,11 +11,11 @@ use tokio::process::{Child, Command};
 
 /// How long a test waits for what must come true. It only ends a test that hangs: nothing passes because of it, so it
 /// is long enough for a small machine that does many things at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How to start the program: its path, its configuration, its environment.
 #[derive(Clone, Debug)]
-pub(crate) struct Program {
+pub struct Program {
     binary: PathBuf,
     /// What comes before its own arguments.
     leading: Vec<OsString>,
@@ -23,12 +23,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(binary: &Path) -> Self {
+    /// The program at this path.
+    pub fn new(binary: &Path) -> Self {
         Self { binary: binary.to_owned(), leading: Vec::new(), environment: Vec::new() }
     }
 
     /// The same with so little address space.
-    pub(crate) fn within(&self, kib: u64) -> Self {
+    pub fn within(&self, kib: u64) -> Self {
         let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
         let mut leading = vec!["-c".into(), limited.into(), self.binary.clone().into_os_string()];
         leading.extend(self.leading.iter().cloned());
@@ -36,7 +37,7 @@ impl Program {
     }
 
     /// One more variable.
-    pub(crate) fn with(&self, name: &'static str, value: impl Into<OsString>) -> Self {
+    pub fn with(&self, name: &'static str, value: impl Into<OsString>) -> Self {
         let mut with = self.clone();
         with.environment.push((name, value.into()));
         with
@@ -59,12 +60,12 @@ impl Program {
     }
 
     /// Runs a command to its end.
-    pub(crate) async fn run(&self, arguments: &[&str], config: &Path) -> Output {
+    pub async fn run(&self, arguments: &[&str], config: &Path) -> Output {
         self.command(arguments, config).output().await.expect("the program runs")
     }
 
     /// Starts `serve`; it may or may not come to listen.
-    pub(crate) fn serve(&self, config: &Path) -> Serve {
+    pub fn serve(&self, config: &Path) -> Serve {
         let mut command = self.command(&["serve"], config);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
         let log = Log::default();
@@ -76,14 +77,15 @@ impl Program {
 
 /// A `serve` process; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Serve {
+pub struct Serve {
     child: Child,
-    pub(crate) log: Log,
+    /// What it prints.
+    pub log: Log,
 }
 
 impl Serve {
     /// Waits until it listens, or has ended.
-    pub(crate) async fn listening(&mut self) {
+    pub async fn listening(&mut self) {
         let began = Instant::now();
         while !self.log.has("listening http://") && self.ended().is_none() {
             assert!(began.elapsed() < PATIENCE, "does not listen:\n{}", self.log.text());
@@ -92,30 +94,30 @@ impl Serve {
     }
 
     /// Where its API is.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let log = self.log.text();
         let line = log.lines().find_map(|line| line.strip_prefix("listening ")).expect("it listens");
         line.to_owned()
     }
 
     /// Its exit status, if it has ended.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it can be asked for")
     }
 
     /// Waits for its end.
-    pub(crate) async fn end(&mut self) -> ExitStatus {
+    pub async fn end(&mut self) -> ExitStatus {
         let end = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         end.unwrap_or_else(|_| panic!("does not end:\n{}", self.log.text())).expect("it can be waited for")
     }
 
     /// `kill -9`, and waits for it.
-    pub(crate) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.child.kill().await.expect("it can be killed");
     }
 
     /// `SIGSTOP` now, and `SIGCONT` after so long, whatever the caller waits for meanwhile.
-    pub(crate) async fn stop_for(&self, span: Duration) {
+    pub async fn stop_for(&self, span: Duration) {
         self.signal("STOP").await;
         let Some(id) = self.child.id() else { return };
         tokio::spawn(async move {
@@ -126,7 +128,7 @@ impl Serve {
     }
 
     /// Sends `STOP`, `CONT` or another signal.
-    pub(crate) async fn signal(&self, name: &str) {
+    pub async fn signal(&self, name: &str) {
         let Some(id) = self.child.id() else { return };
         let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status().await.expect("kill runs");
         assert!(sent.success(), "kill -s {name} {id}: {sent}");
@@ -135,7 +137,7 @@ impl Serve {
 
 /// What a process says, on both streams.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Arc<Mutex<String>>);
+pub struct Log(Arc<Mutex<String>>);
 
 impl Log {
     fn follow(&self, stream: impl AsyncRead + Send + Unpin + 'static) {
@@ -150,16 +152,18 @@ impl Log {
         });
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// Everything so far.
+    pub fn text(&self) -> String {
         self.0.lock().expect("no panic").clone()
     }
 
-    pub(crate) fn has(&self, text: &str) -> bool {
+    /// Whether it contains this text.
+    pub fn has(&self, text: &str) -> bool {
         self.0.lock().expect("no panic").contains(text)
     }
 
     /// Waits until it says this.
-    pub(crate) async fn until(&self, text: &str) {
+    pub async fn until(&self, text: &str) {
         let began = Instant::now();
         while !self.has(text) {
             assert!(began.elapsed() < PATIENCE, "never said {text:?}:\n{}", self.text());

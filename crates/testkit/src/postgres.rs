@@ -20,7 +20,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 /// The URL of a fresh, empty database on the process's server. The first call starts the server,
 /// which takes a few seconds.
-pub(crate) async fn database() -> String {
+pub async fn database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
     // Never dropped: what ends the server is that its keeper's standard input closes.
     let server = SERVER.get_or_init(|| Server::start().expect("PostgreSQL starts"));
@@ -29,7 +29,7 @@ pub(crate) async fn database() -> String {
 
 /// A running server. Dropping it stops the server and removes its directory.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     /// The shell that runs [`KEEPER`].
     keeper: Child,
     /// Holds the data and the socket.
@@ -78,7 +78,7 @@ impl Server {
     ///
     /// # Errors
     /// What is missing, or what the server said when it did not start.
-    pub(crate) fn start() -> Result<Self, String> {
+    pub fn start() -> Result<Self, String> {
         let bin = binaries()?;
         let mut last = String::new();
         // Between asking for a free port and taking it, another process may take it.
@@ -122,7 +122,7 @@ impl Server {
     }
 
     /// The URL of a fresh, empty database.
-    pub(crate) async fn database(&self) -> String {
+    pub async fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed) + 1);
         let mut admin = PgConnection::connect(&self.url("postgres")).await.expect("the server takes connections");
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -132,17 +132,17 @@ impl Server {
     }
 
     /// The URL of one of its databases.
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Takes it down; its connections break. In order, because without `fsync` a crash would lose what it holds.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.control(&["stop", "--wait", "--mode=fast", "--silent"]);
     }
 
     /// Starts it again after [`Server::stop`], with what it held.
-    pub(crate) fn start_again(&self) {
+    pub fn start_again(&self) {
         self.control(&["start", "--wait", "--timeout=60", "--silent"]);
     }
 
@@ -167,7 +167,7 @@ impl Server {
     }
 
     /// Where its data and its socket are.
-    pub(crate) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 }

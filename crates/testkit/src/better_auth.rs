@@ -5,74 +5,100 @@ use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use std::collections::BTreeMap;
 
-use super::installation::{Database, Plan};
+use crate::installation::Plan;
+use crate::site::Engine;
 
 /// `tests/better-auth/vectors.json`; its `reading` explains it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Vectors {
+pub struct Vectors {
     /// Statuses by verdict and permission.
-    pub(crate) verdicts: BTreeMap<String, BTreeMap<String, u16>>,
-    pub(crate) schemas: BTreeMap<String, String>,
-    pub(crate) scenarios: Vec<Scenario>,
+    pub verdicts: BTreeMap<String, BTreeMap<String, u16>>,
+    /// Statements that make the tables, by schema.
+    pub schemas: BTreeMap<String, String>,
+    /// The recorded sessions.
+    pub scenarios: Vec<Scenario>,
 }
 
+/// A recorded session and the requests made with it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Scenario {
-    pub(crate) id: String,
-    pub(crate) schema: String,
-    pub(crate) deployment: Deployment,
-    pub(crate) now: String,
-    pub(crate) user: Option<Map<String, Value>>,
-    pub(crate) session: Option<Map<String, Value>>,
-    pub(crate) impersonator: Option<Map<String, Value>>,
-    pub(crate) others: Option<Others>,
-    pub(crate) requests: Vec<Asked>,
+pub struct Scenario {
+    /// Its name.
+    pub id: String,
+    /// The schema of its tables.
+    pub schema: String,
+    /// How the session was made.
+    pub deployment: Deployment,
+    /// The moment of the requests.
+    pub now: String,
+    /// The row of the user.
+    pub user: Option<Map<String, Value>>,
+    /// The row of the session.
+    pub session: Option<Map<String, Value>>,
+    /// The row of the user who impersonates.
+    pub impersonator: Option<Map<String, Value>>,
+    /// Rows of another user.
+    pub others: Option<Others>,
+    /// The requests.
+    pub requests: Vec<Asked>,
 }
 
+/// A user and a session that are not the ones asked for.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Others {
-    pub(crate) user: Map<String, Value>,
-    pub(crate) session: Map<String, Value>,
+pub struct Others {
+    /// The row of the user.
+    pub user: Map<String, Value>,
+    /// The row of the session.
+    pub session: Map<String, Value>,
 }
 
+/// The settings of a Better-Auth.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Deployment {
-    pub(crate) secret: String,
-    pub(crate) cookie_name: String,
-    pub(crate) bearer_requires_signature: bool,
+pub struct Deployment {
+    /// The secret that signs cookies.
+    pub secret: String,
+    /// The name of the cookie.
+    pub cookie_name: String,
+    /// Whether a bearer token has to be signed.
+    pub bearer_requires_signature: bool,
 }
 
+/// A recorded request.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Asked {
-    pub(crate) id: String,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) expect: String,
+pub struct Asked {
+    /// Its name.
+    pub id: String,
+    /// Its headers.
+    pub headers: BTreeMap<String, String>,
+    /// The expected verdict.
+    pub expect: String,
 }
 
-pub(crate) fn vectors() -> Vectors {
-    let text = include_str!("../../better-auth/vectors.json");
+/// The recorded sessions.
+pub fn vectors() -> Vectors {
+    let text = include_str!("../../../tests/better-auth/vectors.json");
     serde_json::from_str(text).expect("the vectors are of this form")
 }
 
 impl Scenario {
     /// The one with this name.
-    pub(crate) fn named(id: &str) -> Self {
+    pub fn named(id: &str) -> Self {
         vectors().scenarios.into_iter().find(|scenario| scenario.id == id).expect("there is such a scenario")
     }
 
-    pub(crate) fn now(&self) -> i64 {
+    /// The moment of the requests, in milliseconds.
+    pub fn now(&self) -> i64 {
         self.now.parse::<jiff::Timestamp>().expect("a time").as_millisecond()
     }
 
     /// The headers of one of its requests.
-    pub(crate) fn headers(&self, request: &str) -> &BTreeMap<String, String> {
+    pub fn headers(&self, request: &str) -> &BTreeMap<String, String> {
         &self.requests.iter().find(|asked| asked.id == request).expect("there is such a request").headers
     }
 }
 
 /// The configuration of a service that trusts this deployment.
-pub(crate) fn config(deployment: &Deployment, url: &str, more: &str) -> String {
+pub fn config(deployment: &Deployment, url: &str, more: &str) -> String {
     let Deployment { secret, cookie_name, bearer_requires_signature } = deployment;
     let raw_bearer = !bearer_requires_signature;
     format!(
@@ -81,13 +107,14 @@ pub(crate) fn config(deployment: &Deployment, url: &str, more: &str) -> String {
 }
 
 /// A plan for a service with this configuration.
-pub(crate) fn plan(config: String) -> Plan {
-    Plan { config, ..Plan::on(Database::Sqlite) }
+pub fn plan(config: String) -> Plan {
+    Plan { config, ..Plan::on(Engine::Sqlite) }
 }
 
 /// A database with Better-Auth's tables.
-pub(crate) struct AuthDb {
-    pub(crate) url: String,
+pub struct AuthDb {
+    /// The URL of the database.
+    pub url: String,
     pool: Pool,
     _folder: tempfile::TempDir,
 }
@@ -99,14 +126,14 @@ enum Pool {
 
 impl AuthDb {
     /// An empty one on the database that the schema's name begins with.
-    pub(crate) async fn new(schema: &str) -> Self {
+    pub async fn new(schema: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (url, pool) = if schema.starts_with("sqlite") {
             let url = format!("sqlite:{}", folder.path().join("auth.db").display());
             let options = url.parse::<sqlx::sqlite::SqliteConnectOptions>().expect("a URL").create_if_missing(true);
             (url, Pool::Sqlite(SqlitePool::connect_with(options).await.expect("it opens")))
         } else {
-            let url = super::postgres::database().await;
+            let url = crate::postgres::database().await;
             let pool = PgPool::connect(&url).await.expect("it opens");
             (url, Pool::Postgres(pool))
         };
@@ -116,7 +143,7 @@ impl AuthDb {
     }
 
     /// Runs statements.
-    pub(crate) async fn run(&self, sql: &str) {
+    pub async fn run(&self, sql: &str) {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match &self.pool {
             Pool::Sqlite(pool) => sql.execute(pool).await.map(drop),
@@ -126,7 +153,7 @@ impl AuthDb {
     }
 
     /// Makes the rows those of the scenario.
-    pub(crate) async fn hold(&self, scenario: &Scenario) {
+    pub async fn hold(&self, scenario: &Scenario) {
         self.run("DELETE FROM \"session\"; DELETE FROM \"user\"").await;
         let others = scenario.others.as_ref();
         let users = [scenario.user.as_ref(), scenario.impersonator.as_ref(), others.map(|others| &others.user)];
