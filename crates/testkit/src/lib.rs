@@ -35,3 +35,10 @@ pub use testbed::Testbed;
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
+
+/// Fails in `scripts/test.sh fast`, which runs without this program: the test belongs into its list of what it leaves
+/// out. Nothing is ever skipped from here.
+pub(crate) fn only_in_the_whole_run(program: &str) {
+    let fast = std::env::var_os("TESTKIT_FAST").is_some();
+    assert!(!fast, "this test needs {program}: scripts/test.sh names it among what fast leaves out");
+}

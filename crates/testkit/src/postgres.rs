@@ -79,6 +79,7 @@ impl Server {
     /// # Errors
     /// What is missing, or what the server said when it did not start.
     pub fn start() -> Result<Self, String> {
+        crate::only_in_the_whole_run("PostgreSQL");
         let bin = binaries()?;
         let mut last = String::new();
         // Between asking for a free port and taking it, another process may take it.

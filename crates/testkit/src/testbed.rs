@@ -20,6 +20,7 @@ pub struct Testbed {
 impl Testbed {
     /// Installs it if need be, in this directory for test files, and starts it on this database.
     pub async fn start(database_url: &str, secret: &str, target: &Path) -> Self {
+        crate::only_in_the_whole_run("Node");
         let folder = installed(target).await;
         let mut process = Command::new("node")
             .arg("testbed.mjs")
