@@ -29,6 +29,7 @@ export CI=true INSTA_UPDATE=no
 fast() {
     local left_out=(
         postgres failover:: harness:: replicas:: better_auth:: away:: sessions:: secrets::
+        of_two_that_find_a_file does_not_deadlock_with_an_intake both_databases_end
         fuzz:: openapi::operation_ids crash:: torture:: swaps:: kill:: retention::
     )
     export TESTKIT_FAST=1
