@@ -19,7 +19,7 @@ use crate::site::Engine;
 
 /// How far time goes at once, in milliseconds, where a test lets it go by.
 const STEP: i64 = 250;
-/// Who is woken when time has passed.
+/// The actors that are woken when time has passed.
 const AWAKE: [&str; 3] = ["lease", "drain", "poll"];
 
 /// The shop and its clocks.
@@ -45,7 +45,7 @@ pub struct Asked {
     pub class: Option<String>,
     /// Whether it is parked.
     pub parked: bool,
-    /// What became of it; none while it is open.
+    /// What became of it; `None` while it is open.
     pub outcome: Option<String>,
 }
 
@@ -100,7 +100,7 @@ impl Stage {
         self.clock.now()
     }
 
-    /// Moves both clocks and wakes everybody who looks at them.
+    /// Moves both clocks and wakes the actors that look at them.
     pub fn pass(&self, ms: i64) {
         self.drift(ms);
         let app = &self.service.app;
@@ -109,7 +109,7 @@ impl Stage {
         app.wake.poll.nudge();
     }
 
-    /// Moves both clocks and wakes nobody.
+    /// Moves both clocks and wakes no actor.
     pub fn drift(&self, ms: i64) {
         self.meta.advance(ms);
         self.clock.advance(ms);
@@ -117,7 +117,7 @@ impl Stage {
 
     /// Lets time go by in small steps until a condition holds; fails after [`PATIENCE`].
     ///
-    /// Each step waits until whoever can has looked at the time that it came to. However slow the machine, a tick spans
+    /// Each step waits until every actor that is able to has looked at the new time. However slow the machine, a tick spans
     /// no more than a step of this time; a service that stands still makes it stand still as well.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
@@ -129,12 +129,12 @@ impl Stage {
         }
     }
 
-    /// How many ticks those who are awake have ended.
+    /// How many ticks each of these actors has ended.
     fn ticks(&self) -> [u64; 3] {
         AWAKE.map(|name| self.ticked(name))
     }
 
-    /// Waits until whoever can has ended a tick since then: ticks that were under way are over.
+    /// Waits until every actor that is able to has ended a tick since then: ticks that were under way are over.
     async fn looked_since(&self, before: [u64; 3]) {
         self.wait("everybody has looked", async || {
             AWAKE.iter().zip(before).all(|(name, before)| self.ticked(name) > before || self.holds(name))
@@ -172,7 +172,7 @@ impl Stage {
         self.pass(2);
     }
 
-    /// Whether an actor is between two ticks and waits for the time to come to something, deaf to whoever wakes it.
+    /// Whether an actor is between two ticks and waits for a moment, deaf to wake-ups.
     fn holds(&self, actor: &str) -> bool {
         self.service.board.get(actor).expect("an actor").held_until.is_some_and(|until| until > self.now())
     }
@@ -189,7 +189,7 @@ impl Stage {
         }
     }
 
-    /// Lets time go by to the last millisecond before `until`, and everybody who is awake look twice.
+    /// Lets time go by to the last millisecond before `until`, and lets the awake actors look twice.
     pub async fn almost(&self, until: i64) {
         self.pass(until - self.now() - 1);
         let before = self.ticked("poll");
@@ -209,7 +209,7 @@ impl Stage {
         self.import(&[product]).await;
     }
 
-    /// Takes every product back without an event, as somebody who mends the source by hand.
+    /// Takes every product back without an event, as a repair of the source by hand does.
     pub async fn restore_silently(&self) {
         match self.db() {
             Db::Sqlite { writer, .. } => {
@@ -285,7 +285,7 @@ impl Stage {
             .collect()
     }
 
-    /// Writes an unreadable `images` column, or mends it: a fault of the source that only the mapper's input shows.
+    /// Writes an unreadable `images` column, or repairs it: a fault of the source that only the mapper's input shows.
     pub async fn images(&self, variant: &str, text: &str) {
         let (sqlite, postgres) = (
             "UPDATE product_variant SET images = $1 WHERE id = $2",

@@ -37,7 +37,7 @@ pub struct Storm {
     pub swaps: usize,
 }
 
-/// What it came to.
+/// The result of a storm.
 #[derive(Debug)]
 #[allow(dead_code, reason = "read through Debug")]
 pub struct Tally {

@@ -27,11 +27,11 @@ pub struct Torture {
     pub binary: PathBuf,
     /// A variable that makes the binary be `meta-catalog`, if it needs one.
     pub marker: Option<&'static str>,
-    /// A PostgreSQL URL, with two replicas; none = SQLite, one process.
+    /// A PostgreSQL URL, with two replicas; without one, SQLite and one process.
     pub database: Option<String>,
 }
 
-/// What it came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     /// How many kills.
@@ -55,7 +55,7 @@ struct Variant {
 
 struct Replica {
     serve: Serve,
-    /// When it goes on; none = it runs.
+    /// When it goes on; `None` while it runs.
     stopped: Option<Instant>,
     failpoint: Option<String>,
 }
