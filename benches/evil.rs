@@ -18,11 +18,7 @@ use meta_catalog::store::api_token::{self, ApiToken};
 use meta_catalog::store::{outbox, sync_state};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use support::shop::{Engine, Shop, product, variant};
-
-#[allow(dead_code, reason = "the integration tests use more of it")]
-#[path = "support/parts.rs"]
-mod support;
+use testkit::{Engine, Shop, product, variant};
 
 const VARIANTS: usize = 5_000;
 const A_PRODUCT: usize = 5;

@@ -12,11 +12,7 @@ use std::time::{Duration, Instant};
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-use support::shop::{Engine, Shop, product, variant};
-
-#[allow(dead_code, reason = "the integration tests use more of it")]
-#[path = "support/parts.rs"]
-mod support;
+use testkit::{Engine, Shop, product, variant};
 
 const VARIANTS: usize = 5_000;
 const A_PRODUCT: usize = 5;

@@ -10,11 +10,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use support::shop::Engine;
-use support::swaps::{Storm, run};
-
-#[allow(dead_code, reason = "the integration tests use more of it")]
-mod support;
+use testkit::Engine;
+use testkit::swaps::{Storm, run};
 
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -12,10 +12,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use support::torture::{Torture, run};
-
-#[allow(dead_code, reason = "the integration tests use more of it")]
-mod support;
+use testkit::torture::{Torture, run};
 
 /// In the environment of a process that is to be `meta-catalog`.
 const CHILD: &str = "TORTURE_CHILD";
@@ -53,7 +50,7 @@ fn main() -> ExitCode {
 async fn tortured(arguments: Arguments) {
     let database = match (arguments.database_url, arguments.postgres) {
         (Some(url), _) => Some(url),
-        (None, true) => Some(support::postgres::database().await),
+        (None, true) => Some(testkit::postgres::database().await),
         (None, false) => None,
     };
     let engine = if database.is_some() { "PostgreSQL" } else { "SQLite" };

@@ -11,9 +11,7 @@ use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::failpoints::Point;
 use serde_json::{Value, json};
 
-use crate::support::plant::{CATALOG, Plant};
-use crate::support::process::Serve;
-use crate::support::shop::{Engine, product, variant};
+use testkit::{CATALOG, Engine, Plant, Serve, product, variant};
 
 /// The lease of these installations. Nobody waits for its end here; it is short so that a process often looks whether
 /// something is new.
@@ -27,7 +25,7 @@ pub(crate) async fn open(engine: Engine) -> Plant {
 pub(crate) async fn open_with(engine: Engine, lease: Duration) -> Plant {
     let database = match engine {
         Engine::Sqlite => None,
-        Engine::Postgres => Some(crate::support::postgres::database().await),
+        Engine::Postgres => Some(testkit::postgres::database().await),
     };
     Plant::open_with(Path::new(env!("CARGO_BIN_EXE_meta-catalog")), database, lease).await
 }
@@ -205,7 +203,7 @@ on_both! {
         let system_user = "SELECT COUNT(*) FROM setting WHERE key = 'token_kind' AND value LIKE '%system_user%'";
         for (round, point) in (0..).zip(SELECTION) {
             plant.set(json!({"token_kind": null})).await;
-            plant.connect(None).await;
+            plant.connect().await;
             let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
             serve.listening().await;
             operator(&serve).select_first_catalog().await.expect_err("it dies");
@@ -277,7 +275,7 @@ on_both! {
         plant.go_on();
         serve.log.until("the connection to Meta changed meanwhile").await;
         assert_eq!(plant.meta.calls().items_batch, 0);
-        plant.connect(None).await;
+        plant.connect().await;
         plant.settle(&serve).await;
         plant.check().await;
     }
@@ -308,7 +306,7 @@ on_both! {
     async fn a_kill_in_a_token_refresh(plant) {
         for (round, point) in (0..).zip([Point::TokenExchanged, Point::TokenWritten]) {
             // Less than seven days: to be refreshed at the first use.
-            plant.connect(Some(3 * 24 * 3600)).await;
+            plant.connect_for(3 * 24 * 3600).await;
             edit(&plant, round).await;
             dies_at(&plant, point).await;
             recovers(&plant, point.name()).await;

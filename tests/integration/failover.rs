@@ -11,9 +11,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::crash::open_with;
-use crate::support::plant::{CATALOG, Plant};
-use crate::support::process::{PATIENCE, Serve};
-use crate::support::shop::{Engine, product, variant};
+use testkit::{CATALOG, Engine, PATIENCE, Plant, Serve, product, variant};
 
 /// The lease where somebody waits for its end: what a busy machine may take on top is told from the wait by its length.
 const LEASE: Duration = Duration::from_secs(12);
@@ -252,7 +250,7 @@ async fn the_fence_sees_a_catalog_that_was_selected_while_it_waited() {
     let mut selecting = db.write().await.expect("a transaction");
     let changes =
         settings::Changes { values: [("catalog_id".to_owned(), Some(json!("4000000002")))].into(), app_secret: None };
-    settings::write(&mut selecting, &plant.store.keyring, &changes, 0).await.expect("written");
+    settings::write(&mut selecting, &plant.app.keyring, &changes, 0).await.expect("written");
     let waiting = tokio::spawn({
         let (db, fence) = (db.clone(), fence.clone());
         async move { fence.begin(&db, Some(CATALOG)).await.map(drop) }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, PgConnection, Row};
 
-use crate::support::postgres::{Server, database};
-use crate::support::process::PATIENCE;
+use testkit::PATIENCE;
+use testkit::postgres::{Server, database};
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("the database takes connections")

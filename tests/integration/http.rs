@@ -12,6 +12,7 @@ mod intake;
 mod items;
 mod mapper;
 mod openapi;
+mod operations;
 mod permissions;
 mod secrets;
 mod select;

@@ -1,6 +1,7 @@
 //! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
 
 mod cli;
+mod code;
 mod corpus;
 mod crash;
 mod failover;
@@ -14,7 +15,6 @@ mod reask;
 mod retention;
 mod rooms;
 mod store;
-mod support;
 mod swaps;
 mod torture;
 mod upgrade;

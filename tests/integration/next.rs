@@ -3,10 +3,9 @@
 
 use meta_catalog::admin::item_detail;
 use meta_catalog::domain::intent::{Intent, Origin};
-use meta_catalog::store::Db;
 use serde_json::json;
 
-use crate::support::shop::{Engine, Shop, product, variant};
+use testkit::{Engine, Shop, product, variant};
 
 /// A variant, what is told of it, and what the drain makes of its intent.
 struct Line {
@@ -44,20 +43,11 @@ const TABLE: [Line; 10] = [
     line("broken", "fault", "mapper_error", Done::Faulty),
 ];
 
-async fn run(shop: &Shop, sql: &'static str) {
-    match shop.db() {
-        Db::Sqlite { writer, .. } => drop(sqlx::raw_sql(sql).execute(writer).await.expect("it runs")),
-        Db::Postgres { pool, .. } => drop(sqlx::raw_sql(sql).execute(pool).await.expect("it runs")),
-    }
-}
-
 /// The last intent of a variant: outcome, faults, held.
 async fn last(shop: &Shop, variant: &str) -> (Option<String>, i64, Option<i64>) {
     let sql = "SELECT outcome, attempts, held_at FROM meta_outbox WHERE variant_id = $1 ORDER BY seq DESC LIMIT 1";
-    match shop.db() {
-        Db::Sqlite { readers, .. } => sqlx::query_as(sql).bind(variant).fetch_one(readers).await.expect("an intent"),
-        Db::Postgres { pool, .. } => sqlx::query_as(sql).bind(variant).fetch_one(pool).await.expect("an intent"),
-    }
+    let mut rows = shop.rows_of(sql, variant).await;
+    rows.pop().expect("an intent")
 }
 
 async fn next(shop: &Shop, variant: &str) -> (String, String) {
@@ -102,11 +92,10 @@ async fn the_drain_does_what_is_told(engine: Engine) {
     shop.import(&[leaving]).await;
     shop.ask(&["unwanted", "never-sent"], Intent::Delete, Origin::Operator).await;
     shop.ask(&["same", "judged", "broken", "failed"], Intent::Upsert, Origin::Event).await;
-    run(&shop, "UPDATE meta_sync_state SET status = 'submitted', last_pushed_hash = NULL WHERE variant_id = 'judged'")
+    shop.sql("UPDATE meta_sync_state SET status = 'submitted', last_pushed_hash = NULL WHERE variant_id = 'judged'")
         .await;
-    run(&shop, "UPDATE meta_sync_state SET status = 'failed', last_pushed_hash = NULL WHERE variant_id = 'failed'")
-        .await;
-    run(&shop, "UPDATE product_variant SET images = '{\"not\": \"a list\"}' WHERE id = 'broken'").await;
+    shop.sql("UPDATE meta_sync_state SET status = 'failed', last_pushed_hash = NULL WHERE variant_id = 'failed'").await;
+    shop.sql("UPDATE product_variant SET images = '{\"not\": \"a list\"}' WHERE id = 'broken'").await;
     told_and_done(&shop, &TABLE).await;
     shop.close().await;
 }

@@ -6,23 +6,22 @@ mod calls;
 mod limits;
 mod page;
 mod refusals;
-mod stage;
 mod tokens;
 mod verdicts;
 
 /// Each test twice, once a database, on a stage whose clocks stand still.
 macro_rules! on_both {
     ($($(#[$doc:meta])* async fn $name:ident($stage:ident) $body:block)+) => {
-        $($(#[$doc])* async fn $name($stage: crate::outcomes::stage::Stage) $body)+
+        $($(#[$doc])* async fn $name($stage: testkit::Stage) $body)+
         mod sqlite {
-            use crate::outcomes::stage::Stage;
-            use crate::support::shop::Engine;
+            use testkit::Stage;
+            use testkit::Engine;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name(Stage::open(Engine::Sqlite).await).await; })+
         }
         mod postgres {
-            use crate::outcomes::stage::Stage;
-            use crate::support::shop::Engine;
+            use testkit::Stage;
+            use testkit::Engine;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name(Stage::open(Engine::Postgres).await).await; })+
         }

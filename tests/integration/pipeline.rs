@@ -4,7 +4,7 @@ use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::state::SyncStatus;
 use serde_json::json;
 
-use crate::support::shop::{Engine, Shop, product, variant};
+use testkit::{Engine, Shop, product, variant};
 
 /// Each test twice, once a database.
 macro_rules! on_both {
@@ -204,7 +204,7 @@ on_both! {
         shop.import(&products).await;
         shop.settle().await;
         assert_eq!(shop.meta.calls().batch_rows, 5_010);
-        assert_eq!(shop.meta.items(crate::support::shop::CATALOG).expect("the catalog").len(), 5_010);
+        assert_eq!(shop.meta.items(testkit::CATALOG).expect("the catalog").len(), 5_010);
         assert!((2..=3).contains(&shop.batches()), "{} calls", shop.batches());
         shop.check().await;
         shop.close().await;
@@ -218,7 +218,7 @@ on_both! {
         let archived: Vec<_> = whole.iter().cloned().map(|mut p| { p["status"] = json!("archived"); p }).collect();
         shop.import(&whole).await;
         shop.settle().await;
-        let items = || shop.meta.items(crate::support::shop::CATALOG).expect("the catalog").len();
+        let items = || shop.meta.items(testkit::CATALOG).expect("the catalog").len();
         let held = async || {
             let mut tx = shop.db().read().await.expect("a connection");
             meta_catalog::store::outbox::backlog(&mut tx).await.expect("counted").held

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use meta_catalog::admin::{settings, status};
+use meta_catalog::admin::status;
 use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::reask::Reason;
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::failpoints::Point;
-use meta_catalog::store::{Db, reask};
+use meta_catalog::store::reask;
 use serde_json::{Value, json};
 
 use crate::crash::open;
-use crate::support::shop::{CATALOG, Engine, Shop, product, variant};
+use testkit::{CATALOG, Engine, Shop, product, variant};
 
 const VARIANTS: usize = 2_000;
 
@@ -27,11 +27,6 @@ fn catalog() -> Vec<Value> {
         product
     };
     (0..VARIANTS / 10).map(each).collect()
-}
-
-async fn patch(shop: &Shop, values: Value) {
-    let Value::Object(values) = values else { panic!("an object") };
-    settings::patch(&shop.service.app, &values).await.expect("taken");
 }
 
 /// The re-ask of a reason, if there was one.
@@ -79,11 +74,11 @@ async fn a_changed_setting(engine: Engine) {
     let shop = synced(engine).await;
     let (before, asked) = (rows(&shop), find(&shop, Reason::Settings).await);
     // A setting that no payload rests on.
-    patch(&shop, json!({"max_attempts": 7, "poll_interval_seconds": 20})).await;
+    shop.set(json!({"max_attempts": 7, "poll_interval_seconds": 20})).await;
     assert_eq!(find(&shop, Reason::Settings).await, asked);
 
     // One that changes half of the payloads: the brand of products without one.
-    patch(&shop, json!({"business_name": "Acme Holdings"})).await;
+    shop.set(json!({"business_name": "Acme Holdings"})).await;
     let begun = find(&shop, Reason::Settings).await.expect("begun in the transaction of the PATCH");
     assert!(begun.queued <= i64::try_from(VARIANTS).expect("small"));
     settle(&shop).await;
@@ -92,7 +87,7 @@ async fn a_changed_setting(engine: Engine) {
 
     // The currency changes all of them; what is not eligible stays so.
     let before = rows(&shop);
-    patch(&shop, json!({"currency": "USD"})).await;
+    shop.set(json!({"currency": "USD"})).await;
     settle(&shop).await;
     assert_eq!(rows(&shop) - before, u64::try_from(VARIANTS).expect("small"));
     assert_eq!(currencies(&shop), [("USD".to_owned(), VARIANTS)].into());
@@ -101,7 +96,7 @@ async fn a_changed_setting(engine: Engine) {
 
     // The same value again asks for nothing.
     let before = (rows(&shop), find(&shop, Reason::Settings).await);
-    patch(&shop, json!({"currency": "USD"})).await;
+    shop.set(json!({"currency": "USD"})).await;
     settle(&shop).await;
     assert_eq!((rows(&shop), find(&shop, Reason::Settings).await), before);
 
@@ -126,7 +121,7 @@ async fn a_changed_setting_sends_what_it_changes_on_postgres() {
 /// A change of the shop during a re-ask goes out within four calls, however much the re-ask has before it.
 async fn a_change_meanwhile(engine: Engine) {
     let shop = synced(engine).await;
-    patch(&shop, json!({"batch_size": 50})).await;
+    shop.set(json!({"batch_size": 50})).await;
     // The first call of the re-ask stands still until the shop has changed.
     shop.meta.plan(graph_simulator::Fault {
         on: "items_batch".into(),
@@ -135,7 +130,7 @@ async fn a_change_meanwhile(engine: Engine) {
         kind: graph_simulator::Kind::Held {},
     });
     let calls = shop.batches();
-    patch(&shop, json!({"currency": "USD"})).await;
+    shop.set(json!({"currency": "USD"})).await;
     shop.until("a call of the re-ask is under way", async || {
         shop.service.app.wake.all();
         shop.batches() > calls
@@ -208,14 +203,6 @@ async fn a_kill_in_a_re_ask_loses_nothing_on_postgres() {
     killed(Engine::Postgres).await;
 }
 
-async fn run(db: &Db, sql: &str) {
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
-    match db {
-        Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.expect("it runs")),
-        Db::Postgres { pool, .. } => drop(sqlx::query(sql).execute(pool).await.expect("it runs")),
-    }
-}
-
 /// The built-in mapper of the version before made other payloads for a part of the catalog.
 async fn another_builtin(engine: Engine) {
     let shop = synced(engine).await;
@@ -226,8 +213,8 @@ async fn another_builtin(engine: Engine) {
     settle(&shop).await;
     assert_eq!((rows(&shop), find(&shop, Reason::MapperUpgrade).await), (before, None));
 
-    run(shop.db(), "UPDATE made_with SET builtin_digest = 'builtin-0.0.9-000000000000'").await;
-    run(shop.db(), "UPDATE meta_sync_state SET last_pushed_hash = 'other' WHERE variant_id LIKE 'v-1%'").await;
+    shop.sql("UPDATE made_with SET builtin_digest = 'builtin-0.0.9-000000000000'").await;
+    shop.sql("UPDATE meta_sync_state SET last_pushed_hash = 'other' WHERE variant_id LIKE 'v-1%'").await;
     let shop = shop.restart(|_| ()).await;
     shop.until("the re-ask has begun", async || find(&shop, Reason::MapperUpgrade).await.is_some()).await;
     settle(&shop).await;
@@ -253,7 +240,7 @@ async fn what_an_operator_removed(engine: Engine) {
     shop.settle().await;
     shop.ask(&["unwanted"], Intent::Delete, Origin::Operator).await;
     shop.settle().await;
-    patch(&shop, json!({"currency": "USD"})).await;
+    shop.set(json!({"currency": "USD"})).await;
     settle(&shop).await;
     assert_eq!((shop.item("unwanted"), shop.status("unwanted").await), (None, Some(SyncStatus::Deleted)));
     assert_eq!(currencies(&shop), [("USD".to_owned(), 1)].into());
@@ -286,7 +273,7 @@ async fn a_call_under_way(engine: Engine) {
     });
     shop.import(&[product("p", &[variant("a", 200)])]).await;
     shop.until("the call is under way", async || shop.batches() == 2).await;
-    patch(&shop, json!({"currency": "USD"})).await;
+    shop.set(json!({"currency": "USD"})).await;
     shop.until("the re-ask has passed", async || {
         shop.service.app.wake.reask.nudge();
         find(&shop, Reason::Settings).await.is_some_and(|reask| reask.finished_at.is_some())

@@ -9,7 +9,7 @@ use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::store::{Db, bulk};
 use serde_json::json;
 
-use crate::support::shop::{Engine, Shop, product, variant};
+use testkit::{Engine, Shop, product, variant};
 
 const DAY: Millis = 24 * 60 * 60 * 1_000;
 

@@ -26,7 +26,7 @@ use meta_catalog::store::seal::Keyring;
 use meta_catalog::store::{Db, StoreError};
 use tempfile::TempDir;
 
-use crate::support::postgres;
+use testkit::postgres;
 
 /// What a test answers; the error's debug form names the statement.
 pub(crate) type Done = Result<(), StoreError>;

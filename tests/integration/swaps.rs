@@ -1,7 +1,7 @@
 //! A small storm of swaps on each database; `cargo run --release --example swap-storm` makes big ones.
 
-use crate::support::shop::Engine;
-use crate::support::swaps::{Storm, run};
+use testkit::Engine;
+use testkit::swaps::{Storm, run};
 
 async fn small(engine: Engine) {
     let tally = run(Storm { engine, variants: 2_000, batch: 20, swaps: 12 }).await;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::support::postgres;
-use crate::support::torture::{Torture, run};
+use testkit::postgres;
+use testkit::torture::{Torture, run};
 
 async fn short(seed: u64, database: Option<String>) {
     let binary = Path::new(env!("CARGO_BIN_EXE_meta-catalog")).to_owned();

@@ -12,8 +12,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::sync::Arc;
 
-use crate::support::installation::KEY;
-use crate::support::postgres;
+use testkit::{KEY, PATIENCE, postgres};
 
 const SQLITE: &str = include_str!("../fixtures/35c8b3a/sqlite.sql");
 const POSTGRES: &str = include_str!("../fixtures/35c8b3a/postgres.sql");
@@ -50,7 +49,7 @@ async fn upgraded(url: String) {
         if upgrade && reasks.iter().any(|one| one.reason == "remap" && !one.running) {
             break reasks;
         }
-        assert!(began.elapsed() < crate::support::process::PATIENCE, "{reasks:?}");
+        assert!(began.elapsed() < PATIENCE, "{reasks:?}");
         service.app.wake.reask.nudge();
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };

@@ -3,9 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::installation::{Database, Installation, Plan, answer, selection};
-use crate::support::postgres::Server;
-use crate::support::process::PATIENCE;
+use testkit::postgres::Server;
+use testkit::{Engine, Installation, PATIENCE, Plan, answer, selection};
 
 /// Asks until the answer is this one; panics after [`PATIENCE`].
 async fn until(shop: &Installation, path: &str, status: StatusCode) {
@@ -29,7 +28,7 @@ async fn until(shop: &Installation, path: &str, status: StatusCode) {
 async fn a_database_that_goes_away_is_503_and_comes_back_by_itself() {
     let server = Server::start().expect("a server of its own");
     let url = server.database().await;
-    let shop = Plan { url: Some(url), ..Plan::on(Database::Postgres) }.start().await;
+    let shop = Plan { url: Some(url), ..Plan::on(Engine::Postgres) }.start().await;
     shop.set(json!({"currency": "EUR"})).await.data();
     until(&shop, "/ready", StatusCode::OK).await;
 

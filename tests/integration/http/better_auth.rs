@@ -1,12 +1,13 @@
 //! Against a real Better-Auth on PostgreSQL: what is done there counts at the next request here.
 
+use std::path::Path;
+
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::better_auth::{Deployment, config, plan};
-use crate::support::installation::{Installation, answer};
-use crate::support::postgres::database;
-use crate::support::testbed::Testbed;
+use testkit::better_auth::{Deployment, config, plan};
+use testkit::postgres::database;
+use testkit::{Installation, Testbed, answer};
 
 const SECRET: &str = "made-for-this-test-only-kQ7w2Zx9Lr4T";
 
@@ -28,7 +29,7 @@ const NOBODY: (u16, u16) = (401, 401);
 #[tokio::test]
 async fn what_happens_there_counts_at_the_next_request_here() {
     let url = database().await;
-    let mut auth = Testbed::start(&url, SECRET).await;
+    let mut auth = Testbed::start(&url, SECRET, Path::new(env!("CARGO_TARGET_TMPDIR"))).await;
     let user = "boss@example.test";
     auth.run(&["create-user", user, "catalog-admin"]).await;
     let deployment = Deployment {

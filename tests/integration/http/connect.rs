@@ -5,9 +5,9 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::installation::{CATALOG, Database, Installation, Plan, answer, assert_told};
+use testkit::{CATALOG, Engine, Installation, Plan, answer, assert_told};
 
-async fn the_whole_way(database: Database) {
+async fn the_whole_way(database: Engine) {
     let shop = Installation::start(database).await;
     assert_told!("status-fresh", shop.get("/admin/meta/status").await);
     assert_told!("oauth-start-unset", shop.get("/admin/meta/oauth/start").await);
@@ -29,17 +29,17 @@ async fn the_whole_way(database: Database) {
 
 #[tokio::test]
 async fn the_whole_way_on_sqlite() {
-    the_whole_way(Database::Sqlite).await;
+    the_whole_way(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn the_whole_way_on_postgres() {
-    the_whole_way(Database::Postgres).await;
+    the_whole_way(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn the_consent_page_is_asked_for_what_is_needed() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.set_app().await;
     let started = shop.get("/admin/meta/oauth/start").await.data();
     let url = url::Url::parse(started["authUrl"].as_str().expect("a URL")).expect("a URL");
@@ -61,7 +61,7 @@ async fn the_consent_page_is_asked_for_what_is_needed() {
 
 #[tokio::test]
 async fn a_state_is_good_once_and_for_ten_minutes() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.set_app().await;
     let callback = "/admin/meta/oauth/callback";
     assert_told!("callback-without-state", shop.come_back(&format!("{callback}?code=c")).await);
@@ -81,7 +81,7 @@ async fn a_state_is_good_once_and_for_ten_minutes() {
 
 #[tokio::test]
 async fn a_denial_is_told_and_uses_the_state_up() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.set_app().await;
     let back = shop.consent().await;
     let state = back.split("state=").nth(1).expect("a state").split('&').next().expect("a state");
@@ -102,7 +102,7 @@ async fn a_denial_is_told_and_uses_the_state_up() {
 
 #[tokio::test]
 async fn a_refused_code_is_the_logins_fault_and_trouble_is_metas() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.set_app().await;
     let back = shop.consent().await;
     let (before, after) = back.split_once("code=").expect("a code");
@@ -119,7 +119,7 @@ async fn a_refused_code_is_the_logins_fault_and_trouble_is_metas() {
 #[tokio::test]
 async fn the_browser_lands_on_the_admin_page_where_there_is_one() {
     let config = "public_admin_url = \"https://admin.shop.example/\"".into();
-    let shop = Plan { config, ..Plan::on(Database::Sqlite) }.start().await;
+    let shop = Plan { config, ..Plan::on(Engine::Sqlite) }.start().await;
     shop.set_app().await;
     let back = shop.consent().await;
     let landed = shop.come_back(&back).await;
@@ -132,7 +132,7 @@ async fn the_browser_lands_on_the_admin_page_where_there_is_one() {
     shop.stop().await;
 }
 
-async fn one_of_a_hundred_wins(database: Database) {
+async fn one_of_a_hundred_wins(database: Engine) {
     let shop = Arc::new(Installation::start(database).await);
     shop.set_app().await;
     let back = shop.consent().await;
@@ -153,17 +153,17 @@ async fn one_of_a_hundred_wins(database: Database) {
 
 #[tokio::test]
 async fn of_a_hundred_callbacks_with_one_state_one_wins_on_sqlite() {
-    one_of_a_hundred_wins(Database::Sqlite).await;
+    one_of_a_hundred_wins(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_callbacks_with_one_state_one_wins_on_postgres() {
-    one_of_a_hundred_wins(Database::Postgres).await;
+    one_of_a_hundred_wins(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn a_new_connection_clears_what_stopped_the_old_one() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.connect().await;
     shop.sql(
         "UPDATE channel SET problem_code = 'meta_token_dead', problem_message = 'Connect again.', problem_credential = 1",

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 
-use crate::support::installation::{Database, Installation, Plan, answer, assert_told};
+use testkit::{Engine, Installation, Plan, answer, assert_told};
 
 #[tokio::test]
 async fn every_failure_of_the_protocol_is_an_envelope() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let request = |method, path: &str| shop.request_as("catalog-admin", method, path);
     let patch = || request(Method::PATCH, "/admin/settings/admin");
     let json = |body: String| patch().header("content-type", "application/json").body(body);
@@ -29,7 +29,7 @@ async fn every_failure_of_the_protocol_is_an_envelope() {
 
 #[tokio::test]
 async fn every_answer_names_its_request() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let id = async |request: reqwest::RequestBuilder| {
         answer(request).await.headers["x-request-id"].to_str().expect("text").to_owned()
     };
@@ -45,7 +45,7 @@ async fn every_answer_names_its_request() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_503_and_not_401() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.service.app.db.close().await;
     assert_told!("not-ready", answer(shop.anonymous(Method::GET, "/ready")).await);
     assert_told!("database-away", shop.get("/admin/meta/status").await);
@@ -54,7 +54,7 @@ async fn a_database_that_is_away_is_503_and_not_401() {
 
 #[tokio::test]
 async fn switched_off_only_health_and_readiness_are_left() {
-    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Database::Sqlite) }.start().await;
+    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Engine::Sqlite) }.start().await;
     assert_eq!(answer(shop.anonymous(Method::GET, "/health")).await.status, 200);
     assert_eq!(answer(shop.anonymous(Method::GET, "/ready")).await.status, 200);
     for path in ["/admin/meta/status", "/admin/meta/oauth/callback", "/admin/settings/admin", "/events"] {

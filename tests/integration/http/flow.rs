@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::installation::{CATALOG, Database, Installation, assert_told};
-use crate::support::process::PATIENCE;
+use testkit::{CATALOG, Engine, Installation, PATIENCE, assert_told};
 
 /// Lets time pass, here and at Meta, until the counts are these.
 async fn until(shop: &Installation, what: &str, reached: impl Fn(&Value) -> bool) {
@@ -25,7 +24,7 @@ async fn until(shop: &Installation, what: &str, reached: impl Fn(&Value) -> bool
 
 #[tokio::test]
 async fn settings_apply_at_once_and_what_is_queued_arrives() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let variant = |id: &str| {
         json!({"id": id, "sku": id, "price": 29900,
                "inventory": {"trackInventory": false, "quantityOnHand": 0, "reservedQuantity": 0, "allowBackorder": false}})

@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::api_checks;
-use crate::support::installation::{CATALOG, Database, Installation, secret_of};
+use testkit::{CATALOG, Engine, Installation, secret_of};
 
 /// Requests that both runs together must come to.
 const FEWEST_CASES: usize = 2000;
@@ -34,13 +34,13 @@ async fn attack(shop: &Installation, examples: u32, more: &[&str]) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn made_up_requests_are_answered_as_documented() {
     // Everything, before anything is set up.
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let bare = attack(&shop, 80, &[]).await;
     shop.stop().await;
 
     // Connected, with a healthy Meta. What takes the connection apart is left out: an app that Meta refuses makes its
     // refusal a failed call, which is a 500 by the contract.
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.stock(&[json!({"id": "p-1", "title": "Linen shirt", "slug": "linen-shirt", "status": "active",
         "visibility": "public", "thumbnail": "img/p-1.jpg", "variants": [{"id": "v-1", "sku": "LS-1", "price": 29900}]})])
     .await;

@@ -12,8 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::support::installation::{Database, Installation, secret_of};
-use crate::support::process::PATIENCE;
+use testkit::{Engine, Installation, PATIENCE, secret_of};
 
 const SETTINGS: &str = "/admin/settings/admin";
 
@@ -237,7 +236,7 @@ async fn impatient(shop: &Installation, time: Duration) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_comes_a_byte_now_and_then_is_not_waited_for() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let address = impatient(&shop, Duration::from_millis(300)).await;
     // The second may take minutes for its work, but not for its body.
     for (method, path) in [("PATCH", SETTINGS), ("POST", "/admin/meta/select-catalog"), ("POST", "/events")] {
@@ -292,7 +291,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_harms_nobody() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let address = shop.url("").trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await.expect("a connection");
     let part = [json_head("POST", "/events", &secret_of("catalog-admin"), 1000), b"{\"events\":[".to_vec()].concat();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::installation::{Database, Installation, assert_told};
+use testkit::{Engine, Installation, assert_told};
 
 fn product(id: &str, status: &str, variants: &[(&str, bool)]) -> Value {
     let variants: Vec<Value> = variants
@@ -24,7 +24,7 @@ async fn states(shop: &Installation) -> Vec<(String, Option<String>, String)> {
     shop.rows("SELECT variant_id, product_id, status FROM meta_sync_state ORDER BY variant_id").await
 }
 
-async fn events(database: Database) {
+async fn events(database: Engine) {
     let shop = Installation::start(database).await;
     shop.stock(&[
         product("p1", "active", &[("a", false), ("b", true), ("c", false)]),
@@ -98,15 +98,15 @@ async fn events(database: Database) {
 
 #[tokio::test]
 async fn events_fan_out_over_source_and_state_on_sqlite() {
-    events(Database::Sqlite).await;
+    events(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn events_fan_out_over_source_and_state_on_postgres() {
-    events(Database::Postgres).await;
+    events(Engine::Postgres).await;
 }
 
-async fn operator(database: Database) {
+async fn operator(database: Engine) {
     let shop = Installation::start(database).await;
     let mut many: Vec<Value> = (0..6)
         .map(|at| {
@@ -143,15 +143,15 @@ async fn operator(database: Database) {
 
 #[tokio::test]
 async fn operators_queue_variants_on_sqlite() {
-    operator(Database::Sqlite).await;
+    operator(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn operators_queue_variants_on_postgres() {
-    operator(Database::Postgres).await;
+    operator(Engine::Postgres).await;
 }
 
-async fn bulk(database: Database) {
+async fn bulk(database: Engine) {
     let shop = Installation::start(database).await;
     let state = |id: &str, status: &str| format!("('{id}', '{status}', 0, 0)");
     let states = [
@@ -203,10 +203,10 @@ async fn bulk(database: Database) {
 
 #[tokio::test]
 async fn what_failed_is_queued_again_as_what_it_was_on_sqlite() {
-    bulk(Database::Sqlite).await;
+    bulk(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn what_failed_is_queued_again_as_what_it_was_on_postgres() {
-    bulk(Database::Postgres).await;
+    bulk(Engine::Postgres).await;
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::installation::{CATALOG, Database, Installation, assert_told};
+use testkit::{CATALOG, Engine, Installation, assert_told};
 
-async fn shop(database: Database) -> Installation {
+async fn shop(database: Engine) -> Installation {
     let shop = Installation::start(database).await;
     let variant = |id: &str, sku: &str| json!({"id": id, "sku": sku, "price": 29900});
     let product = |id: &str, title: &str, status: &str, variants: Vec<Value>| {
@@ -40,7 +40,7 @@ async fn ids(shop: &Installation, query: &str) -> Vec<String> {
     list.as_array().expect("a list").iter().map(|item| item["variantId"].as_str().expect("an id").into()).collect()
 }
 
-async fn lists(database: Database) {
+async fn lists(database: Engine) {
     let shop = shop(database).await;
     assert_told!("items", shop.get("/admin/meta/items").await);
     // Sent last first; those never sent bytewise by id.
@@ -86,15 +86,15 @@ async fn lists(database: Database) {
 
 #[tokio::test]
 async fn items_are_listed_and_filtered_on_sqlite() {
-    lists(Database::Sqlite).await;
+    lists(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn items_are_listed_and_filtered_on_postgres() {
-    lists(Database::Postgres).await;
+    lists(Engine::Postgres).await;
 }
 
-async fn details(database: Database) {
+async fn details(database: Engine) {
     let shop = shop(database).await;
     shop.set(json!({"catalog_id": CATALOG, "storefront_base_url": "https://shop.example"})).await.data();
     assert_told!("item", shop.get("/admin/meta/items/V-1").await);
@@ -142,17 +142,17 @@ async fn details(database: Database) {
 
 #[tokio::test]
 async fn one_variant_is_shown_with_what_comes_next_on_sqlite() {
-    details(Database::Sqlite).await;
+    details(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn one_variant_is_shown_with_what_comes_next_on_postgres() {
-    details(Database::Postgres).await;
+    details(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn metas_view_is_asked_for_and_what_to_mend_is_told() {
-    let shop = shop(Database::Sqlite).await;
+    let shop = shop(Engine::Sqlite).await;
     let live = async |id: &str| shop.get(&format!("/admin/meta/items/{id}/meta-status")).await;
     assert_told!("meta-status-unknown", live("who").await);
     assert_told!("meta-status-unset", live("V-1").await);

@@ -5,30 +5,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
-use crate::support::installation::{Answer, CATALOG, Database, Installation, answer, assert_told};
-use crate::support::modules::{digest, module};
+use testkit::modules::{digest, module};
+use testkit::{CATALOG, Engine, Installation, answer, assert_told};
 
 const MAPPER: &str = "/admin/meta/mapper";
 
-impl Installation {
-    async fn send_module(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
-        let request = self.request_as("catalog-admin", method, path).header("content-type", "application/wasm");
-        answer(request.body(bytes)).await
-    }
-
-    async fn put(&self, bytes: Vec<u8>) -> Answer {
-        self.send_module(Method::PUT, MAPPER, bytes).await
-    }
-
-    /// Digests of the active mapper and of the one before.
-    async fn mappers(&self) -> (String, Option<String>) {
-        let state = self.get(MAPPER).await.data();
-        let digest = |mapper: &Value| mapper["digest"].as_str().map(str::to_owned);
-        (digest(&state["active"]).expect("a digest"), digest(&state["previous"]))
-    }
-}
-
-async fn a_life(database: Database) {
+async fn a_life(database: Engine) {
     let shop = Installation::start(database).await;
     let builtin = meta_catalog::mapping::builtin_digest().to_owned();
     let (margin, twin) = (module("margin-label"), module("fixtures/twin"));
@@ -37,19 +19,19 @@ async fn a_life(database: Database) {
     let nothing = shop.post(&format!("{MAPPER}/rollback"), Value::Null).await;
     assert_told!("mapper-nothing-before", nothing);
 
-    let first = shop.put(margin.clone()).await.data();
+    let first = shop.put_module(margin.clone()).await.data();
     assert_eq!((&first["active"]["digest"], &first["changed"]), (&json!(of_margin), &json!(true)));
     assert_eq!((&first["active"]["source"], &first["previous"]["name"]), (&json!("api"), &json!("builtin")));
     assert_eq!(shop.service.app.active.current().digest().to_string(), of_margin);
-    let again = shop.put(margin).await.data();
+    let again = shop.put_module(margin).await.data();
     assert_eq!((&again["changed"], &again["active"]), (&json!(false), &first["active"]));
-    let second = shop.put(twin).await.data();
+    let second = shop.put_module(twin).await.data();
     assert_eq!(second["active"]["digest"], json!(of_twin));
 
     // What is refused changes nothing, and is told.
     shop.clock.advance(1);
     let refused = module("fixtures/always-trap");
-    let answer = shop.put(refused.clone()).await;
+    let answer = shop.put_module(refused.clone()).await;
     assert_eq!(answer.failure(), (400, "mapper_refused".into()));
     assert_eq!(shop.mappers().await, (of_twin.clone(), Some(of_margin.clone())));
     let told = shop.get(MAPPER).await.data()["refused"].take();
@@ -75,17 +57,17 @@ async fn a_life(database: Database) {
 
 #[tokio::test]
 async fn mappers_come_and_go_on_sqlite() {
-    a_life(Database::Sqlite).await;
+    a_life(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mappers_come_and_go_on_postgres() {
-    a_life(Database::Postgres).await;
+    a_life(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn a_body_is_a_module_of_a_decent_size() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     for (method, path) in [(Method::PUT, MAPPER.to_owned()), (Method::POST, format!("{MAPPER}/preview"))] {
         let request = || shop.request_as("catalog-admin", method.clone(), &path);
         let name = |what: &str| format!("mapper-{}-{what}", if method == Method::PUT { "put" } else { "preview" });
@@ -138,13 +120,13 @@ impl Outsider {
 }
 
 /// Longer than an activation waits.
-async fn held_too_long(database: Database, name: &str) {
+async fn held_too_long(database: Engine, name: &str) {
     let shop = Installation::start(database).await;
     let margin = module("margin-label");
-    shop.put(margin.clone()).await.data();
+    shop.put_module(margin.clone()).await.data();
     let before = shop.get(MAPPER).await.data();
     let outsider = Outsider::holding(&shop).await;
-    let refused = shop.put(module("fixtures/twin")).await;
+    let refused = shop.put_module(module("fixtures/twin")).await;
     assert_told!(name, refused);
     assert_eq!(shop.get(MAPPER).await.data(), before);
     assert_eq!(shop.service.app.active.current().digest().to_string(), digest(&margin));
@@ -153,18 +135,18 @@ async fn held_too_long(database: Database, name: &str) {
     let kept: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_module").await;
     let offered: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_offer").await;
     assert_eq!((kept, offered), (vec![(1,)], vec![(1,)]));
-    assert_eq!(shop.put(module("fixtures/twin")).await.data()["changed"], json!(true));
+    assert_eq!(shop.put_module(module("fixtures/twin")).await.data()["changed"], json!(true));
     shop.stop().await;
 }
 
 #[tokio::test]
 async fn an_activation_does_not_wait_for_ever_on_sqlite() {
-    held_too_long(Database::Sqlite, "mapper-busy-sqlite").await;
+    held_too_long(Engine::Sqlite, "mapper-busy-sqlite").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_activation_does_not_wait_for_ever_on_postgres() {
-    held_too_long(Database::Postgres, "mapper-busy-postgres").await;
+    held_too_long(Engine::Postgres, "mapper-busy-postgres").await;
 }
 
 /// Variants of every kind that a preview tells apart.
@@ -205,7 +187,7 @@ async fn previewed(shop: &Installation, bytes: Vec<u8>) -> Value {
     }
 }
 
-async fn a_preview(database: Database) {
+async fn a_preview(database: Engine) {
     let shop = Installation::start(database).await;
     stock(&shop).await;
     shop.connect().await;
@@ -255,17 +237,17 @@ async fn a_preview(database: Database) {
 
 #[tokio::test]
 async fn a_preview_tells_what_would_change_on_sqlite() {
-    a_preview(Database::Sqlite).await;
+    a_preview(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preview_tells_what_would_change_on_postgres() {
-    a_preview(Database::Postgres).await;
+    a_preview(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn old_previews_are_forgotten() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     for n in 0..30 {
         shop.sql(&format!(
             "INSERT INTO mapper_preview (id, digest, name, version, total, done, started_at, updated_at, finished_at)

@@ -3,112 +3,16 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api_checks;
-use crate::support::installation::{Answer, CATALOG, Database, Installation, Plan, answer};
-use crate::support::modules::module;
-
-/// A body as the document shows it.
-enum Example {
-    Json(Value),
-    /// A mapper module, which no document shows.
-    Module,
-}
-
-/// An operation as the document describes it, with the request that it gives as an example.
-struct Operation {
-    name: String,
-    method: Method,
-    path: String,
-    body: Option<Example>,
-    /// The permission, if it is guarded.
-    permission: Option<String>,
-    /// Every status that it may answer with.
-    statuses: BTreeSet<u16>,
-}
-
-impl Operation {
-    fn request(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.body {
-            Some(Example::Json(body)) => request.json(body),
-            Some(Example::Module) => request.header("content-type", "application/wasm").body(module("margin-label")),
-            None => request,
-        }
-    }
-}
-
-fn operations(document: &Value) -> Vec<Operation> {
-    let paths = document["paths"].as_object().expect("paths");
-    let each = paths.iter().flat_map(|(path, item)| {
-        item.as_object()
-            .expect("operations")
-            .iter()
-            .map(move |(method, about)| operation(document, path, method, about))
-    });
-    each.collect()
-}
-
-fn operation(document: &Value, path: &str, method: &str, about: &Value) -> Operation {
-    let name = format!("{method} {path}");
-    let text = |key: &str| about[key].as_str().filter(|text| !text.is_empty()).is_some();
-    assert!(text("summary") && text("description") && text("operationId") && !about["tags"][0].is_null(), "{name}");
-    let mut filled = path.to_owned();
-    for parameter in about["parameters"].as_array().into_iter().flatten() {
-        if parameter["in"] == "path" {
-            let (key, example) = (parameter["name"].as_str(), parameter["example"].as_str());
-            let key = key.unwrap_or_else(|| panic!("{name}: a parameter without a name"));
-            let example = example.unwrap_or_else(|| panic!("{name}: {key} has no example"));
-            filled = filled.replace(&format!("{{{key}}}"), example);
-        }
-    }
-    assert!(!filled.contains('{'), "{name}: a part of the path is not described");
-    let responses = about["responses"].as_object().expect("responses");
-    for (status, response) in responses {
-        let body = &response["content"]["application/json"];
-        let exemplified = body["example"].is_object() || body["examples"].is_object();
-        assert!(status == "303" || (exemplified && body["schema"].is_object()), "{name}: {status} shows no body");
-    }
-    let asked = about["security"].as_array().unwrap_or_else(|| panic!("{name}: does not say who may call it"));
-    let permissions: BTreeSet<&str> =
-        asked.iter().flat_map(|one| one.as_object().expect("schemes").values()).filter_map(|p| p[0].as_str()).collect();
-    assert!(permissions.len() <= 1, "{name}: {permissions:?}");
-    Operation {
-        method: method.to_uppercase().parse().expect("a method"),
-        path: filled,
-        body: (!about["requestBody"].is_null()).then(|| match &about["requestBody"]["content"]["application/wasm"] {
-            Value::Null => Example::Json(example_body(document, &about["requestBody"])),
-            _ => Example::Module,
-        }),
-        permission: permissions.first().map(|&permission| permission.to_owned()),
-        statuses: responses.keys().map(|status| status.parse().expect("a status")).collect(),
-        name,
-    }
-}
-
-/// The example of a body: its own, the first of several, or one put together from the examples of its fields.
-fn example_body(document: &Value, body: &Value) -> Value {
-    let media = &body["content"]["application/json"];
-    if let Some(named) = media["examples"].as_object() {
-        // Of the two shapes of an event the single one.
-        return named["one"]["value"].clone();
-    }
-    if media["example"].is_object() {
-        return media["example"].clone();
-    }
-    let reference = media["schema"]["$ref"].as_str().and_then(|at| at.strip_prefix('#')).expect("a schema");
-    let fields = document.pointer(reference).and_then(|schema| schema["properties"].as_object()).expect("its fields");
-    fields
-        .iter()
-        .map(|(name, field)| (name.clone(), field["example"].clone()))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
-}
+use super::operations::{Operation, operations};
+use testkit::{Answer, CATALOG, Engine, Installation, Plan, answer};
 
 /// A connected installation with a catalog and the variant that the examples name.
 async fn connected() -> Installation {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.stock(&[json!({"id": "p-1", "title": "Linen shirt", "slug": "linen-shirt", "status": "active",
         "visibility": "public", "thumbnail": "img/p-1.jpg", "variants": [{"id": "v-1", "sku": "LS-1", "price": 29900}]})])
     .await;
@@ -161,18 +65,33 @@ async fn every_operation_answers_refuses_nobody_and_refuses_the_wrong_one() {
     shop.stop().await;
 }
 
-#[tokio::test]
-async fn the_document_is_the_reviewed_one_and_the_same_everywhere() {
-    let shop = Installation::start(Database::Sqlite).await;
-    let served = answer(shop.anonymous(Method::GET, "/openapi.json")).await;
-    assert_eq!(served.headers["content-type"], "application/json");
+/// One line an operation: method, path, permission, statuses of success, codes of errors.
+#[test]
+fn the_api_is_the_reviewed_one() {
+    let lines = operations(&meta_catalog::http::document(true)).into_iter().map(|one| {
+        let (method, path) = one.name.split_once(' ').expect("a method and a path");
+        let permission = one.permission.as_deref().unwrap_or("open");
+        let successes: Vec<String> = one.statuses.iter().filter(|status| **status < 400).map(u16::to_string).collect();
+        let codes: Vec<String> = one.codes.into_iter().collect();
+        let (method, successes) = (method.to_uppercase(), successes.join(","));
+        format!("{method} {path} | {permission} | {successes} | {}", codes.join(" "))
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.sort_by(|a, b| a.split(' ').nth(1).cmp(&b.split(' ').nth(1)).then(a.cmp(b)));
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots"),
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {
-        insta::assert_json_snapshot!("openapi", served.json());
+        insta::assert_snapshot!("api", lines.join("\n"));
     });
+}
+
+#[tokio::test]
+async fn the_document_is_the_same_everywhere() {
+    let shop = Installation::start(Engine::Sqlite).await;
+    let served = answer(shop.anonymous(Method::GET, "/openapi.json")).await;
+    assert_eq!(served.headers["content-type"], "application/json");
     assert_eq!(printed("").await, served.json());
 
     let page = answer(shop.anonymous(Method::GET, "/docs")).await;
@@ -202,7 +121,7 @@ async fn printed(config: &str) -> Value {
 
 #[tokio::test]
 async fn switched_off_the_module_is_gone_from_the_document() {
-    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Database::Sqlite) }.start().await;
+    let shop = Plan { config: "enabled = false".into(), ..Plan::on(Engine::Sqlite) }.start().await;
     let served = answer(shop.anonymous(Method::GET, "/openapi.json")).await.json();
     let paths: Vec<&String> = served["paths"].as_object().expect("paths").keys().collect();
     assert_eq!(paths, ["/health", "/ready"]);

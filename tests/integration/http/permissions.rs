@@ -1,77 +1,49 @@
 //! Who may do what, on every route.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::installation::{Database, Installation, answer, assert_told, selection};
-
-/// Every guarded route: method, path, a body that is taken, whether it needs `manage`, and its answer to who may.
-fn routes() -> Vec<(Method, &'static str, Value, bool, u16)> {
-    let none = Value::Null;
-    let event = json!({"event": "inventory.stock.adjusted", "variantId": "v"});
-    let get = |path, status| (Method::GET, path, Value::Null, false, status);
-    let post = |path, body, status| (Method::POST, path, body, true, status);
-    vec![
-        get("/admin/settings/admin", 200),
-        get("/admin/meta/status", 200),
-        get("/admin/meta/businesses", 400),
-        get("/admin/meta/errors", 200),
-        get("/admin/meta/items", 200),
-        get("/admin/meta/items/v", 404),
-        get("/admin/meta/items/v/meta-status", 404),
-        (Method::GET, "/admin/meta/oauth/start", none.clone(), true, 400),
-        (Method::DELETE, "/admin/meta/oauth", none.clone(), true, 200),
-        (Method::PATCH, "/admin/settings/admin", json!({"meta": {}}), true, 200),
-        post("/admin/meta/select-catalog", selection("1"), 400),
-        post("/admin/meta/bootstrap", none.clone(), 202),
-        post("/admin/meta/resync/v", none.clone(), 404),
-        post("/admin/meta/items/v/resync", none.clone(), 404),
-        post("/admin/meta/items/v/delete-from-meta", none.clone(), 404),
-        post("/admin/meta/items/bulk/resync-failed", none.clone(), 202),
-        post("/admin/meta/items/bulk/resync-skipped", none.clone(), 202),
-        post("/admin/meta/held-deletes/release", none.clone(), 202),
-        get("/admin/meta/mapper", 200),
-        get("/admin/meta/mapper/preview/p", 404),
-        // A module's bytes are not JSON.
-        (Method::PUT, "/admin/meta/mapper", none.clone(), true, 415),
-        (Method::DELETE, "/admin/meta/mapper", none.clone(), true, 200),
-        post("/admin/meta/mapper/rollback", none.clone(), 404),
-        post("/admin/meta/mapper/preview", none.clone(), 415),
-        post("/admin/meta/mapper/remap", none, 202),
-        post("/events", event.clone(), 202),
-        post("/admin/meta/events", event, 202),
-    ]
-}
+use super::operations::{Operation, operations};
+use testkit::{Answer, Engine, Installation, answer, assert_told};
 
 #[tokio::test]
 async fn every_route_asks_for_its_permission_and_for_nothing_else() {
-    let shop = Installation::start(Database::Sqlite).await;
-    for (method, path, body, manage, status) in routes() {
-        let told = async |request: reqwest::RequestBuilder| {
-            answer(if body.is_null() { request } else { request.json(&body) }).await
-        };
-        let what = format!("{method} {path}");
+    let shop = Installation::start(Engine::Sqlite).await;
+    let operations = operations(&meta_catalog::http::document(true));
+    let guarded = operations.iter().filter_map(|one| Some((one, one.permission.as_deref()?)));
+    let mut asked = 0;
+    for (one, permission) in guarded {
+        let Operation { name, method, path, statuses, .. } = one;
+        let told = async |request: reqwest::RequestBuilder| answer(one.request(request)).await;
         let nobody = told(shop.anonymous(method.clone(), path)).await;
-        assert_eq!(nobody.failure(), (401, "UNAUTHORIZED".into()), "{what}");
-        assert_eq!(nobody.headers["www-authenticate"], "Bearer", "{what}");
+        assert_eq!(nobody.failure(), (401, "UNAUTHORIZED".into()), "{name}");
+        assert_eq!(nobody.headers["www-authenticate"], "Bearer", "{name}");
         let stranger = told(shop.anonymous(method.clone(), path).bearer_auth("mct_made-up")).await;
-        assert_eq!(stranger.failure(), (401, "UNAUTHORIZED".into()), "{what}");
+        assert_eq!(stranger.failure(), (401, "UNAUTHORIZED".into()), "{name}");
         let roleless = told(shop.request_as("nobody", method.clone(), path)).await;
-        assert_eq!(roleless.failure(), (403, "FORBIDDEN".into()), "{what}");
+        assert_eq!(roleless.failure(), (403, "FORBIDDEN".into()), "{name}");
+        let allowed = |answer: &Answer| {
+            let status = answer.status.as_u16();
+            assert!(status != 401 && status != 403 && statuses.contains(&status), "{name}: {answer:?}");
+        };
         let viewer = told(shop.request_as("catalog-viewer", method.clone(), path)).await;
-        assert_eq!(viewer.status.as_u16(), if manage { 403 } else { status }, "{what}: {}", viewer.text);
-        let admin = told(shop.request_as("catalog-admin", method.clone(), path)).await;
-        assert_eq!(admin.status.as_u16(), status, "{what}: {}", admin.text);
-        // With this table, a route that forgets to ask cannot hide behind a body it refuses.
+        match permission {
+            "metaCatalog:view" => allowed(&viewer),
+            _ => assert_eq!(viewer.failure(), (403, "FORBIDDEN".into()), "{name}"),
+        }
+        allowed(&told(shop.request_as("catalog-admin", method.clone(), path)).await);
+        // A route that forgets to ask cannot hide behind a body that it refuses.
         let unread = answer(shop.anonymous(method.clone(), path).body("{")).await;
-        assert_eq!(unread.failure(), (401, "UNAUTHORIZED".into()), "{what}");
+        assert_eq!(unread.failure(), (401, "UNAUTHORIZED".into()), "{name}");
+        asked += 1;
     }
+    assert!(asked >= 27, "the document has guarded operations: {asked}");
     shop.stop().await;
 }
 
 #[tokio::test]
 async fn only_a_bearer_token_that_stands_counts() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let with =
         |value: &str| shop.anonymous(Method::GET, "/admin/meta/status").header("authorization", value.to_owned());
     assert_told!("unauthorized", answer(shop.anonymous(Method::GET, "/admin/meta/status")).await);
@@ -87,7 +59,7 @@ async fn only_a_bearer_token_that_stands_counts() {
 
 #[tokio::test]
 async fn health_readiness_and_the_callback_are_open() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     for path in ["/health", "/ready"] {
         let answer = answer(shop.anonymous(Method::GET, path)).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"status": "ok"})), "{path}");

@@ -13,9 +13,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::better_auth::{AuthDb, Scenario, config, plan};
-use crate::support::installation::{Answer, CATALOG, Installation, KEY, answer, selection};
-use crate::support::process::PATIENCE;
+use testkit::better_auth::{AuthDb, Scenario, config, plan};
+use testkit::{Answer, CATALOG, Installation, KEY, PATIENCE, answer, selection};
 
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -6,11 +6,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::installation::{
-    CATALOG, Database, Installation, NOW, Plan, SECOND_CATALOG, answer, assert_told, selection,
-};
+use testkit::{CATALOG, Engine, Installation, NOW, Plan, SECOND_CATALOG, answer, assert_told, selection};
 
-async fn twice(database: Database) {
+async fn twice(database: Engine) {
     let shop = Arc::new(Installation::start(database).await);
     shop.connect().await;
     let at_once: Vec<_> = (0..2)
@@ -32,17 +30,17 @@ async fn twice(database: Database) {
 
 #[tokio::test]
 async fn selecting_twice_makes_one_system_user_on_sqlite() {
-    twice(Database::Sqlite).await;
+    twice(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn selecting_twice_makes_one_system_user_on_postgres() {
-    twice(Database::Postgres).await;
+    twice(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn a_selection_is_checked_part_by_part() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let select = async |body: Value| shop.post("/admin/meta/select-catalog", body).await;
     let long = "x".repeat(201);
     let bad = json!({"businessId": " ", "businessName": long, "catalogId": "1", "catalogName": ""});
@@ -56,7 +54,7 @@ async fn a_selection_is_checked_part_by_part() {
 
 #[tokio::test]
 async fn a_refused_step_is_the_accounts_fault_and_trouble_is_metas() {
-    let mut plan = Plan::on(Database::Sqlite);
+    let mut plan = Plan::on(Engine::Sqlite);
     plan.meta.rules.max_admin_system_users = 0;
     let shop = plan.start().await;
     shop.connect().await;
@@ -84,7 +82,7 @@ async fn a_refused_step_is_the_accounts_fault_and_trouble_is_metas() {
 
 #[tokio::test]
 async fn a_business_that_must_use_expiring_tokens_gets_one() {
-    let mut plan = Plan::on(Database::Sqlite);
+    let mut plan = Plan::on(Engine::Sqlite);
     plan.meta.switches.only_expiring_system_tokens = true;
     plan.meta.switches.mint_tells_expiry = true;
     let shop = plan.start().await;
@@ -97,7 +95,7 @@ async fn a_business_that_must_use_expiring_tokens_gets_one() {
 
 #[tokio::test]
 async fn who_disconnects_during_a_selection_stays_disconnected() {
-    let shop = Arc::new(Installation::start(Database::Sqlite).await);
+    let shop = Arc::new(Installation::start(Engine::Sqlite).await);
     shop.connect().await;
     shop.plan(json!({"on": "assigned_product_catalogs", "kind": "held"}));
     let request = shop.request_as("catalog-admin", Method::POST, "/admin/meta/select-catalog");
@@ -113,7 +111,7 @@ async fn who_disconnects_during_a_selection_stays_disconnected() {
     Arc::into_inner(shop).expect("nobody else has it").stop().await;
 }
 
-async fn another_catalog(database: Database) {
+async fn another_catalog(database: Engine) {
     let shop = Installation::start(database).await;
     shop.connect().await;
     shop.select(CATALOG).await.data();
@@ -136,10 +134,10 @@ async fn another_catalog(database: Database) {
 
 #[tokio::test]
 async fn another_catalog_drops_the_claims_on_the_old_one_on_sqlite() {
-    another_catalog(Database::Sqlite).await;
+    another_catalog(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn another_catalog_drops_the_claims_on_the_old_one_on_postgres() {
-    another_catalog(Database::Postgres).await;
+    another_catalog(Engine::Postgres).await;
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use crate::support::better_auth::{AuthDb, Deployment, Scenario, config, plan, vectors};
-use crate::support::installation::{Answer, Database, Installation, answer, assert_told};
-use crate::support::process::PATIENCE;
+use testkit::better_auth::{AuthDb, Deployment, Scenario, config, plan, vectors};
+use testkit::{Answer, Engine, Installation, PATIENCE, answer, assert_told};
 
 const VIEW: (Method, &str) = (Method::GET, "/admin/meta/status");
 const MANAGE: (Method, &str) = (Method::POST, "/admin/meta/items/bulk/resync-failed");
@@ -182,7 +181,7 @@ async fn roles_and_names_are_what_the_configuration_says() {
 #[tokio::test]
 async fn without_better_auth_only_api_tokens_count() {
     let scenario = Scenario::named("sqlite/presentation");
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     assert_eq!(ask(&shop, VIEW, scenario.headers("cookie-percent-encoded")).await.failure().0, 401);
     assert_eq!(ask(&shop, VIEW, scenario.headers("bearer-raw")).await.failure().0, 401);
     assert_eq!(shop.get("/admin/settings/admin").await.data()["meta"]["app_id"], json!(""));

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::installation::{Database, Installation, answer, assert_told};
+use testkit::{Engine, Installation, answer, assert_told};
 
-async fn read_and_change(database: Database) {
+async fn read_and_change(database: Engine) {
     let shop = Installation::start(database).await;
     assert_told!("settings-defaults", shop.get("/admin/settings/admin").await);
     let changed = shop
@@ -34,17 +34,17 @@ async fn read_and_change(database: Database) {
 
 #[tokio::test]
 async fn settings_are_read_and_changed_on_sqlite() {
-    read_and_change(Database::Sqlite).await;
+    read_and_change(Engine::Sqlite).await;
 }
 
 #[tokio::test]
 async fn settings_are_read_and_changed_on_postgres() {
-    read_and_change(Database::Postgres).await;
+    read_and_change(Engine::Postgres).await;
 }
 
 #[tokio::test]
 async fn one_bad_setting_keeps_all_as_they_were() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let before = shop.get("/admin/settings/admin").await.data();
     let refused = shop
         .set(json!({
@@ -71,7 +71,7 @@ async fn one_bad_setting_keeps_all_as_they_were() {
 
 #[tokio::test]
 async fn a_new_secret_clears_what_stopped_the_channel() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     shop.connect().await;
     shop.sql("UPDATE channel SET problem_code = 'meta_app_rejected', problem_message = 'Set the secret.'").await;
     shop.set(json!({"currency": "EUR"})).await.data();

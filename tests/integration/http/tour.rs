@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::installation::{Database, Installation, secret_of};
+use testkit::{Engine, Installation, secret_of};
 
 const TOUR: &str = include_str!("../../../docs/api.md");
 const SAMPLE: &str = include_str!("../../../config/sample-catalog.ndjson");
@@ -30,7 +30,7 @@ fn script() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_line_of_the_tour_works() {
-    let shop = Installation::start(Database::Sqlite).await;
+    let shop = Installation::start(Engine::Sqlite).await;
     let sample: Vec<Value> =
         SAMPLE.lines().take(20).map(|line| serde_json::from_str(line).expect("a product")).collect();
     shop.stock(&sample).await;

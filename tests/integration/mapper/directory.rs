@@ -9,8 +9,8 @@ use meta_catalog::admin::mapper::{self, MapperState, Source};
 use meta_catalog::mapping::activation::{Found, Standing, found};
 use meta_catalog::store::Db;
 
-use crate::support::modules::{digest, module};
-use crate::support::shop::{Engine, Shop};
+use testkit::modules::{digest, module};
+use testkit::{Engine, Shop};
 
 /// A shop with a watched folder.
 async fn watching(engine: Engine) -> (Shop, PathBuf, tempfile::TempDir) {

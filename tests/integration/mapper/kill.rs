@@ -7,10 +7,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::crash::{open, open_with};
-use crate::support::modules::{digest, module};
-use crate::support::plant::Plant;
-use crate::support::process::Serve;
-use crate::support::shop::{Engine, product, variant};
+use testkit::modules::{digest, module};
+use testkit::{Engine, Plant, Serve, product, variant};
 
 /// Where an activation may die, and whether it counts by then.
 const ACTIVATION: [(Point, bool); 5] = [
@@ -37,7 +35,7 @@ async fn put(plant: &Plant, serve: &Serve, bytes: Vec<u8>) -> reqwest::Result<Va
 }
 
 async fn active(plant: &Plant) -> String {
-    mapper::state(&plant.store).await.expect("a state").active.digest
+    mapper::state(&plant.app).await.expect("a state").active.digest
 }
 
 /// The mapper that a row was pushed by.
@@ -67,7 +65,7 @@ async fn goes_on(plant: &Plant, round: i64, expected: &str) {
 async fn killed_in_an_activation(engine: Engine) {
     let plant = open(engine).await;
     let modules = [module("fixtures/twin"), module("margin-label")];
-    mapper::activate(&plant.store, modules[0].clone(), Source::Cli, false).await.expect("activated");
+    mapper::activate(&plant.app, modules[0].clone(), Source::Cli, false).await.expect("activated");
     let mut old = 0;
     for (round, (point, counts)) in (0..).zip(ACTIVATION) {
         let new = 1 - old;
@@ -117,23 +115,23 @@ async fn killed_in_a_remap(engine: Engine) {
 
     let modules = [module("fixtures/twin"), module("margin-label")];
     for (bytes, point) in modules.iter().zip(REMAP) {
-        mapper::activate(&plant.store, bytes.clone(), Source::Cli, true).await.expect("activated");
+        mapper::activate(&plant.app, bytes.clone(), Source::Cli, true).await.expect("activated");
         let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
         serve.end().await;
         assert!(serve.log.has(point.name()), "{}", serve.log.text());
         plant.lease_ends().await;
-        let remap = mapper::state(&plant.store).await.expect("a state").remap.expect("a re-map");
+        let remap = mapper::state(&plant.app).await.expect("a state").remap.expect("a re-map");
         let committed = if point == Point::ReaskWritten { 1_000 } else { 0 };
         assert_eq!((remap.running, remap.queued), (true, committed), "{}", point.name());
 
         let mut serve = plant.serve().await;
         plant
             .until("the re-map is done", &serve, async || {
-                mapper::state(&plant.store).await.expect("a state").remap.is_some_and(|remap| !remap.running)
+                mapper::state(&plant.app).await.expect("a state").remap.is_some_and(|remap| !remap.running)
             })
             .await;
         plant.settle(&serve).await;
-        let remap = mapper::state(&plant.store).await.expect("a state").remap.expect("a re-map");
+        let remap = mapper::state(&plant.app).await.expect("a state").remap.expect("a re-map");
         assert_eq!((remap.queued, remap.total), (total, total), "each variant once");
         let digest = digest(bytes);
         let others = plant.count("SELECT COUNT(DISTINCT mapper_digest) FROM meta_sync_state").await;
@@ -168,7 +166,7 @@ async fn a_late_swap_gives_way_to_what_was_activated_since() {
     let (late, last) = (module("fixtures/twin"), module("margin-label"));
     let meanwhile = async {
         other.log.until(point).await;
-        mapper::activate(&plant.store, last.clone(), Source::Cli, false).await.expect("activated");
+        mapper::activate(&plant.app, last.clone(), Source::Cli, false).await.expect("activated");
         plant.go_on();
     };
     let (answer, ()) = tokio::join!(put(&plant, &other, late.clone()), meanwhile);

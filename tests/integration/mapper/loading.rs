@@ -6,8 +6,8 @@ use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::clock::SystemClock;
 use meta_catalog::startup;
 
-use crate::support::modules::{digest, module};
-use crate::support::shop::{Engine, Shop, product, variant};
+use testkit::modules::{digest, module};
+use testkit::{Engine, Shop, product, variant};
 
 /// Waits until this process has the lease, and answers its epoch and how long it lasts.
 async fn holding(shop: &Shop) -> (i64, i64) {

@@ -11,11 +11,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::crash::open_with;
-use crate::support::modules::{digest, module};
-use crate::support::plant::Plant;
-use crate::support::process::Serve;
-use crate::support::shop::{Engine, product, variant};
-use crate::support::swaps::Words;
+use testkit::modules::{digest, module};
+use testkit::swaps::Words;
+use testkit::{Engine, Plant, Serve, product, variant};
 
 /// Short, since somebody waits for its end.
 const LEASE: Duration = Duration::from_secs(12);
@@ -113,7 +111,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     let operator = Operator::of(&plant).await;
     let modules = [module("fixtures/twin"), module("margin-label")];
     let [old, new] = [digest(&modules[0]), digest(&modules[1])];
-    mapper::activate(&plant.store, modules[0].clone(), Source::Cli, false).await.expect("activated");
+    mapper::activate(&plant.app, modules[0].clone(), Source::Cli, false).await.expect("activated");
     plant.set(json!({ "batch_size": BATCH })).await;
     plant.import(&variants("first", 20 * BATCH)).await;
 
@@ -133,7 +131,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     first.log.until("another mapper is active now").await;
     plant.settle(&first).await;
     assert!(!second.log.has(RUNS));
-    let words = Words::of(&plant.store, &modules).await;
+    let words = Words::of(&plant.app, &modules).await;
     let calls = words.whole_calls(plant.db()).await;
     assert_eq!(calls.get(&old), Some(&3), "what was mapped before the swap and not recorded is mapped anew: {calls:?}");
     let pushed = words.pushed_by_one(plant.db(), &plant.meta).await;
@@ -153,7 +151,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     plant.settle(&second).await;
     let taken_over = plant.count("SELECT COUNT(*) FROM meta_batch_handles WHERE epoch > 1").await;
     assert!(taken_over >= 2, "{taken_over} calls of the second");
-    let words = Words::of(&plant.store, &modules).await;
+    let words = Words::of(&plant.app, &modules).await;
     words.whole_calls(plant.db()).await;
     let pushed = words.pushed_by_one(plant.db(), &plant.meta).await;
     assert_eq!(pushed, [(old.clone(), 3 * BATCH), (new.clone(), 29 * BATCH)].into());
@@ -168,7 +166,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     assert_eq!(operator.agreed([&second, &third]).await["active"], back["active"]);
     plant.import(&variants("fourth", BATCH)).await;
     plant.settle(&second).await;
-    let words = Words::of(&plant.store, &modules).await;
+    let words = Words::of(&plant.app, &modules).await;
     words.whole_calls(plant.db()).await;
     let pushed = words.pushed_by_one(plant.db(), &plant.meta).await;
     assert_eq!(pushed, [(old, 4 * BATCH), (new, 29 * BATCH)].into());
@@ -206,7 +204,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     plant.settle(&little).await;
 
     // Asked for elsewhere, it gives the lease to who can run the module.
-    mapper::activate(&plant.store, twin, Source::Cli, false).await.expect("activated");
+    mapper::activate(&plant.app, twin, Source::Cli, false).await.expect("activated");
     plant.import(&variants("third", BATCH)).await;
     little.log.until("the lease is given up").await;
     let problem = operator.told(&little, Method::GET, STATUS, None).await["problem"].take();

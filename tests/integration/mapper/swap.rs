@@ -11,8 +11,8 @@ use meta_catalog::mapping::activation::{Found, Standing, found};
 use meta_catalog::store::{self, PgTx, SqliteTx, Tx, outbox};
 use serde_json::{Value, json};
 
-use crate::support::modules::{digest, module};
-use crate::support::shop::{Engine, Shop, product, variant};
+use testkit::modules::{digest, module};
+use testkit::{Engine, Shop, product, variant};
 
 /// Each test twice, once a database.
 macro_rules! on_both {

@@ -7,8 +7,7 @@ use meta_catalog::store::{Db, outbox};
 use serde_json::json;
 
 use super::on_both;
-use super::stage::{Stage, graph_error};
-use crate::support::shop::{Engine, product, variant};
+use testkit::{Engine, Stage, graph_error, product, variant};
 
 on_both! {
     /// Meta takes the batch but refuses a row of it: that row fails now, the others wait for the verdict.

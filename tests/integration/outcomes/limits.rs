@@ -4,8 +4,7 @@ use graph_simulator::Kind;
 use meta_catalog::domain::budget::{Admission, Bucket, LimiterConfig};
 use serde_json::json;
 
-use super::stage::Stage;
-use crate::support::shop::{CATALOG, Engine};
+use testkit::{CATALOG, Engine, Stage};
 
 /// A stage with Meta's own quota on both sides, and one row a call.
 async fn metered(engine: Engine) -> Stage {

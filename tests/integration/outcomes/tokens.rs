@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 
 use super::on_both;
-use super::stage::{Stage, graph_error};
+use testkit::{Stage, graph_error};
 
 const DAY: i64 = 86_400_000;
 

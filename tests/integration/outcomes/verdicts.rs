@@ -6,8 +6,7 @@ use meta_catalog::domain::state::SyncStatus;
 use serde_json::json;
 
 use super::on_both;
-use super::stage::{Stage, graph_error};
-use crate::support::shop::{CATALOG, product, variant};
+use testkit::{CATALOG, Stage, graph_error, product, variant};
 
 const POLL: &str = "check_batch_request_status";
 const SECOND_CATALOG: &str = "4000000002";

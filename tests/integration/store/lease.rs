@@ -11,8 +11,7 @@ use serde_json::json;
 
 use super::outbox::{mark, open_rows, upsert};
 use super::{Done, NOW, TestDb, conformance, keyring};
-use crate::support;
-use crate::support::process::PATIENCE;
+use testkit::PATIENCE;
 
 conformance![
     the_epoch_grows_with_every_take_over,
@@ -229,7 +228,7 @@ async fn postgres_a_fence_that_waited_sees_the_new_catalog() -> Done {
 
 #[tokio::test]
 async fn postgres_pipeline_connections_give_up_within_a_third_of_the_lease() -> Done {
-    let url = support::postgres::database().await;
+    let url = testkit::postgres::database().await;
     let db = open(&url, &Options { lease: Duration::from_secs(30), ..Options::default() }).await?;
     let fence = taken(&db, "one").await?;
     let mut tx = fence.begin(&db, None).await?;
@@ -249,7 +248,7 @@ async fn postgres_pipeline_connections_give_up_within_a_third_of_the_lease() -> 
 
 #[tokio::test]
 async fn postgres_a_stalled_holder_loses_its_transaction() -> Done {
-    let url = support::postgres::database().await;
+    let url = testkit::postgres::database().await;
     let db = open(&url, &Options { lease: Duration::from_millis(900), ..Options::default() }).await?;
     let deadline = Instant::now() + PATIENCE;
     // A statement has 270 milliseconds, which is more than a busy machine always gives it.

@@ -6,7 +6,6 @@ use std::path::Path;
 use meta_catalog::store::connect::{Options, open};
 
 use super::{Done, TestDb, conformance};
-use crate::support;
 
 conformance![opening_again_changes_nothing];
 
@@ -120,7 +119,7 @@ async fn ids_compare_bytewise_on_postgres() -> Result<(), Box<dyn std::error::Er
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_may_open_an_empty_postgres_database_at_once() -> Done {
-    let url = support::postgres::database().await;
+    let url = testkit::postgres::database().await;
     let opened: Vec<_> = (0..6)
         .map(|_| {
             let url = url.clone();

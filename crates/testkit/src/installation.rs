@@ -1,0 +1,339 @@
+//! A whole installation for one test: the local Meta, the service on a free port, and a client for its API.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use graph_simulator::Simulator;
+use meta_catalog::clock::{Clock as _, ManualClock, Millis};
+use meta_catalog::config::Config;
+use meta_catalog::startup::Service;
+use meta_catalog::store::api_token::{self, ApiToken};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::site::{Engine, KEY, PICTURES, Site};
+
+/// Where the service's clock stands at the start.
+pub const NOW: Millis = 1_764_000_000_000;
+
+/// The business of the local Meta.
+pub const BUSINESS: &str = "3000000001";
+/// Another of its catalogs.
+pub const SECOND_CATALOG: &str = "4000000002";
+
+/// Everything, running until it is dropped or [`Installation::stop`]ped.
+pub struct Installation {
+    /// The service.
+    pub service: Service,
+    /// The service's clock.
+    pub clock: Arc<ManualClock>,
+    client: reqwest::Client,
+    base: String,
+    site: Site,
+}
+
+impl Deref for Installation {
+    type Target = Site;
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body, which is JSON in every case.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.status, self.text))
+    }
+
+    /// What a success carries.
+    pub fn data(&self) -> Value {
+        let mut body = self.json();
+        assert!(self.status.is_success(), "{} {body}", self.status);
+        body["data"].take()
+    }
+
+    /// Status and code of a failure.
+    pub fn failure(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body["statusCode"], self.status.as_u16(), "{body}");
+        (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Both, for snapshots, without what differs from run to run.
+    pub fn told(&self) -> Value {
+        let mut body = self.json();
+        redact(&mut body);
+        json!({"status": self.status.as_u16(), "body": body})
+    }
+}
+
+/// What a test may change before the start.
+pub struct Plan {
+    /// The database to make.
+    pub database: Engine,
+    /// The configuration of the local Meta.
+    pub meta: graph_simulator::Config,
+    /// Lines of the configuration file.
+    pub config: String,
+    /// A database to stand on instead of a fresh one.
+    pub url: Option<String>,
+}
+
+impl Plan {
+    /// The usual plan on this database.
+    pub fn on(database: Engine) -> Self {
+        let mut meta = graph_simulator::Config { seed: Some(7), ..graph_simulator::Config::default() };
+        meta.app.auto_consent = true;
+        Self { database, meta, config: String::new(), url: None }
+    }
+
+    /// Starts it. The actors' intervals are long and the clock stands still: nothing is drained by itself.
+    pub async fn start(self) -> Installation {
+        let meta = Simulator::spawn(self.meta).await.expect("the local Meta starts");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = match self.url {
+            Some(url) => url,
+            None => self.database.url(folder.path()).await,
+        };
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, &self.config).expect("the configuration is written");
+        let config = Config::load(Some(&file), |name| match name {
+            "DATABASE_URL" => Some(database.clone()),
+            "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
+            "META_CATALOG_KEY" => Some(KEY.into()),
+            "META_GRAPH_BASE_URL" | "META_DIALOG_BASE_URL" => Some(meta.base_url().to_owned()),
+            "S3_PUBLIC_URL" => Some(PICTURES.into()),
+            _ => None,
+        })
+        .expect("the configuration is taken");
+        let clock = ManualClock::at(NOW);
+        let service = Service::start(&config, clock.clone()).await.expect("the service starts");
+        let base = format!("http://{}", service.address);
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client can be made");
+        let installation = {
+            let site = Site { meta, app: Arc::clone(&service.app), folder };
+            Installation { service, clock, client, base, site }
+        };
+        for role in ["catalog-admin", "catalog-viewer", "nobody"] {
+            installation.create_token(role).await;
+        }
+        installation
+    }
+}
+
+impl Installation {
+    /// Starts the usual plan on this database.
+    pub async fn start(database: Engine) -> Self {
+        Plan::on(database).start().await
+    }
+
+    /// Ends the service in order; a drop ends it too, but only by and by.
+    pub async fn stop(self) {
+        self.service.shutdown().await.expect("every actor ends in time");
+    }
+
+    async fn create_token(&self, role: &str) {
+        let token = ApiToken {
+            id: format!("token-of-{role}"),
+            name: role.into(),
+            role: role.into(),
+            created_at: NOW,
+            revoked_at: None,
+        };
+        let mut tx = self.service.app.db.write().await.expect("a transaction");
+        api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Every byte of the SQLite database, its write-ahead log included.
+    pub fn raw_database(&self) -> Vec<u8> {
+        let entries = std::fs::read_dir(self.folder.path()).expect("the folder").map(|entry| entry.expect("an entry"));
+        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("shop.db"));
+        ours.flat_map(|entry| std::fs::read(entry.path()).expect("it can be read")).collect()
+    }
+
+    /// Where it listens.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Moves the service's clock to a moment, also an earlier one.
+    pub fn stand_at(&self, moment: Millis) {
+        self.clock.advance(moment - self.clock.now());
+    }
+
+    /// A request in the name of a role.
+    pub fn request_as(&self, role: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(secret_of(role))
+    }
+
+    /// Where one of its paths is.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A request in nobody's name.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    /// A GET with every permission.
+    pub async fn get(&self, path: &str) -> Answer {
+        answer(self.request_as("catalog-admin", Method::GET, path)).await
+    }
+
+    /// A POST with every permission.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.request_as("catalog-admin", Method::POST, path);
+        answer(if body.is_null() { request } else { request.json(&body) }).await
+    }
+
+    /// A DELETE with every permission.
+    pub async fn delete(&self, path: &str) -> Answer {
+        answer(self.request_as("catalog-admin", Method::DELETE, path)).await
+    }
+
+    /// Sends the bytes of a mapper module.
+    pub async fn send_module(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
+        let request = self.request_as("catalog-admin", method, path).header("content-type", "application/wasm");
+        answer(request.body(bytes)).await
+    }
+
+    /// Makes a module the active mapper.
+    pub async fn put_module(&self, bytes: Vec<u8>) -> Answer {
+        self.send_module(Method::PUT, "/admin/meta/mapper", bytes).await
+    }
+
+    /// Digests of the active mapper and of the one before.
+    pub async fn mappers(&self) -> (String, Option<String>) {
+        let state = self.get("/admin/meta/mapper").await.data();
+        let digest = |mapper: &Value| mapper["digest"].as_str().map(str::to_owned);
+        (digest(&state["active"]).expect("a digest"), digest(&state["previous"]))
+    }
+
+    /// Changes settings.
+    pub async fn set(&self, meta: Value) -> Answer {
+        let request = self.request_as("catalog-admin", Method::PATCH, "/admin/settings/admin");
+        answer(request.json(&json!({"meta": meta}))).await
+    }
+
+    /// Sets the app of the local Meta.
+    pub async fn set_app(&self) {
+        self.set(json!({"app_id": "1000000001", "app_secret": "simulator-app-secret"})).await.data();
+    }
+
+    /// Plans a fault of the local Meta, as its control API takes it.
+    pub fn plan(&self, fault: Value) {
+        self.meta.plan(serde_json::from_value(fault).expect("a fault"));
+    }
+
+    /// How often the local Meta was called on this method and edge.
+    pub fn called(&self, edge: &str) -> u64 {
+        self.meta.calls().by_edge.get(edge).copied().unwrap_or_default()
+    }
+
+    /// Starts a login and lets the operator's browser say yes; answers the path that Facebook sends it back to.
+    pub async fn consent(&self) -> String {
+        let started = self.get("/admin/meta/oauth/start").await.data();
+        let url = started["authUrl"].as_str().expect("a URL");
+        let page = answer(self.client.get(url)).await;
+        let back = page.headers["location"].to_str().expect("text").to_owned();
+        back.strip_prefix(&self.base).expect("back to the service").to_owned()
+    }
+
+    /// Sends the browser back to the callback.
+    pub async fn come_back(&self, path: &str) -> Answer {
+        answer(self.anonymous(Method::GET, path)).await
+    }
+
+    /// Connects as the operator.
+    pub async fn connect(&self) {
+        self.set_app().await;
+        let back = self.consent().await;
+        assert_eq!(self.come_back(&back).await.data(), json!({"connected": true}));
+    }
+
+    /// Chooses a catalog.
+    pub async fn select(&self, catalog: &str) -> Answer {
+        self.post("/admin/meta/select-catalog", selection(catalog)).await
+    }
+
+    /// Puts products into the shop, as the import does, and forgets the intents that this makes.
+    pub async fn stock(&self, lines: &[Value]) {
+        self.import(lines).await;
+        self.sql("DELETE FROM meta_outbox").await;
+        self.sql("DELETE FROM meta_sync_state").await;
+    }
+
+    /// What is queued, in order: variant and intent.
+    pub async fn queued(&self) -> Vec<(String, String)> {
+        self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await
+    }
+}
+
+/// Replaces what differs from run to run.
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match key.as_str() {
+            "fbTraceId" if value.is_string() => *value = json!("[trace]"),
+            // Its last part moves with the samples.
+            "digest" if value == meta_catalog::mapping::builtin_digest() => *value = json!("[builtin]"),
+            _ => redact(value),
+        }),
+        Value::Array(list) => list.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+/// Pins an answer in the folder of reviewed snapshots; both databases must give it.
+#[macro_export]
+macro_rules! assert_told {
+    ($name:expr, $answer:expr) => {
+        let told = $answer.told();
+        // The crate that pins it is the root package, whose snapshots these are.
+        insta::with_settings!({
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_json_snapshot!($name, told);
+        });
+    };
+}
+
+/// A choice of one of the local Meta's catalogs.
+pub fn selection(catalog: &str) -> Value {
+    json!({
+        "businessId": BUSINESS,
+        "businessName": "Acme Holdings",
+        "catalogId": catalog,
+        "catalogName": "Acme Master Catalog",
+    })
+}
+
+/// The API token of a role.
+pub fn secret_of(role: &str) -> String {
+    format!("mct_secret-of-{role}")
+}
+
+/// Sends a request.
+pub async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.expect("a whole answer") }
+}

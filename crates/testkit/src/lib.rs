@@ -1,0 +1,44 @@
+//! One installation for tests, benches and examples: database, local Meta, service, operator.
+//!
+//! [`Site`] is the shared core: the store, the local Meta, and what a shop and an operator do to them. Each variant adds
+//! one thing: [`Shop`] runs the service in this process, [`Plant`] runs it as a process of its own, [`Installation`]
+//! speaks HTTP with it, and [`Stage`] makes time stand still.
+//!
+//! Left out on purpose: `env!("CARGO_BIN_EXE_meta-catalog")` and `CARGO_TARGET_TMPDIR`, which only a test crate has; it
+//! passes the paths in.
+
+use std::path::{Path, PathBuf};
+
+pub mod better_auth;
+mod installation;
+pub mod modules;
+mod plant;
+pub mod postgres;
+mod process;
+mod shop;
+mod site;
+mod stage;
+pub mod swaps;
+mod testbed;
+pub mod torture;
+
+pub use installation::{Answer, BUSINESS, Installation, NOW, Plan, SECOND_CATALOG, answer, secret_of, selection};
+pub use plant::Plant;
+pub use process::{Log, PATIENCE, Program, Serve};
+pub use shop::{Shop, product, variant};
+pub use site::{CATALOG, Engine, KEY, OPERATOR, Row, Site};
+pub use stage::{Asked, Sent, Stage, graph_error};
+pub use testbed::Testbed;
+
+/// The repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Fails in `scripts/test.sh fast`, which runs without this program: the test belongs into its list of what it leaves
+/// out. Nothing is ever skipped from here.
+pub(crate) fn only_in_the_whole_run(program: &str) {
+    let fast = std::env::var_os("TESTKIT_FAST").is_some();
+    assert!(!fast, "this test needs {program}: scripts/test.sh names it among what fast leaves out");
+}

@@ -1,0 +1,198 @@
+//! An installation whose service is another process: the files, the database and the local Meta, with the hands of a
+//! shop and of an operator on the store. Kills and restarts leave it as it is.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meta_catalog::clock::{Clock as _, SystemClock};
+use meta_catalog::config::Config;
+use meta_catalog::startup;
+use meta_catalog::store::settings::Changes;
+use meta_catalog::store::{Db, outbox, settings, submission, sync_state};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::process::{PATIENCE, Program, Serve};
+use crate::site::{Engine, KEY, PICTURES, Site, quick_meta};
+
+/// The installation. Its [`Site::app`] has no actors: this process is a shop, not a replica.
+pub struct Plant {
+    /// How the service is started.
+    pub program: Program,
+    /// The configuration file.
+    pub config: PathBuf,
+    clock: PathBuf,
+    site: Site,
+}
+
+impl Deref for Plant {
+    type Target = Site;
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl Plant {
+    /// A connected shop with an empty catalog and no process; `database` is a PostgreSQL URL; without one it is SQLite.
+    pub async fn open(binary: &Path, database: Option<String>) -> Self {
+        Self::open_with(binary, database, Duration::from_secs(6)).await
+    }
+
+    /// As [`Plant::open`], with a lease of whole seconds.
+    pub async fn open_with(binary: &Path, database: Option<String>, lease: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let meta = quick_meta().await;
+        meta.configure(|world| {
+            world.quotas.batch_per_minute = 1_000_000;
+            world.quotas.management_per_hour = 10_000_000;
+            world.quotas.app_per_hour = 10_000_000;
+        });
+        let file = folder.path().join("meta-catalog.toml");
+        let url = match database {
+            Some(url) => url,
+            None => Engine::Sqlite.url(folder.path()).await,
+        };
+        let text = format!(
+            "listen = '127.0.0.1:0'\ndatabase_url = '{url}'\nkey = '{KEY}'\nlease_seconds = {lease}\n\
+             s3_public_url = '{PICTURES}'\n\
+             [graph]\nbase_url = '{meta}'\ndialog_base_url = '{meta}'\nrequest_timeout_seconds = 2\n\
+             [limiter]\nbatch_calls_per_minute = 60000\nmanagement_calls_per_hour = 60000000\n",
+            meta = meta.base_url(),
+            lease = lease.as_secs(),
+        );
+        std::fs::write(&file, text).expect("written");
+        let config = Config::load(Some(&file), |_| None).expect("a configuration");
+        let app = startup::build(&config, Arc::new(SystemClock)).await.expect("a store");
+        let clock = folder.path().join("clock");
+        let program = Program::new(binary).with("META_CATALOG_TEST_CLOCK", &clock);
+        let site = Site { meta, app: Arc::new(app), folder };
+        let plant = Self { program, config: file, clock, site };
+        plant.connect().await;
+        plant.set_up(json!({"sync_interval_seconds": 10, "poll_interval_seconds": 10})).await;
+        plant
+    }
+
+    /// Starts `serve` and waits until it listens.
+    pub async fn serve(&self) -> Serve {
+        let mut serve = self.program.serve(&self.config);
+        serve.listening().await;
+        assert!(serve.ended().is_none(), "{}", serve.log.text());
+        serve
+    }
+
+    /// Starts `serve` with failpoints.
+    pub fn serve_with(&self, failpoints: &str) -> Serve {
+        self.program.with("FAILPOINTS", failpoints).serve(&self.config)
+    }
+
+    /// As [`Plant::serve_with`], with one more failpoint, at which a task stands still until [`Plant::go_on`].
+    pub fn serve_waiting_at(&self, failpoint: &str, others: &str) -> Serve {
+        let go = self.folder().join("go");
+        // Of an earlier process.
+        let _ = std::fs::remove_file(&go);
+        self.serve_with(&format!("{failpoint}=wait:{},{others}", go.display()))
+    }
+
+    /// Ends the wait of [`Plant::serve_waiting_at`].
+    pub fn go_on(&self) {
+        std::fs::write(self.folder().join("go"), "").expect("written");
+    }
+
+    /// Puts the services' clock ahead of the machine's.
+    pub fn ahead(&self, ms: i64) {
+        std::fs::write(&self.clock, ms.to_string()).expect("written");
+    }
+
+    /// Ends the lease of a process that is gone, as waiting does.
+    pub async fn lease_ends(&self) {
+        if let Db::Postgres { pool, .. } = self.db() {
+            let sql = "UPDATE lease SET expires_at = to_timestamp(0)";
+            sqlx::query(sql).execute(pool).await.expect("updated");
+        }
+    }
+
+    /// An API token with every permission.
+    pub async fn token(&self) -> SecretString {
+        let made = self.program.run(&["token", "create", "--role", "catalog-admin"], &self.config).await;
+        SecretString::from(String::from_utf8(made.stdout).expect("text").trim())
+    }
+
+    /// Makes a running service look at once instead of at its interval: a renewal of the lease learns of the new
+    /// revision of the settings.
+    pub async fn nudge(&self) {
+        let mut tx = self.db().write().await.expect("a transaction");
+        settings::write(&mut tx, &self.app.keyring, &Changes::default(), SystemClock.now()).await.expect("written");
+        tx.commit().await.expect("committed");
+    }
+
+    /// The services' time.
+    pub fn now(&self) -> i64 {
+        let ahead = std::fs::read_to_string(&self.clock).ok().and_then(|text| text.parse::<i64>().ok());
+        SystemClock.now() + ahead.unwrap_or(0)
+    }
+
+    /// Whether no live intent, no open submission and no sale that is over remains. Releases what is held back.
+    pub async fn settled(&self) -> bool {
+        let mut tx = self.db().read().await.expect("a connection");
+        if sync_state::windows_due(&mut tx, self.now()).await.expect("read") {
+            return false;
+        }
+        let backlog = outbox::backlog(&mut tx).await.expect("counted");
+        if backlog.held > 0 {
+            // A long run deletes more within an hour than the mass-delete guard lets pass unasked.
+            drop(tx);
+            let mut tx = self.db().write().await.expect("a transaction");
+            outbox::release_held(&mut tx, self.now()).await.expect("released");
+            tx.commit().await.expect("committed");
+            return false;
+        }
+        backlog.live == 0 && submission::open_counts(&mut tx).await.expect("counted") == (0, 0)
+    }
+
+    /// Waits until [`Plant::settled`].
+    pub async fn settle(&self, serve: &Serve) {
+        self.until("everything is settled", serve, async || self.settled().await).await;
+    }
+
+    /// Waits until a condition holds, looking often; fails after [`PATIENCE`] with what the process said.
+    pub async fn until(&self, what: &str, serve: &Serve, mut holds: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        let mut nudged = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}\n{}", serve.log.text());
+            if nudged.elapsed() > Duration::from_secs(1) {
+                self.nudge().await;
+                nudged = Instant::now();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Variants with more than one open submission.
+    pub async fn twice_open(&self) -> i64 {
+        self.count(match self.db() {
+            Db::Sqlite { .. } => {
+                "SELECT COUNT(*) FROM (SELECT 1 FROM meta_batch_handles h, json_each(h.rows) r
+                     WHERE h.state IN ('sending', 'pending')
+                     GROUP BY json_extract(r.value, '$[0]') HAVING COUNT(*) > 1)"
+            }
+            Db::Postgres { .. } => {
+                "SELECT COUNT(*) FROM (SELECT 1 FROM meta_batch_handles h, jsonb_array_elements(h.rows) r
+                     WHERE h.state IN ('sending', 'pending') GROUP BY r.value ->> 0 HAVING COUNT(*) > 1) AS twice"
+            }
+        })
+        .await
+    }
+
+    /// What differs between Meta's items and the mapper's word.
+    pub async fn differences(&self) -> Vec<String> {
+        self.differences_at(self.now()).await
+    }
+
+    /// What must hold whenever everything is settled.
+    pub async fn check(&self) {
+        self.check_at(self.now()).await;
+    }
+}

@@ -1,0 +1,170 @@
+//! A shop whose service runs in this process, on either database.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graph_simulator::Handle;
+use meta_catalog::admin::bootstrap;
+use meta_catalog::clock::{SharedClock, SystemClock};
+use meta_catalog::config::Config;
+use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::startup::Service;
+use meta_catalog::store::catalog::Written;
+use serde_json::{Value, json};
+
+use crate::process::PATIENCE;
+use crate::site::{Engine, KEY, PICTURES, Site, quick_meta};
+
+/// The shop.
+pub struct Shop {
+    /// The service.
+    pub service: Service,
+    /// The configuration that it runs with.
+    pub config: Config,
+    site: Site,
+}
+
+impl Deref for Shop {
+    type Target = Site;
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl Shop {
+    /// A connected shop with an empty catalog; sync is on, calls are paced by budget with no quota to meet.
+    pub async fn open(engine: Engine) -> Self {
+        Self::open_with(engine, |_| Arc::new(SystemClock), |_| ()).await
+    }
+
+    /// As [`Shop::open`], with a clock made for this Meta and with a changed configuration.
+    pub async fn open_with(
+        engine: Engine,
+        clock: impl FnOnce(&Handle) -> SharedClock,
+        tune: impl FnOnce(&mut Config),
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let meta = quick_meta().await;
+        meta.configure(|world| world.quotas.batch_per_minute = 100_000);
+        let mut config = Config::default();
+        config.listen = "127.0.0.1:0".parse().expect("an address");
+        config.data_dir = folder.path().into();
+        config.graph.base_url = meta.base_url().into();
+        config.graph.dialog_base_url = meta.base_url().into();
+        config.s3_public_url = PICTURES.into();
+        config.limiter.batch_calls_per_minute = 60_000.try_into().expect("above zero");
+        config.set_key_if_missing(KEY);
+        config.set_database_url(engine.url(folder.path()).await);
+        tune(&mut config);
+        let service = Service::start(&config, clock(&meta)).await.expect("a service");
+        let site = Site { meta, app: Arc::clone(&service.app), folder };
+        let shop = Self { service, config, site };
+        shop.connect().await;
+        shop.set_up(json!({})).await;
+        shop
+    }
+
+    /// Stops the service and starts it anew on the same database; `meanwhile` happens in between.
+    pub async fn restart(self, meanwhile: impl FnOnce(&Handle)) -> Self {
+        let Self { service, config, site: Site { meta, app, folder } } = self;
+        let clock = Arc::clone(&app.clock);
+        drop(app);
+        service.shutdown().await.expect("a clean end");
+        meanwhile(&meta);
+        let service = Service::start(&config, clock).await.expect("a service");
+        let site = Site { meta, app: Arc::clone(&service.app), folder };
+        Self { service, config, site }
+    }
+
+    /// Takes products in, as the import does.
+    pub async fn import(&self, products: &[Value]) -> Written {
+        let written = self.site.import(products).await;
+        self.app.wake.drain.nudge();
+        written
+    }
+
+    /// Queues intents, as an event or an operator does.
+    pub async fn ask(&self, variants: &[impl AsRef<str>], intent: Intent, origin: Origin) {
+        self.site.ask(variants, intent, origin).await;
+        self.app.wake.drain.nudge();
+    }
+
+    /// Queues every eligible variant, as the POST does.
+    pub async fn bootstrap(&self) -> u64 {
+        let count = bootstrap::bootstrap(&self.app).await.expect("begun");
+        self.app.wake.drain.nudge();
+        count
+    }
+
+    /// Waits until no live intent and no open submission remain.
+    pub async fn settle(&self) {
+        self.until("everything is settled", async || {
+            self.wake();
+            self.open_work().await == 0
+        })
+        .await;
+    }
+
+    /// Makes the drain and the poll look at once.
+    pub fn wake(&self) {
+        self.app.wake.drain.nudge();
+        self.app.wake.poll.nudge();
+    }
+
+    /// Waits until a condition holds, looking often; fails after [`PATIENCE`].
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        while !holds().await {
+            assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until an actor has ended this many more ticks, woken as often as needed.
+    pub async fn ticks(&self, actor: &str, more: u64) {
+        let enough = self.ticked(actor) + more;
+        self.until("the actor has ticked", async || {
+            self.wake();
+            self.ticked(actor) >= enough
+        })
+        .await;
+    }
+
+    /// How many ticks an actor has ended.
+    #[must_use]
+    pub fn ticked(&self, actor: &str) -> u64 {
+        self.service.board.get(actor).expect("an actor").ticks
+    }
+
+    /// How many calls `items_batch` has seen.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.meta.calls().items_batch
+    }
+
+    /// What must hold whenever everything is settled.
+    pub async fn check(&self) {
+        self.check_at(self.app.now()).await;
+    }
+
+    /// Ends the service in order.
+    pub async fn close(self) {
+        self.service.shutdown().await.expect("a clean end");
+    }
+}
+
+/// A product that syncs without a complaint.
+#[must_use]
+pub fn product(id: &str, variants: &[Value]) -> Value {
+    json!({
+        "id": id, "title": format!("Product {id}"), "description": "A thing.", "slug": id, "status": "active",
+        "visibility": "public", "thumbnail": format!("{id}.jpg"), "brand": {"title": "Acme"}, "variants": variants,
+    })
+}
+
+/// A variant that syncs without a complaint.
+#[must_use]
+pub fn variant(id: &str, price: i64) -> Value {
+    json!({ "id": id, "sku": format!("SKU-{id}"), "price": price, "inventory": {"quantityOnHand": 5} })
+}

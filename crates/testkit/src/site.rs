@@ -1,0 +1,268 @@
+//! What every variant shares: the store, the local Meta, and what a shop and an operator do to them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graph_simulator::{Handle, Simulator};
+use meta_catalog::admin::settings;
+use meta_catalog::app::App;
+use meta_catalog::clock::Millis;
+use meta_catalog::demo::local_meta::LocalMeta;
+use meta_catalog::demo::verify;
+use meta_catalog::domain::credential::TokenKind;
+use meta_catalog::domain::intent::{Intent, Origin};
+use meta_catalog::domain::record::ProductRecord;
+use meta_catalog::domain::state::SyncStatus;
+use meta_catalog::intake::import;
+use meta_catalog::store::catalog::{self, Written};
+use meta_catalog::store::credential::{Credential, Metadata};
+use meta_catalog::store::{Db, credential, outbox, sync_state};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
+
+use crate::postgres;
+
+/// The key that seals secrets.
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The catalog that is selected.
+pub const CATALOG: &str = "4000000001";
+/// The account of the operator at Meta.
+pub const OPERATOR: &str = "2000000001";
+/// Where the pictures of the shop are.
+pub(crate) const PICTURES: &str = "https://cdn.shop.example";
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug)]
+pub enum Engine {
+    /// A file in the folder of the installation.
+    Sqlite,
+    /// A fresh database on the server of this process.
+    Postgres,
+}
+
+impl Engine {
+    /// The URL of a fresh database; SQLite keeps it in this folder.
+    pub async fn url(self, folder: &Path) -> String {
+        match self {
+            Self::Sqlite => format!("sqlite://{}", folder.join("shop.db").display()),
+            Self::Postgres => postgres::database().await,
+        }
+    }
+}
+
+/// A row that either database answers.
+pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<R> Row for R where R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+/// The store, the local Meta, and the folder of an installation.
+pub struct Site {
+    /// The local Meta.
+    pub meta: Handle,
+    /// Store, keyring and configuration; a running service shares it.
+    pub app: Arc<App>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// A local Meta that ends a batch at once and has no quota to meet.
+pub(crate) async fn quick_meta() -> Handle {
+    let meta = Simulator::spawn(graph_simulator::Config::default()).await.expect("a simulator");
+    meta.configure(|world| {
+        world.times.processing_ms = 0;
+        world.times.visible_after_ms = 0;
+    });
+    meta
+}
+
+impl Site {
+    /// The store.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.app.db
+    }
+
+    /// A place for files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Connects with the operator's token, as after the OAuth callback.
+    pub async fn connect(&self) {
+        self.connect_until(None).await;
+    }
+
+    /// Connects with a token that ends after so many seconds.
+    pub async fn connect_for(&self, seconds: i64) {
+        self.connect_until(Some(seconds)).await;
+    }
+
+    async fn connect_until(&self, seconds: Option<i64>) {
+        let now = self.app.now();
+        let token = SecretString::from(self.meta.mint_token(OPERATOR, seconds));
+        let expires_at = seconds.map(|seconds| now + seconds * 1_000);
+        let new = Credential {
+            account_id: OPERATOR.into(),
+            access_token: token.clone(),
+            access_token_expires_at: expires_at,
+            user_token: Some(token),
+            user_token_expires_at: expires_at,
+            scope: None,
+            metadata: Metadata { token_kind: TokenKind::User, account_name: None },
+            version: 0,
+            connected_at: now,
+        };
+        let mut tx = self.db().write().await.expect("a transaction");
+        credential::replace(&mut tx, &self.app.keyring, &new, now).await.expect("connected");
+        tx.commit().await.expect("committed");
+        self.app.tokens.forget();
+    }
+
+    /// Removes the connection from the store.
+    pub async fn disconnect(&self) {
+        let mut tx = self.db().write().await.expect("a transaction");
+        credential::delete(&mut tx).await.expect("disconnected");
+        tx.commit().await.expect("committed");
+        self.app.tokens.forget();
+    }
+
+    /// Changes settings: the use case behind the PATCH.
+    pub async fn set(&self, values: Value) {
+        settings::patch(&self.app, values.as_object().expect("an object")).await.expect("the settings are taken");
+    }
+
+    /// Sets the app, the catalog and what else a shop needs to sync, with some settings more.
+    pub(crate) async fn set_up(&self, more: Value) {
+        let mut values = json!({
+            "app_id": "1000000001", "app_secret": "simulator-app-secret", "catalog_id": CATALOG,
+            "storefront_base_url": "https://shop.example", "drain_pacing": "budget", "sync_enabled": true,
+            "batch_size": 5000,
+        });
+        for (key, value) in more.as_object().expect("an object") {
+            values[key] = value.clone();
+        }
+        self.set(values).await;
+    }
+
+    /// Takes products in, as the import does, and wakes nothing.
+    pub async fn import(&self, products: &[Value]) -> Written {
+        let records: Vec<ProductRecord> = products
+            .iter()
+            .map(|product| import::parse(product.to_string().as_bytes()).unwrap_or_else(|why| panic!("{why:?}")))
+            .collect();
+        let mut tx = self.db().write().await.expect("a transaction");
+        let written = catalog::write(&mut tx, &records, self.app.now()).await.expect("written");
+        tx.commit().await.expect("committed");
+        written
+    }
+
+    /// Queues intents, as an event or an operator does, and wakes nothing.
+    pub async fn ask(&self, variants: &[impl AsRef<str>], intent: Intent, origin: Origin) {
+        let ids: Vec<String> = variants.iter().map(|id| id.as_ref().to_owned()).collect();
+        let mut tx = self.db().write().await.expect("a transaction");
+        outbox::append(&mut tx, &ids, intent, origin, self.app.now()).await.expect("appended");
+        tx.commit().await.expect("committed");
+    }
+
+    /// The state of a variant.
+    pub async fn status(&self, variant: &str) -> Option<SyncStatus> {
+        let mut tx = self.db().read().await.expect("a connection");
+        let held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
+        held.get(variant).map(|held| held.status)
+    }
+
+    /// The error that a variant shows.
+    pub async fn last_error(&self, variant: &str) -> Option<String> {
+        let rows = self.rows_of("SELECT last_error FROM meta_sync_state WHERE variant_id = $1", variant).await;
+        let [(error,)]: [(Option<String>,); 1] = rows.try_into().expect("one row");
+        error
+    }
+
+    /// An item as Meta holds it.
+    #[must_use]
+    pub fn item(&self, variant: &str) -> Option<Value> {
+        self.meta.items(CATALOG).expect("the catalog").get(variant).cloned()
+    }
+
+    /// Runs SQL that changes something.
+    pub async fn sql(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.db() {
+            Db::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(drop),
+            Db::Postgres { pool, .. } => sqlx::query(sql).execute(pool).await.map(drop),
+        }
+        .expect("it runs");
+    }
+
+    /// The rows that a query answers.
+    pub async fn rows<R: Row>(&self, sql: &str) -> Vec<R> {
+        rows(self.db(), sql).await
+    }
+
+    /// The rows that a query with one parameter answers.
+    pub async fn rows_of<R: Row>(&self, sql: &str, parameter: &str) -> Vec<R> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.db() {
+            Db::Sqlite { readers, .. } => sqlx::query_as(sql).bind(parameter.to_owned()).fetch_all(readers).await,
+            Db::Postgres { pool, .. } => sqlx::query_as(sql).bind(parameter.to_owned()).fetch_all(pool).await,
+        }
+        .expect("it runs")
+    }
+
+    /// What a `SELECT COUNT(*)` answers.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let [(count,)]: [(i64,); 1] = self.rows(sql).await.try_into().expect("one row");
+        count
+    }
+
+    /// How many intents and submissions are open. One query: between two, a verdict could close a submission and ask
+    /// again.
+    pub async fn open_work(&self) -> i64 {
+        self.count(
+            "SELECT (SELECT COUNT(*) FROM meta_outbox
+                     WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL)
+                  + (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late'))",
+        )
+        .await
+    }
+
+    /// What differs between Meta's items and the mapper's word at a moment.
+    pub async fn differences_at(&self, now: Millis) -> Vec<String> {
+        let settings = self.app.load_settings().await.expect("loaded");
+        let map = settings.mapper.with(&self.app.config.s3_public_url);
+        let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
+        let compared = verify::mismatches(&meta, self.db(), CATALOG, &map, now).await;
+        let (differ, told) = compared.expect("compared");
+        assert_eq!(differ == 0, told.is_empty(), "{differ}: {told:#?}");
+        told
+    }
+
+    /// Rows that are `submitted` without an open handle, or the other way round.
+    pub async fn stranded(&self) -> i64 {
+        self.count(
+            "SELECT COUNT(*) FROM meta_sync_state s WHERE (status = 'submitted') <> EXISTS (
+                 SELECT 1 FROM meta_batch_handles h WHERE h.handle = s.last_handle AND h.state = 'pending')",
+        )
+        .await
+    }
+
+    /// What must hold at a moment when everything is settled: Meta's items equal the mapper's word, and no row waits for
+    /// a closed handle.
+    pub async fn check_at(&self, now: Millis) {
+        let told = self.differences_at(now).await;
+        assert!(told.is_empty(), "{told:#?}");
+        assert_eq!(self.stranded().await, 0, "a row is submitted iff its last handle is open");
+    }
+}
+
+/// The rows that a query answers.
+pub(crate) async fn rows<R: Row>(db: &Db, sql: &str) -> Vec<R> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match db {
+        Db::Sqlite { readers, .. } => sqlx::query_as(sql).fetch_all(readers).await,
+        Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await,
+    }
+    .expect("it runs")
+}
