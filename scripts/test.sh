@@ -117,6 +117,8 @@ no_snapshot_is_left_over() {
 
 run cargo fmt --all --check
 run cargo clippy --locked --workspace --all-targets -- -D warnings
+# A deployed image can leave the demonstration and the local Meta out.
+run cargo clippy --locked --no-default-features --bin meta-catalog -- -D warnings
 run python3 scripts/make-sample-catalog.py --check
 INSTA_SNAPSHOT_REFERENCES_FILE=$references run cargo test --locked --workspace
 run no_snapshot_is_left_over

@@ -3,12 +3,14 @@
 //! Exit codes: 0 done; 1 not done; 2 partly done (`import`) or a wrong command line; 70 the supervisor of the actors
 //! ended although nobody asked.
 
+#[cfg(feature = "demo")]
 mod demo;
 mod import;
 mod mapper;
 mod migrate;
 mod openapi;
 mod serve;
+#[cfg(feature = "demo")]
 mod simulator;
 mod token;
 
@@ -27,13 +29,25 @@ use crate::report::chain;
 #[command(
     version,
     propagate_version = true,
-    after_help = "First steps:\n  meta-catalog demo                     see everything work against a local Meta\n  meta-catalog serve                    run it: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        a token for the API\n  meta-catalog import products.ndjson   take a catalog in\n\nConfiguration: flags beat the environment, the environment beats the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
+    after_help = first_steps()
 )]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What stands below the commands in `--help`.
+fn first_steps() -> String {
+    let demo = if cfg!(feature = "demo") {
+        "  meta-catalog demo                     see everything work against a local Meta\n"
+    } else {
+        ""
+    };
+    format!(
+        "First steps:\n{demo}  meta-catalog serve                    run it: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        a token for the API\n  meta-catalog import products.ndjson   take a catalog in\n\nConfiguration: flags beat the environment, the environment beats the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
+    )
 }
 
 /// Flags of every command.
@@ -52,6 +66,7 @@ enum Command {
     /// Run the API and the sync
     Serve,
     /// Show a whole working installation against a local Meta, on a fresh temporary database
+    #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     /// Take products with their variants in from a file of one JSON object a line
     Import(import::ImportArgs),
@@ -66,6 +81,7 @@ enum Command {
     /// Print the OpenAPI document of the API
     Openapi,
     /// Run the local Meta by itself
+    #[cfg(feature = "demo")]
     GraphSimulator(simulator::SimulatorArgs),
 }
 
@@ -103,14 +119,17 @@ fn run(cli: Cli) -> Done {
         return done;
     }
     crate::failpoints::check().map_err(|message| Failed { message, code: 2 })?;
+    let file = cli.global.config.as_deref();
     // The simulator's --config is its own world, not a configuration of the service.
-    let file = cli.global.config.as_deref().filter(|_| !matches!(cli.command, Command::GraphSimulator(_)));
+    #[cfg(feature = "demo")]
+    let file = file.filter(|_| !matches!(cli.command, Command::GraphSimulator(_)));
     let mut config = Config::load(file, |name| std::env::var(name).ok())?;
     if let Some(url) = cli.global.database_url.clone() {
         config.set_database_url(url);
     }
     let default_level = match cli.command {
         // Shows progress instead of logs.
+        #[cfg(feature = "demo")]
         Command::Demo(_) => "error",
         // Says itself what it did.
         Command::Mapper(_) => "warn",
@@ -120,11 +139,13 @@ fn run(cli: Cli) -> Done {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match cli.command {
             Command::Serve => serve::run(&config).await,
+            #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(config, args, cli.global.database_url.is_some()).await,
             Command::Import(args) => import::run(&config, args).await,
             Command::Token(command) => token::run(&config, command).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Openapi => openapi::run(&config),
+            #[cfg(feature = "demo")]
             Command::GraphSimulator(args) => simulator::run(args, cli.global.config).await,
             Command::Mapper(command) => mapper::run(&config, command).await,
         }

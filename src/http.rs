@@ -27,7 +27,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 
-use self::api::openapi;
+use self::api::{docs, openapi};
 use self::auth::Sessions;
 use crate::admin::preview::Previewing;
 use crate::app::App;
@@ -109,7 +109,7 @@ impl Api {
 pub fn router(api: Api) -> Router {
     let (routes, document) = api::described(api.site.enabled, api.limits).split_for_parts();
     routes
-        .merge(openapi::pages(document))
+        .merge(docs::pages(document))
         .fallback(shell::no_route)
         .method_not_allowed_fallback(shell::wrong_method)
         .layer(DefaultBodyLimit::max(api.limits.body))

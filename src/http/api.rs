@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: what the endpoints do ([`crate::admin`], [`crate::intake`]).
 
+pub mod docs;
 pub mod events;
 pub mod health;
 pub mod items;

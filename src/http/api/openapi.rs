@@ -1,21 +1,17 @@
-//! `/openapi.json`, the description of the API for programs, and `/docs`, the same for people.
+//! The description of the API: `/openapi.json` and `meta-catalog openapi`.
 //!
 //! Purpose: completes what the handlers say of themselves with what is true of many of them: who may call, and how
 //! they fail.
 //! Promises: paths, methods and bodies come from the handlers that the router serves, so the document cannot describe
-//! another API; every failure that an operation can give is listed with its code; the page needs nothing from elsewhere.
-//! Left out on purpose: the document and its page themselves, and trying requests out in the page: it holds no tokens.
+//! another API; every failure that an operation can give is listed with its code.
+//! Left out on purpose: serving it, and its page for people ([`super::docs`]).
 
 use std::collections::BTreeMap;
 
-use axum::Router;
-use axum::http::{HeaderName, header};
-use axum::routing::get;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::OpenApi;
 
-use crate::http::Api;
 use crate::http::code::Code;
 use crate::http::error::ErrorEnvelope;
 
@@ -154,24 +150,6 @@ fn response(status: u16, failures: &[Code]) -> Value {
         response["headers"] = json!({"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`."}});
     }
     response
-}
-
-/// The page holds no secret and asks nobody but this server; nothing else may run in it.
-const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// The document and its page.
-pub(in crate::http) fn pages(described: OpenApi) -> Router<Api> {
-    let document = complete(described).to_string();
-    let file = |kind: &'static str, text: &'static str| {
-        get(move || async move { ([(header::CONTENT_TYPE, kind), (CSP, POLICY)], text) })
-    };
-    const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
-    Router::new()
-        .route("/openapi.json", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }))
-        .route("/docs", file("text/html; charset=utf-8", include_str!("openapi/page.html")))
-        .route("/docs/page.js", file("text/javascript; charset=utf-8", include_str!("openapi/page.js")))
-        .route("/docs/page.css", file("text/css; charset=utf-8", include_str!("openapi/page.css")))
 }
 
 #[cfg(test)]
