@@ -174,7 +174,7 @@ impl<'a> Call<'a> {
         };
         match self.path.iter().find(|id| !usable(id)) {
             None => Ok(()),
-            Some(id) => Err(format!("{id:?} is no Graph id: expected up to 64 letters, digits, `_` or `-`")),
+            Some(id) => Err(format!("{id:?} is not a Graph id: expected up to 64 letters, digits, `_` or `-`")),
         }
     }
 }

@@ -244,12 +244,12 @@ impl GraphFailure {
     #[must_use]
     pub fn operator_hint(&self) -> &'static str {
         match self.kind() {
-            FailureKind::NotSent => "The call could not be built; the message names the setting to mend.",
+            FailureKind::NotSent => "The call could not be built; the message names the setting to correct.",
             FailureKind::Connect => {
-                "The service cannot reach Meta: check its network, DNS, proxy and the Graph base URL; it tries again by itself."
+                "The service cannot reach Meta: check its network, DNS, proxy and the Graph base URL; it retries automatically."
             }
             FailureKind::Redirected => {
-                "Something else than Meta's API answers at the Graph base URL: check that setting and the network."
+                "The server at the Graph base URL is not Meta's API: check that setting and the network."
             }
             FailureKind::Timeout
             | FailureKind::Reset

@@ -113,10 +113,10 @@ impl GraphClient {
             let after = match next {
                 Next::End => return Ok(elements),
                 Next::After(after) => after,
-                Next::Lost => return fail("a page announces another one but gives no cursor"),
+                Next::Lost => return fail("a page announces a next page but has no cursor"),
             };
             if last_cursor.as_ref() == Some(&after) {
-                return fail("the listing goes round in circles");
+                return fail("the listing repeats a cursor");
             }
             let Some(left) = budget.0.checked_sub(1) else {
                 return fail("the listing does not end");

@@ -61,7 +61,7 @@ impl GraphClient {
             // Without this a machine without CA certificates could not even speak to a local simulator.
             http = http.tls_certs_only([]);
             if !is_loopback(&config.graph_base_url) {
-                tracing::warn!("the Graph base URL is plain http: tokens travel unprotected");
+                tracing::warn!("the Graph base URL is plain http: tokens are sent unencrypted");
             }
         }
         if is_loopback(&config.graph_base_url) {
@@ -146,7 +146,7 @@ impl GraphClient {
         let mut request = self.http.request(call.method.clone(), url);
         if let Some((token, _)) = &signature {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| not_sent("the stored token holds characters no token has; reconnect".to_owned()))?;
+                .map_err(|_| not_sent("the stored token has characters that no token has; reconnect".to_owned()))?;
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
@@ -275,7 +275,7 @@ fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
         return Err(raw.fail(FailureKind::SuccessFalse, "Meta answered {\"success\":false} without a reason"));
     }
     if !raw.status.is_success() {
-        return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is no Graph error"));
+        return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is not a Graph error"));
     }
     serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))
 }
@@ -284,7 +284,7 @@ fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
 fn not_as_expected(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON breaks off"),
+        serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON is truncated"),
         serde_json::error::Category::Data => {
             raw.fail(FailureKind::Unreadable, format!("JSON of an unexpected shape at line {line} column {column}"))
         }

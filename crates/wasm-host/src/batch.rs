@@ -41,12 +41,12 @@ impl Module {
         let mut answers: Vec<Option<Result<Word, MapperFault>>> = Vec::new();
         answers.resize_with(batch.items.len(), || None);
         let mut search = Search::new(&self.inner.shared.limits, batch.items.len());
-        let mut left_over = Cause::new(FaultKind::Host, "left this item without an answer");
+        let mut left_over = Cause::new(FaultKind::Host, "returned no answer for this item");
 
         while let Some(part) = search.next() {
             let items = part.items.clone();
             let Some(_place) = self.inner.shared.place() else {
-                left_over = Cause::new(FaultKind::Busy, "found no free place to run in");
+                left_over = Cause::new(FaultKind::Busy, "found no free slot to run in");
                 answers[items].fill_with(|| Some(Err(left_over.of(label))));
                 break;
             };
@@ -72,7 +72,7 @@ impl Module {
         for items in search.rest() {
             answers[items].fill_with(|| Some(Err(left_over.of(label))));
         }
-        let unanswered = || Err(Cause::new(FaultKind::Host, "left this item without an answer").of(label));
+        let unanswered = || Err(Cause::new(FaultKind::Host, "returned no answer for this item").of(label));
         answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
     }
 
@@ -86,7 +86,7 @@ impl Module {
         let (time, is_quiet) = (search.time(part), !part.is_first);
         let run = AssertUnwindSafe(|| call::run(&self.inner, batch, part.items.clone(), time, is_quiet));
         catch_unwind(run).unwrap_or_else(|panic| {
-            let what = format!("made the host fail ({}); please report it", panic_text(&*panic));
+            let what = format!("caused the host to fail ({}); please report it", panic_text(&*panic));
             Err(Cause::new(FaultKind::Host, what))
         })
     }
@@ -94,6 +94,6 @@ impl Module {
 
 fn not_tried(last: &Cause) -> Cause {
     let what =
-        format!("was not tried on this item: other items used up the time of the batch; on one it {}", last.what);
+        format!("was not run on this item: other items used up the time of the batch; on one of them it {}", last.what);
     Cause::new(FaultKind::NotTried, what)
 }

@@ -116,7 +116,7 @@ pub(super) fn run(
     let outcomes = call(module, &mut store, batch, &products, &wire_items)
         .map_err(|error| explain(&error, store.data().log.last_words()))?;
     if outcomes.len() != expected {
-        let what = format!("gave {} outcomes for {expected} items", outcomes.len());
+        let what = format!("returned {} outcomes for {expected} items", outcomes.len());
         return Err(Cause::new(FaultKind::Answer, what));
     }
     let Guest { work, .. } = store.data_mut();

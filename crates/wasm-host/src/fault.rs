@@ -47,7 +47,7 @@ pub(super) struct BuiltinFailed;
 impl From<BuiltinFailed> for Cause {
     /// Blames the row: the built-in mapper has no state, so it would panic on it again.
     fn from(failed: BuiltinFailed) -> Self {
-        Self::new(FaultKind::Builtin, format!("was let down: {failed}"))
+        Self::new(FaultKind::Builtin, format!("could not continue: {failed}"))
     }
 }
 
@@ -65,25 +65,25 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
         return (*panicked).into();
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Cause::new(FaultKind::Busy, "found no free place to run in");
+        return Cause::new(FaultKind::Busy, "found no free slot to run in");
     }
     let root = short(&error.root_cause().to_string());
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::Interrupt) => Cause::new(Time, "did not answer in time"),
         Some(wasmtime::Trap::StackOverflow) => Cause::new(Stack, "ran out of stack (endless or very deep recursion)"),
         Some(wasmtime::Trap::UnreachableCodeReached) => match last_words {
-            Some(words) => Cause::new(Trap, format!("stopped with: {words}")),
-            None => Cause::new(Trap, "stopped itself (a panic or an exception; it logged no reason)"),
+            Some(words) => Cause::new(Trap, format!("failed with: {words}")),
+            None => Cause::new(Trap, "aborted (a panic or an exception; it logged no reason)"),
         },
         Some(wasmtime::Trap::MemoryOutOfBounds) => {
-            Cause::new(Trap, "reached outside its memory (a wild pointer, or recursion with large frames)")
+            Cause::new(Trap, "accessed memory out of bounds (a wild pointer, or recursion with large frames)")
         }
         Some(trap) => Cause::new(Trap, format!("was stopped: {}", trap.to_string().trim_start_matches("wasm trap: "))),
         // Wasmtime has no public type for the two below.
         None if root.contains("too much data is being copied") => {
-            Cause::new(TooMuchOutput, "handed over too much data at once")
+            Cause::new(TooMuchOutput, "passed too much data at once")
         }
-        None if root.contains("utf-8") => Cause::new(Answer, "answered with text that is no UTF-8"),
+        None if root.contains("utf-8") => Cause::new(Answer, "returned text that is not UTF-8"),
         None => Cause::new(Answer, format!("broke the calling convention: {root}")),
     }
 }

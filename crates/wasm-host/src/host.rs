@@ -54,10 +54,10 @@ pub(super) struct Shared {
 #[derive(Debug, Error)]
 pub enum HostError {
     /// The machine does not take the settings, for instance for want of address space.
-    #[error("the WebAssembly engine does not start: {0}; is address space limited (`ulimit -v`)?")]
+    #[error("the WebAssembly engine cannot start: {0}; check for a limit on address space (`ulimit -v`)")]
     Engine(String),
     /// No thread for the clock.
-    #[error("no thread for the clock of mapper modules: {0}")]
+    #[error("cannot start the thread for the clock of mapper modules: {0}")]
     Clock(#[source] std::io::Error),
 }
 

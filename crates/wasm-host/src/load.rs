@@ -28,7 +28,7 @@ const STACK: usize = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LoadError {
     /// No bytes at all.
-    #[error("the file is empty; was it still being written?")]
+    #[error("the file is empty; check that it was written completely")]
     Empty,
     /// Larger than allowed.
     #[error(
@@ -42,7 +42,7 @@ pub enum LoadError {
     },
     /// Not WebAssembly.
     #[error(
-        "the file is no WebAssembly (binary format); build the mapper for the target wasm32-unknown-unknown and give the `.wasm` file"
+        "the file is not WebAssembly (binary format); build the mapper for the target wasm32-unknown-unknown and give the `.wasm` file"
     )]
     NotWasm,
     /// Starts as WebAssembly and is not valid.
@@ -50,7 +50,7 @@ pub enum LoadError {
     Damaged(String),
     /// A core module without the description of its world.
     #[error(
-        "the file is WebAssembly, but says nothing of the world `catalog:mapper`; build it with the mapper SDK, and keep its custom sections (`wasm-strip` and `wasm-opt --strip` remove them)"
+        "the file is WebAssembly, but does not describe the world `catalog:mapper`; build it with the mapper SDK, and keep its custom sections (`wasm-strip` and `wasm-opt --strip` remove them)"
     )]
     NotMadeWithSdk,
     /// Wants an operating system.
@@ -76,18 +76,18 @@ pub enum LoadError {
     },
     /// A component of another world.
     #[error(
-        "the component is no mapper: it does not export `catalog:mapper/mapping@1.0.0` (it exports: {exports}); build it for the world in `mappers/wit`"
+        "the component is not a mapper: it does not export `catalog:mapper/mapping@1.0.0` (it exports: {exports}); build it for the world in `mappers/wit`"
     )]
     NotAMapper {
         /// What it exports, separated by commas.
         exports: String,
     },
     /// Imports what nobody offers.
-    #[error("the module wants what the host does not offer: {0}; a mapper may import `builtin` and `log` alone")]
+    #[error("the module imports what the host does not provide: {0}; a mapper may import only `builtin` and `log`")]
     Imports(String),
     /// Right names, other types.
     #[error(
-        "the module's functions are not those of `mappers/wit/mapper.wit`, version 1: {0}; build it with the SDK of this version"
+        "the module's functions do not match `mappers/wit/mapper.wit`, version 1: {0}; build it with the SDK of this version"
     )]
     Types(String),
     /// So much code, or code so entangled, that compiling it could take minutes.
@@ -117,10 +117,10 @@ pub enum LoadError {
         problem: &'static str,
     },
     /// A defect of a library, provoked by the file.
-    #[error("the loader failed on this file ({0}); it is damaged, or please report it")]
+    #[error("the loader failed on this file ({0}); if the file is not damaged, please report it")]
     Panicked(String),
     /// No thread to load it on.
-    #[error("no thread to load the module on: {0}; try again")]
+    #[error("cannot start a thread to load the module: {0}; try again")]
     Thread(String),
 }
 
@@ -268,7 +268,7 @@ fn describe(
     label: &Arc<str>,
 ) -> Result<MapperInfo, LoadError> {
     let fault = |cause: Cause| LoadError::Describe(cause.of(label));
-    let busy = || Cause::new(FaultKind::Busy, "found no free place to run in");
+    let busy = || Cause::new(FaultKind::Busy, "found no free slot to run in");
     let _place = shared.place().ok_or_else(|| fault(busy()))?;
     let mut store = call::store(shared, Guest::idle(shared, label), 1, shared.limits.first_run(1));
     let instance = match pre.instantiate(&mut store) {

@@ -68,7 +68,7 @@ fn mapped(item: wire::MappedItem, id: &str, now: i64) -> Result<Payload, Cause> 
     let reevaluate_at = later(reevaluate_at, now, &mut warnings);
 
     let entries =
-        json::entries(&data).map_err(|error| wrong(format!("gave `data` that is not one JSON object: {error}")))?;
+        json::entries(&data).map_err(|error| wrong(format!("returned `data` that is not one JSON object: {error}")))?;
     check_count(entries.len())?;
     let mut fields = Vec::with_capacity(entries.len());
     for (name, value) in entries {
@@ -78,15 +78,15 @@ fn mapped(item: wire::MappedItem, id: &str, now: i64) -> Result<Payload, Cause> 
     if !is_sorted {
         fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         if let Some(twice) = fields.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(wrong(format!("gave `data` that names `{}` twice", twice[0].shown())));
+            return Err(wrong(format!("returned `data` that names `{}` twice", twice[0].shown())));
         }
     }
     match fields.iter().find(|field| field.name == "id") {
         Some(field) if field.is_text(id) => {}
         Some(field) => {
-            return Err(wrong(format!("gave `data` whose `id` is {}, not that of the item", short(&field.value))));
+            return Err(wrong(format!("returned `data` whose `id` is {}, not that of the item", short(&field.value))));
         }
-        None => return Err(wrong("gave `data` without an `id`")),
+        None => return Err(wrong("returned `data` without an `id`")),
     }
     let names = field::listed(&fields);
     check_names(&names)?;
@@ -112,14 +112,14 @@ fn check_length(data: &str) -> Result<(), Cause> {
     if data.len() <= LONGEST_DATA {
         return Ok(());
     }
-    Err(wrong(format!("gave `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())))
+    Err(wrong(format!("returned `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())))
 }
 
 fn check_count(fields: usize) -> Result<(), Cause> {
     if fields <= MOST_FIELDS {
         return Ok(());
     }
-    Err(wrong(format!("gave {fields} fields, {MOST_FIELDS} are allowed")))
+    Err(wrong(format!("returned {fields} fields, {MOST_FIELDS} are allowed")))
 }
 
 fn check_names(names: &[Cow<'_, str>]) -> Result<(), Cause> {
@@ -127,7 +127,7 @@ fn check_names(names: &[Cow<'_, str>]) -> Result<(), Cause> {
     if bytes <= LONGEST_NAMES {
         return Ok(());
     }
-    Err(wrong(format!("gave fields whose names have {bytes} bytes together, {LONGEST_NAMES} are allowed")))
+    Err(wrong(format!("returned fields whose names have {bytes} bytes together, {LONGEST_NAMES} are allowed")))
 }
 
 /// A fault of this row's answer.
@@ -162,7 +162,7 @@ fn own(mut warnings: Vec<Warning>) -> Vec<Warning> {
 fn later(at: Option<i64>, now: i64, warnings: &mut Vec<Warning>) -> Option<i64> {
     let at = at?;
     if at <= now {
-        let message = "the module asks to map the item again at a time that has passed; give the next edge, or none";
+        let message = "the module asks to map the item again at a time that has passed; return the next edge, or none";
         warnings.push(warning("reevaluate_in_the_past", None, message.into()));
         return None;
     }

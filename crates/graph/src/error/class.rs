@@ -213,13 +213,13 @@ impl ErrorClass {
     #[must_use]
     pub const fn operator_hint(self) -> &'static str {
         match self {
-            Self::Transient => "Meta is not answering properly; the service tries again by itself.",
-            Self::ReduceData => "Meta found the call too big; the service sends smaller ones.",
+            Self::Transient => "Meta does not answer properly; the service retries automatically.",
+            Self::ReduceData => "Meta rejected the call as too big; the service sends smaller calls.",
             Self::Throttled(Bucket::CatalogBatch | Bucket::CatalogManagement) => {
-                "This catalog's call allowance is used up; the service goes on when Meta lets it."
+                "This catalog's call allowance is used up; the service resumes when Meta allows it."
             }
             Self::Throttled(Bucket::Business | Bucket::App | Bucket::User | Bucket::Page | Bucket::Custom) => {
-                "The app's call allowance is used up; the service goes on when Meta lets it."
+                "The app's call allowance is used up; the service resumes when Meta allows it."
             }
             Self::PolicyBlocked => {
                 "Meta blocked this account for a breach of policy: see Account Quality in Business Manager, then reconnect."
@@ -229,12 +229,12 @@ impl ErrorClass {
                 "The token lacks a permission: grant catalog_management and business_management and reconnect with an admin of the business."
             }
             Self::CatalogGone => {
-                "Meta does not show this catalog to the service: it was deleted or the access was taken away; select the catalog again."
+                "Meta does not show this catalog to the service: it was deleted or access was revoked; select the catalog again."
             }
             Self::AccountState(cause) => cause.operator_hint(),
             Self::AppRejected => "Meta does not accept the app: check app_id and app_secret in the settings.",
-            Self::BadRequest => "Meta refused the call; its message says why.",
-            Self::Unknown => "Meta sent an error without a code; the service tries again by itself.",
+            Self::BadRequest => "Meta refused the call; Meta's message gives the reason.",
+            Self::Unknown => "Meta sent an error without a code; the service retries automatically.",
         }
     }
 }
@@ -260,9 +260,9 @@ impl TokenCause {
         match self {
             Self::AppNotInstalled => "The app was removed from the Facebook account: reconnect and allow it again.",
             Self::Checkpointed => {
-                "Facebook wants the account holder to log in at facebook.com and confirm something; then reconnect."
+                "Facebook requires the account holder to log in at facebook.com and confirm a prompt; then reconnect."
             }
-            Self::PasswordChanged => "The account's password was changed, which ended the token: reconnect.",
+            Self::PasswordChanged => "The account's password was changed, which invalidated the token: reconnect.",
             Self::Expired => "The token has expired: reconnect.",
             Self::Unconfirmed => "The Facebook account is not confirmed: confirm it at facebook.com, then reconnect.",
             Self::Invalidated => "The token was revoked or its session ended: reconnect.",
@@ -279,7 +279,7 @@ impl AccountCause {
     pub const fn operator_hint(self) -> &'static str {
         match self {
             Self::TwoFactorRequired => {
-                "The business demands two-factor authentication: turn it on for the account, then try again."
+                "The business requires two-factor authentication: turn it on for the account, then try again."
             }
             Self::TooManySystemUsers => {
                 "The business has no system user left: remove one or raise the app's access level."

@@ -147,7 +147,7 @@ async fn call_that_cannot_be_built_is_not_sent() {
     let (client, account) = (meta.client(), Account::new());
     let failure = client.catalog(account.caller(), "987/products").await.expect_err("no id");
     assert_eq!((failure.kind(), failure.outcome_unknown()), (FailureKind::NotSent, false));
-    assert_eq!(failure.message(), "\"987/products\" is no Graph id: expected up to 64 letters, digits, `_` or `-`");
+    assert_eq!(failure.message(), "\"987/products\" is not a Graph id: expected up to 64 letters, digits, `_` or `-`");
 
     let broken = "EAAB\ntoken".into();
     let failure = client.me(Caller { app: &account.app, token: &broken }).await.expect_err("no token");

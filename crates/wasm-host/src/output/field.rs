@@ -42,7 +42,7 @@ impl<'a> Field<'a> {
             Some(b'n') => Kind::Absent,
             Some(b'"') => {
                 if !json::is_sayable(raw) {
-                    return Err(wrong(format!("gave `{}` half a surrogate pair, which is no text", short(&name))));
+                    return Err(wrong(format!("set `{}` to half a surrogate pair, which is not text", short(&name))));
                 }
                 if let Some(spec) = spec {
                     size = characters(raw, spec.limit);
@@ -54,7 +54,10 @@ impl<'a> Field<'a> {
                 size = elements.len();
                 let is_texts = elements.iter().all(|element| element.starts_with('"') && json::is_sayable(element));
                 if spec.is_some() && !is_texts {
-                    return Err(wrong(format!("gave `{}` a list that does not hold texts alone", short(&name))));
+                    return Err(wrong(format!(
+                        "set `{}` to a list that contains other values than texts",
+                        short(&name)
+                    )));
                 }
                 // Brackets, and a comma between two elements.
                 let compact = 2 + elements.iter().map(|element| element.len()).sum::<usize>() + size.saturating_sub(1);
@@ -162,7 +165,7 @@ fn check_name(name: &str) -> Result<(), Cause> {
     } else {
         return Ok(());
     };
-    Err(wrong(format!("gave {problem}: `{}`", short(name))))
+    Err(wrong(format!("returned {problem}: `{}`", short(name))))
 }
 
 fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
@@ -173,7 +176,7 @@ fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
         (FieldKind::Text, _) => "a text",
         (FieldKind::List, _) => "a list of texts",
     };
-    Err(wrong(format!("gave `{}` the value {}; it takes {wanted}", spec.name, short(raw))))
+    Err(wrong(format!("set `{}` to the value {}; it takes {wanted}", spec.name, short(raw))))
 }
 
 /// What there is to mind about a field that the built-in mapper does not know.
@@ -205,5 +208,5 @@ fn canonical(name: &str, raw: &str) -> Result<String, Cause> {
 }
 
 fn untakable(name: &str, error: &serde_json::Error) -> Cause {
-    wrong(format!("gave `{}` a value that cannot be taken: {error}", short(name)))
+    wrong(format!("set `{}` to a value that cannot be taken: {error}", short(name)))
 }
