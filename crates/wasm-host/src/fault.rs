@@ -1,9 +1,9 @@
-//! What went wrong with a row in a module, in words for an operator.
+//! The fault of a row in a module, in words for an operator.
 
 use mapper_core::word::{FaultKind, MapperFault};
 use thiserror::Error;
 
-/// A fault before the module's name is put to it.
+/// A fault without the module's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) kind: FaultKind,
@@ -16,13 +16,13 @@ impl Cause {
         Self { kind, what: what.into() }
     }
 
-    /// Puts the module's name to it.
+    /// Adds the module's name.
     pub(super) fn of(&self, module: &str) -> MapperFault {
         MapperFault { kind: self.kind, message: format!("the mapper module {module} {}", self.what) }
     }
 }
 
-/// The module asked for more than it may have.
+/// The module exceeded a limit.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("asked for {what}; {limit} {unit} are allowed")]
 pub(super) struct OverLimit {
@@ -31,7 +31,7 @@ pub(super) struct OverLimit {
     pub(super) unit: &'static str,
 }
 
-/// The module asked for the built-in word on an item that the call does not have.
+/// The module asked for the built-in word on an item that is not in the call.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("called `builtin({index})`, but the call has {items} items")]
 pub(super) struct NoSuchItem {
@@ -45,13 +45,13 @@ pub(super) struct NoSuchItem {
 pub(super) struct BuiltinFailed;
 
 impl From<BuiltinFailed> for Cause {
-    /// Blames the row: the built-in mapper has no state, so it would panic on it again.
+    /// Blames the row: the built-in mapper is stateless, so it would panic on it again.
     fn from(failed: BuiltinFailed) -> Self {
         Self::new(FaultKind::Builtin, format!("could not continue: {failed}"))
     }
 }
 
-/// Says in plain words why a run failed. `last_words` is the last line that the module logged in it.
+/// Describes why a run failed. `last_words` is the last line that the module logged in it.
 pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Cause {
     use FaultKind::{Answer, Memory, Stack, Time, TooMuchOutput, Trap};
 
@@ -88,7 +88,7 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
     }
 }
 
-/// A text in one line of at most 300 characters, none of them a control character.
+/// Returns a text as one line of at most 300 characters, without control characters.
 pub(super) fn short(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -1,4 +1,4 @@
-//! One field of a payload: its kind, its canonical value, and what Meta may mind about it.
+//! One field of a payload: its kind, its canonical value, and its possible problems at Meta.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::super::fault::{Cause, short};
 use super::documented::{Documented, documented};
 use super::{LONGEST_NAME, json, warning, wrong};
 
-/// What JSON a value is.
+/// The JSON kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
         match spec {
             Some(spec) => {
                 check_kind(spec, kind, raw)?;
-                // The built-in mapper as a module has said so already.
+                // The built-in mapper has already reported this in the module's case.
                 let over = limit_warning(spec, size).filter(|over| !warnings.contains(over));
                 warnings.extend(over);
             }
@@ -95,12 +95,12 @@ impl<'a> Field<'a> {
         json::text(&self.value).is_some_and(|value| value == text)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub(super) fn is_absent(&self) -> bool {
         self.kind == Kind::Absent
     }
 
-    /// Whether it is present, and its value canonical as it was given.
+    /// Whether it is present and its value was canonical as received.
     pub(super) fn stands_as_given(&self) -> bool {
         !self.is_absent() && matches!(self.value, Cow::Borrowed(_))
     }
@@ -110,7 +110,7 @@ impl<'a> Field<'a> {
         short(&self.name)
     }
 
-    /// The name as a [`mapper_core::word::Payload`] lists it: with its kind if we do not know it.
+    /// The name as a [`mapper_core::word::Payload`] lists it: with its kind when the field is unknown.
     pub(super) fn listed(&self) -> Cow<'static, str> {
         match (self.spec, self.kind) {
             (Some(spec), _) => Cow::Borrowed(spec.name),
@@ -179,7 +179,7 @@ fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
     Err(wrong(format!("set `{}` to the value {}; it takes {wanted}", spec.name, short(raw))))
 }
 
-/// What there is to mind about a field that the built-in mapper does not know.
+/// The problems of a field that the built-in mapper does not know.
 fn doubt(name: &str, kind: Kind, raw: &str) -> Option<Warning> {
     let (code, message) = match (documented(name), kind) {
         (None, _) => {

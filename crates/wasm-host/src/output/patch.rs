@@ -1,7 +1,7 @@
 //! Changes to a built-in payload.
 //!
-//! The payload is canonical and ours, so a change is spliced into its text without parsing it. The quotes of a text
-//! inside a value are escaped, so `,"name":` stands nowhere but where the field begins.
+//! The payload is canonical and was written here, so a change is spliced into its text without parsing it. Quotes in a
+//! text value are escaped, so `,"name":` occurs only where the field begins.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::field::Field;
 use super::{LONGEST_DATA, check_count, check_length, check_names, json, later, own, wrong};
 use mapper_core::word::Payload;
 
-/// Applies a patch to a payload of the built-in mapper's.
+/// Applies a patch to a payload of the built-in mapper.
 pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Payload, Cause> {
     let wire::Patch { changes, warnings, reevaluate_at } = patch;
     let mut warnings = own(warnings);
@@ -29,7 +29,7 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Pa
     if let Some(twice) = fields.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(wrong(format!("returned a patch that names `{}` twice", twice[0].shown())));
     }
-    // What the built-in mapper minds about a value that is gone is no longer true.
+    // The built-in mapper's warnings about a replaced value no longer apply.
     let is_patched = |name: &str| fields.iter().any(|field| field.name == name);
     let mut kept = builtin.warnings;
     kept.retain(|warning| !warning.field.as_deref().is_some_and(is_patched));

@@ -1,4 +1,4 @@
-//! Each rule of the check, beside what it lets pass.
+//! Each rule of the check, next to a case that passes it.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
