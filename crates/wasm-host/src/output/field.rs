@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
         match spec {
             Some(spec) => {
                 check_kind(spec, kind, raw)?;
-                // The built-in mapper has already reported this in the module's case.
+                // The built-in mapper, run as a module, has reported this warning already.
                 let over = limit_warning(spec, size).filter(|over| !warnings.contains(over));
                 warnings.extend(over);
             }
