@@ -1,4 +1,4 @@
-//! What an evil module does to its neighbours: `cargo bench --bench evil [-- --check]`.
+//! The effect of a misbehaving module on its neighbours: `cargo bench --bench evil [-- --check]`.
 //!
 //! A shop whose variants are pushed over and over while somebody keeps asking for the status. First with a module that
 //! behaves, then with one that spins, allocates, traps, overflows its stack, answers too much, too little and wrongly

@@ -1,4 +1,4 @@
-//! What a mapper module costs against the native mapper: `cargo bench --bench mapper [-- --check]`.
+//! The cost of a mapper module compared with the native mapper: `cargo bench --bench mapper [-- --check]`.
 //!
 //! Each way maps the same batch of 5,000 variants and does what the service does with the words: canonical data, hash,
 //! row in the body of the call. The ways take turns in every round, so that the machine's moods hit all of them; what

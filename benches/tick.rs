@@ -1,4 +1,4 @@
-//! What a patching module adds to a whole drain tick: `cargo bench --bench tick [-- --check]`.
+//! The time that a patching module adds to a whole drain tick: `cargo bench --bench tick [-- --check]`.
 //!
 //! PostgreSQL (a server of its own), a local Meta over HTTP, calls of 5,000 rows. A tick is everything from reading the
 //! outbox to the committed outcome of the call. The built-in mapper and the module take turns, each pushing every

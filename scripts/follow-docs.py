@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Follows docs/mappers/ten-minutes.md to the letter: writes its files, runs its commands, in a copy of the repository.
+"""Executes docs/mappers/ten-minutes.md exactly: writes its files and runs its commands in a copy of the repository.
 
 Usage: scripts/follow-docs.py PATH-OF-meta-catalog
 
-What the page takes for granted is set up here: meta-catalog on PATH, and a Rust that builds for
+The prerequisites of the page are set up here: meta-catalog on PATH, and a Rust that builds for
 wasm32-unknown-unknown (the installed one, or Debian's rustc-web under the name of cargo). The database is a fresh one.
-At the end the modules of the page have to have been active, and the rollback it names has to work.
+At the end it checks that the modules of the page were active and that the rollback on the page works.
 """
 
 import os

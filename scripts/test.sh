@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything a change has to pass. Run it from anywhere, as any user: scripts/test.sh [fast]
+# Every check that a change must pass. Run it from anywhere, as any user: scripts/test.sh [fast]
 #
-# Installs what is missing (on Debian and its kin, with apt-get) and nothing that is there. The tests
-# start their own PostgreSQL server; an installed one that runs is not touched.
+# Installs missing programs only (on Debian and derivatives, with apt-get). The tests
+# start their own PostgreSQL server; a server that is already running is not changed.
 #
 # fast: the quick look while a change is made. It needs Rust and a C compiler: no npm, no Python
 # packages, no PostgreSQL. It checks the format and runs the unit tests of every crate and the
@@ -52,7 +52,7 @@ case "${1-}" in
         ;;
 esac
 
-# The places where crates/testkit/src/postgres.rs looks, too.
+# The same places where crates/testkit/src/postgres.rs looks.
 has_postgres() {
     local dir
     local IFS=:
@@ -71,7 +71,7 @@ has_venv() {
 install() {
     step "installing $*"
     if ! command -v apt-get >/dev/null; then
-        echo "There is no apt-get here. Please install what these Debian packages hold: $*" >&2
+        echo "apt-get is missing. Install the contents of these Debian packages: $*" >&2
         exit 1
     fi
     local root=()

@@ -1,4 +1,4 @@
-//! Who calls: the access token and `appsecret_proof`.
+//! Authentication of a call: the access token and `appsecret_proof`.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -48,10 +48,10 @@ pub(crate) fn authenticate(
     Ok(caller)
 }
 
-/// Says whom a token stands for.
+/// Returns the identity that a token represents.
 ///
 /// # Errors
-/// Code 190 when it stands for nobody, or no longer.
+/// Code 190 when the token is unknown or no longer valid.
 pub(crate) fn identify(world: &World, now: Millis, token: String) -> Result<Caller> {
     let app = &world.config.app;
     if token.split_once('|') == Some((&app.id, &app.secret)) {

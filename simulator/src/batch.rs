@@ -1,4 +1,4 @@
-//! `POST /{catalog}/items_batch`: taking a batch. What happens to it later is in [`crate::processing`].
+//! `POST /{catalog}/items_batch`: accepts a batch. Its later processing is in [`crate::processing`].
 
 use std::collections::HashMap;
 
@@ -31,17 +31,17 @@ pub(crate) struct Row {
     pub(crate) data: Fields,
 }
 
-/// What a planned fault makes of a batch.
+/// The effect of a planned fault on a batch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forced {
-    /// The status shown instead of the real one, once processing has begun or ended.
+    /// The status shown instead of the real one, once processing has started or ended.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) uppercase: bool,
     pub(crate) keep_errors: Option<usize>,
     pub(crate) delay: Millis,
 }
 
-/// How a batch ends when it does not just finish.
+/// A batch end other than a normal finish.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     NeverEnds,
@@ -82,7 +82,7 @@ pub(crate) struct Finding {
     pub(crate) message: String,
 }
 
-/// A batch that was taken.
+/// An accepted batch.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) catalog: String,
@@ -93,22 +93,22 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<Row>,
     pub(crate) errors: Vec<Finding>,
     pub(crate) warnings: Vec<Finding>,
-    /// Errors that are told under `warnings`; they come first there.
+    /// Errors that are listed under `warnings`, before the real warnings.
     pub(crate) disguised: usize,
     pub(crate) forced: Forced,
 }
 
-/// All batches by handle, and what lies ahead.
+/// All batches by handle, and the pending work.
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
     pub(crate) by_handle: HashMap<String, Batch>,
-    /// Handles not processed yet, in the order they were taken.
+    /// Handles not processed yet, in the order of acceptance.
     pub(crate) pending: Vec<String>,
     /// Items to publish: when, of which catalog, which.
     pub(crate) unpublished: Vec<(Millis, String, Vec<String>)>,
 }
 
-/// The call as read: its rows, apart from the world.
+/// The parsed call: its rows, separate from the world.
 pub(crate) struct Call {
     records: Vec<Value>,
     allow_upsert: bool,
@@ -117,7 +117,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Reads the parameters. Records are looked at one by one later: a bad one does not spoil the call.
+    /// Parses the parameters. Records are checked one by one later: a bad record does not fail the call.
     pub(crate) fn read(params: &mut Params, max_records: usize) -> Result<Self> {
         const TYPES: &[&str] = &[
             "PRODUCT_ITEM",
@@ -166,7 +166,7 @@ impl Call {
     }
 }
 
-/// What validation says of one record.
+/// The validation result of one record.
 #[derive(Debug, Default)]
 struct Status {
     id: Option<String>,
@@ -188,7 +188,7 @@ impl Status {
     }
 }
 
-/// Takes the batch: validates each record, opens a handle for the good ones.
+/// Accepts the batch: validates each record and opens a handle for the valid ones.
 pub(crate) fn submit(world: &mut World, now: Millis, catalog: &str, call: Call, faults: &[Kind]) -> Value {
     let mut rows = Vec::with_capacity(call.records.len());
     let mut statuses = Vec::new();

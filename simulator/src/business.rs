@@ -116,7 +116,7 @@ pub(crate) fn install_app(world: &mut World, system_user: &str, params: &Params)
 /// `POST /{system_user}/access_tokens`.
 pub(crate) fn mint(world: &mut World, caller: &Caller, system_user: &str, params: &Params) -> Result<Value> {
     check_business_app(world, params)?;
-    // The proof was compared with the caller's token before; here it may not be left out.
+    // The proof was already compared with the caller's token; this edge also requires it to be present.
     params.required("appsecret_proof")?;
     if !world.system_users.get(system_user).is_some_and(|user| user.installed) {
         let message = "(#100) The app is not installed for this system user. Install it with POST \
@@ -231,7 +231,7 @@ pub(crate) fn permissions(world: &World, caller: &Caller, user: &str) -> Value {
     }
 }
 
-/// `DELETE /{user}/permissions`: takes back everything the person granted to the app.
+/// `DELETE /{user}/permissions`: revokes everything that the person granted to the app.
 pub(crate) fn remove_permissions(world: &mut World, user: &str) -> Value {
     if let Some(state) = world.users.get_mut(user) {
         state.permissions.clear();
@@ -256,7 +256,7 @@ fn one_of(name: &str, value: &str, allowed: &[&str]) -> Result<()> {
     Err(GraphError::parameter(name, format!("(#100) Param {name} must be one of {{{}}}", allowed.join(", "))))
 }
 
-/// The proof a caller owes; for tests and the control handle.
+/// The proof that a caller must send; for tests and the control handle.
 pub(crate) fn proof(world: &World, token: &str) -> String {
     auth::proof_of(&world.config.app.secret, token.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What was called: counters and the last requests, for tests to look at. No secret is kept.
+//! A record of the calls: counters and the last requests, for tests. It holds no secret.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +13,7 @@ use crate::clock::Millis;
 pub struct Counters {
     /// Calls of `items_batch`.
     pub items_batch: u64,
-    /// Rows that batches had taken, those that failed later included.
+    /// Rows of accepted batches, including those that failed later.
     pub batch_rows: u64,
     /// Calls of `check_batch_request_status`.
     pub check_batch: u64,
@@ -36,14 +36,14 @@ pub(crate) struct Entry {
     pub(crate) call: String,
     /// Parameters with secrets masked; `requests` is left out, see `rows`.
     pub(crate) params: BTreeMap<String, Value>,
-    /// Of `items_batch`: what was asked for each row.
+    /// For `items_batch`: the request of each row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rows: Vec<LoggedRow>,
     /// HTTP status of the answer; `null` when the connection was cut.
     pub(crate) status: Option<u16>,
     /// `error.code` of the answer.
     pub(crate) code: Option<i64>,
-    /// Faults that struck.
+    /// Faults that affected the call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) faults: Vec<crate::faults::Kind>,
 }

@@ -1,4 +1,4 @@
-//! The simulator's clock: the machine's time, shifted by what tests asked for, or standing still.
+//! The simulator's clock: the machine's time with the offset that tests set, or frozen.
 //!
 //! Every rule that depends on time (codes, tokens, quota windows, processing, publishing) reads this clock, so one
 //! control call moves all of them together.
@@ -27,7 +27,7 @@ impl Clock {
         }
     }
 
-    /// Stops the clock at its present time, or lets it run on from there.
+    /// Freezes the clock at its current time, or lets it continue from there.
     pub(crate) fn freeze(&mut self, freeze: bool) {
         match (self.frozen_at, freeze) {
             (None, true) => self.frozen_at = Some(self.now()),
@@ -39,7 +39,7 @@ impl Clock {
         }
     }
 
-    /// Whether the clock stands still.
+    /// Whether the clock is frozen.
     pub(crate) fn frozen(&self) -> bool {
         self.frozen_at.is_some()
     }

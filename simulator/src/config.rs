@@ -29,7 +29,8 @@ pub struct Config {
     pub switches: Switches,
     /// Requests kept for `/_sim/calls/log`.
     pub log_size: usize,
-    /// Seed of ids, handles and tokens. Left out: the start time, so that tokens of an earlier run are not valid here.
+    /// Seed of ids, handles and tokens. When left out: the start time, so that tokens of an earlier run are not valid
+    /// here.
     pub seed: Option<u64>,
 }
 
@@ -47,9 +48,9 @@ pub struct App {
     pub require_proof: bool,
     /// Registered redirect URIs, compared exactly. Empty: any.
     pub redirect_uris: Vec<String>,
-    /// Businesses the app belongs to; system users of others answer 104001. Empty: all.
+    /// Businesses that the app belongs to; system users of others result in 104001. Empty: all.
     pub businesses: Vec<String>,
-    /// Redirects straight back with a code instead of showing the consent page.
+    /// Redirects at once with a code instead of showing the consent page.
     pub auto_consent: bool,
 }
 
@@ -127,7 +128,7 @@ pub struct Token {
     /// Permissions.
     #[serde(default = "all_scopes")]
     pub scopes: Vec<String>,
-    /// Seconds it lives; left out = for ever.
+    /// Lifetime in seconds; never expires when left out.
     #[serde(default)]
     pub expires_in_s: Option<i64>,
 }
@@ -142,7 +143,7 @@ pub struct Quotas {
     pub management_per_hour: u32,
     /// Calls that concern no catalog, in a rolling hour (error 4).
     pub app_per_hour: u32,
-    /// A refused call counts too, so calling on while blocked makes the block longer, as Meta's documentation says.
+    /// A refused call counts too, so further calls while blocked extend the block, as Meta's documentation says.
     pub blocked_calls_count: bool,
     /// Usage headers are sent from this percentage on.
     pub usage_header_from_percent: u32,

@@ -1,4 +1,4 @@
-//! Connections that can be cut: a fault must look like a dead network, not like an HTTP error.
+//! Connections that can be cut: a fault must look like a failed network, not like an HTTP error.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Accepts connections that carry a [`Cutter`].
 pub(crate) struct Listener(pub(crate) TcpListener);
 
-/// Cuts the connection a request came in on: whatever is written from then on fails.
+/// Cuts the connection of a request: every later write fails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cutter(Arc<AtomicBool>);
 
@@ -40,7 +40,7 @@ impl axum::serve::Listener for Listener {
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         let (inner, address) = axum::serve::Listener::accept(&mut self.0).await;
-        // Answers are small and awaited: do not wait for more to send.
+        // Answers are small and the client waits for them: send without delay.
         if let Err(error) = inner.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }

@@ -1,4 +1,4 @@
-//! `/_sim/…`: what tests use to look at the world and to change it. No authentication: the simulator is for one machine.
+//! `/_sim/…`: inspects and changes the world for tests. No authentication: the simulator is for one machine only.
 
 use axum::Json;
 use axum::Router;
@@ -49,7 +49,7 @@ fn ok() -> Response {
     Json(json!({"ok": true})).into_response()
 }
 
-/// Reads a body whatever its content type; the refusal says what is wrong.
+/// Reads a body whatever its content type; the refusal states the problem.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &error.to_string())))
@@ -113,7 +113,7 @@ async fn items(State(shared): State<Shared>, Path(catalog): Path<String>, Query(
     let limit = range.limit.unwrap_or(1_000).clamp(1, 10_000);
     let mut saved: Vec<StoredItem<'_>> = Vec::new();
     for (id, text) in state.items.saved_after(range.after.as_deref()).take(limit + 1) {
-        // What the simulator saved is JSON; anything else is a bug worth hearing of.
+        // The simulator saves only JSON; anything else is a bug that must be reported.
         match serde_json::from_str(text) {
             Ok(data) => saved.push(StoredItem { id, data }),
             Err(error) => {
@@ -184,8 +184,7 @@ async fn handles(State(shared): State<Shared>) -> Response {
     Json(json!({"handles": batches.into_iter().map(entry).collect::<Vec<_>>()})).into_response()
 }
 
-/// A new world from the configuration the simulator was started with, runtime changes of quotas and the like included;
-/// the clock goes on.
+/// Restores the configured world, with the runtime changes of quotas and the like; the clock continues.
 async fn reset(State(shared): State<Shared>) -> Response {
     shared.world().reset();
     ok()
@@ -228,7 +227,7 @@ async fn clear_rejects(State(shared): State<Shared>) -> Response {
     ok()
 }
 
-/// The tokens' first characters, whom they stand for and until when.
+/// The tokens' first characters, owners and expiry.
 async fn tokens(State(shared): State<Shared>) -> Response {
     let world = shared.world();
     let now = world.clock.now();
@@ -269,7 +268,7 @@ struct Expire {
     /// Only the tokens of this user or system user.
     #[serde(default)]
     owner: Option<String>,
-    /// Subcode of code 190 they answer with.
+    /// Subcode of the code 190 that these tokens then result in.
     #[serde(default)]
     subcode: Option<i64>,
 }
@@ -292,7 +291,7 @@ async fn expire_tokens(State(shared): State<Shared>, body: Bytes) -> Response {
     Json(json!({ "ended": ended })).into_response()
 }
 
-/// Lays the given keys over the present values; an unknown key or a wrong type is refused and changes nothing.
+/// Merges the given keys into the current values; an unknown key or a wrong type is refused and changes nothing.
 fn overlay<T: Serialize + DeserializeOwned>(present: &T, changes: Map<String, Value>) -> Result<T, serde_json::Error> {
     let mut value = serde_json::to_value(present)?;
     if let Value::Object(map) = &mut value {
@@ -323,7 +322,7 @@ macro_rules! settings {
     };
 }
 
-// A new allowance starts with empty windows, so a test need not know what was called before.
+// A new allowance starts with empty windows, so that a test does not depend on earlier calls.
 settings!(quotas, set_quotas, quotas: Quotas, |world| {
     world.app_window.clear();
     for catalog in world.catalogs.values_mut() {

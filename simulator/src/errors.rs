@@ -1,6 +1,6 @@
 //! Graph's error object: texts, codes and HTTP statuses of the cases the simulator produces.
 //!
-//! Wording follows captures of the real API where there are any; a client must judge by `code` all the same.
+//! The wording follows captures of the real API where there are any; a client must still judge by `code`.
 
 use std::ops::{Deref, DerefMut};
 
@@ -74,7 +74,7 @@ impl GraphError {
         Self::parameter(name, format!("(#100) The parameter {name} is required"))
     }
 
-    /// A parameter that is wrong; the message says how.
+    /// A parameter that is wrong; the message gives the reason.
     pub(crate) fn parameter(name: &str, message: impl Into<String>) -> Self {
         let mut error = Self::new(100, message);
         error.data = Some(json!({"blame_field_specs": [[name]]}));
@@ -85,7 +85,7 @@ impl GraphError {
         Self::new(100, format!("(#100) Tried accessing nonexisting field ({field}) on node type ({node_type})"))
     }
 
-    /// An object that is not there, is hidden, or does not know the operation: Graph does not tell these apart.
+    /// An object that does not exist, is hidden, or does not support the operation: Graph does not distinguish these.
     pub(crate) fn unsupported(method: &str, id: &str) -> Self {
         let verb = method.to_ascii_lowercase();
         Self::new(

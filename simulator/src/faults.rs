@@ -1,4 +1,4 @@
-//! Planned faults: which call goes wrong, how, and how often.
+//! Planned faults: the affected call, the effect, and the number of times.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,15 +9,15 @@ use tokio::sync::watch;
 /// `on` is an edge (`items_batch`, `products`, …), `oauth` for the token endpoint, or `*`; `README.md` lists all names.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Fault {
-    /// The call it strikes.
+    /// The call that it affects.
     pub on: String,
-    /// Calls let through first.
+    /// Calls that pass first.
     #[serde(default)]
     pub skip: u32,
-    /// Calls struck, then it is spent.
+    /// Calls that are affected; then the fault is spent.
     #[serde(default = "once")]
     pub times: u32,
-    /// What goes wrong.
+    /// The effect.
     #[serde(flatten)]
     pub kind: Kind,
 }
@@ -34,7 +34,7 @@ fn refused() -> String {
     "The item was refused by a planned fault".to_owned()
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 ///
 /// Kinds that concern a batch (`handle_…`, `status_…`, `incomplete_errors`) stick to the handle when planned on
 /// `items_batch`, and change only the one answer when planned on `check_batch_request_status`.
@@ -75,7 +75,7 @@ pub enum Kind {
         /// Milliseconds.
         ms: u64,
     },
-    /// The call is carried out at once, and its answer kept back until the plan is cleared (`DELETE /_sim/faults`).
+    /// The call is carried out at once, and its answer is held until the plan is cleared (`DELETE /_sim/faults`).
     Held {},
     /// A Graph error.
     GraphError {
@@ -146,7 +146,7 @@ pub enum Kind {
     EmptyPage {},
 }
 
-/// Faults that still lie ahead.
+/// Faults that are still planned.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     faults: Vec<Fault>,
@@ -158,7 +158,7 @@ impl Plan {
         self.faults.extend(faults.into_iter().filter(|fault| fault.times > 0));
     }
 
-    /// Forgets what is planned, and lets answers that are kept back go.
+    /// Deletes the plan and releases answers that are held.
     pub(crate) fn clear(&mut self) {
         self.faults.clear();
         self.cleared.send_replace(());
@@ -173,7 +173,7 @@ impl Plan {
         &self.faults
     }
 
-    /// The faults that strike this call. Several may strike at once; each counts down.
+    /// Returns the faults that affect this call. Several may apply at once; each counts down.
     pub(crate) fn strike(&mut self, call: &str) -> Vec<Kind> {
         let mut struck = Vec::new();
         for fault in self.faults.iter_mut().filter(|fault| fault.on == call || fault.on == "*") {

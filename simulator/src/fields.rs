@@ -1,6 +1,6 @@
 //! Field expansion: `id,name,owned_product_catalogs.limit(50){id,name}`.
 //!
-//! This module only reads the text. Which names a node knows is decided where it is rendered.
+//! This module only parses the text. The renderer decides which names a node knows.
 
 use crate::errors::{GraphError, Result};
 
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// Deepest nesting read; Graph has a limit of its own, this one bounds the recursion.
+/// Deepest nesting that is parsed; Graph has its own limit, this one bounds the recursion.
 const MAX_DEPTH: usize = 8;
 
 struct Reader<'a> {

@@ -60,14 +60,14 @@ const TEXTS: &[&str] = &[
     "custom_label_4",
 ];
 
-/// Deepest nesting taken.
+/// Deepest nesting that is accepted.
 const MAX_DEPTH: usize = 16;
 
 impl Filter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
-    /// Code 100, naming the key or operator that is not known or has an operand of the wrong type.
+    /// Code 100, naming the key or operator that is unknown or has an operand of the wrong type.
     pub(crate) fn read(value: &Value) -> Result<Self> {
         Self::read_at(value, 0)
     }
@@ -122,7 +122,7 @@ impl Filter {
         }
     }
 
-    /// The only retailer ids that can pass, when the filter says so: then no walk over the catalog is needed.
+    /// The only retailer ids that can pass, when the filter determines them: then the catalog need not be scanned.
     pub(crate) fn retailer_ids(&self) -> Option<Vec<String>> {
         match self {
             Self::Test { key, operator, operand } if key == "retailer_id" => match (operator, operand) {
@@ -187,7 +187,7 @@ impl Operator {
     }
 }
 
-/// A number, or the text of one: form clients send both.
+/// A number, or its text: form clients send both.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }

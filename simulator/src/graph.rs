@@ -1,4 +1,4 @@
-//! One Graph call, from its path to its answer: the order of checks, and which call does what.
+//! One Graph call, from its path to its answer: the order of checks, and the dispatch.
 //!
 //! Order: version → token → object and permission → throttle → parameters → work.
 
@@ -21,10 +21,11 @@ use crate::products;
 use crate::throttle::{charge_app, charge_catalog};
 use crate::world::{Owner, World};
 
-/// Newest version served; a dead or missing one is served like the oldest living, so any older number is taken.
+/// Newest version served. An expired or missing version is served like the oldest valid one, so every older number is
+/// accepted.
 const NEWEST: u32 = 26;
 
-/// A request apart from its parameters.
+/// A request without its parameters.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -37,14 +38,14 @@ pub(crate) struct Request {
     pub(crate) host: String,
 }
 
-/// What a call answers when it does not fail.
+/// The answer of a call that does not fail.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Json(Value),
     Browser(Browser),
 }
 
-/// What else came of a call.
+/// Other results of the call.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -62,7 +63,7 @@ impl Request {
         Self { method: method.to_owned(), version, segments, query: query.to_owned(), bearer, host }
     }
 
-    /// The name faults, counters and the log know the call by.
+    /// The call's name for faults, counters and the log.
     pub(crate) fn call(&self) -> &str {
         let segments: Vec<&str> = self.segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
@@ -236,7 +237,7 @@ fn write(
             Ok(business::revoke_all(world, &Owner::SystemUser(id.clone())))
         }
         ("DELETE", Node::User(id), "permissions") => Ok(business::remove_permissions(world, id)),
-        // This is also the answer to POST /{system_user}/assigned_product_catalogs: that edge is for reading only.
+        // This is also the answer to POST /{system_user}/assigned_product_catalogs: that edge is read-only.
         (method, ..) => {
             let id = request.segments.first().map(String::as_str).unwrap_or_default();
             Err(GraphError::unsupported(method, id))

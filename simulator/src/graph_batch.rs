@@ -1,4 +1,4 @@
-//! `POST /`: several Graph calls in one request. Not to be mixed up with a catalog's `items_batch`.
+//! `POST /`: several Graph calls in one request. Different from a catalog's `items_batch`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::graph::{Answer, Request, Turn, carry_out};
 use crate::params::Params;
 use crate::world::World;
 
-/// `POST /` with `batch=[…]`: up to 50 calls in one; each is a call of its own for the buckets.
+/// `POST /` with `batch=[…]`: up to 50 calls in one; each counts as a separate call for the buckets.
 pub(crate) fn run(world: &mut World, request: &Request, params: &mut Params) -> Result<Value> {
     let parts = match params.take_json("batch")? {
         Some(Value::Array(parts)) => parts,

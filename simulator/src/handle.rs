@@ -22,7 +22,7 @@ impl Simulator {
     /// Starts one on a free port of this machine.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is available.
     pub async fn spawn(config: Config) -> std::io::Result<Handle> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -53,13 +53,13 @@ impl Handle {
         &self.base_url
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Now by the simulator's clock, in milliseconds since the Unix epoch.
+    /// The current time of the simulator's clock, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.shared.world().clock.now()
@@ -70,7 +70,7 @@ impl Handle {
         self.shared.world().clock.freeze(true);
     }
 
-    /// Moves the clock by `ms` milliseconds and carries out what falls due.
+    /// Moves the clock by `ms` milliseconds and processes what is due.
     pub fn advance(&self, ms: i64) {
         let mut world = self.shared.world();
         world.clock.advance(ms);
@@ -82,7 +82,7 @@ impl Handle {
         self.shared.world().faults.add([fault]);
     }
 
-    /// Forgets planned faults.
+    /// Deletes planned faults.
     pub fn clear_faults(&self) {
         self.shared.world().faults.clear();
     }
@@ -92,18 +92,18 @@ impl Handle {
         self.shared.world().rejects.insert(retailer_id.to_owned(), message.to_owned());
     }
 
-    /// Makes no row fail any more.
+    /// Deletes all planned row failures.
     pub fn clear_rejects(&self) {
         self.shared.world().rejects.clear();
     }
 
-    /// What was called so far.
+    /// Returns the calls so far.
     #[must_use]
     pub fn calls(&self) -> Counters {
         self.shared.world().calls.counters.clone()
     }
 
-    /// A catalog's items as saved, by retailer id; `None` when there is no such catalog.
+    /// A catalog's items as saved, by retailer id; `None` when the catalog does not exist.
     #[must_use]
     pub fn items(&self, catalog: &str) -> Option<BTreeMap<String, Value>> {
         let mut world = self.shared.world();
@@ -113,14 +113,14 @@ impl Handle {
         Some(items.saved_after(None).filter_map(parsed).collect())
     }
 
-    /// Makes a token for a user or system user with both scopes; `expires_in_s` in seconds, `None` = never.
+    /// Mints a token for a user or system user with both scopes; `expires_in_s` in seconds, `None` means never.
     #[must_use]
     pub fn mint_token(&self, owner: &str, expires_in_s: Option<i64>) -> String {
         let scopes = vec!["catalog_management".to_owned(), "business_management".to_owned()];
         self.shared.world().mint(None, owner, scopes, expires_in_s)
     }
 
-    /// Every token made so far, the dead ones too, in full: for tests that look for them where none must be.
+    /// Every token minted so far, including expired ones, in full: for tests that search for leaked tokens.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
         self.shared.world().tokens.keys().cloned().collect()
@@ -131,10 +131,10 @@ impl Handle {
         change(&mut self.shared.world().config);
     }
 
-    /// Stops the server and waits for requests under way.
+    /// Stops the server and waits for current requests.
     ///
     /// # Errors
-    /// What the server failed with.
+    /// When the server failed.
     pub async fn stop(self) -> std::io::Result<()> {
         drop(self.stop);
         self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))

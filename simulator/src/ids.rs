@@ -1,8 +1,8 @@
-//! Ids, handles, codes and tokens: unguessable-looking, yet a function of the seed, so a run can be repeated.
+//! Ids, handles, codes and tokens: they look random, but are a function of the seed, so that a run can be repeated.
 
 use sha2::{Digest, Sha256};
 
-/// Makes texts no two of which are equal.
+/// Generates unique texts.
 #[derive(Debug)]
 pub(crate) struct Ids {
     seed: u64,

@@ -1,4 +1,4 @@
-//! One item as the read side shows it: other names than were sent, prices made for people.
+//! One item as the read side shows it: names differ from those sent, prices are formatted for display.
 
 use std::cell::OnceCell;
 
@@ -57,7 +57,7 @@ const SAME: &[&str] = &[
     "video",
 ];
 
-/// Names made from what was sent; [`View::value`] knows how.
+/// Names computed from what was sent; see [`View::value`].
 const COMPUTED: &[&str] = &[
     "id",
     "retailer_id",
@@ -130,7 +130,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The value of a read-side field: outer `None` = no such field, inner `None` = the item has none.
+    /// The value of a read-side field: outer `None` means no such field, inner `None` means that the item has no value.
     fn value(&self, name: &str) -> Option<Option<Value>> {
         if let Some((_, sent)) = RENAMED.iter().find(|(read, _)| *read == name) {
             return Some(self.fields().get(*sent).cloned());
@@ -203,7 +203,7 @@ impl<'a> View<'a> {
         self.text("status") == Some("archived") || self.text("visibility") == Some("staging")
     }
 
-    /// `approved`, `pending`, or what a test planted.
+    /// `approved`, `pending`, or the value that a test planted.
     pub(crate) fn review_status(&self) -> String {
         let planted = self.item.review.as_ref().and_then(|review| review.review_status.clone());
         planted.unwrap_or_else(|| {
@@ -232,7 +232,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Narrows an object field to the names asked for in braces.
+/// Reduces an object field to the names requested in braces.
 fn pick(value: Value, field: &Field) -> Value {
     match (value, &field.sub) {
         (Value::Object(map), Some(sub)) => {
@@ -277,7 +277,7 @@ fn group(number: i128) -> String {
     grouped
 }
 
-/// Refuses unknown names even when no item is there to show it.
+/// Refuses unknown names even when there is no item to show.
 pub(crate) fn check_fields(asked: &[Field]) -> Result<()> {
     let known =
         |name: &str| COMPUTED.contains(&name) || SAME.contains(&name) || RENAMED.iter().any(|(read, _)| *read == name);

@@ -1,4 +1,4 @@
-//! The items of one catalog: what was sent, what `/products` shows of it, and when.
+//! The items of one catalog: the saved state, the state that `/products` shows, and when it became visible.
 //!
 //! An item is one JSON text, so a million of them fit into a small machine; it is parsed only when it changes or is read.
 
@@ -23,7 +23,7 @@ pub(crate) struct Item {
     shown: Option<Arc<str>>,
     /// When the shown text became visible.
     pub(crate) shown_at: Millis,
-    /// What a test said about the review, if anything.
+    /// The review that a test planted; `None` when there is none.
     pub(crate) review: Option<Box<Review>>,
 }
 
@@ -59,7 +59,7 @@ impl Items {
         }
     }
 
-    /// Deletes an item; it stays visible until published. False when it is not there.
+    /// Deletes an item; it stays visible until published. Returns false when it does not exist.
     pub(crate) fn delete(&mut self, id: &str) -> bool {
         self.0.get_mut(id).and_then(|item| item.saved.take()).is_some()
     }
@@ -115,7 +115,7 @@ impl Items {
         found.next().map(|(id, _)| id.as_ref())
     }
 
-    /// Plants a review. False when the item is not there.
+    /// Plants a review. Returns false when the item does not exist.
     pub(crate) fn review(&mut self, id: &str, review: Review) -> bool {
         self.0.get_mut(id).map(|item| item.review = Some(Box::new(review))).is_some()
     }
@@ -133,7 +133,7 @@ fn parse(text: &str) -> Option<Fields> {
 }
 
 /// Merges what an UPDATE sent into what is saved: field by field, lists replaced whole, `""` and `[]` clear.
-/// `null` changes nothing: whether it clears at Meta is not known, so nobody may rely on it.
+/// `null` changes nothing: it is unknown whether it clears at Meta, so no caller may rely on it.
 pub(crate) fn merge(mut saved: Fields, sent: &Fields) -> Fields {
     for (name, value) in sent {
         match value {

@@ -1,7 +1,7 @@
-//! What Meta says of one item's values.
+//! Meta's judgement of one item's values.
 //!
-//! Two moments: [`unknown_fields`] when the call is taken (warnings in `validation_status`), [`judge`] when the row is
-//! processed (errors and warnings in the poll). Pure.
+//! Two moments: [`unknown_fields`] when the call is accepted (warnings in `validation_status`), [`judge`] when the row
+//! is processed (errors and warnings in the poll). Pure.
 
 use serde_json::Value;
 use url::Url;

@@ -1,4 +1,4 @@
-//! A faithful local stand-in for the part of Meta's Graph API that keeps a commerce catalog.
+//! A faithful local stand-in for the part of Meta's Graph API that manages a commerce catalog.
 //!
 //! Purpose: services and tests run against it as they would against Meta. Promises: the documented shapes, limits, error
 //! codes and traps of the real API (`README.md` lists them), both throttle buckets with their headers, a clock and faults
@@ -49,7 +49,7 @@ pub use config::{App, Business, Catalog, Config, Quotas, Rules, Switches, System
 pub use faults::{Fault, Kind};
 pub use handle::{Handle, Simulator};
 
-/// Serves a world made from `config` until `shutdown` resolves; requests under way are answered first.
+/// Serves a world built from `config` until `shutdown` resolves; current requests are answered first.
 ///
 /// The same host answers Graph calls (`/v25.0/…` and without a version), the login dialog (`/v25.0/dialog/oauth`) and the
 /// control calls (`/_sim/…`).

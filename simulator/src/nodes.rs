@@ -75,7 +75,7 @@ impl Node {
                 let mine = world.businesses.iter().filter(|(_, business)| business.admins.contains(user));
                 Some(keyed(mine.map(|(id, _)| id.clone()).collect(), Self::Business))
             }
-            // A system user's own list may be empty at Meta; here it is.
+            // Meta may return an empty list for a system user; the simulator does.
             (Self::SystemUser(_), "businesses") => Some(Vec::new()),
             (Self::SystemUser(user), "assigned_product_catalogs") => {
                 let assigned = world.catalogs.iter().filter(|(_, catalog)| catalog.assigned.contains_key(user));
@@ -155,7 +155,7 @@ impl Node {
         Ok((!hidden).then(|| page.body(window.limit, &link, cx.world.config.switches.omit_paging)))
     }
 
-    /// A field that is no edge: outer `None` = it is none, inner `None` = it has no value.
+    /// A field that is not an edge: outer `None` means that there is no such field, inner `None` that it has no value.
     fn scalar(&self, cx: &Cx<'_>, field: &Field) -> Result<Option<Option<Value>>> {
         let world = cx.world;
         let nested = |node: Self| node.render(cx, field.sub.as_deref()).map(|value| Some(Some(value)));

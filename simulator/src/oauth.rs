@@ -10,7 +10,7 @@ use crate::errors::{GraphError, Result};
 use crate::params::Params;
 use crate::world::{Code, Owner, World};
 
-/// What a browser gets.
+/// The answer for a browser.
 #[derive(Debug)]
 pub(crate) enum Browser {
     Page { status: u16, html: String },
@@ -36,7 +36,8 @@ pub(crate) struct Request {
     pub(crate) scopes: Vec<String>,
 }
 
-/// Checks the parameters of the dialog; the text of an `Err` is for the error page, as there is nowhere safe to redirect to.
+/// Checks the parameters of the dialog; the text of an `Err` is for the error page, because no redirect target is
+/// trusted.
 fn request(world: &World, params: &Params) -> std::result::Result<Request, String> {
     let app = &world.config.app;
     if params.text("client_id").as_deref() != Some(app.id.as_str()) {
@@ -53,7 +54,7 @@ fn request(world: &World, params: &Params) -> std::result::Result<Request, Strin
     if params.text("response_type").is_some_and(|kind| kind != "code") {
         return Err("Invalid response_type: this simulator answers only with `code`.".into());
     }
-    // Login for Business names a configuration instead of scopes; here every configuration asks for both.
+    // Login for Business names a configuration instead of scopes; here every configuration requests both.
     let by_configuration = || match params.text("config_id") {
         Some(_) => SCOPES[..2].iter().map(|&scope| scope.to_owned()).collect(),
         None => Vec::new(),
@@ -74,7 +75,7 @@ pub(crate) fn dialog(world: &mut World, now: Millis, params: &Params) -> Browser
     }
 }
 
-/// `POST /dialog/consent`: what the person clicked. `decision=deny` refuses, anything else allows.
+/// `POST /dialog/consent`: the person's decision. `decision=deny` refuses, anything else allows.
 pub(crate) fn decide(world: &mut World, now: Millis, params: &Params) -> Browser {
     let request = match request(world, params) {
         Ok(request) => request,
@@ -239,7 +240,7 @@ pub(crate) fn debug_token(world: &World, now: Millis, params: &Params) -> Result
     Ok(json!({ "data": data }))
 }
 
-/// A system user's catalog scope names its catalogs; a scope without `target_ids` reaches everything.
+/// A system user's catalog scope names its catalogs; a scope without `target_ids` covers everything.
 fn granular(world: &World, owner: &Owner, scopes: &[String]) -> Value {
     let one = |scope: &String| match owner {
         Owner::SystemUser(id) if scope == "catalog_management" => {

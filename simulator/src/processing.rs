@@ -1,4 +1,4 @@
-//! From `scheduled` to `finished`: carrying out batches and publishing items when their time has come.
+//! From `scheduled` to `finished`: processes batches and publishes items when they are due.
 
 use crate::batch::{Batch, Finding, Method, Row};
 use crate::clock::Millis;
@@ -12,7 +12,7 @@ pub(crate) fn settle(world: &mut World, now: Millis) {
     let (mut ready, waiting): (Vec<_>, Vec<_>) =
         std::mem::take(&mut world.batches.pending).into_iter().partition(|handle| due(world, handle));
     world.batches.pending = waiting;
-    // A stable sort: batches that end together are carried out in the order they were taken.
+    // A stable sort: batches that end together are processed in the order of acceptance.
     ready.sort_by_key(|handle| world.batches.by_handle.get(handle).map_or(0, |batch| batch.finish_at));
     for handle in ready {
         carry_out(world, &handle);
@@ -83,7 +83,7 @@ fn carry_out_row(world: &mut World, batch: &mut Batch, row: &Row) -> bool {
         batch.errors.push(finding("The item to update does not exist and allow_upsert is false".into()));
         return false;
     }
-    // CREATE of an item that is there replaces it.
+    // CREATE of an existing item replaces it.
     let base = if row.method == Method::Create { None } else { saved };
     let mut item = merge(base.unwrap_or_default(), &row.data);
     let unknown: Vec<String> = judge::unknown_fields(&item).map(str::to_owned).collect();

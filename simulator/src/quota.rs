@@ -12,14 +12,14 @@ pub(crate) struct Window {
     calls: VecDeque<Millis>,
 }
 
-/// What a charge found.
+/// The result of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// The call is refused.
     pub(crate) blocked: bool,
     /// Calls in percent of the allowance, this one included.
     pub(crate) percent: u32,
-    /// Minutes until calls are taken again, rounded up; 0 when not blocked.
+    /// Minutes until calls are accepted again, rounded up; 0 when not blocked.
     pub(crate) regain_minutes: i64,
 }
 
@@ -31,7 +31,7 @@ impl Window {
             self.calls.pop_front();
         }
         let blocked = self.calls.len() >= allowed;
-        // Twice the allowance is kept at most: enough to be blocked for a whole span, and bounded.
+        // At most twice the allowance is kept: enough to be blocked for a whole span, and bounded.
         if (!blocked || blocked_counts) && self.calls.len() < allowed.saturating_mul(2).max(1) {
             self.calls.push_back(now);
         }

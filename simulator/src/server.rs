@@ -1,4 +1,4 @@
-//! HTTP: reads requests, lets planned faults strike, writes answers, keeps the log.
+//! HTTP: reads requests, applies planned faults, writes answers, keeps the log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(world)))
     }
 
-    /// The world. A panic elsewhere does not make it unusable: tests want to look at it all the more.
+    /// The world. A panic elsewhere does not make it unusable, because tests then need to inspect it.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -39,7 +39,7 @@ pub(crate) fn router(shared: Shared) -> Router {
     Router::new().nest("/_sim", control::router()).fallback(serve_graph).with_state(shared)
 }
 
-/// How an answer leaves.
+/// How an answer is sent.
 enum Delivery {
     Whole(Response),
     /// Half of the body, then the connection is cut.
@@ -73,7 +73,7 @@ async fn serve_graph(
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
     if held {
-        // An error says that the simulator is gone, and with it whoever waits.
+        // An error means that the simulator has stopped, and its callers with it.
         let _ = cleared.changed().await;
     }
     match delivery {
@@ -93,7 +93,7 @@ fn read_request(parts: &Parts) -> Request {
     Request::new(parts.method.as_str(), parts.uri.path(), parts.uri.query().unwrap_or_default(), bearer, host)
 }
 
-/// Reads a body. One over the limit is read to its end and dropped, so the client gets to read the refusal.
+/// Reads a body. A body over the limit is read to its end and dropped, so that the client can read the refusal.
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, GraphError> {
     let mut stream = body.into_data_stream();
     let mut read = Vec::new();
@@ -110,7 +110,7 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, GraphError> {
     if size > limit { Err(GraphError::too_much_data()) } else { Ok(read.into()) }
 }
 
-/// A fault that replaces the answer, and whether the call is carried out all the same.
+/// A fault that replaces the answer, and whether the call is still carried out.
 fn replaced(fault: &Kind) -> Option<(Delivery, bool)> {
     let plain = |status: u16, kind: &'static str, text: &'static str| {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

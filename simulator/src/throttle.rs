@@ -1,4 +1,4 @@
-//! Charging a call to its bucket: the headers that tell of it, the error when it is full.
+//! Charges a call to its bucket: the usage headers, and the error when it is full.
 
 use crate::clock::Millis;
 use crate::errors::{GraphError, Result};

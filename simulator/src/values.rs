@@ -1,4 +1,4 @@
-//! The texts that hold more than a text: prices, times, intervals. Pure.
+//! Structured texts: prices, times, intervals. Pure.
 
 /// `9.99 USD`: the amount in hundredths and the currency.
 pub(crate) fn price(text: &str) -> Option<(i128, &str)> {

@@ -1,4 +1,4 @@
-//! The state of the simulated Meta, and how it moves with the clock.
+//! The state of the simulated Meta, and its changes with the clock.
 //!
 //! One value behind one lock: a call reads and changes the world in one go, so calls are serial, as rules need them to be.
 //! Nothing runs in the background: [`World::settle`] brings batches and publications up to the present before each call.
@@ -14,7 +14,7 @@ use crate::ids::Ids;
 use crate::items::Items;
 use crate::quota::Window;
 
-/// Everything.
+/// The whole state.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) config: Config,
@@ -56,7 +56,7 @@ pub(crate) struct Business {
 pub(crate) struct Catalog {
     pub(crate) name: String,
     pub(crate) vertical: String,
-    /// The business that owns it; `None` when that is none of this world.
+    /// The business that owns it; `None` when the owner is not in this world.
     pub(crate) owner: Option<String>,
     pub(crate) items: Items,
     /// Tasks of assigned users and system users.
@@ -76,7 +76,7 @@ pub(crate) struct SystemUser {
     pub(crate) created_by: Option<String>,
 }
 
-/// Whom a token stands for.
+/// The identity that a token represents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     User(String),
@@ -99,9 +99,9 @@ pub(crate) struct Token {
     pub(crate) owner: Owner,
     pub(crate) scopes: Vec<String>,
     pub(crate) issued_at: Millis,
-    /// `None` = never.
+    /// `None` means never.
     pub(crate) expires_at: Option<Millis>,
-    /// Ended before its time, with this subcode of code 190.
+    /// Revoked before its expiry, with this subcode of code 190.
     pub(crate) dead: Option<i64>,
 }
 
@@ -127,7 +127,7 @@ impl World {
         Self::at(Clock::default(), config)
     }
 
-    /// Starts the world anew; the clock goes on.
+    /// Restarts the world; the clock continues.
     pub(crate) fn reset(&mut self) {
         *self = Self::at(std::mem::take(&mut self.clock), self.config.clone());
     }
@@ -218,7 +218,7 @@ impl World {
         text
     }
 
-    /// Brings batches and publications up to the present, and says what that is.
+    /// Brings batches and publications up to date, and returns the current time.
     pub(crate) fn settle(&mut self) -> Millis {
         let now = self.clock.now();
         crate::processing::settle(self, now);

@@ -1,4 +1,4 @@
-//! Meta's own SDKs against the simulator, unmodified but for the host.
+//! Meta's own SDKs against the simulator; only the host is changed.
 //!
 //! They are installed with the machine's `python3` and `npm` into Cargo's directory for test files, from the pins in
 //! `tests/sdk/`. Without those programs, or without a package registry for the first run, the tests fail and say so:

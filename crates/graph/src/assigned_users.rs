@@ -1,4 +1,4 @@
-//! Who may use a catalog: the only edge that assigns one.
+//! The edge that assigns users to a catalog. It is the only edge that writes such an assignment.
 
 use super::Caller;
 use super::call::Call;
@@ -7,11 +7,11 @@ use super::system_users::Done;
 use super::transport::GraphClient;
 
 impl GraphClient {
-    /// Lets a (system) user manage a catalog. Repeating it is meant to succeed.
+    /// Lets a (system) user manage a catalog. A repeated call is expected to succeed.
     ///
     /// # Errors
-    /// Meta's refusal (the caller must manage the catalog; 415 = two-factor authentication needed) or a transport
-    /// failure.
+    /// When Meta refuses (the caller must manage the catalog; 415 means that two-factor authentication is required) or
+    /// when the transport fails.
     pub async fn assign_catalog(
         &self,
         caller: Caller<'_>,

@@ -1,8 +1,8 @@
-//! `GET /{catalog}/check_batch_request_status`: what became of a batch.
+//! `GET /{catalog}/check_batch_request_status`: the state of a batch.
 //!
-//! Purpose: ask with the parameters that bring the complete list of bad rows, and read every form of the answer.
-//! Promises: an unknown status word is kept, not guessed at; repeated ids are listed once.
-//! Left out on purpose: the verdict on each row (the poll's), which needs to know what was sent.
+//! Purpose: send the parameters that make Meta return the complete list of bad rows, and read every form of the answer.
+//! Promises: an unknown status word is kept as Meta wrote it; repeated ids are listed once.
+//! Left out on purpose: the verdict on each row. The poll decides it, because it knows what was sent.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,30 +14,30 @@ use super::tolerant;
 use super::transport::GraphClient;
 use super::usage::Usage;
 
-/// Exactly the names Meta knows: any other fails the call.
+/// The exact names that Meta knows. The call fails with any other name.
 const FIELDS: &str = "handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests";
 
-/// Where a batch stands.
+/// The state of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchState {
     /// Accepted, waiting.
     Scheduled,
-    /// On its way to the workers.
+    /// Handed to Meta's workers.
     Dispatched,
     /// Running.
     Started,
     /// Done; rows with errors were not saved.
     Finished,
-    /// Will not run.
+    /// Canceled before it ran.
     Canceled,
     /// Failed as a whole.
     Error,
-    /// A word we do not know, as Meta wrote it. Wait.
+    /// An unknown word, as Meta wrote it. The caller waits.
     Other(String),
 }
 
 impl BatchState {
-    /// Reads Meta's word, whatever its case.
+    /// Parses Meta's status word; case does not matter.
     #[must_use]
     pub fn from_word(word: &str) -> Self {
         match word.trim().to_ascii_lowercase().as_str() {
@@ -51,7 +51,7 @@ impl BatchState {
         }
     }
 
-    /// True when nothing more will happen to the batch.
+    /// Whether the state is final.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
@@ -61,29 +61,30 @@ impl BatchState {
     }
 }
 
-/// What Meta says of a row.
+/// A message of Meta's about a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowMessage {
     /// The retailer id.
     pub id: Option<String>,
-    /// The row's place in the batch; it is not documented whether from 0 or 1. Go by the id.
+    /// The row's position in the batch. Meta does not document whether it counts from 0 or 1, so rows are matched by
+    /// id.
     pub line: Option<u64>,
-    /// Meta's words.
+    /// Meta's message.
     pub message: String,
 }
 
-/// What Meta says of a batch.
+/// Meta's report on a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchStatus {
-    /// Where it stands.
+    /// The batch's state.
     pub state: BatchState,
     /// A sample of the errors.
     pub errors: Vec<RowMessage>,
-    /// How many errors there are; never less than listed.
+    /// The number of errors; at least as many as are listed.
     pub errors_total_count: u64,
-    /// A sample of the warnings. A warning alone fails no row.
+    /// A sample of the warnings. A warning alone does not fail a row.
     pub warnings: Vec<RowMessage>,
-    /// How many warnings there are; never less than listed.
+    /// The number of warnings; at least as many as are listed.
     pub warnings_total_count: u64,
     /// The retailer ids of all bad rows, each once, in Meta's order.
     pub ids_of_invalid_requests: Vec<String>,
@@ -92,13 +93,13 @@ pub struct BatchStatus {
 /// The answer to a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchStatusAnswer {
-    /// `None` when Meta answered properly but says nothing of this handle.
+    /// `None` when Meta's answer is valid but does not mention this handle.
     pub status: Option<BatchStatus>,
-    /// What the usage headers said.
+    /// The usage headers of the answer.
     pub usage: Usage,
 }
 
-/// The documented envelope, or the bare object of older captures.
+/// The documented envelope, or the bare object that older captures show.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WireAnswer {
@@ -160,17 +161,18 @@ impl WireAnswer {
             Self::Edge { data } => data,
             Self::Bare(status) => vec![status],
         };
-        // An object that names another handle is not ours; one that names none can only be.
+        // A status that names another handle is not this batch's; one without a handle can only be this batch's.
         let ours = |status: &WireStatus| status.handle.as_deref().is_none_or(|named| named == handle);
         statuses.into_iter().find(ours).map(BatchStatus::from)
     }
 }
 
 impl GraphClient {
-    /// Asks what became of a batch. Charged to the catalog's management allowance, not to that of batches.
+    /// Returns the state of a batch. The call counts against the catalog's management allowance, not the batch
+    /// allowance.
     ///
     /// # Errors
-    /// Meta's refusal (an unknown or too old handle may come as code 100) or a transport failure.
+    /// When Meta refuses (an unknown or too old handle may be code 100) or when the transport fails.
     pub async fn batch_status(
         &self,
         caller: Caller<'_>,
@@ -181,7 +183,7 @@ impl GraphClient {
             .on_catalog(catalog_id)
             .by(caller)
             .param("handle", handle)
-            // Without it the list of ids is always empty.
+            // Without this parameter the list of ids is always empty.
             .param("load_ids_of_invalid_requests", "true")
             .param("fields", FIELDS)
             .long_answer();

@@ -1,6 +1,6 @@
 //! The businesses of the connected user and their catalogs.
 //!
-//! Promises: complete; both the businesses and each business's catalogs are followed to their end.
+//! Promises: the result is complete; both the businesses and each business's catalogs are read to the last page.
 
 use serde::Deserialize;
 
@@ -16,16 +16,16 @@ const OWNED: &str = "owned_product_catalogs";
 const CLIENT: &str = "client_product_catalogs";
 const CATALOGS_A_PAGE: &str = "50";
 
-/// A business and what catalogs it can use.
+/// A business and the catalogs that it can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Business {
     /// Its id.
     pub id: String,
-    /// Its name, if Meta gives it.
+    /// Its name; `None` when Meta omits it.
     pub name: Option<String>,
     /// The catalogs it owns.
     pub owned_catalogs: Vec<Catalog>,
-    /// The catalogs others share with it.
+    /// The catalogs that other businesses share with it.
     pub client_catalogs: Vec<Catalog>,
 }
 
@@ -35,16 +35,16 @@ struct BusinessNode {
     id: String,
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     name: Option<String>,
-    // A nested edge without elements is left out.
+    // Meta omits a nested edge that has no elements.
     owned_product_catalogs: Option<Page<Catalog>>,
     client_product_catalogs: Option<Page<Catalog>>,
 }
 
 impl GraphClient {
-    /// Every business of the user, with every catalog. Empty when the user administers none.
+    /// Returns every business of the user, with every catalog. Empty when the user administers none.
     ///
     /// # Errors
-    /// Meta's refusal, a transport failure, or a listing that does not end.
+    /// When Meta refuses, when the transport fails, or when a listing does not end.
     pub async fn businesses(&self, caller: Caller<'_>) -> Result<Vec<Business>, GraphFailure> {
         let nested = |edge| format!("{edge}.limit({CATALOGS_A_PAGE}){{{CATALOG_FIELDS}}}");
         let fields = format!("id,name,{},{}", nested(OWNED), nested(CLIENT));
@@ -61,7 +61,7 @@ impl GraphClient {
         Ok(businesses)
     }
 
-    /// A nested edge to its end.
+    /// Reads the remaining pages of a nested edge.
     async fn rest(
         &self,
         caller: Caller<'_>,

@@ -1,6 +1,6 @@
 //! One Graph call before it is sent.
 //!
-//! Purpose: hold what a call is made of, and know which parts are secret.
+//! Purpose: hold the parts of a call, and record which of them are secret.
 //! Promises: a node id that could change the path is refused; this type has no `Debug`, so it cannot be logged.
 
 use std::borrow::Cow;
@@ -12,18 +12,18 @@ use super::proof::app_secret_proof;
 use super::redact::Redactor;
 use super::{AppCredentials, Caller};
 
-/// Most bytes taken of an ordinary answer.
+/// The largest ordinary answer that is read, in bytes.
 const ANSWER_CAP: usize = 16 * 1024 * 1024;
-/// Most bytes taken of an answer that may speak of thousands of rows.
+/// The largest answer that is read, in bytes, when it can cover thousands of rows.
 const BATCH_ANSWER_CAP: usize = 64 * 1024 * 1024;
 
-/// Who makes the call.
+/// The credentials that authenticate the call.
 #[derive(Clone)]
 enum Auth<'a> {
-    /// Nobody: the parameters hold the credentials (`oauth/access_token`).
+    /// No token: the parameters hold the credentials (`oauth/access_token`).
     InParameters,
     Token(Caller<'a>),
-    /// The app itself, by its app access token.
+    /// The app itself, with its app access token.
     App(&'a AppCredentials),
 }
 
@@ -41,10 +41,10 @@ pub(super) struct Call<'a> {
     pub(super) edge: &'static str,
     /// The path below the version.
     pub(super) path: Vec<&'a str>,
-    /// For logs.
+    /// The catalog, for logs.
     pub(super) catalog_id: Option<&'a str>,
     pub(super) json: Option<Vec<u8>>,
-    /// Most bytes taken of the answer.
+    /// The largest answer that is read, in bytes.
     pub(super) cap: usize,
     auth: Auth<'a>,
     params: Vec<(&'static str, Param<'a>)>,
@@ -108,7 +108,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Adds a parameter that must never show.
+    /// Adds a parameter that must never be shown.
     pub(super) fn secret(mut self, name: &'static str, value: &'a SecretString) -> Self {
         self.params.push((name, Param::Secret(value)));
         self
@@ -120,13 +120,13 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Expects an answer about thousands of rows.
+    /// Raises the size limit for an answer about thousands of rows.
     pub(super) fn long_answer(mut self) -> Self {
         self.cap = BATCH_ANSWER_CAP;
         self
     }
 
-    /// The access token and its proof, if a token signs the call.
+    /// Returns the access token and its proof; `None` when no token signs the call.
     pub(super) fn token_and_proof(&self) -> Option<(SecretString, String)> {
         let (app, token) = match &self.auth {
             Auth::InParameters => return None,
@@ -137,7 +137,7 @@ impl<'a> Call<'a> {
         Some((token, proof))
     }
 
-    /// The parameters in the clear, for the wire only.
+    /// Returns the parameters unmasked. Only for sending.
     pub(super) fn exposed_params(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.params.iter().map(|(name, value)| match value {
             Param::Plain(text) => (*name, text.as_ref()),
@@ -145,7 +145,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// What must be taken out of every text that comes back.
+    /// Returns the redactor that removes the call's secrets from every text that comes back.
     pub(super) fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
         match &self.auth {
@@ -167,14 +167,14 @@ impl<'a> Call<'a> {
         redactor
     }
 
-    /// Refuses an id that is no Graph id: it would reach another edge, or nothing at all.
+    /// Refuses an id that is not a Graph id: it would address another edge or nothing.
     pub(super) fn check_path(&self) -> Result<(), String> {
         let usable = |id: &&str| {
             (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
         match self.path.iter().find(|id| !usable(id)) {
             None => Ok(()),
-            Some(id) => Err(format!("{id:?} is no Graph id: expected up to 64 letters, digits, `_` or `-`")),
+            Some(id) => Err(format!("{id:?} is not a Graph id: expected up to 64 letters, digits, `_` or `-`")),
         }
     }
 }

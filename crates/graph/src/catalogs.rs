@@ -8,7 +8,7 @@ use super::error::GraphFailure;
 use super::tolerant;
 use super::transport::GraphClient;
 
-/// What is asked of a catalog, here and where catalogs come nested.
+/// The fields that are requested of a catalog, on the node and on nested edges.
 pub(super) const CATALOG_FIELDS: &str = "id,name,product_count,vertical";
 
 /// A product catalog.
@@ -17,23 +17,23 @@ pub struct Catalog {
     /// Its id.
     #[serde(deserialize_with = "tolerant::text")]
     pub id: String,
-    /// Its name, if Meta gives it.
+    /// Its name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub name: Option<String>,
-    /// How many items it holds.
+    /// The number of items in it.
     #[serde(default, deserialize_with = "tolerant::u64_or_none")]
     pub product_count: Option<u64>,
-    /// What it is for; `commerce` takes products.
+    /// Its purpose; `commerce` is for products.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub vertical: Option<String>,
 }
 
 impl GraphClient {
-    /// A catalog as Meta sees it now, its item count among the rest.
+    /// Returns the current catalog node, including its item count.
     ///
     /// # Errors
-    /// Meta's refusal ([`ErrorClass::CatalogGone`](super::ErrorClass::CatalogGone) when it is hidden from the token)
-    /// or a transport failure.
+    /// When Meta refuses ([`ErrorClass::CatalogGone`](super::ErrorClass::CatalogGone) when the catalog is hidden from
+    /// the token) or when the transport fails.
     pub async fn catalog(&self, caller: Caller<'_>, catalog_id: &str) -> Result<Catalog, GraphFailure> {
         let call =
             Call::get_node("catalog", catalog_id).on_catalog(catalog_id).by(caller).param("fields", CATALOG_FIELDS);

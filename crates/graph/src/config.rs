@@ -1,4 +1,4 @@
-//! Where Meta is and how long to wait for it.
+//! Addresses of Meta and time limits for calls.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 /// Meta's API host.
 pub const DEFAULT_GRAPH_BASE_URL: &str = "https://graph.facebook.com";
-/// Meta's host for the login dialog, where a browser goes.
+/// Meta's host for the login dialog, which a browser opens.
 pub const DEFAULT_DIALOG_BASE_URL: &str = "https://www.facebook.com";
 /// The API version the service is built against.
 pub const DEFAULT_VERSION: &str = "v25.0";
@@ -42,12 +42,12 @@ pub struct GraphConfig {
 /// Why a [`GraphConfig`] cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphConfigError {
-    /// A base URL that no call can be built on.
+    /// A base URL that cannot be used to build calls.
     #[error("{name} must be an http or https URL with a host and without user, query or fragment, like `{example}`")]
     BaseUrl {
         /// Which URL.
         name: &'static str,
-        /// What a right one looks like.
+        /// A valid example.
         example: &'static str,
     },
     /// A version that is not `v<major>.<minor>`.
@@ -61,7 +61,7 @@ pub enum GraphConfigError {
 }
 
 impl GraphConfig {
-    /// Checks what the types leave open.
+    /// Checks the constraints that the types do not express.
     pub(super) fn validate(&self) -> Result<(), GraphConfigError> {
         let urls = [
             ("the Graph base URL", &self.graph_base_url, DEFAULT_GRAPH_BASE_URL),

@@ -1,8 +1,9 @@
-//! Everything that can come of a Graph call besides an answer.
+//! Every outcome of a Graph call that is not an answer.
 //!
-//! Purpose: one type that says what failed, what Meta said, and (through [`ErrorClass`]) what to do about it.
-//! Promises: judged by `error.code`, never by the HTTP status where a code decides; holds no secret and no URL.
-//! Left out on purpose: retries. No call is ever repeated in here; callers own pacing and budgets.
+//! Purpose: one type that holds what failed, what Meta said, and (through [`ErrorClass`]) what to do about it.
+//! Promises: a failure is judged by `error.code`, and by the HTTP status only when no code decides; it holds no secret
+//! and no URL.
+//! Left out on purpose: retries. This module never repeats a call; callers own pacing and budgets.
 
 mod class;
 mod object;
@@ -14,23 +15,23 @@ pub use object::GraphError;
 
 use super::usage::Usage;
 
-/// The edge that makes tokens.
+/// The edge that mints tokens.
 pub(super) const TOKEN_EDGE: &str = "oauth/access_token";
 
-/// Where a call came to grief.
+/// The stage at which a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// An argument made the call impossible to build; nothing was sent.
+    /// An argument was invalid, so the call could not be built; nothing was sent.
     NotSent,
-    /// No connection came about; nothing was sent.
+    /// No connection was established; nothing was sent.
     Connect,
     /// No complete answer within the time limit.
     Timeout,
-    /// The connection broke before an answer began.
+    /// The connection broke before an answer started.
     Reset,
-    /// The answer broke off in the middle.
+    /// The answer was truncated.
     Truncated,
-    /// The answer is longer than this client is willing to hold.
+    /// The answer exceeds the size limit of this client.
     TooLarge,
     /// The answer is a redirect, which is never followed.
     Redirected,
@@ -45,9 +46,9 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// True when Meta may have carried the call out although we have no proper answer.
+    /// Whether Meta may have carried out the call although no valid answer arrived.
     ///
-    /// A refusal counts as an answer here; see [`GraphFailure::outcome_unknown`] for the whole truth.
+    /// A refusal counts as an answer here; [`GraphFailure::outcome_unknown`] gives the complete result.
     #[must_use]
     pub const fn maybe_accepted(self) -> bool {
         match self {
@@ -64,11 +65,11 @@ impl FailureKind {
     }
 }
 
-/// A Graph call that brought no usable answer.
+/// A Graph call without a usable answer.
 #[derive(Clone)]
 pub struct GraphFailure(Box<Inner>);
 
-// Boxed, so that every `Result` of this module stays small.
+// Boxed to keep every `Result` of this module small.
 #[derive(Clone)]
 struct Inner {
     kind: FailureKind,
@@ -81,7 +82,7 @@ struct Inner {
 }
 
 impl GraphFailure {
-    /// A failure without Meta's error object. `detail` is for people and must hold no secret.
+    /// A failure without Meta's error object. `detail` is shown to people and must not hold a secret.
     pub(super) fn without_error(
         kind: FailureKind,
         edge: &'static str,
@@ -90,7 +91,7 @@ impl GraphFailure {
     ) -> Self {
         let class = match kind {
             FailureKind::NotSent => ErrorClass::BadRequest,
-            // Some gateway in between has a limit of its own.
+            // A gateway between this client and Meta has its own limit.
             FailureKind::NotJson | FailureKind::Unreadable if http_status == Some(413) => ErrorClass::ReduceData,
             FailureKind::Connect
             | FailureKind::Timeout
@@ -106,7 +107,7 @@ impl GraphFailure {
         Self(Box::new(Inner { kind, class, edge, http_status, detail, error: None, usage: Usage::default() }))
     }
 
-    /// Meta's refusal.
+    /// A failure with Meta's error object.
     pub(super) fn refused(edge: &'static str, http_status: u16, error: GraphError) -> Self {
         Self(Box::new(Inner {
             kind: FailureKind::Refused,
@@ -124,25 +125,25 @@ impl GraphFailure {
         self
     }
 
-    /// Every text that came from outside, for taking secrets out of it.
+    /// Every text that came from outside, so that secrets can be removed from it.
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let error = self.0.error.as_mut().map(GraphError::texts_mut);
         std::iter::once(&mut self.0.detail).chain(error.into_iter().flatten())
     }
 
-    /// Where the call came to grief.
+    /// The stage at which the call failed.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         self.0.kind
     }
 
-    /// What kind of trouble it is, and through it what to do.
+    /// The error class, which determines the reaction.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.0.class
     }
 
-    /// Meta's error object, if there was one.
+    /// Meta's error object; `None` when the answer has none.
     #[must_use]
     pub fn error(&self) -> Option<&GraphError> {
         self.0.error.as_ref()
@@ -172,7 +173,7 @@ impl GraphFailure {
         self.error().and_then(|error| error.trace_id.as_deref())
     }
 
-    /// What went wrong, in Meta's words if it had any, else in ours.
+    /// The cause: Meta's message when there is one, otherwise this client's.
     #[must_use]
     pub fn message(&self) -> &str {
         match self.error() {
@@ -182,13 +183,13 @@ impl GraphFailure {
         }
     }
 
-    /// The HTTP status, if an answer began. For logs only: nothing is decided by it where a code decides.
+    /// The HTTP status; `None` when no answer started. For logs: a code always takes precedence over it.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// What the usage headers of the answer said.
+    /// The usage headers of the answer.
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.0.usage
@@ -218,10 +219,10 @@ impl GraphFailure {
         self.class().needs_reconnect()
     }
 
-    /// True when nobody can tell whether Meta carried the call out.
+    /// Whether it is unknown if Meta carried out the call.
     ///
-    /// Any trouble that passes by itself counts, even when Meta said so in an error object: it does not
-    /// document that such a call had no effect, and to repeat an UPDATE or DELETE costs nothing.
+    /// Every transient failure counts, even when Meta reported it in an error object: Meta does not document that such
+    /// a call had no effect, and repeating an UPDATE or DELETE has no cost.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         let answered_or_sent = self.kind().maybe_accepted() || self.kind() == FailureKind::Refused;
@@ -240,16 +241,16 @@ impl GraphFailure {
             }
     }
 
-    /// One sentence for the operator: what is wrong and what mends it.
+    /// Returns one sentence for the operator: the problem and its fix.
     #[must_use]
     pub fn operator_hint(&self) -> &'static str {
         match self.kind() {
-            FailureKind::NotSent => "The call could not be built; the message names the setting to mend.",
+            FailureKind::NotSent => "The call could not be built; the message names the setting to correct.",
             FailureKind::Connect => {
-                "The service cannot reach Meta: check its network, DNS, proxy and the Graph base URL; it tries again by itself."
+                "The service cannot reach Meta: check its network, DNS, proxy and the Graph base URL; it retries automatically."
             }
             FailureKind::Redirected => {
-                "Something else than Meta's API answers at the Graph base URL: check that setting and the network."
+                "The server at the Graph base URL is not Meta's API: check that setting and the network."
             }
             FailureKind::Timeout
             | FailureKind::Reset
@@ -263,7 +264,8 @@ impl GraphFailure {
     }
 }
 
-/// [`ErrorClass::of`], but where tokens are made a plain code 1 means a wrong app secret, not a passing trouble.
+/// [`ErrorClass::of`], except that on the edge that mints tokens a plain code 1 means a wrong app secret, not a
+/// transient failure.
 fn class_at(edge: &str, error: &GraphError, http_status: u16) -> ErrorClass {
     let class = ErrorClass::of(error, http_status);
     let about_the_app = edge == TOKEN_EDGE && error.code == Some(1) && !error.is_transient && http_status < 500;

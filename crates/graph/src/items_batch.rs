@@ -1,6 +1,6 @@
-//! `POST /{catalog}/items_batch`: the one call that changes items.
+//! `POST /{catalog}/items_batch`: the only call that changes items.
 //!
-//! Purpose: write the body row by row without a second copy, send it, read what Meta took.
+//! Purpose: write the body row by row without a second copy, send it, and parse what Meta accepted.
 //! Promises: the body never grows past [`MAX_ROWS`] or [`MAX_BYTES`]; a row that does not fit leaves it unchanged.
 //! Left out on purpose: `CREATE` (an UPDATE with `allow_upsert` creates) and any choice of what to send.
 
@@ -13,16 +13,16 @@ use super::tolerant;
 use super::transport::GraphClient;
 use super::usage::Usage;
 
-/// Most records Meta takes in a call.
+/// The most records that Meta accepts in a call.
 pub const MAX_ROWS: usize = 5_000;
 
-/// Most bytes of a body. Meta's limit is 28 MB; the rest is margin for whatever it counts that we do not.
+/// The largest body, in bytes. Meta's limit is 28 MB; the difference is a margin for anything Meta counts in addition.
 pub const MAX_BYTES: usize = 27_500_000;
 
 const HEAD: &[u8] = br#"{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":["#;
 const TAIL: &[u8] = b"]}";
 
-/// How a field is emptied: UPDATE is partial, so a field left out keeps its value.
+/// How a field is cleared. UPDATE is partial: a field that is left out keeps its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClearValue {
     /// Send `""`.
@@ -40,13 +40,13 @@ impl ClearValue {
     }
 }
 
-/// Why a row was not taken into a body.
+/// Why a row was not added to a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PushRefused {
-    /// The body is full; the row fits into the next one.
+    /// The body is full; the row fits into another one.
     #[error("the batch is full")]
     Full,
-    /// The row fits into no body at all.
+    /// The row is too large for any body.
     #[error("the row alone is larger than a whole batch may be ({MAX_BYTES} bytes)")]
     RowTooLarge,
     /// The data is not the text of a JSON object.
@@ -74,17 +74,17 @@ impl std::fmt::Debug for ItemsBatchBody {
 }
 
 impl ItemsBatchBody {
-    /// An empty body.
+    /// Returns an empty body.
     #[must_use]
     pub fn new() -> Self {
         Self { bytes: HEAD.to_vec(), rows: 0 }
     }
 
-    /// Adds an UPDATE of the item that `data_json` (the text of a JSON object with its `id`) describes, and empties
-    /// the fields in `clears`, none of which may be in `data_json`.
+    /// Adds an UPDATE of the item that `data_json` (the text of a JSON object with its `id`) describes, and clears the
+    /// fields in `clears`. None of them may be in `data_json`.
     ///
     /// # Errors
-    /// When the row does not fit or is no object; the body is then as before.
+    /// When the row does not fit or is not an object; the body is then unchanged.
     pub fn push_update(&mut self, data_json: &str, clears: &[(&str, ClearValue)]) -> Result<(), PushRefused> {
         let fields = data_json
             .trim()
@@ -111,7 +111,7 @@ impl ItemsBatchBody {
     /// Adds a DELETE of the item with this retailer id.
     ///
     /// # Errors
-    /// When the row does not fit; the body is then as before.
+    /// When the row does not fit; the body is then unchanged.
     pub fn push_delete(&mut self, retailer_id: &str) -> Result<(), PushRefused> {
         self.push(|row| {
             row.extend_from_slice(br#"{"method":"DELETE","data":{"id":"#);
@@ -120,31 +120,31 @@ impl ItemsBatchBody {
         })
     }
 
-    /// Rows so far.
+    /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows
     }
 
-    /// True when there is nothing to send.
+    /// Whether the body has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// Bytes the body would have on the wire now.
+    /// The body's current size on the wire, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.len() + TAIL.len()
     }
 
-    /// True when one more row of about `extra_bytes` would be taken.
+    /// Whether one more row of about `extra_bytes` fits.
     #[must_use]
     pub fn would_fit(&self, extra_bytes: usize) -> bool {
         self.rows < MAX_ROWS && self.bytes().saturating_add(extra_bytes) <= MAX_BYTES
     }
 
-    /// The whole JSON text.
+    /// The complete JSON text.
     #[must_use]
     pub fn into_json(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(TAIL);
@@ -175,47 +175,47 @@ fn push_json_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text is JSON, and a Vec takes every write");
 }
 
-/// What Meta answered to a batch.
+/// Meta's answer to a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchAnswer {
-    /// What to poll by; one at most in practice. Empty = nothing was taken.
+    /// The handles to poll; in practice at most one. Empty means that Meta accepted nothing.
     pub handles: Vec<String>,
-    /// Rows that Meta has something to say about already.
+    /// Rows for which Meta reports errors or warnings at once.
     pub validation: Vec<RowValidation>,
-    /// What the usage headers said.
+    /// The usage headers of the answer.
     pub usage: Usage,
 }
 
-/// What Meta says of a row before it is processed.
+/// Meta's report on a row before processing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RowValidation {
-    /// The row's retailer id; `None` when Meta could not make one out.
+    /// The row's retailer id; `None` when Meta could not determine it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub retailer_id: Option<String>,
-    /// Not empty = the row is not processed.
+    /// When not empty, the row is not processed.
     #[serde(default, deserialize_with = "tolerant::message_list")]
     pub errors: Vec<String>,
-    /// The row is processed all the same.
+    /// Warnings; the row is processed anyway.
     #[serde(default, deserialize_with = "tolerant::message_list")]
     pub warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct WireAnswer {
-    // Without this key we cannot tell whether anything was taken.
+    // Without this key it is unknown whether Meta accepted anything.
     #[serde(deserialize_with = "tolerant::text_list")]
     handles: Vec<String>,
-    // Never worth losing a handle over.
+    // An unreadable report must not lose a handle.
     #[serde(default, deserialize_with = "tolerant::readable_list")]
     validation_status: Vec<RowValidation>,
 }
 
 impl GraphClient {
-    /// Sends a batch. A good answer means that Meta will look at the rows, not that they were applied.
+    /// Sends a batch. A successful answer means that Meta will process the rows, not that they were applied.
     ///
     /// # Errors
-    /// Meta's refusal of the whole call, or a transport failure; see
-    /// [`GraphFailure::outcome_unknown`] for whether Meta may work on the rows nevertheless.
+    /// When Meta refuses the whole call, or when the transport fails. [`GraphFailure::outcome_unknown`] says whether
+    /// Meta may process the rows anyway.
     pub async fn submit_items_batch(
         &self,
         caller: Caller<'_>,

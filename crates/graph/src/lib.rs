@@ -1,10 +1,11 @@
 //! The client of Meta's Graph API.
 //!
-//! Purpose: every call this service makes to Meta, typed, one file per group of calls. Start at [`GraphClient`].
-//! Promises: a token is sent in a header only; every call made with a token carries `appsecret_proof`; no secret and
-//! no URL reaches a log, an error or a `Debug`; answers are read in every shape Meta is known to send; a call is
-//! judged by `error.code` ([`ErrorClass`]).
-//! Left out on purpose: retries, pacing and token storage. They belong to the actors, which alone know the budgets.
+//! Purpose: every call of this service to Meta, typed, one file per group of calls. Start at [`GraphClient`].
+//! Promises: a token is sent in a header only; every call with a token carries `appsecret_proof`; no secret and no URL
+//! reaches a log, an error or a `Debug`; answers are parsed in every shape that Meta is known to send; a call is judged
+//! by `error.code` ([`ErrorClass`]).
+//! Left out on purpose: retries, pacing and token storage. They belong to the actors, because only those know the
+//! budgets.
 
 mod assigned_users;
 mod batch_status;
@@ -43,7 +44,7 @@ pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};
 pub use transport::GraphClient;
 pub use usage::{Usage, UseCaseUsage};
 
-/// What Meta knows our app by.
+/// The app's credentials at Meta.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {
     /// The app's id.
@@ -52,10 +53,10 @@ pub struct AppCredentials {
     pub app_secret: SecretString,
 }
 
-/// In whose name a call is made.
+/// The identity that makes a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
-    /// The app the token was made for.
+    /// The app that the token was issued for.
     pub app: &'a AppCredentials,
     /// The access token of a user or a system user.
     pub token: &'a SecretString,

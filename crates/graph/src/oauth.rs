@@ -1,9 +1,9 @@
-//! Logging in and looking after tokens.
+//! Login and token management.
 //!
-//! Purpose: the dialog's address, the exchanges that bring a token, and what a token is good for.
-//! Promises: codes, secrets and tokens are taken and given as [`SecretString`]. The three `oauth/access_token` calls
-//! and `debug_token` carry secrets in their query because Meta's protocol says so; the URL is never shown.
-//! Left out on purpose: the `state` nonce (the caller makes and checks it) and when to renew a token.
+//! Purpose: the dialog's address, the exchanges that return a token, and the validity of a token.
+//! Promises: codes, secrets and tokens are passed as [`SecretString`]. The three `oauth/access_token` calls and
+//! `debug_token` carry secrets in their query because Meta's protocol requires it; the URL is never shown.
+//! Left out on purpose: the `state` nonce (the caller creates and checks it) and the time at which a token is renewed.
 
 use std::time::Duration;
 
@@ -18,43 +18,43 @@ use super::tolerant;
 use super::transport::GraphClient;
 use super::{AppCredentials, Caller};
 
-/// The permissions this service asks for; the first depends on the second.
+/// The permissions that this service requests; the first depends on the second.
 pub const SCOPES: [&str; 2] = ["catalog_management", "business_management"];
 
-/// A fresh access token.
+/// A newly issued access token.
 #[derive(Clone, Debug)]
 pub struct TokenGrant {
     /// The token.
     pub access_token: SecretString,
-    /// How long it lives from now on; `None` when Meta gave no end.
+    /// Its remaining lifetime; `None` when Meta gives no end.
     pub expires_in: Option<Duration>,
 }
 
-/// Who a token speaks for.
+/// The identity that a token represents.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     /// The id of the user or system user.
     #[serde(deserialize_with = "tolerant::text")]
     pub id: String,
-    /// The name shown to people, if Meta gives it.
+    /// The display name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub name: Option<String>,
 }
 
-/// What `debug_token` says of a token.
+/// The report of `debug_token` on a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenInfo {
-    /// False when the token is dead; [`error`](Self::error) may say why.
+    /// False when the token is dead; [`error`](Self::error) may give the reason.
     pub is_valid: bool,
-    /// The app the token was made for.
+    /// The app that the token was issued for.
     pub app_id: Option<String>,
-    /// The (system) user it speaks for.
+    /// The (system) user that it represents.
     pub user_id: Option<String>,
     /// `USER`, `SYSTEM_USER`, `PAGE` or `APP`.
     pub kind: Option<String>,
-    /// The token's end in seconds since the Unix epoch; `None` = never.
+    /// The token's expiry in seconds since the Unix epoch; `None` means never.
     pub expires_at: Option<u64>,
-    /// The end of access to data in seconds since the Unix epoch; `None` = never.
+    /// The expiry of data access in seconds since the Unix epoch; `None` means never.
     pub data_access_expires_at: Option<u64>,
     /// The permissions granted.
     pub scopes: Vec<String>,
@@ -64,13 +64,13 @@ pub struct TokenInfo {
     pub error: Option<GraphError>,
 }
 
-/// A permission and what it is limited to.
+/// A permission and the objects that it is limited to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct GranularScope {
     /// The permission.
     #[serde(deserialize_with = "tolerant::text")]
     pub scope: String,
-    /// The objects it holds for; `None` = all.
+    /// The objects that it covers; `None` means all.
     #[serde(default, deserialize_with = "targets")]
     pub target_ids: Option<Vec<String>>,
 }
@@ -80,7 +80,7 @@ fn targets<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Vec<Stri
     Ok(value.map(|ids| ids.iter().filter_map(tolerant::as_text).collect()))
 }
 
-/// The answer of every call that makes a token.
+/// The answer of every call that issues a token.
 #[derive(Deserialize)]
 pub(super) struct TokenAnswer {
     #[serde(deserialize_with = "tolerant::secret")]
@@ -93,7 +93,7 @@ impl From<TokenAnswer> for TokenGrant {
     fn from(answer: TokenAnswer) -> Self {
         Self {
             access_token: answer.access_token,
-            // Elsewhere Meta writes "never" as zero.
+            // Other calls of Meta's express "never" as zero.
             expires_in: answer.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs),
         }
     }
@@ -142,7 +142,8 @@ impl From<DebugData> for TokenInfo {
 }
 
 impl GraphClient {
-    /// Where to send the operator's browser. `redirect_uri` must equal a registered one to the letter.
+    /// Returns the URL of the login dialog for the operator's browser. `redirect_uri` must equal a registered one
+    /// exactly.
     #[must_use]
     pub fn dialog_url(&self, app_id: &str, redirect_uri: &str, state: &str) -> Url {
         let mut url = self.versioned(&self.config().dialog_base_url, &["dialog", "oauth"]);
@@ -155,10 +156,11 @@ impl GraphClient {
         url
     }
 
-    /// Turns the code of the redirect into a user token. A code works once.
+    /// Exchanges the code of the redirect for a user token. A code works once.
     ///
     /// # Errors
-    /// Meta's refusal (used, expired or malformed code, other `redirect_uri`, wrong secret) or a transport failure.
+    /// When Meta refuses (a used, expired or malformed code, another `redirect_uri`, a wrong secret) or when the
+    /// transport fails.
     pub async fn exchange_code(
         &self,
         app: &AppCredentials,
@@ -173,10 +175,10 @@ impl GraphClient {
         self.grant(call).await
     }
 
-    /// Turns a living user token into one of about 60 days. It replaces the old one.
+    /// Exchanges a valid user token for one that lasts about 60 days. It replaces the old one.
     ///
     /// # Errors
-    /// Meta's refusal (an expired token cannot be exchanged) or a transport failure.
+    /// When Meta refuses (an expired token cannot be exchanged) or when the transport fails.
     pub async fn extend_user_token(
         &self,
         app: &AppCredentials,
@@ -185,10 +187,10 @@ impl GraphClient {
         self.grant(exchange(app, token)).await
     }
 
-    /// Renews an expiring system-user token for 60 days. The old one stays good until its own end.
+    /// Renews an expiring system-user token for 60 days. The old token stays valid until its own expiry.
     ///
     /// # Errors
-    /// Meta's refusal (it must be done before the token ends) or a transport failure.
+    /// When Meta refuses (the token has expired already) or when the transport fails.
     pub async fn renew_system_user_token(
         &self,
         app: &AppCredentials,
@@ -197,23 +199,23 @@ impl GraphClient {
         self.grant(exchange(app, token).param("set_token_expires_in_60_days", "true")).await
     }
 
-    /// Who the token speaks for.
+    /// Returns the identity that the token represents.
     ///
     /// # Errors
-    /// Meta's refusal, above all of a dead token, or a transport failure.
+    /// When Meta refuses, in particular a dead token, or when the transport fails.
     pub async fn me(&self, caller: Caller<'_>) -> Result<Identity, GraphFailure> {
         let call = Call::get_node("me", "me").by(caller).param("fields", "id,name");
         Ok(self.send(call).await?.value)
     }
 
-    /// What a token is good for. A dead token is an answer, not an error.
+    /// Returns the validity of a token. A dead token is a result, not an error.
     ///
     /// # Errors
-    /// Meta's refusal of the app's own credentials, or a transport failure.
+    /// When Meta refuses the app's own credentials, or when the transport fails.
     pub async fn debug_token(&self, app: &AppCredentials, token: &SecretString) -> Result<TokenInfo, GraphFailure> {
         let call = Call::get_root("debug_token").by_app(app).secret("input_token", token);
         let mut info = TokenInfo::from(self.send::<DebugAnswer>(call).await?.value.data);
-        // Meta may quote the token it looked at.
+        // Meta may quote the token that it examined.
         let mut redactor = super::redact::Redactor::default();
         redactor.hide(token.expose_secret());
         info.error.iter_mut().flat_map(GraphError::texts_mut).for_each(|text| redactor.scrub(text));

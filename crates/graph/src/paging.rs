@@ -1,9 +1,10 @@
 //! Meta's cursor paging.
 //!
-//! Purpose: walk an edge, or a nested edge that came with its parent, to its end.
-//! Promises: only the cursor is taken from an answer, never the `next` URL, which could lead a token to another host;
-//! the number of pages is bounded, and a listing that does not end is a failure, never a part passed off as the whole.
-//! Left out on purpose: going backwards, and keeping cursors (they die with their item).
+//! Purpose: read an edge, or a nested edge that came with its parent, to the last page.
+//! Promises: only the cursor is taken from an answer, never the `next` URL, which could send a token to another host;
+//! the number of pages is bounded; a listing that exceeds the bound is a failure, so an incomplete list is never
+//! returned.
+//! Left out on purpose: paging backwards, and storing cursors (a cursor becomes invalid with its item).
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +15,7 @@ use super::error::{FailureKind, GraphFailure};
 use super::tolerant;
 use super::transport::GraphClient;
 
-/// Most pages one listing may take, nested ones included.
+/// The most pages that one listing may read, including nested ones.
 const MAX_PAGES: u32 = 500;
 
 /// One page of an edge.
@@ -42,22 +43,22 @@ struct Cursors {
     after: Option<String>,
 }
 
-/// Where a page leads.
+/// The continuation of a page.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     End,
     After(String),
-    /// `next` is there, but no cursor in any known place.
+    /// `next` is present, but no known place has a cursor.
     Lost,
 }
 
 impl<T> Page<T> {
-    /// The elements of this page alone.
+    /// The elements of this page only.
     pub(super) fn into_data(self) -> Vec<T> {
         self.data
     }
 
-    /// The end is a page without `next`; `cursors.after` is there on the last page too.
+    /// The last page is the one without `next`; `cursors.after` is present on it too.
     fn next(&self) -> Next {
         let Some(paging) = &self.paging else {
             return Next::End;
@@ -74,7 +75,7 @@ impl<T> Page<T> {
     }
 }
 
-/// How many pages a listing may still take.
+/// The number of pages that a listing may still read.
 pub(super) struct PageBudget(u32);
 
 impl Default for PageBudget {
@@ -84,7 +85,7 @@ impl Default for PageBudget {
 }
 
 impl GraphClient {
-    /// Every element of an edge. `call` asks for its first page.
+    /// Returns every element of an edge. `call` requests its first page.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         call: Call<'_>,
@@ -94,7 +95,7 @@ impl GraphClient {
         self.list_on(first, call, budget).await
     }
 
-    /// Every element of an edge whose first page is known. `call` asks for a page, without a cursor.
+    /// Returns every element of an edge whose first page is known. `call` requests a page without a cursor.
     pub(super) async fn list_on<T: DeserializeOwned>(
         &self,
         first: Page<T>,
@@ -113,10 +114,10 @@ impl GraphClient {
             let after = match next {
                 Next::End => return Ok(elements),
                 Next::After(after) => after,
-                Next::Lost => return fail("a page announces another one but gives no cursor"),
+                Next::Lost => return fail("a page announces a next page but has no cursor"),
             };
             if last_cursor.as_ref() == Some(&after) {
-                return fail("the listing goes round in circles");
+                return fail("the listing repeats a cursor");
             }
             let Some(left) = budget.0.checked_sub(1) else {
                 return fail("the listing does not end");

@@ -1,9 +1,9 @@
-//! Items as Meta holds them.
+//! Items as Meta stores them.
 //!
-//! Purpose: look at one item, and find out which of many exist.
-//! Promises: texts are passed through as Meta shows them. `price` is made for display ("₹299.00", "£34.00") and can
-//! be compared with nothing that was sent.
-//! Left out on purpose: walking a whole catalog, and the write edge of single items, which spells fields differently.
+//! Purpose: read one item, and find out which of many exist.
+//! Promises: texts are passed through as Meta shows them. `price` is formatted for display ("₹299.00", "£34.00") and
+//! cannot be compared with the value that was sent.
+//! Left out on purpose: reading a whole catalog, and the write edge of single items, whose field names differ.
 
 use std::collections::HashSet;
 
@@ -20,9 +20,9 @@ use super::transport::GraphClient;
 
 const LIVE_FIELDS: &str = "id,retailer_id,availability,price,currency,review_status,errors";
 
-/// Most ids asked for in one look-up.
+/// The most ids in one look-up.
 const IDS_A_CALL: usize = 50;
-/// Most bytes of a look-up's encoded filter; it travels in the URL.
+/// The largest encoded filter of a look-up, in bytes; the filter is part of the URL.
 const FILTER_BYTES: usize = 6_000;
 
 /// An item as Meta shows it.
@@ -31,13 +31,13 @@ pub struct LiveItem {
     /// Meta's own id of the item.
     #[serde(deserialize_with = "tolerant::text")]
     pub id: String,
-    /// The id we gave it.
+    /// The retailer id that this service sent.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub retailer_id: Option<String>,
-    /// Such as `in stock`.
+    /// Availability, such as `in stock`.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub availability: Option<String>,
-    /// For display only; its form depends on currency and locale.
+    /// For display only; its format depends on currency and locale.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub price: Option<String>,
     /// ISO 4217.
@@ -46,24 +46,24 @@ pub struct LiveItem {
     /// `approved`, `pending`, `rejected`, `outdated` or empty.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub review_status: Option<String>,
-    /// What Meta holds against the item now.
+    /// Meta's current problems with the item.
     #[serde(default, deserialize_with = "tolerant::readable_list")]
     pub errors: Vec<ItemError>,
 }
 
-/// Something Meta holds against an item.
+/// A problem that Meta reports for an item.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ItemError {
-    /// Short.
+    /// Short text.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub title: Option<String>,
-    /// Long.
+    /// Long text.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub description: Option<String>,
-    /// Such as `IMAGE_FETCH_FAILED`.
+    /// Code, such as `IMAGE_FETCH_FAILED`.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub error_type: Option<String>,
-    /// `HIGH`, `MEDIUM` or `LOW`.
+    /// Priority: `HIGH`, `MEDIUM` or `LOW`.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub error_priority: Option<String>,
 }
@@ -75,10 +75,10 @@ struct Found {
 }
 
 impl GraphClient {
-    /// The item with this retailer id, or `None`. For minutes after a batch it may be old or missing.
+    /// Returns the item with this retailer id, or `None`. For minutes after a batch it may be outdated or missing.
     ///
     /// # Errors
-    /// Meta's refusal or a transport failure.
+    /// When Meta refuses or the transport fails.
     pub async fn live_item(
         &self,
         caller: Caller<'_>,
@@ -91,10 +91,10 @@ impl GraphClient {
         Ok(page.into_data().into_iter().next())
     }
 
-    /// Which of these retailer ids the catalog holds. One call for every 50 or so.
+    /// Returns which of these retailer ids the catalog has, with one call for every 50 or so.
     ///
     /// # Errors
-    /// Meta's refusal or a transport failure of any of the calls; a part of the answer is never passed off as all.
+    /// When Meta refuses or the transport fails in any of the calls; an incomplete result is never returned.
     pub async fn existing_items(
         &self,
         caller: Caller<'_>,
@@ -127,7 +127,7 @@ struct Filter {
     ids: usize,
 }
 
-/// The filters that together ask for every id, each short enough for a URL.
+/// The filters that together cover every id, each short enough for a URL.
 fn filters(retailer_ids: &[String]) -> Vec<Filter> {
     let close = |terms: &mut Vec<String>| {
         let ids = terms.len();

@@ -1,13 +1,14 @@
-//! `appsecret_proof`: shows Meta that the holder of the token also holds the app secret.
+//! `appsecret_proof`: proves to Meta that the holder of the token also has the app secret.
 //!
 //! Purpose: the plain form of the proof (graph "Login Security": HMAC-SHA256, lower-case hex).
-//! Left out on purpose: the timed form with `appsecret_time`; it ties every call to the machine's clock.
+//! Left out on purpose: the timed form with `appsecret_time`, because it makes every call depend on the machine's
+//! clock.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-/// The proof for `token` under `app_secret`, 64 lower-case hex digits.
+/// Returns the proof for `token` under `app_secret`, 64 lower-case hex digits.
 pub(super) fn app_secret_proof(app_secret: &SecretString, token: &SecretString) -> String {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(app_secret.expose_secret().as_bytes()).expect("HMAC takes a key of any length");

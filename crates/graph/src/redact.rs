@@ -1,8 +1,8 @@
-//! Takes the secrets of a call out of texts that came back.
+//! Removes the secrets of a call from texts that come back.
 //!
-//! Purpose: Meta quotes tokens in some messages ("Malformed access token EAAB…"), and a gateway may quote the URL;
-//! such a text would end up in logs and answers.
-//! Promises: every secret sent with the call is replaced, as it is and percent-encoded.
+//! Purpose: Meta quotes tokens in some messages ("Malformed access token EAAB…"), and a gateway may quote the URL; such
+//! a text would reach logs and answers.
+//! Promises: every secret that was sent with the call is replaced, in plain and in percent-encoded form.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded::byte_serialize;
@@ -14,7 +14,7 @@ const MASK: &str = "[redacted]";
 pub(super) struct Redactor(Vec<SecretString>);
 
 impl Redactor {
-    /// Adds a secret; an empty one is nobody's.
+    /// Adds a secret; an empty one is ignored.
     pub(super) fn hide(&mut self, secret: &str) {
         if secret.is_empty() {
             return;
@@ -26,7 +26,7 @@ impl Redactor {
         }
     }
 
-    /// Replaces every secret in `text`.
+    /// Returns `text` with every secret replaced.
     pub(super) fn scrub(&self, text: &mut String) {
         for secret in &self.0 {
             if text.contains(secret.expose_secret()) {

@@ -1,6 +1,6 @@
-//! System users: find or create one, install the app for it, mint its token, see what it may use.
+//! System users: find or create one, install the app for it, mint its token, list its catalogs.
 //!
-//! The order of the real flow is: find or create, install the app, assign the catalog (`assigned_users.rs`), mint.
+//! The steps are: find or create, install the app, assign the catalog (`assigned_users.rs`), mint.
 
 use serde::Deserialize;
 
@@ -13,13 +13,13 @@ use super::paging::PageBudget;
 use super::tolerant;
 use super::transport::GraphClient;
 
-/// A user of a business that is not a person.
+/// A business user that does not represent a person.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SystemUser {
-    /// The id for this app; Business Settings shows another one.
+    /// The id in the scope of this app; Business Settings shows another one.
     #[serde(deserialize_with = "tolerant::text")]
     pub id: String,
-    /// Its name, if Meta gives it.
+    /// Its name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     pub name: Option<String>,
     /// Its role as Meta spells it, such as `ADMIN`.
@@ -27,12 +27,12 @@ pub struct SystemUser {
     pub role: Option<String>,
 }
 
-/// The roles an app gives.
+/// The roles that an app can assign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SystemUserRole {
-    /// May use everything of the business. A business has very few of these.
+    /// Access to everything of the business. A business may have very few of these.
     Admin,
-    /// May use what is assigned to it.
+    /// Access to assigned objects only.
     Employee,
 }
 
@@ -45,12 +45,12 @@ impl SystemUserRole {
     }
 }
 
-/// How long a minted token is to live.
+/// The lifetime of a minted token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenLifetime {
-    /// No end.
+    /// No expiry.
     Unlimited,
-    /// 60 days; some businesses are made to use this.
+    /// 60 days; some businesses allow only this.
     SixtyDays,
 }
 
@@ -60,24 +60,24 @@ struct Created {
     id: String,
 }
 
-/// A write whose answer says no more than that it was done; `{"success":false}` never gets here.
+/// The answer of a write that reports only success; `{"success":false}` is handled before.
 #[derive(Deserialize)]
 pub(super) struct Done {}
 
 impl GraphClient {
-    /// Every system user of a business.
+    /// Returns every system user of a business.
     ///
     /// # Errors
-    /// Meta's refusal, a transport failure, or a listing that does not end.
+    /// When Meta refuses, when the transport fails, or when a listing does not end.
     pub async fn system_users(&self, caller: Caller<'_>, business_id: &str) -> Result<Vec<SystemUser>, GraphFailure> {
         let call = Call::get(business_id, "system_users").by(caller).param("fields", "id,name,role");
         self.list(call, &mut PageBudget::default()).await
     }
 
-    /// Creates a system user and returns its id. Not idempotent: look for one by name first.
+    /// Creates a system user and returns its id. Not idempotent: search by name first.
     ///
     /// # Errors
-    /// Meta's refusal (see [`AccountCause`](super::AccountCause)) or a transport failure.
+    /// When Meta refuses (see [`AccountCause`](super::AccountCause)) or when the transport fails.
     pub async fn create_system_user(
         &self,
         caller: Caller<'_>,
@@ -89,10 +89,10 @@ impl GraphClient {
         Ok(self.send::<Created>(call).await?.value.id)
     }
 
-    /// Installs the caller's app for a system user, without which no token can be minted. Idempotent.
+    /// Installs the caller's app for a system user. No token can be minted without it. Idempotent.
     ///
     /// # Errors
-    /// Meta's refusal or a transport failure.
+    /// When Meta refuses or the transport fails.
     pub async fn install_app(&self, caller: Caller<'_>, system_user_id: &str) -> Result<(), GraphFailure> {
         let call =
             Call::post(system_user_id, "applications").by(caller).param("business_app", caller.app.app_id.as_str());
@@ -103,7 +103,7 @@ impl GraphClient {
     /// Mints a token for a system user with the [`SCOPES`] of this service.
     ///
     /// # Errors
-    /// Meta's refusal (app not installed, only expiring tokens allowed) or a transport failure.
+    /// When Meta refuses (app not installed, only expiring tokens allowed) or when the transport fails.
     pub async fn mint_token(
         &self,
         caller: Caller<'_>,
@@ -115,17 +115,17 @@ impl GraphClient {
             .param("business_app", caller.app.app_id.as_str())
             .param("scope", SCOPES.join(","));
         let call = match lifetime {
-            // Only leaving the parameter out gives a token without end.
+            // Meta issues a token without expiry only when the parameter is left out.
             TokenLifetime::Unlimited => call,
             TokenLifetime::SixtyDays => call.param("set_token_expires_in_60_days", "true"),
         };
         Ok(self.send::<TokenAnswer>(call).await?.value.into())
     }
 
-    /// The catalogs assigned to a system user. Reads only: the write edge is the catalog's `assigned_users`.
+    /// Returns the catalogs assigned to a system user. Read-only: the write edge is the catalog's `assigned_users`.
     ///
     /// # Errors
-    /// Meta's refusal, a transport failure, or a listing that does not end.
+    /// When Meta refuses, when the transport fails, or when a listing does not end.
     pub async fn assigned_catalogs(
         &self,
         caller: Caller<'_>,

@@ -1,4 +1,4 @@
-//! The client against a local server: what goes over the wire, what comes of every kind of answer, what is logged.
+//! The client against a local server: the bytes on the wire, the result of every kind of answer, and the log.
 
 mod answers;
 mod secrets;

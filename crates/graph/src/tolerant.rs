@@ -1,8 +1,8 @@
-//! Reading Meta's JSON where the documentation and the captures disagree on types.
+//! Parsing of Meta's JSON where the documentation and the captures disagree on types.
 //!
-//! Purpose: serde helpers for fields that come as text or number, as a list or `null`, or not at all.
+//! Purpose: serde helpers for fields that are a text or a number, a list or `null`, or missing.
 //! Promises: never panics; a number is read from an integer, a float or a text; an id is read from a text or a number.
-//! Left out on purpose: guessing at values. What cannot be read is an error or `None`, never a default that looks real.
+//! Left out on purpose: guessing values. An unreadable value is an error or `None`, never a plausible default.
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(super) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        // `12.0` is an id that went through a float on its way.
+        // `12.0` is an id that passed through a float.
         Value::Number(number) => {
             let text = number.to_string();
             Some(text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned))
@@ -32,67 +32,67 @@ pub(super) fn as_f64(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// A whole number, from an integer, a float (its fraction is dropped) or a text of either.
+/// An integer, from an integer, a float (its fraction is dropped) or a text of either.
 pub(super) fn as_i64(value: &Value) -> Option<i64> {
     let exact = match value {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.trim().parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    // `as` saturates, which is the wanted reading of an absurd float.
+    // `as` saturates, which is the intended result for an absurdly large float.
     exact.or_else(|| as_f64(value).map(|number| number as i64))
 }
 
-/// A whole number that is not negative; see [`as_i64`].
+/// A non-negative integer; see [`as_i64`].
 pub(super) fn as_u64(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| as_i64(value).and_then(|number| u64::try_from(number).ok()))
 }
 
-/// Serde: an id or another short text that must be there.
+/// Serde: a required id or other short text.
 pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     let value = Value::deserialize(input)?;
     as_text(&value).ok_or_else(|| serde::de::Error::custom("expected a text or a number"))
 }
 
-/// Serde: a text that may be missing, `null` or of another type (then `None`).
+/// Serde: a text; `None` when it is missing, `null` or of another type.
 pub(super) fn text_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(input)?))
 }
 
-/// Serde: a count or a span of time that may be missing, `null` or of another type (then `None`).
+/// Serde: a count or a duration; `None` when it is missing, `null` or of another type.
 pub(super) fn u64_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     Ok(as_u64(&Value::deserialize(input)?))
 }
 
-/// Serde: a list where `null` stands for an empty one.
+/// Serde: a list; `null` is an empty one.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(input)?.unwrap_or_default())
 }
 
-/// Serde: a list of texts, numbers among them taken as text, everything else in it left out.
+/// Serde: a list of texts; numbers are converted to text, other values are skipped.
 pub(super) fn text_list<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
     Ok(elements(Value::deserialize(input)?).iter().filter_map(as_text).collect())
 }
 
-/// Serde: a list of `{"message": …}` or of plain texts; elements without words are left out.
+/// Serde: a list of `{"message": …}` or of plain texts; elements without a message are skipped.
 pub(super) fn message_list<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
     let values = elements(Value::deserialize(input)?);
     Ok(values.iter().filter_map(|value| as_text(value.get("message").unwrap_or(value))).collect())
 }
 
-/// Serde: a list of which the elements that can be read are taken.
+/// Serde: a list; unreadable elements are skipped.
 pub(super) fn readable_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> Result<Vec<T>, D::Error> {
     let values = elements(Value::deserialize(input)?);
     Ok(values.into_iter().filter_map(|value| T::deserialize(value).ok()).collect())
 }
 
-/// Serde: a secret that must be there.
+/// Serde: a required secret.
 pub(super) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<SecretString, D::Error> {
     let text = String::deserialize(input)?;
     if text.is_empty() { Err(serde::de::Error::custom("expected a secret")) } else { Ok(text.into()) }
 }
 
-/// The elements of a list, none of `null`, and one of anything else.
+/// The elements of a list; no element for `null`, and one for any other value.
 fn elements(value: Value) -> Vec<Value> {
     match value {
         Value::Array(values) => values,

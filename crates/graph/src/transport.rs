@@ -1,11 +1,11 @@
-//! The one place where a Graph call goes over the wire.
+//! The only place that sends a Graph call over the wire.
 //!
-//! Purpose: send a [`Call`], take the answer within limits, and tell answers from failures.
-//! Promises: the token travels in the `Authorization` header; no URL, secret or body is ever logged or put into an
+//! Purpose: send a [`Call`], read the answer within limits, and distinguish answers from failures.
+//! Promises: the token is sent in the `Authorization` header; no URL, secret or body is ever logged or put into an
 //! error; no redirect is followed; no answer grows past its cap; each call is sent once.
 //! Left out on purpose: retries, pacing and caching.
-//! (HTTP/2 connections that refuse a request before they look at it are the exception: such a request was not
-//! a call yet, and the HTTP client sends it again on a new connection.)
+//! (One exception: when an HTTP/2 connection refuses a request before processing it, the HTTP client sends it again on
+//! a new connection. Such a request was not a call yet.)
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -27,27 +27,28 @@ use super::usage::Usage;
 
 const USER_AGENT: &str = concat!("meta-catalog/", env!("CARGO_PKG_VERSION"));
 
-/// Shorter than the time after which servers drop an idle connection: a call never starts on one about to die.
+/// Shorter than the time after which servers drop an idle connection, so that no call starts on a connection that is
+/// about to close.
 const KEEP_IDLE_CONNECTIONS: Duration = Duration::from_secs(30);
 
-/// Speaks to the Graph API. Cheap to clone; all clones share one connection pool.
+/// Client of the Graph API. Cheap to clone; all clones share one connection pool.
 #[derive(Clone)]
 pub struct GraphClient {
     http: reqwest::Client,
     config: Arc<GraphConfig>,
 }
 
-/// A good answer and what its usage headers said.
+/// A successful answer and its usage headers.
 pub(super) struct Answer<T> {
     pub(super) value: T,
     pub(super) usage: Usage,
 }
 
 impl GraphClient {
-    /// A client for the given hosts. Does no I/O.
+    /// Returns a client for the given hosts. Does no I/O.
     ///
     /// # Errors
-    /// When a setting is unusable or the HTTP client cannot be set up.
+    /// When a setting is invalid or the HTTP client cannot be set up.
     pub fn new(config: GraphConfig) -> Result<Self, GraphConfigError> {
         config.validate()?;
         let mut http = reqwest::Client::builder()
@@ -58,10 +59,10 @@ impl GraphClient {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false);
         if config.graph_base_url.scheme() == "http" {
-            // Without this a machine without CA certificates could not even speak to a local simulator.
+            // Without this, a machine without CA certificates could not even call a local simulator.
             http = http.tls_certs_only([]);
             if !is_loopback(&config.graph_base_url) {
-                tracing::warn!("the Graph base URL is plain http: tokens travel unprotected");
+                tracing::warn!("the Graph base URL is plain http: tokens are sent unencrypted");
             }
         }
         if is_loopback(&config.graph_base_url) {
@@ -71,7 +72,7 @@ impl GraphClient {
         Ok(Self { http, config: Arc::new(config) })
     }
 
-    /// The longest a call can take. A lease must outlive it.
+    /// The longest duration of a call. A lease must outlive it.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         self.config.timeouts.request
@@ -81,7 +82,7 @@ impl GraphClient {
         &self.config
     }
 
-    /// Makes a call and reads its answer as `T`.
+    /// Sends a call and parses its answer as `T`.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>, GraphFailure> {
         let span = tracing::info_span!("graph", method = %call.method, edge = call.edge, catalog_id = call.catalog_id);
         async {
@@ -99,7 +100,7 @@ impl GraphClient {
         .await
     }
 
-    /// Sends the call and takes in the whole answer, whatever it is.
+    /// Sends the call and reads the whole answer, whatever its status.
     async fn exchange(&self, call: Call<'_>) -> Result<(RawAnswer, Usage), GraphFailure> {
         let (edge, cap, redactor) = (call.edge, call.cap, call.redactor());
         let request = self.request(call)?;
@@ -146,7 +147,7 @@ impl GraphClient {
         let mut request = self.http.request(call.method.clone(), url);
         if let Some((token, _)) = &signature {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| not_sent("the stored token holds characters no token has; reconnect".to_owned()))?;
+                .map_err(|_| not_sent("the stored token has characters that no token has; reconnect".to_owned()))?;
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
@@ -171,13 +172,13 @@ impl GraphClient {
 
 fn append<'a>(url: &mut Url, params: impl Iterator<Item = (&'static str, &'a str)>) {
     let mut params = params.peekable();
-    // Without this look, a call without parameters would end in a bare `?`.
+    // Without this check, a call without parameters would end in a bare `?`.
     if params.peek().is_some() {
         url.query_pairs_mut().extend_pairs(params);
     }
 }
 
-/// What the failure of a request without an answer is.
+/// The failure kind of a request without an answer.
 fn unanswered(error: &reqwest::Error) -> FailureKind {
     if error.is_builder() {
         FailureKind::NotSent
@@ -190,7 +191,7 @@ fn unanswered(error: &reqwest::Error) -> FailureKind {
     }
 }
 
-/// The error and its causes in one line, without the URL, whose query may hold secrets.
+/// The error and its causes in one line, without the URL, because its query may hold secrets.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -206,7 +207,7 @@ fn describe(error: reqwest::Error) -> String {
     text
 }
 
-/// The whole body, or `None` when it is longer than `cap`.
+/// Returns the whole body, or `None` when it is longer than `cap`.
 async fn read_capped(response: &mut Response, cap: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > cap {
@@ -222,14 +223,14 @@ async fn read_capped(response: &mut Response, cap: usize) -> Result<Option<Vec<u
     Ok(Some(body))
 }
 
-/// The media type without its parameters, short enough to be shown.
+/// The media type without its parameters, shortened for display.
 fn content_type(response: &Response) -> String {
     let header = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = header.split(';').next().unwrap_or_default().trim();
     if kind.is_empty() { "no content type".to_owned() } else { kind.chars().take(60).collect() }
 }
 
-/// An answer as it came.
+/// An answer as received.
 struct RawAnswer {
     edge: &'static str,
     status: StatusCode,
@@ -243,14 +244,14 @@ impl RawAnswer {
         GraphFailure::without_error(kind, self.edge, Some(self.status.as_u16()), what.as_ref().to_owned())
     }
 
-    /// Takes the call's own secrets out of Meta's words.
+    /// Removes the call's own secrets from Meta's texts.
     fn redact(&self, mut failure: GraphFailure) -> GraphFailure {
         failure.texts_mut().for_each(|text| self.redactor.scrub(text));
         failure
     }
 }
 
-/// Tells an answer from a failure. Pure.
+/// Distinguishes an answer from a failure. Pure.
 fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
     #[derive(Deserialize)]
     struct Envelope {
@@ -275,16 +276,17 @@ fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
         return Err(raw.fail(FailureKind::SuccessFalse, "Meta answered {\"success\":false} without a reason"));
     }
     if !raw.status.is_success() {
-        return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is no Graph error"));
+        return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is not a Graph error"));
     }
     serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))
 }
 
-/// Says where the JSON went wrong, but not in serde's words: they quote values, and a value may be a new token.
+/// Reports the position of a JSON error without serde's message: that message quotes values, and a value may be a new
+/// token.
 fn not_as_expected(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
-        serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON breaks off"),
+        serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON is truncated"),
         serde_json::error::Category::Data => {
             raw.fail(FailureKind::Unreadable, format!("JSON of an unexpected shape at line {line} column {column}"))
         }

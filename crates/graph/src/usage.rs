@@ -1,9 +1,9 @@
-//! How much of its allowance Meta says this app has used.
+//! The share of its allowance that Meta reports as used.
 //!
-//! Purpose: read `X-Business-Use-Case-Usage` and `X-App-Usage` into plain numbers for the rate limiter.
-//! Promises: never fails; a missing, odd or broken header reads as "nothing known". Times are capped at 24 hours.
-//! Left out on purpose: `X-Ad-Account-Usage` (not sent for catalogs), and any meaning of `type`, whose values
-//! for catalogs are not documented.
+//! Purpose: parse `X-Business-Use-Case-Usage` and `X-App-Usage` into plain numbers for the rate limiter.
+//! Promises: never fails; a missing, odd or broken header means "unknown". Times are capped at 24 hours.
+//! Left out on purpose: `X-Ad-Account-Usage` (not sent for catalogs), and any meaning of `type`, whose values for
+//! catalogs are not documented.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::tolerant::{as_f64, as_text};
 const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 const APP_USAGE: &str = "x-app-usage";
 
-/// The longest pause believed; a larger figure is a mistake of the sender.
+/// The longest pause that is accepted; a larger number is the sender's mistake.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the usage headers of one answer said.
+/// The usage headers of one answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     use_cases: Vec<UseCaseUsage>,
@@ -28,18 +28,18 @@ pub struct Usage {
 /// One entry of `X-Business-Use-Case-Usage`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UseCaseUsage {
-    /// The business or catalog the entry is about.
+    /// The business or catalog that the entry concerns.
     pub object_id: String,
     /// Meta's name of the use case, free text.
     pub use_case: String,
-    /// Percent of the allowance used: the highest of calls, CPU time and total time. Calls are blocked at 100.
+    /// Percent of the allowance used: the maximum of calls, CPU time and total time. At 100, calls are blocked.
     pub percent: f64,
-    /// How long until calls are let through again; zero when they are not blocked.
+    /// The time until calls are accepted again; zero when they are not blocked.
     pub regain_after: Duration,
 }
 
 impl Usage {
-    /// Reads the headers of an answer.
+    /// Parses the headers of an answer.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Self {
         let json = |name| headers.get(name).and_then(|value| serde_json::from_slice::<Value>(value.as_bytes()).ok());
@@ -49,7 +49,7 @@ impl Usage {
         }
     }
 
-    /// True when the answer carried no usable usage header.
+    /// Whether the answer has no usable usage header.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.use_cases.is_empty() && self.app_percent.is_none()
@@ -61,16 +61,16 @@ impl Usage {
         &self.use_cases
     }
 
-    /// Percent of the app's own allowance (`X-App-Usage`).
+    /// Percent used of the app's own allowance (`X-App-Usage`).
     #[must_use]
     pub fn app_percent(&self) -> Option<f64> {
         self.app_percent
     }
 
-    /// Percent used by `catalog_id`.
+    /// Returns the percentage used by `catalog_id`.
     ///
-    /// Whether Meta keys the header by catalog or by business is not documented. When no entry names the
-    /// catalog, the highest of all entries counts: slowing down for nothing is cheaper than being blocked.
+    /// Meta does not document whether the header is keyed by catalog or by business. When no entry names the catalog,
+    /// the maximum of all entries counts: an unneeded slowdown costs less than a block.
     #[must_use]
     pub fn percent_for(&self, catalog_id: &str) -> Option<f64> {
         let highest = |of: &dyn Fn(&UseCaseUsage) -> bool| {
@@ -79,7 +79,7 @@ impl Usage {
         highest(&|entry| entry.object_id == catalog_id).or_else(|| highest(&|_| true))
     }
 
-    /// How long Meta says to wait: the longest of all entries, `None` when nothing is blocked.
+    /// Returns how long Meta requires to wait: the maximum of all entries; `None` when nothing is blocked.
     #[must_use]
     pub fn regain_after(&self) -> Option<Duration> {
         self.use_cases.iter().map(|entry| entry.regain_after).max().filter(|pause| !pause.is_zero())
@@ -91,7 +91,7 @@ fn use_cases(header: &Value) -> Vec<UseCaseUsage> {
         return Vec::new();
     };
     let entries = by_object.iter().flat_map(|(object_id, entries)| {
-        // A list per object is documented; a lone object is taken as a list of one.
+        // The documentation shows a list per object; a single object is read as a list of one.
         let entries = entries.as_array().map_or(std::slice::from_ref(entries), Vec::as_slice);
         entries.iter().map(move |entry| (object_id, entry))
     });
@@ -154,9 +154,9 @@ mod tests {
                 Some(100.0),
                 Some(420),
             ),
-            // Keyed by the business: the highest of all counts.
+            // Keyed by the business: the maximum of all entries counts.
             (r#"{"111":[{"call_count":40},{"call_count":60}],"112":[{"call_count":5}]}"#, Some(60.0), None),
-            // Keyed by the catalog: others do not count for the percentage, but a block does.
+            // Keyed by the catalog: other entries do not affect the percentage, but a block does.
             (
                 r#"{"111":[{"call_count":99,"estimated_time_to_regain_access":2}],"987":[{"call_count":5}]}"#,
                 Some(5.0),

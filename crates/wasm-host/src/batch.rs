@@ -1,8 +1,8 @@
-//! Maps a batch: splits it, runs the parts, each in a new store, and finds the rows that a fault belongs to.
+//! Maps a batch: splits it, runs each part in a new store, and finds the rows that cause a fault.
 //!
-//! Which part is tried when is for `search` to say; how much time there is, for `limits`. Rows that time did not
-//! suffice for get a fault that does not blame them; at least one other row of the batch then has one that does, unless
-//! it was the host that failed: no place to run in came free, or it panicked.
+//! `search` decides the order of the parts, `limits` the time for them. Rows for which the time did not suffice get a
+//! fault that does not blame them. At least one other row of the batch then has a fault that does, unless the host
+//! failed: no slot became free, or it panicked.
 
 mod search;
 
@@ -20,12 +20,12 @@ use super::load::{Module, panic_text};
 use mapper_core::word::Word;
 use search::{Part, Search};
 
-/// What to map. Shared, for a module may ask for any item's built-in word at any time of its run.
+/// The batch to map. Shared, because a module may ask for any item's built-in word at any time of its run.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Settings of the mapper.
     pub settings: Arc<MapSettings>,
-    /// The instant to map for.
+    /// The time to map for.
     pub now: i64,
     /// Each product once.
     pub products: Vec<Product>,
@@ -34,19 +34,19 @@ pub struct Batch {
 }
 
 impl Module {
-    /// Maps a batch: one answer an item, in order. Blocks, but not without bound (see the limits); never panics.
+    /// Maps a batch: one answer per item, in order. Blocks for a bounded time (see the limits); never panics.
     #[must_use]
     pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, MapperFault>> {
         let label = &self.inner.label;
         let mut answers: Vec<Option<Result<Word, MapperFault>>> = Vec::new();
         answers.resize_with(batch.items.len(), || None);
         let mut search = Search::new(&self.inner.shared.limits, batch.items.len());
-        let mut left_over = Cause::new(FaultKind::Host, "left this item without an answer");
+        let mut left_over = Cause::new(FaultKind::Host, "returned no answer for this item");
 
         while let Some(part) = search.next() {
             let items = part.items.clone();
             let Some(_place) = self.inner.shared.place() else {
-                left_over = Cause::new(FaultKind::Busy, "found no free place to run in");
+                left_over = Cause::new(FaultKind::Busy, "found no free slot to run in");
                 answers[items].fill_with(|| Some(Err(left_over.of(label))));
                 break;
             };
@@ -72,11 +72,11 @@ impl Module {
         for items in search.rest() {
             answers[items].fill_with(|| Some(Err(left_over.of(label))));
         }
-        let unanswered = || Err(Cause::new(FaultKind::Host, "left this item without an answer").of(label));
+        let unanswered = || Err(Cause::new(FaultKind::Host, "returned no answer for this item").of(label));
         answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
     }
 
-    /// Runs a part. Takes a panic of the host's as an answer.
+    /// Runs a part. Converts a panic of the host into an answer.
     fn try_part(
         &self,
         batch: &Arc<Batch>,
@@ -86,7 +86,7 @@ impl Module {
         let (time, is_quiet) = (search.time(part), !part.is_first);
         let run = AssertUnwindSafe(|| call::run(&self.inner, batch, part.items.clone(), time, is_quiet));
         catch_unwind(run).unwrap_or_else(|panic| {
-            let what = format!("made the host fail ({}); please report it", panic_text(&*panic));
+            let what = format!("caused the host to fail ({}); please report it", panic_text(&*panic));
             Err(Cause::new(FaultKind::Host, what))
         })
     }
@@ -94,6 +94,6 @@ impl Module {
 
 fn not_tried(last: &Cause) -> Cause {
     let what =
-        format!("was not tried on this item: other items used up the time of the batch; on one it {}", last.what);
+        format!("was not run on this item: other items used up the time of the batch; on one of them it {}", last.what);
     Cause::new(FaultKind::NotTried, what)
 }

@@ -1,4 +1,4 @@
-//! One run: some items of a batch, a store of its own, one call of `map-items`.
+//! One run: some items of a batch, a separate store, one call of `map-items`.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,24 +18,24 @@ use super::output;
 use super::wire::{self, Context, MapItems, Outcome};
 use mapper_core::word::Word;
 
-/// What a store knows of its run.
+/// The data of a store about its run.
 pub(super) struct Guest {
     limiter: Limiter,
     pub(super) log: ModuleLog,
     work: Work,
 }
 
-/// The items of the run, and what the built-in mapper says of them.
+/// The items of the run, and the built-in mapper's words on them.
 #[derive(Default)]
 struct Work {
     batch: Arc<Batch>,
     items: Range<usize>,
-    /// By position in `items`; filled when asked for.
+    /// By position in `items`; computed on request.
     builtins: Vec<Option<Word>>,
 }
 
 impl Guest {
-    /// Without items, for a module that is only asked who it is.
+    /// Without items, for a call of `describe`.
     pub(super) fn idle(shared: &Shared, label: &Arc<str>) -> Self {
         let limiter = Limiter { memory_limit: shared.limits.memory_bytes, memory: 0 };
         Self { limiter, log: ModuleLog::new(Arc::clone(label), false), work: Work::default() }
@@ -51,7 +51,7 @@ impl Guest {
         }
     }
 
-    /// The built-in word on an item of the run, for the module.
+    /// Returns the built-in word on an item of the run, for the module.
     pub(super) fn builtin(&mut self, index: u32) -> wasmtime::Result<Outcome> {
         let items = self.work.items.len();
         let position = usize::try_from(index).ok().filter(|position| *position < items);
@@ -73,14 +73,14 @@ impl Work {
 
     fn map(&self, position: usize) -> Result<Word, BuiltinFailed> {
         let item = &self.batch.items[self.items.start + position];
-        // Items without a product do not get as far as this: see `lend`.
+        // Items without a product never reach this point: see `lend`.
         let product = usize::try_from(item.product_index).ok().and_then(|index| self.batch.products.get(index));
         let product = product.ok_or(BuiltinFailed)?;
         let map = || mapper_core::map(&self.batch.settings, self.batch.now, product, &item.variant);
         catch_unwind(AssertUnwindSafe(map)).map(Word::from).map_err(|_| BuiltinFailed)
     }
 
-    /// The built-in word to patch; what the module has asked for is not mapped again.
+    /// Returns the built-in word to patch; a word that the module has requested is not computed again.
     fn take(&mut self, position: usize) -> Result<Word, Cause> {
         match self.builtins[position].take() {
             Some(word) => Ok(word),
@@ -89,7 +89,7 @@ impl Work {
     }
 }
 
-/// A store with all bounds set.
+/// Returns a store with all limits set.
 pub(super) fn store(shared: &Shared, guest: Guest, items: usize, time: Duration) -> Store<Guest> {
     let mut store = Store::new(&shared.engine, guest);
     store.limiter(|guest| &mut guest.limiter);
@@ -98,10 +98,10 @@ pub(super) fn store(shared: &Shared, guest: Guest, items: usize, time: Duration)
     store
 }
 
-/// Runs some items of a batch. The caller holds a place.
+/// Runs some items of a batch. The caller holds a slot.
 ///
 /// # Errors
-/// When the run as a whole came to nothing; what is wrong with single answers stands in their rows.
+/// When the whole run failed; faults of single answers are in their rows.
 pub(super) fn run(
     module: &Inner,
     batch: &Arc<Batch>,
@@ -116,7 +116,7 @@ pub(super) fn run(
     let outcomes = call(module, &mut store, batch, &products, &wire_items)
         .map_err(|error| explain(&error, store.data().log.last_words()))?;
     if outcomes.len() != expected {
-        let what = format!("gave {} outcomes for {expected} items", outcomes.len());
+        let what = format!("returned {} outcomes for {expected} items", outcomes.len());
         return Err(Cause::new(FaultKind::Answer, what));
     }
     let Guest { work, .. } = store.data_mut();
@@ -141,7 +141,7 @@ fn call(
     Ok(outcomes)
 }
 
-/// The items with the products that they need, each once.
+/// The items and their products, each product once.
 fn lend(batch: &Batch, items: Range<usize>) -> Result<(Vec<&mapper_core::Product>, Vec<wire::Item<'_>>), Cause> {
     const UNSEEN: u32 = u32::MAX;
     let mut seen = vec![UNSEEN; batch.products.len()];
@@ -162,8 +162,8 @@ fn lend(batch: &Batch, items: Range<usize>) -> Result<(Vec<&mapper_core::Product
     Ok((products, lent))
 }
 
-/// Keeps an instance's memories together, and each of its tables, within bounds. Going over ends the run with a clear
-/// error, where the `-1` that WebAssembly knows would end in a bare panic of the guest's allocator.
+/// Limits an instance's memories together, and each of its tables. Exceeding a limit ends the run with a clear error;
+/// WebAssembly's `-1` would result in a panic of the guest's allocator without a reason.
 #[derive(Debug)]
 struct Limiter {
     memory_limit: usize,

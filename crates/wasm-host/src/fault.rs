@@ -1,9 +1,9 @@
-//! What went wrong with a row in a module, in words for an operator.
+//! The fault of a row in a module, in words for an operator.
 
 use mapper_core::word::{FaultKind, MapperFault};
 use thiserror::Error;
 
-/// A fault before the module's name is put to it.
+/// A fault without the module's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) kind: FaultKind,
@@ -16,13 +16,13 @@ impl Cause {
         Self { kind, what: what.into() }
     }
 
-    /// Puts the module's name to it.
+    /// Adds the module's name.
     pub(super) fn of(&self, module: &str) -> MapperFault {
         MapperFault { kind: self.kind, message: format!("the mapper module {module} {}", self.what) }
     }
 }
 
-/// The module asked for more than it may have.
+/// The module exceeded a limit.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("asked for {what}; {limit} {unit} are allowed")]
 pub(super) struct OverLimit {
@@ -31,7 +31,7 @@ pub(super) struct OverLimit {
     pub(super) unit: &'static str,
 }
 
-/// The module asked for the built-in word on an item that the call does not have.
+/// The module asked for the built-in word on an item that is not in the call.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("called `builtin({index})`, but the call has {items} items")]
 pub(super) struct NoSuchItem {
@@ -45,13 +45,13 @@ pub(super) struct NoSuchItem {
 pub(super) struct BuiltinFailed;
 
 impl From<BuiltinFailed> for Cause {
-    /// Blames the row: the built-in mapper has no state, so it would panic on it again.
+    /// Blames the row: the built-in mapper is stateless, so it would panic on it again.
     fn from(failed: BuiltinFailed) -> Self {
-        Self::new(FaultKind::Builtin, format!("was let down: {failed}"))
+        Self::new(FaultKind::Builtin, format!("could not continue: {failed}"))
     }
 }
 
-/// Says in plain words why a run failed. `last_words` is the last line that the module logged in it.
+/// Describes why a run failed. `last_words` is the last line that the module logged in it.
 pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Cause {
     use FaultKind::{Answer, Memory, Stack, Time, TooMuchOutput, Trap};
 
@@ -65,30 +65,30 @@ pub(super) fn explain(error: &wasmtime::Error, last_words: Option<&str>) -> Caus
         return (*panicked).into();
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Cause::new(FaultKind::Busy, "found no free place to run in");
+        return Cause::new(FaultKind::Busy, "found no free slot to run in");
     }
     let root = short(&error.root_cause().to_string());
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::Interrupt) => Cause::new(Time, "did not answer in time"),
         Some(wasmtime::Trap::StackOverflow) => Cause::new(Stack, "ran out of stack (endless or very deep recursion)"),
         Some(wasmtime::Trap::UnreachableCodeReached) => match last_words {
-            Some(words) => Cause::new(Trap, format!("stopped with: {words}")),
-            None => Cause::new(Trap, "stopped itself (a panic or an exception; it logged no reason)"),
+            Some(words) => Cause::new(Trap, format!("failed with: {words}")),
+            None => Cause::new(Trap, "aborted (a panic or an exception; it logged no reason)"),
         },
         Some(wasmtime::Trap::MemoryOutOfBounds) => {
-            Cause::new(Trap, "reached outside its memory (a wild pointer, or recursion with large frames)")
+            Cause::new(Trap, "accessed memory out of bounds (a wild pointer, or recursion with large frames)")
         }
         Some(trap) => Cause::new(Trap, format!("was stopped: {}", trap.to_string().trim_start_matches("wasm trap: "))),
         // Wasmtime has no public type for the two below.
         None if root.contains("too much data is being copied") => {
-            Cause::new(TooMuchOutput, "handed over too much data at once")
+            Cause::new(TooMuchOutput, "passed too much data at once")
         }
-        None if root.contains("utf-8") => Cause::new(Answer, "answered with text that is no UTF-8"),
+        None if root.contains("utf-8") => Cause::new(Answer, "returned text that is not UTF-8"),
         None => Cause::new(Answer, format!("broke the calling convention: {root}")),
     }
 }
 
-/// A text in one line of at most 300 characters, none of them a control character.
+/// Returns a text as one line of at most 300 characters, without control characters.
 pub(super) fn short(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();

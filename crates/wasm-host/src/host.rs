@@ -1,4 +1,4 @@
-//! The engine, shared by all modules: pooled memory, the clock that stops runs, and places to run in.
+//! The engine that all modules share: pooled memory, the clock that stops runs, and slots to run in.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use super::fault::short;
 use super::limits::Limits;
 use super::wire;
 
-/// How exact deadlines are.
+/// The precision of deadlines.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// A guest is stopped when its stack outgrows this.
+/// The stack limit of a guest; a guest that exceeds it is stopped.
 const STACK: usize = 512 << 10;
 
 /// Core instances, memories and tables of one module. Rust needs one of each; QuickJS 16, 3 and 3.
@@ -29,11 +29,12 @@ pub(super) const MOST_TABLES: u32 = 16;
 /// Elements of a table.
 pub(super) const MOST_ELEMENTS: usize = 20_000;
 
-/// Memory that a slot of the pool keeps for the next run, instead of asking the kernel for it again. A run of a whole
-/// chunk uses about as much. It stays with the process, once a slot; what a memory bomb took beyond it is given back.
+/// Memory that a slot of the pool keeps for the next run, so that it need not be requested from the kernel again. A run
+/// of a whole chunk uses about as much. The process keeps it once per slot; memory beyond it that a run allocated is
+/// returned.
 const KEEP_RESIDENT: usize = 4 << 20;
 
-/// How long a run waits for a place. Every run ends, so this is only reached behind a queue of slow modules.
+/// How long a run waits for a slot. Every run ends, so this limit is reached only behind a queue of slow modules.
 const WAIT_FOR_PLACE: Duration = Duration::from_secs(30);
 
 /// Runs mapper modules. Cheap to clone; its clock stops with the last clone and the last module.
@@ -42,7 +43,7 @@ pub struct Host {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What the modules of a host have in common.
+/// The parts that the modules of a host share.
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) linker: Linker<Guest>,
@@ -50,14 +51,14 @@ pub(super) struct Shared {
     places: Places,
 }
 
-/// Why there is no host.
+/// Why the host cannot start.
 #[derive(Debug, Error)]
 pub enum HostError {
-    /// The machine does not take the settings, for instance for want of address space.
-    #[error("the WebAssembly engine does not start: {0}; is address space limited (`ulimit -v`)?")]
+    /// The machine rejects the settings, for instance because address space is limited.
+    #[error("the WebAssembly engine cannot start: {0}; check for a limit on address space (`ulimit -v`)")]
     Engine(String),
-    /// No thread for the clock.
-    #[error("no thread for the clock of mapper modules: {0}")]
+    /// The thread for the clock cannot start.
+    #[error("cannot start the thread for the clock of mapper modules: {0}")]
     Clock(#[source] std::io::Error),
 }
 
@@ -70,7 +71,7 @@ impl fmt::Debug for Host {
 impl Host {
     /// Starts the engine and its clock.
     ///
-    /// # Errors
+    /// When the machine lacks what the engine needs.
     /// When the machine does not have what the engine needs.
     pub fn new(limits: Limits) -> Result<Self, HostError> {
         let failed = |error: wasmtime::Error| HostError::Engine(error.root_cause().to_string());
@@ -81,7 +82,7 @@ impl Host {
         Ok(Self { shared: Arc::new(Shared { engine, linker, limits, places }) })
     }
 
-    /// The bounds that modules run in.
+    /// The limits of modules.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.limits
@@ -89,12 +90,12 @@ impl Host {
 }
 
 impl Shared {
-    /// Waits for a place to run in; none when there is none for a long time.
+    /// Waits for a slot; `None` when none becomes free within the limit.
     pub(super) fn place(&self) -> Option<Place<'_>> {
         self.places.take()
     }
 
-    /// A time in ticks of the clock, rounded up. The tick under way does not count.
+    /// Converts a time to ticks of the clock, rounded up. The current tick does not count.
     pub(super) fn ticks(time: Duration) -> u64 {
         let ticks = time.as_millis().div_ceil(TICK.as_millis());
         u64::try_from(ticks).unwrap_or(u64::MAX / 2).min(u64::MAX / 2) + 1
@@ -123,7 +124,7 @@ fn config(limits: &Limits) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         .max_wasm_stack(STACK)
-        // A mapper is a pure function, on every machine the same: payloads are compared by hash.
+        // A mapper is a pure function and must behave the same on every machine: payloads are compared by hash.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true);
     config
@@ -156,7 +157,7 @@ fn start_clock(engine: &Engine) -> std::io::Result<()> {
     thread::Builder::new().name("mapper-clock".into()).spawn(tick).map(drop)
 }
 
-/// Places to run in, as many as the pool has: one too many would be an error of the pool's.
+/// As many slots as the pool has. One more would be an error of the pool.
 struct Places {
     free: Mutex<u32>,
     freed: Condvar,
@@ -175,7 +176,7 @@ impl Places {
     }
 }
 
-/// A place to run in; free again when dropped. Must outlive the store that runs in it.
+/// A slot to run in; dropping it frees the slot. Must outlive the store that runs in it.
 pub(super) struct Place<'a>(&'a Places);
 
 impl Drop for Place<'_> {

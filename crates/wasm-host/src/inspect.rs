@@ -1,4 +1,4 @@
-//! Looks into a file before anything is made of it.
+//! Inspects a file before anything is built from it.
 
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator};
 
@@ -8,28 +8,28 @@ use super::wire;
 
 mod flatten;
 
-// What may be compiled. The compiler's time and memory grow faster than a function does, so a small file could occupy
-// them for minutes. In brackets what QuickJS has, the largest engine that is admitted.
+// Limits on code to compile. The compiler's time and memory grow faster than the size of a function, so a small file
+// could occupy them for minutes. In brackets: the numbers of QuickJS, the largest engine that is admitted.
 
 /// Functions of all modules of a component together (2,436).
 const MOST_FUNCTIONS: usize = 50_000;
 /// Bytes of one function (37,088).
 const LONGEST_FUNCTION: usize = 512 << 10;
-/// Local variables of one function, its parameters apart (86).
+/// Local variables of one function, without its parameters (86).
 const MOST_LOCALS: usize = 10_000;
 /// Targets of all jump tables (`br_table`) of a component together (3,269).
 const MOST_JUMPS: usize = 100_000;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// A core module that holds the world it was made for.
+    /// A core module that describes the world it was built for.
     Core,
     /// A component.
     Component,
 }
 
-/// Tells what a file is, and refuses what is no mapper at all. The file is valid WebAssembly afterwards.
+/// Returns the kind of a file, and refuses a file that is not a mapper. The file is then valid WebAssembly.
 pub(super) fn format(bytes: &[u8]) -> Result<Format, LoadError> {
     let format = if Parser::is_core_wasm(bytes) {
         Format::Core
@@ -38,7 +38,7 @@ pub(super) fn format(bytes: &[u8]) -> Result<Format, LoadError> {
     } else {
         return Err(LoadError::NotWasm);
     };
-    // Before wit-component sees it: that one panics on damaged files.
+    // Before wit-component reads it, because wit-component panics on damaged files.
     Validator::new().validate_all(bytes).map_err(damaged)?;
     if format == Format::Core {
         core(bytes)?;
@@ -46,7 +46,7 @@ pub(super) fn format(bytes: &[u8]) -> Result<Format, LoadError> {
     Ok(format)
 }
 
-/// A core module must carry its world and import nothing of WASI's.
+/// Checks that a core module describes its world and imports nothing of WASI's.
 fn core(bytes: &[u8]) -> Result<(), LoadError> {
     let mut has_world = false;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -63,7 +63,7 @@ fn core(bytes: &[u8]) -> Result<(), LoadError> {
     if has_world { Ok(()) } else { Err(LoadError::NotMadeWithSdk) }
 }
 
-/// A component must export the world that we serve, import nothing of WASI's, and be no burden to the compiler.
+/// Checks that a component exports the served world, imports nothing of WASI's, and stays within the compile limits.
 pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
     let mut exports = Vec::new();
     let mut code = Code::default();
@@ -97,7 +97,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
     })
 }
 
-/// The code of a component, weighed.
+/// Measures the code of a component.
 #[derive(Debug, Default)]
 struct Code {
     functions: usize,
@@ -128,7 +128,7 @@ fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), LoadErr
     if count <= limit { Ok(()) } else { Err(LoadError::TooComplex { what, count, limit }) }
 }
 
-/// Whether an export is ours. Versions of one major number find each other: wasmtime compares the types.
+/// Whether an export is the expected one. Versions with one major number match: wasmtime compares the types.
 fn serves(export: &str) -> bool {
     let major = |name: &str| name.split_once('@').and_then(|(_, version)| version.split('.').next().map(str::to_owned));
     export.split('@').next() == wire::MAPPING.split('@').next() && major(export) == major(wire::MAPPING)

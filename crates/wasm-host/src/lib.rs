@@ -1,13 +1,13 @@
-//! The host of mapper modules: WebAssembly that decides what Meta is told of a variant.
+//! The host of mapper modules: WebAssembly that decides what Meta receives for a variant.
 //!
 //! Purpose: load a module of the world in `mappers/wit/`, and map batches with it.
-//! Promises: a module has no clock, randomness, network or files, and cannot outlive its batch: every run has a store
-//! of its own. Memory, tables, stack, time, log and output are bounded ([`Limits`]). A module's fault costs the rows
-//! that provoke it, never a neighbour and never the process; nothing here panics on what a module does or on what a
-//! file holds. The word that leaves here has been checked (see `output`) and its JSON is canonical.
-//! Left out on purpose: which module is active, where it comes from and which threads it runs on. Everything here
-//! blocks: call it from a thread that may, with at least 1 MiB of stack (a guest's recursion needs 512 KiB before it
-//! is stopped).
+//! Promises: a module has no clock, randomness, network or files, and cannot outlive its batch: every run has its own
+//! store. Memory, tables, stack, time, log and output are limited ([`Limits`]). A module's fault fails only the rows
+//! that cause it, never another row or the process; nothing here panics because of a module's behaviour or a file's
+//! content. Every returned word is checked (see `output`) and its JSON is canonical.
+//! Left out on purpose: which module is active, its origin, and the threads that it runs on. Everything here blocks:
+//! call it from a thread that may block, with at least 1 MiB of stack (a guest's recursion needs 512 KiB before it is
+//! stopped).
 
 mod batch;
 mod call;

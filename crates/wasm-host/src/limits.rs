@@ -1,29 +1,29 @@
-//! What a module may take, and how long it may be tried.
+//! The resource and time limits of a module.
 //!
 //! # The bound of a request
-//! A module that never answers must not hold up the drain, which sends 1,000 rows at a time: one chunk. The first run
-//! of a chunk has [`Limits::call`] plus [`Limits::per_item`] an item. Runs that look for the guilty rows have their
-//! share of that by size, or a generous multiple of what answers took if that is less, and never less than
-//! [`SHORTEST`] (or `call`, if that is shorter still). All time but that of the first runs that succeed counts against
-//! [`Limits::patience`]; once it is used up and a row has been found that fails alone, nothing more is started, and the
-//! rows that are left get a fault that does not blame them. So a request of one chunk ends within
+//! A module that never answers must not delay the drain, which sends 1,000 rows at a time: one chunk. The first run of
+//! a chunk has [`Limits::call`] plus [`Limits::per_item`] per item. Runs that search for guilty rows have their share
+//! of that by size, or a generous multiple of the time of successful runs if that is less, and never less than
+//! [`SHORTEST`] (or `call`, if that is even shorter). All time except that of first runs that succeed counts against
+//! [`Limits::patience`]. Once it is used up and a row that fails alone has been found, no more runs start, and the
+//! remaining rows get a fault that does not blame them. So a request of one chunk ends within
 //!
-//! `patience`, plus the run that is under way then:
-//! 22 s by default however many rows spin, and about 3 to 9 s for one spinning row. Only a `patience` too short to come
-//! down to a row (less than about 8 s by default) is exceeded, by the runs of one way down: about 4 s.
+//! `patience`, plus the current run:
+//! 22 s by default however many rows spin, and about 3 to 9 s for one spinning row. Only a `patience` too short to
+//! reach a single row (less than about 8 s by default) is exceeded, by the runs of one descent: about 4 s.
 //!
 //! A batch of several chunks has the same patience once, plus `call + chunk × per_item` for each chunk that succeeds at
-//! once. Each run may also wait for a place to run in, behind other modules' runs; those end by the same rules.
+//! once. Each run may also wait for a slot, behind other modules' runs; the same limits end those runs.
 
 use std::time::Duration;
 
-/// The largest file that is taken for a module, in bytes: QuickJS with a script fits in, bigger engines do not.
+/// The largest module file, in bytes: QuickJS with a script fits, bigger engines do not.
 pub const MODULE_BYTES: usize = 4 << 20;
 
-/// The least time for a run, lest a busy machine's hiccup blames a row.
+/// The shortest time limit of a run, so that a short delay on a busy machine does not blame a row.
 pub(super) const SHORTEST: Duration = Duration::from_millis(250);
 
-/// Bounds of a mapper module. The defaults fit a module of QuickJS, the largest kind that is admitted.
+/// Limits of a mapper module. The defaults fit a module of QuickJS, the largest kind that is admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The largest file, in bytes.
@@ -34,13 +34,14 @@ pub struct Limits {
     pub chunk: usize,
     /// How long a run of a whole chunk may take, apart from its items. Wall clock.
     pub call: Duration,
-    /// What each item adds to it.
+    /// The additional time per item.
     pub per_item: Duration,
-    /// How long a request may be spent on runs that fail and on looking for the guilty rows.
+    /// The time that a request may spend on runs that fail and on the search for guilty rows.
     pub patience: Duration,
-    /// Data that a run may hand to the host, for each of its items, in bytes.
+    /// Data that a run may pass to the host, per item, in bytes.
     pub output_per_item: usize,
-    /// Data that a run may hand to the host however few its items are, in bytes. Each line of log counts by itself.
+    /// Data that a run may pass to the host regardless of the number of its items, in bytes. Each log line counts
+    /// separately.
     pub least_output: usize,
     /// How many modules may run at once.
     pub concurrency: u32,

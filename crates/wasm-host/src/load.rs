@@ -1,4 +1,4 @@
-//! From a file's bytes to a module that can run.
+//! Loads a module from a file's bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::wire::{self, MapperInfo};
 /// Longest name and version, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// Loading recurses over what a hostile file describes, so it has a stack of its own.
+/// Loading recurses over the content of a possibly hostile file, so it has a separate stack.
 const STACK: usize = 16 << 20;
 
-/// Why a file is no mapper module that can run here. Each text says what is wrong and how to mend it.
+/// Why a file cannot run here as a mapper module. Each text states the problem and its fix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LoadError {
     /// No bytes at all.
-    #[error("the file is empty; was it still being written?")]
+    #[error("the file is empty; check that it was written completely")]
     Empty,
     /// Larger than allowed.
     #[error(
@@ -42,7 +42,7 @@ pub enum LoadError {
     },
     /// Not WebAssembly.
     #[error(
-        "the file is no WebAssembly (binary format); build the mapper for the target wasm32-unknown-unknown and give the `.wasm` file"
+        "the file is not WebAssembly (binary format); build the mapper for the target wasm32-unknown-unknown and give the `.wasm` file"
     )]
     NotWasm,
     /// Starts as WebAssembly and is not valid.
@@ -50,10 +50,10 @@ pub enum LoadError {
     Damaged(String),
     /// A core module without the description of its world.
     #[error(
-        "the file is WebAssembly, but says nothing of the world `catalog:mapper`; build it with the mapper SDK, and keep its custom sections (`wasm-strip` and `wasm-opt --strip` remove them)"
+        "the file is WebAssembly, but does not describe the world `catalog:mapper`; build it with the mapper SDK, and keep its custom sections (`wasm-strip` and `wasm-opt --strip` remove them)"
     )]
     NotMadeWithSdk,
-    /// Wants an operating system.
+    /// Needs an operating system.
     #[error(
         "the module imports `{import}`, but a mapper has no operating system: no files, network, clock or randomness; build Rust for wasm32-unknown-unknown (not wasm32-wasip1 or -wasip2), JavaScript and Python with `--stub-wasi`"
     )]
@@ -71,44 +71,44 @@ pub enum LoadError {
     OtherWorld {
         /// What it exports.
         found: String,
-        /// What we look for.
+        /// The version that this host serves.
         ours: &'static str,
     },
     /// A component of another world.
     #[error(
-        "the component is no mapper: it does not export `catalog:mapper/mapping@1.0.0` (it exports: {exports}); build it for the world in `mappers/wit`"
+        "the component is not a mapper: it does not export `catalog:mapper/mapping@1.0.0` (it exports: {exports}); build it for the world in `mappers/wit`"
     )]
     NotAMapper {
         /// What it exports, separated by commas.
         exports: String,
     },
-    /// Imports what nobody offers.
-    #[error("the module wants what the host does not offer: {0}; a mapper may import `builtin` and `log` alone")]
+    /// Imports something that the host does not provide.
+    #[error("the module imports what the host does not provide: {0}; a mapper may import only `builtin` and `log`")]
     Imports(String),
-    /// Right names, other types.
+    /// The names match, the types do not.
     #[error(
-        "the module's functions are not those of `mappers/wit/mapper.wit`, version 1: {0}; build it with the SDK of this version"
+        "the module's functions do not match `mappers/wit/mapper.wit`, version 1: {0}; build it with the SDK of this version"
     )]
     Types(String),
-    /// So much code, or code so entangled, that compiling it could take minutes.
+    /// So much code, or such deeply nested code, that compiling it could take minutes.
     #[error(
         "the module is too complex to be compiled here: {count} {what}, {limit} are allowed; build it optimised for size, split generated code into functions, and keep large tables as data"
     )]
     TooComplex {
-        /// What there is too much of.
+        /// What exceeds the limit.
         what: &'static str,
         /// How much of it there is.
         count: usize,
         /// The limit.
         limit: usize,
     },
-    /// The compiler refused it, for instance since it wants more memories or tables than a module may have.
+    /// The compiler refused it, for instance because it needs more memories or tables than a module may have.
     #[error("the module cannot be compiled: {0}")]
     Compile(String),
-    /// It did not say who it is.
+    /// `describe` failed.
     #[error("{0} when asked to describe itself")]
     Describe(MapperFault),
-    /// It calls itself something that cannot be shown.
+    /// `describe` returned a text that cannot be shown.
     #[error("the module's {what} {problem}; `describe` must return 1 to 100 characters without control characters")]
     Info {
         /// `name` or `version`.
@@ -116,11 +116,11 @@ pub enum LoadError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A defect of a library, provoked by the file.
-    #[error("the loader failed on this file ({0}); it is damaged, or please report it")]
+    /// A defect of a library, triggered by the file.
+    #[error("the loader failed on this file ({0}); if the file is not damaged, please report it")]
     Panicked(String),
-    /// No thread to load it on.
-    #[error("no thread to load the module on: {0}; try again")]
+    /// The thread for loading cannot start.
+    #[error("cannot start a thread to load the module: {0}; try again")]
     Thread(String),
 }
 
@@ -159,19 +159,19 @@ impl fmt::Debug for Module {
 }
 
 impl Module {
-    /// SHA-256 of the file, as small hex digits.
+    /// SHA-256 of the file, as lower-case hex digits.
     #[must_use]
     pub fn digest(&self) -> &Arc<str> {
         &self.inner.digest
     }
 
-    /// What it calls itself.
+    /// The name that the module gives itself.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Its version, as it says itself.
+    /// The version that the module gives itself.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.inner.version
@@ -179,8 +179,8 @@ impl Module {
 }
 
 impl Host {
-    /// Makes a module of a file: validates, componentizes if needed, compiles on one thread, links, checks every type
-    /// and asks the module who it is. Takes about 0.1 s for a module in Rust and 1 s for one in JavaScript.
+    /// Builds a module from a file: validates, componentizes if needed, compiles on one thread, links, checks every
+    /// type and calls `describe`. Takes about 0.1 s for a module in Rust and 1 s for one in JavaScript.
     ///
     /// # Errors
     /// See [`LoadError`]; never a panic, whatever the bytes are.
@@ -192,7 +192,7 @@ impl Host {
         if bytes.len() > limit {
             return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
         }
-        // A thread of its own: for its stack, and to take a panic of the libraries as an answer.
+        // A separate thread: for its stack, and to convert a panic of the libraries into an error.
         thread::scope(|scope| {
             let loader = thread::Builder::new().name("mapper-load".into()).stack_size(STACK);
             let loader = loader.spawn_scoped(scope, || load(&self.shared, bytes));
@@ -247,7 +247,7 @@ impl Exports {
     }
 }
 
-/// Gets a function and compares its types with ours.
+/// Finds a function and compares its types with the expected ones.
 pub(super) fn typed<P, R>(
     instance: &Instance,
     store: &mut Store<Guest>,
@@ -260,7 +260,7 @@ where
     instance.get_typed_func(&mut *store, index)
 }
 
-/// Asks the module who it is, under the limits of a run.
+/// Calls `describe` under the limits of a run.
 fn describe(
     shared: &Shared,
     pre: &InstancePre<Guest>,
@@ -268,7 +268,7 @@ fn describe(
     label: &Arc<str>,
 ) -> Result<MapperInfo, LoadError> {
     let fault = |cause: Cause| LoadError::Describe(cause.of(label));
-    let busy = || Cause::new(FaultKind::Busy, "found no free place to run in");
+    let busy = || Cause::new(FaultKind::Busy, "found no free slot to run in");
     let _place = shared.place().ok_or_else(|| fault(busy()))?;
     let mut store = call::store(shared, Guest::idle(shared, label), 1, shared.limits.first_run(1));
     let instance = match pre.instantiate(&mut store) {

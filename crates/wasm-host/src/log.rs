@@ -1,10 +1,10 @@
-//! What a module logs: into the service's log, cut in length and number.
+//! Writes a module's log lines to the service's log, limited in length and number.
 
 use std::sync::Arc;
 
 use tracing::info;
 
-/// Lines of one run that reach the log.
+/// The most lines of one run that are written to the log.
 const MOST_LINES: usize = 20;
 
 /// The log of one run.
@@ -12,7 +12,7 @@ const MOST_LINES: usize = 20;
 pub(super) struct ModuleLog {
     /// Name and digest, as faults show them.
     module: Arc<str>,
-    /// Runs that look for a guilty row repeat what was logged already.
+    /// Runs that search for a guilty row repeat lines that were logged already.
     quiet: bool,
     lines: usize,
     last: Option<String>,
@@ -23,7 +23,7 @@ impl ModuleLog {
         Self { module, quiet, lines: 0, last: None }
     }
 
-    /// Takes a line, already cut.
+    /// Logs a line, already shortened.
     pub(super) fn write(&mut self, line: String) {
         self.lines = self.lines.saturating_add(1);
         if !self.quiet {

@@ -1,14 +1,14 @@
-//! Checks a module's answer to one item, and makes a [`Word`] of it.
+//! Checks a module's answer to one item, and converts it to a [`Word`].
 //!
-//! An error for the row: an id that is not the item's, `data` that is not one JSON object, a field named twice, a
-//! known field of another kind than it has, a name that cannot be a field's, a rejection without a proper code. Only a
-//! warning: a field that we do not know, a value longer than Meta documents, a time to map again that has passed.
+//! An error for the row: an id other than the item's, `data` that is not one JSON object, a field named twice, a known
+//! field of the wrong kind, an invalid field name, a rejection without a valid code. Only a warning: an unknown field,
+//! a value longer than Meta documents, a time in the past for the next mapping.
 //!
-//! A payload never holds nothing: `null`, `""` and `[]` mean that the field is absent and are left out, as the built-in
-//! mapper leaves them out; the drain then clears what Meta still holds. In a patch they remove the field.
+//! A payload has no empty values: `null`, `""` and `[]` mean that the field is absent. They are left out, as the
+//! built-in mapper does; the drain then clears the field that Meta still has. In a patch they remove the field.
 //!
-//! JSON that is canonical already (keys sorted bytewise, no blanks) is taken as it is, byte for byte. Numbers keep their
-//! digits as the module wrote them, at every depth; one that no reader can hold as a finite number costs the row.
+//! JSON that is already canonical (keys sorted bytewise, no blanks) is kept byte for byte. Numbers keep their digits as
+//! the module wrote them, at every depth; a number that cannot be read as a finite number is an error for the row.
 
 mod documented;
 mod field;
@@ -26,19 +26,20 @@ use super::wire::{self, Outcome};
 use field::Field;
 use mapper_core::word::{Payload, Rejection, Word};
 
-/// Largest `data` of an item, in bytes: several times what all documented limits together allow.
+/// The largest `data` of an item, in bytes: several times the total of all documented limits.
 const LONGEST_DATA: usize = 256 << 10;
 /// Longest code of a warning or a rejection.
 const LONGEST_CODE: usize = 64;
 /// Longest name of a field.
 const LONGEST_NAME: usize = 100;
-/// Names of all fields of an item together, in bytes: the set of them is kept with the item.
+/// Names of all fields of an item together, in bytes: their set is stored with the item.
 const LONGEST_NAMES: usize = 2_000;
 /// Fields of one item, and changes in a patch.
 const MOST_FIELDS: usize = 200;
 /// Warnings of one item that a module may add.
 const MOST_WARNINGS: usize = 20;
-/// A module may ask to be heard again after this many milliseconds, not sooner: each time costs a push or a hash.
+/// The shortest delay, in milliseconds, after which a module may ask to be called again: each call costs a push or a
+/// hash.
 const SOONEST: i64 = 60_000;
 
 /// Checks an answer. `builtin` is asked for the built-in word only if the answer is a patch of it.
@@ -68,7 +69,7 @@ fn mapped(item: wire::MappedItem, id: &str, now: i64) -> Result<Payload, Cause> 
     let reevaluate_at = later(reevaluate_at, now, &mut warnings);
 
     let entries =
-        json::entries(&data).map_err(|error| wrong(format!("gave `data` that is not one JSON object: {error}")))?;
+        json::entries(&data).map_err(|error| wrong(format!("returned `data` that is not one JSON object: {error}")))?;
     check_count(entries.len())?;
     let mut fields = Vec::with_capacity(entries.len());
     for (name, value) in entries {
@@ -78,19 +79,19 @@ fn mapped(item: wire::MappedItem, id: &str, now: i64) -> Result<Payload, Cause> 
     if !is_sorted {
         fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         if let Some(twice) = fields.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(wrong(format!("gave `data` that names `{}` twice", twice[0].shown())));
+            return Err(wrong(format!("returned `data` that names `{}` twice", twice[0].shown())));
         }
     }
     match fields.iter().find(|field| field.name == "id") {
         Some(field) if field.is_text(id) => {}
         Some(field) => {
-            return Err(wrong(format!("gave `data` whose `id` is {}, not that of the item", short(&field.value))));
+            return Err(wrong(format!("returned `data` whose `id` is {}, not that of the item", short(&field.value))));
         }
-        None => return Err(wrong("gave `data` without an `id`")),
+        None => return Err(wrong("returned `data` without an `id`")),
     }
     let names = field::listed(&fields);
     check_names(&names)?;
-    // Written anew only if it was not canonical.
+    // Rewritten only if it was not canonical.
     let compact = json::object_length(fields.iter().map(|field| (&*field.name, &*field.value)));
     let is_canonical = is_sorted && compact == data.len() && fields.iter().all(Field::stands_as_given);
     let canonical = if is_canonical { None } else { Some(field::write(&fields)) };
@@ -112,14 +113,14 @@ fn check_length(data: &str) -> Result<(), Cause> {
     if data.len() <= LONGEST_DATA {
         return Ok(());
     }
-    Err(wrong(format!("gave `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())))
+    Err(wrong(format!("returned `data` of {} bytes, {LONGEST_DATA} are allowed", data.len())))
 }
 
 fn check_count(fields: usize) -> Result<(), Cause> {
     if fields <= MOST_FIELDS {
         return Ok(());
     }
-    Err(wrong(format!("gave {fields} fields, {MOST_FIELDS} are allowed")))
+    Err(wrong(format!("returned {fields} fields, {MOST_FIELDS} are allowed")))
 }
 
 fn check_names(names: &[Cow<'_, str>]) -> Result<(), Cause> {
@@ -127,10 +128,10 @@ fn check_names(names: &[Cow<'_, str>]) -> Result<(), Cause> {
     if bytes <= LONGEST_NAMES {
         return Ok(());
     }
-    Err(wrong(format!("gave fields whose names have {bytes} bytes together, {LONGEST_NAMES} are allowed")))
+    Err(wrong(format!("returned fields whose names have {bytes} bytes together, {LONGEST_NAMES} are allowed")))
 }
 
-/// A fault of this row's answer.
+/// A fault in this row's answer.
 fn wrong(what: impl Into<String>) -> Cause {
     Cause::new(FaultKind::Output, what)
 }
@@ -145,7 +146,7 @@ fn warning(code: &str, field: Option<&str>, message: String) -> Warning {
     Warning { code: code.to_owned(), field: field.map(str::to_owned), message }
 }
 
-/// A module's own warnings, cut to a size that can be shown. They never cost the row.
+/// A module's own warnings, shortened for display. They never fail the row.
 fn own(mut warnings: Vec<Warning>) -> Vec<Warning> {
     warnings.truncate(MOST_WARNINGS);
     for warning in &mut warnings {
@@ -158,11 +159,11 @@ fn own(mut warnings: Vec<Warning>) -> Vec<Warning> {
     warnings
 }
 
-/// When to map again, if that lies ahead.
+/// The time to map again; `None` when it is not in the future.
 fn later(at: Option<i64>, now: i64, warnings: &mut Vec<Warning>) -> Option<i64> {
     let at = at?;
     if at <= now {
-        let message = "the module asks to map the item again at a time that has passed; give the next edge, or none";
+        let message = "the module asks to map the item again at a time that has passed; return the next edge, or none";
         warnings.push(warning("reevaluate_in_the_past", None, message.into()));
         return None;
     }

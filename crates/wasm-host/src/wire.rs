@@ -1,6 +1,6 @@
-//! What crosses the border that is not a domain struct already: the Rust side of `mappers/wit/mapper.wit`.
+//! The types that cross the module boundary and are not domain structs: the Rust side of `mappers/wit/mapper.wit`.
 //!
-//! The domain structs of `mapper-core` cross as they are. Field for field these must equal the WIT: wasmtime compares
+//! The domain structs of `mapper-core` cross unchanged. Field for field these must equal the WIT: wasmtime compares
 //! them with the module's own types when it is loaded.
 
 use mapper_core::{MapSettings, Product, Variant, Warning};

@@ -1,4 +1,4 @@
-//! Tokens, proofs, versions, objects: what is checked before anything is done.
+//! Tokens, proofs, versions, objects: the checks before any work.
 
 use serde_json::json;
 

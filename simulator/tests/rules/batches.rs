@@ -1,4 +1,4 @@
-//! `items_batch`: what is taken, what is refused, what becomes of the items.
+//! `items_batch`: accepted rows, refused rows, and the resulting items.
 
 use serde_json::{Value, json};
 

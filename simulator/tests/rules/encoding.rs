@@ -1,4 +1,4 @@
-//! Request encodings: what the SDKs and plugins send must all mean the same.
+//! Request encodings: every encoding that the SDKs and plugins use has the same meaning.
 
 use serde_json::{Value, json};
 

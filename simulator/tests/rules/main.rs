@@ -1,4 +1,4 @@
-//! The simulator's rules, one test each, over real HTTP. The clock stands still; tests move it.
+//! The simulator's rules, one test each, over real HTTP. The clock is frozen; tests move it.
 
 mod access;
 mod batches;

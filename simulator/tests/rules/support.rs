@@ -1,4 +1,4 @@
-//! A simulator with a frozen clock and a client that speaks to it.
+//! A simulator with a frozen clock and a client for it.
 
 use graph_simulator::{Config, Fault, Handle, Simulator};
 use reqwest::header::HeaderMap;
@@ -120,13 +120,13 @@ impl Sim {
         self.post(&format!("{CATALOG}/items_batch"), body).await
     }
 
-    /// Sends rows that must be taken, and says their handle.
+    /// Sends rows that must be accepted, and returns their handle.
     pub(crate) async fn submit(&self, requests: Value) -> String {
         let body = self.batch(requests).await.json();
         body["handles"][0].as_str().unwrap_or_else(|| panic!("no handle: {body}")).to_owned()
     }
 
-    /// Sends rows and lets everything about them happen.
+    /// Sends rows and advances the clock until they are fully processed.
     pub(crate) async fn settle(&self, requests: Value) -> String {
         let handle = self.submit(requests).await;
         self.handle.advance(SETTLED_MS);
@@ -159,7 +159,7 @@ pub(crate) fn item(id: &str) -> Value {
     })
 }
 
-/// A good item with some fields changed; `null` takes a field away.
+/// A good item with some fields changed; `null` removes a field.
 pub(crate) fn item_with(id: &str, changes: Value) -> Value {
     let mut item = item(id);
     for (name, value) in changes.as_object().expect("an object") {

@@ -195,7 +195,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
         let (status, body) = operator.ask(&little, method, &path, Some(&twin)).await;
         let message = body["message"].as_str().expect("a message");
         assert_eq!((status, &body["errorCode"]), (500, &json!("INTERNAL_SERVER_ERROR")), "{body}");
-        assert!(message.contains("WebAssembly engine does not start") && message.contains("ulimit -v"), "{message}");
+        assert!(message.contains("WebAssembly engine cannot start") && message.contains("ulimit -v"), "{message}");
     }
     let said = operator.told(&little, Method::GET, MAPPER, None).await;
     assert_eq!((&said["active"]["name"], &said["refused"]), (&json!("builtin"), &Value::Null));

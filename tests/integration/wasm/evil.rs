@@ -63,24 +63,24 @@ fn each_kind_of_evil_costs_its_rows_and_nothing_else() {
         ("allocate", Memory, "asked for too much memory; 67108864 bytes are allowed"),
         ("trap", Trap, "this module traps on purpose, at item var_000"),
         ("overflow", Stack, "ran out of stack"),
-        ("overflow_large", Trap, "reached outside its memory"),
-        ("wild_read", Trap, "reached outside its memory"),
+        ("overflow_large", Trap, "accessed memory out of bounds"),
+        ("wild_read", Trap, "accessed memory out of bounds"),
         ("past_the_end", Trap, "called `builtin(4294967295)`, but the call has 1 items"),
-        ("short", Answer, "gave 0 outcomes for 1 items"),
-        ("long", Answer, "gave 2 outcomes for 1 items"),
+        ("short", Answer, "returned 0 outcomes for 1 items"),
+        ("long", Answer, "returned 2 outcomes for 1 items"),
         ("foreign_id", Output, "with an outcome for `somebody-else`"),
         ("mixed_id", Output, "whose `id` is \"somebody-else\""),
         ("missing_id", Output, "without an `id`"),
         ("patched_id", Output, "patch of `id`"),
         ("twice", Output, "twice"),
-        ("wrong_type", Output, "`title` the value 5; it takes a text"),
-        ("wrong_type_mapped", Output, "`title` the value 5; it takes a text"),
+        ("wrong_type", Output, "`title` to the value 5; it takes a text"),
+        ("wrong_type_mapped", Output, "`title` to the value 5; it takes a text"),
         ("bad_json", Output, "not JSON"),
         ("bad_json_mapped", Output, "not one JSON object"),
         ("no_object", Output, "not one JSON object"),
-        ("huge", Output, "`description` 10000002 bytes, 262144 are allowed"),
+        ("huge", Output, "`description` to 10000002 bytes, 262144 are allowed"),
         ("huge_code", Output, "a code is snake_case and at most 64 characters"),
-        ("bad_utf8", Answer, "no UTF-8"),
+        ("bad_utf8", Answer, "not UTF-8"),
     ];
     for (kind, expected, saying) in cases {
         costs_its_rows(&evil, &twin, kind, expected, saying);
@@ -171,7 +171,7 @@ fn a_thousand_spinning_rows_do_not_take_an_hour() {
     for fault in words.iter().filter_map(|word| word.as_ref().err()) {
         match fault.kind {
             FaultKind::Time => assert!(fault.message.contains("did not answer in time"), "{fault}"),
-            _ => assert!(fault.message.contains("was not tried on this item") && fault.message.contains("in time")),
+            _ => assert!(fault.message.contains("was not run on this item") && fault.message.contains("in time")),
         }
     }
 }

@@ -1,29 +1,29 @@
-//! What a Graph error code means for the caller.
+//! The meaning of a Graph error code for the caller.
 //!
-//! Purpose: turn `code`, `error_subcode` and `is_transient` into a class, and a class into what to do.
-//! Promises: pure; every decision is an exhaustive match, so a new class cannot be forgotten anywhere.
-//! Left out on purpose: waiting times (the rate limiter's) and what becomes of rows (the drain's).
+//! Purpose: map `code`, `error_subcode` and `is_transient` to a class, and a class to a reaction.
+//! Promises: pure; every decision is an exhaustive match, so a new class cannot be forgotten.
+//! Left out on purpose: waiting times (the rate limiter's) and the outcome of rows (the drain's).
 
 use super::GraphError;
 
-/// What kind of trouble an error is.
+/// The class of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// Meta or the way to it is unwell; it passes by itself.
+    /// Meta or the connection to it is unavailable; the failure is transient.
     Transient,
-    /// The call was too big or too slow for Meta (code 1, "reduce the amount of data"): halve it.
+    /// The call was too big or too slow for Meta (code 1, "reduce the amount of data"): the caller halves it.
     ReduceData,
-    /// An allowance is used up; its window passes by itself.
+    /// An allowance is used up; its window expires by itself.
     Throttled(Bucket),
     /// Code 368: Meta blocked the account for a breach of policy.
     PolicyBlocked,
-    /// Codes 190 and 102: the token is no longer good.
+    /// Codes 190 and 102: the token is no longer valid.
     TokenDead(TokenCause),
-    /// Codes 3, 10 and 200–299: the token may not do this.
+    /// Codes 3, 10 and 200–299: the token lacks the permission.
     Permission,
     /// Code 100 with subcode 33: the catalog (or other object) is gone or hidden from this token.
     CatalogGone,
-    /// The business account needs a human first.
+    /// The business account needs a manual fix first.
     AccountState(AccountCause),
     /// Codes 101 and 104, and a 100 about `appsecret_proof`: Meta does not know the app, or the app secret is wrong.
     AppRejected,
@@ -33,7 +33,7 @@ pub enum ErrorClass {
     Unknown,
 }
 
-/// The allowance that a throttle is about.
+/// The allowance that a throttle concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// Code 80014: item batches of one catalog.
@@ -48,12 +48,12 @@ pub enum Bucket {
     User,
     /// Code 32: a page.
     Page,
-    /// Code 613: a limit of its own.
+    /// Code 613: a limit specific to the call.
     Custom,
 }
 
 impl Bucket {
-    /// True when only one of the catalog's two allowances is used up, so that the other still serves.
+    /// Whether only one of the catalog's two allowances is used up, so that the other remains usable.
     #[must_use]
     pub const fn leaves_other_calls_open(self) -> bool {
         match self {
@@ -63,53 +63,53 @@ impl Bucket {
     }
 }
 
-/// Why a token died, from the subcode.
+/// The reason why a token died, from the subcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenCause {
     /// 458: the app was removed from the account.
     AppNotInstalled,
-    /// 459: Facebook wants the person to confirm something first.
+    /// 459: Facebook requires the account holder to confirm something first.
     Checkpointed,
     /// 460: the password was changed.
     PasswordChanged,
-    /// 463: the token's time is over.
+    /// 463: the token has expired.
     Expired,
     /// 464: the account is not confirmed.
     Unconfirmed,
-    /// 452, 461, 462, 465–468: logged out, revoked or otherwise ended.
+    /// 452, 461, 462, 465–468: the session was logged out, revoked or ended otherwise.
     Invalidated,
-    /// 492: the person lost the role the token rested on.
+    /// 492: the account holder lost the role that the token depended on.
     RoleLost,
-    /// 456, 457: the token is not one, or was made elsewhere.
+    /// 456, 457: the text is not a token, or was issued elsewhere.
     Malformed,
-    /// No subcode, or one we do not know.
+    /// No subcode, or an unknown one.
     Unspecified,
 }
 
-/// What state of the business account stands in the way.
+/// The state of the business account that blocks the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AccountCause {
     /// 415: two-factor authentication is required.
     TwoFactorRequired,
-    /// 3949: the business has no system user left to give.
+    /// 3949: the business has reached its limit of system users.
     TooManySystemUsers,
-    /// 3965: the business has no admin system user left to give.
+    /// 3965: the business has reached its limit of admin system users.
     TooManyAdminSystemUsers,
     /// 104001: the app does not belong to this business.
     AppOutsideBusiness,
 }
 
-/// What has to stop after an error.
+/// What must pause after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Calls of one allowance, until Meta's own time.
+    /// Calls of one allowance, until the time that Meta gives.
     Bucket(Bucket),
-    /// Every call with this token on this catalog, until something is mended.
+    /// Every call with this token on this catalog, until an operator fixes the cause.
     Channel,
 }
 
 impl ErrorClass {
-    /// Judges an error object. `http_status` only decides what no code decides.
+    /// Classifies an error object. `http_status` decides only what no code decides.
     #[must_use]
     pub fn of(error: &GraphError, http_status: u16) -> Self {
         let Some(code) = error.code else {
@@ -125,14 +125,15 @@ impl ErrorClass {
             (80_000..=80_014, _) => Self::Throttled(Bucket::Business),
             (190 | 102, subcode) => Self::TokenDead(TokenCause::of(subcode)),
             (368, _) => Self::PolicyBlocked,
-            // Nothing but the wording tells this from any other code 1.
+            // Only the wording distinguishes this from any other code 1.
             (1, _) if asks_for_less(&error.message) => Self::ReduceData,
             _ if error.is_transient => Self::Transient,
             (1 | 2, _) => Self::Transient,
             (3 | 10 | 200..=299, _) => Self::Permission,
             (100, Some(33)) => Self::CatalogGone,
             (101 | 104, _) => Self::AppRejected,
-            // Made with a wrong app secret, or missing. Nothing but the wording tells it from a bad parameter.
+            // The proof is missing or was made with a wrong app secret. Only the wording distinguishes this from a bad
+            // parameter.
             (100, _) if error.message.contains("appsecret_proof") => Self::AppRejected,
             (415, _) => Self::AccountState(AccountCause::TwoFactorRequired),
             (3949, _) => Self::AccountState(AccountCause::TooManySystemUsers),
@@ -144,7 +145,7 @@ impl ErrorClass {
         }
     }
 
-    /// True when the same call may succeed later with nobody doing anything.
+    /// Whether the same call may succeed later without an operator's action.
     #[must_use]
     pub const fn retry_alone(self) -> bool {
         match self {
@@ -160,7 +161,8 @@ impl ErrorClass {
         }
     }
 
-    /// What has to stop, if anything. A transient error stops nothing: the breaker paces the retries.
+    /// Returns what must pause; `None` when nothing does. A transient error pauses nothing: the breaker paces the
+    /// retries.
     #[must_use]
     pub const fn pauses(self) -> Option<Scope> {
         match self {
@@ -175,11 +177,11 @@ impl ErrorClass {
         }
     }
 
-    /// True when a smaller batch may pass where this one did not.
+    /// Whether a smaller batch may succeed where this one failed.
     #[must_use]
     pub const fn shrinks(self) -> bool {
         match self {
-            // A batch refused whole may be so for one row's sake.
+            // One row can be the cause for which Meta refused the whole batch.
             Self::ReduceData | Self::BadRequest => true,
             Self::Transient
             | Self::Throttled(_)
@@ -193,7 +195,7 @@ impl ErrorClass {
         }
     }
 
-    /// True when no call makes sense until an operator has connected the account again.
+    /// Whether every call fails until an operator has reconnected the account.
     #[must_use]
     pub const fn needs_reconnect(self) -> bool {
         match self {
@@ -209,17 +211,17 @@ impl ErrorClass {
         }
     }
 
-    /// One sentence for the operator: what is wrong and what mends it.
+    /// Returns one sentence for the operator: the problem and its fix.
     #[must_use]
     pub const fn operator_hint(self) -> &'static str {
         match self {
-            Self::Transient => "Meta is not answering properly; the service tries again by itself.",
-            Self::ReduceData => "Meta found the call too big; the service sends smaller ones.",
+            Self::Transient => "Meta does not answer properly; the service retries automatically.",
+            Self::ReduceData => "Meta rejected the call as too big; the service sends smaller calls.",
             Self::Throttled(Bucket::CatalogBatch | Bucket::CatalogManagement) => {
-                "This catalog's call allowance is used up; the service goes on when Meta lets it."
+                "This catalog's call allowance is used up; the service resumes when Meta allows it."
             }
             Self::Throttled(Bucket::Business | Bucket::App | Bucket::User | Bucket::Page | Bucket::Custom) => {
-                "The app's call allowance is used up; the service goes on when Meta lets it."
+                "The app's call allowance is used up; the service resumes when Meta allows it."
             }
             Self::PolicyBlocked => {
                 "Meta blocked this account for a breach of policy: see Account Quality in Business Manager, then reconnect."
@@ -229,12 +231,12 @@ impl ErrorClass {
                 "The token lacks a permission: grant catalog_management and business_management and reconnect with an admin of the business."
             }
             Self::CatalogGone => {
-                "Meta does not show this catalog to the service: it was deleted or the access was taken away; select the catalog again."
+                "Meta does not show this catalog to the service: it was deleted or access was revoked; select the catalog again."
             }
             Self::AccountState(cause) => cause.operator_hint(),
             Self::AppRejected => "Meta does not accept the app: check app_id and app_secret in the settings.",
-            Self::BadRequest => "Meta refused the call; its message says why.",
-            Self::Unknown => "Meta sent an error without a code; the service tries again by itself.",
+            Self::BadRequest => "Meta refused the call; Meta's message gives the reason.",
+            Self::Unknown => "Meta sent an error without a code; the service retries automatically.",
         }
     }
 }
@@ -254,15 +256,15 @@ impl TokenCause {
         }
     }
 
-    /// What the operator must do.
+    /// Returns the operator's next step.
     #[must_use]
     pub const fn operator_hint(self) -> &'static str {
         match self {
             Self::AppNotInstalled => "The app was removed from the Facebook account: reconnect and allow it again.",
             Self::Checkpointed => {
-                "Facebook wants the account holder to log in at facebook.com and confirm something; then reconnect."
+                "Facebook requires the account holder to log in at facebook.com and confirm a prompt; then reconnect."
             }
-            Self::PasswordChanged => "The account's password was changed, which ended the token: reconnect.",
+            Self::PasswordChanged => "The account's password was changed, which invalidated the token: reconnect.",
             Self::Expired => "The token has expired: reconnect.",
             Self::Unconfirmed => "The Facebook account is not confirmed: confirm it at facebook.com, then reconnect.",
             Self::Invalidated => "The token was revoked or its session ended: reconnect.",
@@ -274,12 +276,12 @@ impl TokenCause {
 }
 
 impl AccountCause {
-    /// What the operator must do.
+    /// Returns the operator's next step.
     #[must_use]
     pub const fn operator_hint(self) -> &'static str {
         match self {
             Self::TwoFactorRequired => {
-                "The business demands two-factor authentication: turn it on for the account, then try again."
+                "The business requires two-factor authentication: turn it on for the account, then try again."
             }
             Self::TooManySystemUsers => {
                 "The business has no system user left: remove one or raise the app's access level."

@@ -1,4 +1,4 @@
-//! Meta's error object, read whatever its fields look like.
+//! Meta's error object. The parser accepts fields of any type.
 
 use serde_json::Value;
 
@@ -7,28 +7,28 @@ use crate::tolerant::{as_i64, as_text};
 /// The `error` object of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphError {
-    /// Meta's message for developers. Its wording changes; nothing may depend on it.
+    /// Meta's message for developers. Its wording changes, so code must not depend on it.
     pub message: String,
     /// Meta's type, such as `OAuthException`.
     pub kind: Option<String>,
-    /// The code to judge by.
+    /// The code that classifies the error.
     pub code: Option<i64>,
-    /// The finer code.
+    /// The subcode.
     pub subcode: Option<i64>,
-    /// Meta's own word that a retry helps.
+    /// Meta's statement that a retry may succeed.
     pub is_transient: bool,
-    /// Title for people, in their language.
+    /// Title for users, in their language.
     pub user_title: Option<String>,
-    /// Message for people, in their language.
+    /// Message for users, in their language.
     pub user_message: Option<String>,
     /// The parameters Meta blames (`error_data.blame_field_specs`), each as a dotted path.
     pub blamed_fields: Vec<String>,
-    /// What Meta's support asks for.
+    /// The trace id that Meta's support asks for.
     pub trace_id: Option<String>,
 }
 
 impl GraphError {
-    /// Reads the value of an `error` key; a bare text is taken as the message.
+    /// Parses the value of an `error` key; a plain text becomes the message.
     #[must_use]
     pub fn from_value(error: &Value) -> Self {
         let text = |key: &str| error.get(key).and_then(as_text).filter(|text| !text.is_empty());
@@ -37,7 +37,7 @@ impl GraphError {
             message: text("message").or_else(|| as_text(error)).unwrap_or_default(),
             kind: text("type"),
             code: number("code"),
-            // `debug_token` spells it without the prefix.
+            // `debug_token` uses the name without the prefix.
             subcode: number("error_subcode").or_else(|| number("subcode")),
             is_transient: error.get("is_transient").and_then(Value::as_bool).unwrap_or(false),
             user_title: text("error_user_title"),
@@ -47,7 +47,7 @@ impl GraphError {
         }
     }
 
-    /// Every text of the error, for taking secrets out of it.
+    /// Every text of the error, so that secrets can be removed from it.
     pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let optional = [&mut self.kind, &mut self.user_title, &mut self.user_message, &mut self.trace_id];
         std::iter::once(&mut self.message).chain(optional.into_iter().flatten()).chain(&mut self.blamed_fields)
@@ -55,7 +55,7 @@ impl GraphError {
 }
 
 fn blamed_fields(data: &Value) -> Vec<String> {
-    // An object, or a text that holds the JSON of one.
+    // An object, or a text that contains the object's JSON.
     let parsed = data.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let specs = parsed.as_ref().unwrap_or(data).get("blame_field_specs").and_then(Value::as_array);
     let paths = specs.into_iter().flatten().filter_map(|path| {

@@ -1,4 +1,4 @@
-//! The table of codes, and what follows from each class.
+//! The table of codes, and the consequences of each class.
 
 use serde_json::{Value, json};
 
@@ -78,14 +78,14 @@ fn what_no_code_decides_is_decided_by_the_rest() {
         (json!({"code": 1, "message": reduce, "is_transient": true}), 500, ReduceData),
         (json!({"code": "2", "message": "m"}), 200, Transient),
         (json!({"code": 2.0, "message": "m"}), 200, Transient),
-        // Meta's own word beats the code, but not where the cure is known.
+        // Meta's `is_transient` takes precedence over the code, except where the fix is known.
         (json!({"code": 100, "is_transient": true}), 400, Transient),
         (json!({"code": 200, "is_transient": true}), 400, Transient),
         (json!({"code": 80_014, "is_transient": true}), 400, Throttled(Bucket::CatalogBatch)),
         (json!({"code": 190, "is_transient": true}), 400, TokenDead(TokenCause::Unspecified)),
-        // A documented refusal stays one under a 5xx; an undocumented code does not become one.
+        // A documented refusal stays a refusal under a 5xx; an undocumented code does not become one.
         (json!({"code": 100}), 500, BadRequest),
-        // A proof made with a wrong secret says nothing about the handle or the batch that was asked for.
+        // A proof made with a wrong secret gives no information about the handle or the batch in the call.
         (json!({"code": 100, "message": "Invalid appsecret_proof provided in the API argument"}), 400, AppRejected),
         (
             json!({"code": 100, "message": "API calls from the server require an appsecret_proof argument"}),

@@ -1,4 +1,4 @@
-//! What comes of every kind of answer, and of none.
+//! The result of every kind of answer, and of a missing answer.
 
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ async fn call_that_cannot_be_built_is_not_sent() {
     let (client, account) = (meta.client(), Account::new());
     let failure = client.catalog(account.caller(), "987/products").await.expect_err("no id");
     assert_eq!((failure.kind(), failure.outcome_unknown()), (FailureKind::NotSent, false));
-    assert_eq!(failure.message(), "\"987/products\" is no Graph id: expected up to 64 letters, digits, `_` or `-`");
+    assert_eq!(failure.message(), "\"987/products\" is not a Graph id: expected up to 64 letters, digits, `_` or `-`");
 
     let broken = "EAAB\ntoken".into();
     let failure = client.me(Caller { app: &account.app, token: &broken }).await.expect_err("no token");
@@ -158,7 +158,7 @@ async fn call_that_cannot_be_built_is_not_sent() {
 
 #[test]
 fn plain_http_needs_no_certificates() {
-    // In a process of its own, since only there the machine's certificates can be hidden.
+    // In a separate process, because the machine's certificates can be hidden only there.
     let probe = "graph::tests::answers::null_error_and_success_true_are_no_failure";
     let output = std::process::Command::new(std::env::current_exe().expect("this test binary"))
         .args([probe, "--exact"])

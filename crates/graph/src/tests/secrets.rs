@@ -1,4 +1,4 @@
-//! No secret in a log, an error or a `Debug`, whatever Meta answers.
+//! Tests that no secret appears in a log, an error or a `Debug`, whatever Meta answers.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::*;
 const CODE: &str = "AQthecodefromtheredirect";
 const MINTED: &str = "EAABfreshlyminted";
 
-/// Everything the thread logs, down to the HTTP library's own words.
+/// Everything that the thread logs, including the HTTP library's own messages.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -74,7 +74,7 @@ async fn no_secret_is_shown_whatever_comes_back() {
         Reply::Json(200, json!({"access_token": MINTED})),
         Reply::Json(401, quoting(CODE)),
         Reply::Text(502, "text/html", squid.into_bytes()),
-        // Not what is expected, but with the secret in it.
+        // An unexpected answer that contains the secret.
         Reply::Json(200, json!({"access_token": [MINTED]})),
         Reply::Json(200, json!({"access_token": {"token": MINTED}})),
         Reply::Json(200, json!(MINTED)),
@@ -96,7 +96,7 @@ async fn no_secret_is_shown_whatever_comes_back() {
         let failure = client.debug_token(&account.app, account.caller().token).await.expect_err("no answer");
         shown.push(format!("{failure} {failure:?}"));
     }
-    // The JSON library would quote this one.
+    // The JSON library would quote this value.
     let odd = Reply::Json(200, json!({"data": MINTED}));
     let refusing = FakeMeta::answering([Reply::Json(401, quoting(TOKEN)), odd]);
     let failure = refusing.client().catalog(account.caller(), "987").await.expect_err("a refusal");

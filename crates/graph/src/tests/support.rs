@@ -1,4 +1,4 @@
-//! A server that plays back prepared answers and remembers what it was asked.
+//! A server that plays back prepared answers and records the requests.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ pub(super) enum Reply {
     Json(u16, Value),
     Text(u16, &'static str, Vec<u8>),
     WithHeader(&'static str, String, Value),
-    /// Never.
+    /// Does not answer.
     Hang,
 }
 
@@ -66,15 +66,15 @@ struct Shared {
     received: Arc<Mutex<Vec<Received>>>,
 }
 
-/// Meta, as far as a test has prepared it.
+/// Meta's side, as prepared by a test.
 pub(super) struct FakeMeta {
     address: SocketAddr,
     shared: Shared,
 }
 
 impl FakeMeta {
-    /// A server that gives these answers in this order. It has a thread of its own, so that a test that captures
-    /// the log of its thread captures the client alone.
+    /// A server that gives these answers in this order. It has its own thread, so that a test that captures the log of
+    /// its thread captures only the client.
     pub(super) fn answering(replies: impl IntoIterator<Item = Reply>) -> Self {
         let shared = Shared { replies: Arc::new(Mutex::new(replies.into_iter().collect())), received: Arc::default() };
         let (listener, address) = listen();
@@ -145,13 +145,13 @@ pub(super) fn raw_server(answer: impl Into<Vec<u8>>) -> GraphClient {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the client connects");
         read_request(&mut stream);
-        // The client may hang up first, which is what some tests are about.
+        // The client may close the connection first; some tests depend on it.
         let _ = stream.write_all(&answer);
     });
     client(address, Timeouts::default().request)
 }
 
-/// A client of a port where nobody listens.
+/// A client of a port on which no process listens.
 pub(super) fn unreachable_client() -> GraphClient {
     let (listener, address) = listen();
     drop(listener);

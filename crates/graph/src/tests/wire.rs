@@ -1,4 +1,4 @@
-//! What goes over the wire, call by call, and how listings are walked.
+//! The bytes on the wire, call by call, and how listings are paged.
 
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ fn dialog_url_asks_for_a_code_with_both_scopes() {
 #[tokio::test]
 async fn businesses_and_their_catalogs_are_followed_to_the_end_on_our_host_only() {
     let catalog = |id: &str| json!({"id": id, "name": format!("catalog {id}")});
-    // Where this points there is no server: to follow it would fail the test.
+    // This URL has no server: following it would fail the test.
     let next = "https://evil.invalid/v25.0/steal?access_token=x";
     let more = |after: &str| json!({"cursors": {"after": after}, "next": next});
     let end = json!({"cursors": {"before": "x", "after": "y"}});

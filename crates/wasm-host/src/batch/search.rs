@@ -1,17 +1,17 @@
-//! The order in which the parts of a batch are tried, and the time each has.
+//! The order in which the parts of a batch are run, and the time for each.
 //!
-//! A fault in a run costs all of the run, so its halves are tried again until the guilty rows stand alone:
+//! A fault in a run fails the whole run, so its halves are run again until each guilty row is isolated:
 //!
-//! - Breadth first for the first half of the patience, so that large good parts have their turn.
-//! - Depth first from then on: with guilty rows spread all over, breadth alone would use up the time on large parts and
-//!   never come down to a row.
-//! - A half whose other half turned out good holds the guilty row for certain, so it is halved again without a run.
-//! - What has answered shows how fast the module is; later runs of several items get a generous multiple of that
-//!   instead of their full share. One row alone always has its full time, so nobody is blamed for being slower.
+//! - Breadth first for the first half of the patience, so that large good parts run early.
+//! - Depth first afterwards: when guilty rows are spread everywhere, breadth first alone would spend the time on large
+//!   parts and never reach a single row.
+//! - When one half succeeds, the other half certainly has the guilty row, so it is halved again without a run.
+//! - The successful runs show how fast the module is; later runs of several items get a generous multiple of that
+//!   instead of their full share. A single row always gets its full time, so no row is blamed for being slower.
 //!
 //! Promise: a search that gives up has found a row that fails alone. A caller that leaves such rows out next time
-//! therefore gets through the batch, however many of them there are.
-//! Left out on purpose: the runs themselves and the clock; both are the caller's.
+//! therefore completes the batch eventually, however many of them there are.
+//! Left out on purpose: the runs themselves and the clock; both belong to the caller.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -19,29 +19,29 @@ use std::time::Duration;
 
 use super::super::limits::{Limits, SHORTEST};
 
-/// How many times longer than usual a run of several items may take before it is halved.
+/// The factor by which a run of several items may exceed the usual time before it is halved.
 const GENEROUS: u32 = 20;
 
 /// Items to run together.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) items: Range<usize>,
-    /// Not yet tried in any other part.
+    /// Not yet run in any other part.
     pub(super) is_first: bool,
-    /// The other half, if that one is tried before this one.
+    /// The other half, if it is run before this one.
     left: Option<Range<usize>>,
 }
 
-/// What to try next, and what is known so far.
+/// The parts still to run, and the results so far.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     limits: &'a Limits,
     parts: VecDeque<Part>,
-    /// On runs that failed, and on all that look for the guilty rows.
+    /// Time spent on runs that failed, and on all runs that search for guilty rows.
     spent: Duration,
     /// Whether a row has failed alone.
     has_found: bool,
-    /// Items that have been answered, and the time that took.
+    /// The number of answered items, and the time spent on them.
     answered: u32,
     took: Duration,
 }
@@ -56,12 +56,12 @@ impl<'a> Search<'a> {
         Self { limits, parts, spent: Duration::ZERO, has_found: false, answered: 0, took: Duration::ZERO }
     }
 
-    /// The next part to run; none when all is answered, or when patience has run out.
+    /// Returns the next part to run; `None` when all items are answered or patience has run out.
     pub(super) fn next(&mut self) -> Option<Part> {
         if self.has_found && self.spent >= self.limits.patience { None } else { self.parts.pop_front() }
     }
 
-    /// How long a part may run.
+    /// Returns how long a part may run.
     pub(super) fn time(&self, part: &Part) -> Duration {
         let items = part.items.len();
         if part.is_first {
@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
         share.min(usual.saturating_mul(GENEROUS).saturating_add(SHORTEST))
     }
 
-    /// A part has been answered.
+    /// Records that a part was answered.
     pub(super) fn succeeded(&mut self, part: &Part, took: Duration) {
         if !part.is_first {
             self.spent = self.spent.saturating_add(took);
@@ -89,7 +89,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A part came to nothing. One of several items is halved; one of a single item is found.
+    /// Records that a part failed. A part of several items is halved; a part of one item is a guilty row.
     pub(super) fn failed(&mut self, part: &Part, took: Duration) {
         self.spent = self.spent.saturating_add(took);
         if part.items.len() > 1 {
@@ -99,7 +99,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The items that have not been answered.
+    /// The items without an answer.
     pub(super) fn rest(self) -> impl Iterator<Item = Range<usize>> {
         self.parts.into_iter().map(|part| part.items)
     }
@@ -129,10 +129,10 @@ mod tests {
 
     use super::*;
 
-    /// What a good item takes.
+    /// The time that a good item takes.
     const PACE: Duration = Duration::from_micros(30);
 
-    /// What became of a batch whose guilty rows never end, and how long it took.
+    /// The result for a batch whose guilty rows never end, and the time it took.
     struct Pass {
         good: BTreeSet<usize>,
         found: BTreeSet<usize>,
@@ -165,7 +165,7 @@ mod tests {
         pass
     }
 
-    /// Passes over a chunk until every row is known, leaving out what has been found. Their number.
+    /// Returns the number of passes over a chunk until every row is known; each pass leaves out the rows found before.
     #[track_caller]
     fn passes(limits: &Limits, is_guilty: impl Fn(usize) -> bool + Copy) -> usize {
         let mut rows: Vec<usize> = (0..1_000).collect();

@@ -1,13 +1,13 @@
-//! How much a component becomes when it is compiled.
+//! The size of a component when it is compiled.
 //!
-//! Compilers flatten: a component inside that is instantiated a thousand times, by one that is instantiated a thousand
-//! times, is a million instances, though the file has a kilobyte; and a type is written out wherever it is used, so a
-//! pair of pairs of pairs … doubles with each line. The engine's own limits are compared with the result, when it is
-//! there already. So this does what the compiler will do, but only counts, and gives up at a bound.
+//! Compilers flatten: an inner component that is instantiated a thousand times, by one that is instantiated a thousand
+//! times, results in a million instances from a file of one kilobyte. A type is expanded wherever it is used, so a pair
+//! of pairs of pairs … doubles with each line. The engine compares its own limits with the result only after it has
+//! built it. This module therefore performs the compiler's steps, but only counts, and stops at a limit.
 //!
-//! Promises: no work is left out, and counting takes time and memory in proportion to the file and the bounds.
-//! Left out on purpose: components that are handed around as values, for what they become depends on who gets them.
-//! No tool makes a mapper so; they are refused.
+//! Promises: all work is counted, and counting takes time and memory in proportion to the file and the limits.
+//! Left out on purpose: components that are passed as values, because their size depends on the receiver. No tool
+//! builds a mapper this way; they are refused.
 
 use std::collections::HashMap;
 
@@ -27,17 +27,17 @@ use crate::load::LoadError;
 
 // In brackets what QuickJS has.
 
-/// Definitions that are carried out, and the types that they write out (35,614).
+/// Definitions that are processed, and the types that they expand to (35,614).
 const MOST_WORK: usize = 1_000_000;
 /// Functions between the module and the host, or between components inside (92). Each is compiled.
 const MOST_CROSSINGS: usize = 2_000;
 
-/// Components in components (2). Counting recurses so deep, on the loader's stack.
+/// Nesting depth of components (2). Counting recurses to this depth, on the loader's stack.
 const DEEPEST: usize = 20;
 
 const WORK: &str = "definitions when everything in it is instantiated and every type is written out";
 
-/// Refuses a component that becomes too much. The bytes are valid.
+/// Refuses a component that exceeds a limit. The bytes are valid.
 pub(super) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     count(bytes).map(drop)
 }
@@ -54,13 +54,13 @@ fn count(bytes: &[u8]) -> Result<Counts, LoadError> {
 struct File {
     /// The first is the outermost.
     parts: Vec<Part>,
-    /// Imports of that core module which has most: each instance of one lists them.
+    /// The imports of the core module that has most: each instance of it lists them.
     widest: usize,
-    /// Resource types: what is known of them is copied for each component that is instantiated.
+    /// Resource types: their data is copied for each component that is instantiated.
     resources: usize,
 }
 
-/// A component as it stands in the file.
+/// A component as written in the file.
 #[derive(Debug, Default)]
 struct Part {
     /// Its own definitions, and the sizes of their types.
@@ -81,16 +81,16 @@ struct Part {
     width: usize,
 }
 
-/// Where an instance of components comes from. Instances are copied, with all that is in them.
+/// The origin of an instance of components. Instances are copied with all their contents.
 #[derive(Debug)]
 enum Made {
-    /// Whoever instantiates the component gives it.
+    /// The component that instantiates this one passes it in.
     Imported,
     /// It is in that instance, or is that instance.
     Within(u32),
-    /// So many items, and among them these instances.
+    /// This number of items, including these instances.
     Bundled(usize, Vec<u32>),
-    /// A component inside, which is given so many things, and among them these instances.
+    /// An inner component, which receives this number of items, including these instances.
     Of(usize, usize, Vec<u32>),
 }
 
@@ -99,7 +99,7 @@ impl File {
         let mut file = Self { parts: vec![Part::default()], ..Self::default() };
         let mut validator = Validator::new();
         let mut types = Sizes::default();
-        // The components that are being read, from outside inwards; none stands for a core module.
+        // The components that are being read, from outside inwards; `None` is a core module.
         let mut open = vec![Some(0)];
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload.map_err(damaged)?;
@@ -137,7 +137,7 @@ impl File {
 }
 
 impl Part {
-    /// Takes a section in.
+    /// Reads a section.
     fn take(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::InstanceSection(section) => {
@@ -218,14 +218,14 @@ impl Part {
                     }
                 }
             }
-            // A function that runs at the start of a component is no part of the world.
+            // A function that runs at the start of a component is not part of the world.
             _ => {}
         }
         Ok(())
     }
 }
 
-/// What was counted so far, of all that is instantiated.
+/// The counts so far, of everything that is instantiated.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     work: usize,
@@ -234,7 +234,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Carries a component out; answers the size of what it exports. No instance that it is given is larger than
+    /// Instantiates a component and returns the size of its exports. No instance that it receives is larger than
     /// `given`.
     fn instantiate(&mut self, file: &File, part: &Part, given: usize) -> Result<usize, LoadError> {
         self.modules = self.modules.saturating_add(part.modules);
@@ -274,7 +274,7 @@ impl Counts {
     }
 }
 
-/// How large types are when they are written out.
+/// The size of types when they are expanded.
 #[derive(Debug, Default)]
 struct Sizes {
     defined: HashMap<ComponentDefinedTypeId, usize>,
@@ -399,7 +399,7 @@ fn module(types: TypesRef<'_>, id: wasmparser::component_types::ComponentCoreMod
     module.imports.len().saturating_add(module.exports.len()).saturating_add(1)
 }
 
-/// Those of some items that are instances; none may be a component.
+/// Returns the instances among some items; a component among them is refused.
 fn instances(items: impl Iterator<Item = (ComponentExternalKind, u32)>) -> Result<Vec<u32>, LoadError> {
     let mut found = Vec::new();
     for (kind, index) in items {

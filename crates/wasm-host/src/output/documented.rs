@@ -1,7 +1,7 @@
-//! Fields that Meta documents and the built-in mapper does not send: a module may, without a warning.
+//! Fields that Meta documents and the built-in mapper does not send: a module may send them without a warning.
 //!
-//! Only names, kinds and lengths: what Meta makes of a value it says itself. Being wrong here costs a warning, nothing
-//! more; new fields of Meta's need no new version of this program.
+//! Only names, kinds and lengths: Meta itself judges the values. A mistake here costs only a warning; new fields of
+//! Meta's need no new version of this program.
 
 /// The kind that Meta documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ const DOCUMENTED: &[(&str, Documented)] = &[
     ("visibility", Documented::Text(None)),
 ];
 
-/// What Meta documents of a field, if it does.
+/// Returns Meta's documentation of a field; `None` when there is none.
 pub(super) fn documented(name: &str) -> Option<Documented> {
     DOCUMENTED.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|index| DOCUMENTED[index].1)
 }

@@ -1,4 +1,4 @@
-//! One field of a payload: its kind, its canonical value, and what Meta may mind about it.
+//! One field of a payload: its kind, its canonical value, and its possible problems at Meta.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::super::fault::{Cause, short};
 use super::documented::{Documented, documented};
 use super::{LONGEST_NAME, json, warning, wrong};
 
-/// What JSON a value is.
+/// The JSON kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
@@ -42,7 +42,7 @@ impl<'a> Field<'a> {
             Some(b'n') => Kind::Absent,
             Some(b'"') => {
                 if !json::is_sayable(raw) {
-                    return Err(wrong(format!("gave `{}` half a surrogate pair, which is no text", short(&name))));
+                    return Err(wrong(format!("set `{}` to half a surrogate pair, which is not text", short(&name))));
                 }
                 if let Some(spec) = spec {
                     size = characters(raw, spec.limit);
@@ -54,7 +54,10 @@ impl<'a> Field<'a> {
                 size = elements.len();
                 let is_texts = elements.iter().all(|element| element.starts_with('"') && json::is_sayable(element));
                 if spec.is_some() && !is_texts {
-                    return Err(wrong(format!("gave `{}` a list that does not hold texts alone", short(&name))));
+                    return Err(wrong(format!(
+                        "set `{}` to a list that contains other values than texts",
+                        short(&name)
+                    )));
                 }
                 // Brackets, and a comma between two elements.
                 let compact = 2 + elements.iter().map(|element| element.len()).sum::<usize>() + size.saturating_sub(1);
@@ -77,7 +80,7 @@ impl<'a> Field<'a> {
         match spec {
             Some(spec) => {
                 check_kind(spec, kind, raw)?;
-                // The built-in mapper as a module has said so already.
+                // The built-in mapper, run as a module, has reported this warning already.
                 let over = limit_warning(spec, size).filter(|over| !warnings.contains(over));
                 warnings.extend(over);
             }
@@ -92,12 +95,12 @@ impl<'a> Field<'a> {
         json::text(&self.value).is_some_and(|value| value == text)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub(super) fn is_absent(&self) -> bool {
         self.kind == Kind::Absent
     }
 
-    /// Whether it is present, and its value canonical as it was given.
+    /// Whether it is present and its value was canonical as received.
     pub(super) fn stands_as_given(&self) -> bool {
         !self.is_absent() && matches!(self.value, Cow::Borrowed(_))
     }
@@ -107,7 +110,7 @@ impl<'a> Field<'a> {
         short(&self.name)
     }
 
-    /// The name as a [`mapper_core::word::Payload`] lists it: with its kind if we do not know it.
+    /// The name as a [`mapper_core::word::Payload`] lists it: with its kind when the field is unknown.
     pub(super) fn listed(&self) -> Cow<'static, str> {
         match (self.spec, self.kind) {
             (Some(spec), _) => Cow::Borrowed(spec.name),
@@ -162,7 +165,7 @@ fn check_name(name: &str) -> Result<(), Cause> {
     } else {
         return Ok(());
     };
-    Err(wrong(format!("gave {problem}: `{}`", short(name))))
+    Err(wrong(format!("returned {problem}: `{}`", short(name))))
 }
 
 fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
@@ -173,10 +176,10 @@ fn check_kind(spec: &FieldSpec, kind: Kind, raw: &str) -> Result<(), Cause> {
         (FieldKind::Text, _) => "a text",
         (FieldKind::List, _) => "a list of texts",
     };
-    Err(wrong(format!("gave `{}` the value {}; it takes {wanted}", spec.name, short(raw))))
+    Err(wrong(format!("set `{}` to the value {}; it takes {wanted}", spec.name, short(raw))))
 }
 
-/// What there is to mind about a field that the built-in mapper does not know.
+/// The problems of a field that the built-in mapper does not know.
 fn doubt(name: &str, kind: Kind, raw: &str) -> Option<Warning> {
     let (code, message) = match (documented(name), kind) {
         (None, _) => {
@@ -205,5 +208,5 @@ fn canonical(name: &str, raw: &str) -> Result<String, Cause> {
 }
 
 fn untakable(name: &str, error: &serde_json::Error) -> Cause {
-    wrong(format!("gave `{}` a value that cannot be taken: {error}", short(name)))
+    wrong(format!("set `{}` to a value that cannot be taken: {error}", short(name)))
 }

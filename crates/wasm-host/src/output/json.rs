@@ -1,4 +1,4 @@
-//! JSON objects by their parts, each value as the text that it is.
+//! JSON objects by their parts; each value is kept as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Levels of lists and objects in a value. Each is read once more than the one around it.
+/// The most levels of lists and objects in a value. Each level is read once more than the one around it.
 const DEEPEST: usize = 16;
 
-/// The entries of an object, in the order of the text; the whole text is checked to be JSON. A name may come twice.
+/// The entries of an object, in the order of the text; the whole text is checked to be JSON. A name may be repeated.
 pub(super) fn entries(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, serde_json::Error> {
     serde_json::from_str::<Entries<'_>>(text).map(|entries| entries.0)
 }
@@ -26,7 +26,7 @@ pub(super) fn elements(text: &str) -> Option<Vec<&str>> {
     Some(elements.into_iter().map(RawValue::get).collect())
 }
 
-/// What a (valid) JSON string says, if it is one that can be said.
+/// Returns the text of a (valid) JSON string; `None` when it cannot be represented.
 pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     if !inner.contains('\\') {
@@ -35,7 +35,7 @@ pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str(value).ok().map(Cow::Owned)
 }
 
-/// Whether a (valid) JSON string can be said: half a surrogate pair cannot.
+/// Whether a (valid) JSON string can be represented: half a surrogate pair cannot.
 pub(super) fn is_sayable(value: &str) -> bool {
     !value.contains("\\u") || text(value).is_some()
 }
@@ -51,7 +51,7 @@ pub(super) fn canonical(value: &str) -> Result<String, serde_json::Error> {
     Ok(to)
 }
 
-/// Refuses a (valid) number that is beyond what readers of JSON can hold, such as 1e999.
+/// Refuses a (valid) number that JSON readers cannot represent, such as 1e999.
 pub(super) fn check_number(number: &str) -> Result<(), serde_json::Error> {
     if number.parse().is_ok_and(f64::is_finite) { Ok(()) } else { Err(Error::custom("a number in it is out of range")) }
 }
@@ -106,7 +106,7 @@ pub(super) fn object_length<'a>(entries: impl Iterator<Item = (&'a str, &'a str)
     2 + length + 4 * count - usize::from(count > 0)
 }
 
-/// Puts a comma if an unfinished object holds something already.
+/// Adds a comma if an unfinished object has an entry already.
 pub(super) fn separate(object: &mut String) {
     if object.len() > 1 {
         object.push(',');

@@ -1,7 +1,7 @@
 //! Changes to a built-in payload.
 //!
-//! The payload is canonical and ours, so a change is spliced into its text without parsing it. The quotes of a text
-//! inside a value are escaped, so `,"name":` stands nowhere but where the field begins.
+//! The payload is canonical and was written here, so a change is spliced into its text without parsing it. Quotes in a
+//! text value are escaped, so `,"name":` occurs only where the field begins.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::field::Field;
 use super::{LONGEST_DATA, check_count, check_length, check_names, json, later, own, wrong};
 use mapper_core::word::Payload;
 
-/// Applies a patch to a payload of the built-in mapper's.
+/// Applies a patch to a payload of the built-in mapper.
 pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Payload, Cause> {
     let wire::Patch { changes, warnings, reevaluate_at } = patch;
     let mut warnings = own(warnings);
@@ -27,9 +27,9 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Pa
     }
     fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     if let Some(twice) = fields.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(wrong(format!("gave a patch that names `{}` twice", twice[0].shown())));
+        return Err(wrong(format!("returned a patch that names `{}` twice", twice[0].shown())));
     }
-    // What the built-in mapper minds about a value that is gone is no longer true.
+    // The built-in mapper's warnings about a replaced value no longer apply.
     let is_patched = |name: &str| fields.iter().any(|field| field.name == name);
     let mut kept = builtin.warnings;
     kept.retain(|warning| !warning.field.as_deref().is_some_and(is_patched));
@@ -49,15 +49,15 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Pa
 fn judge<'a>(change: &'a wire::FieldChange, warnings: &mut Vec<mapper_core::Warning>) -> Result<Field<'a>, Cause> {
     let name = Cow::Borrowed(change.name.as_str());
     if name == "id" {
-        return Err(wrong("gave a patch of `id`, which must stay the item's own"));
+        return Err(wrong("returned a patch of `id`, which must stay the item's own"));
     }
     let given = change.value.as_deref().unwrap_or("null");
     if given.len() > LONGEST_DATA {
-        return Err(wrong(format!("gave `{}` {} bytes, {LONGEST_DATA} are allowed", short(&name), given.len())));
+        return Err(wrong(format!("set `{}` to {} bytes, {LONGEST_DATA} are allowed", short(&name), given.len())));
     }
     let value = json::value(given).map_err(|error| {
         wrong(format!(
-            "gave `{}` the value {}, which is not JSON ({error}); a text needs its quotes",
+            "set `{}` to the value {}, which is not JSON ({error}); a text needs its quotes",
             short(&name),
             short(given)
         ))

@@ -1,4 +1,4 @@
-//! Each rule of the check, beside what it lets pass.
+//! Each rule of the check, next to a case that passes it.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -124,10 +124,10 @@ fn nothing_is_named_twice() {
 
 #[test]
 fn known_fields_keep_their_kind() {
-    refused(whole(r#"{"id":"v1","title":5}"#), "`title` the value 5; it takes a text");
+    refused(whole(r#"{"id":"v1","title":5}"#), "`title` to the value 5; it takes a text");
     refused(whole(r#"{"id":"v1","title":[]}"#), "it takes a text");
     refused(whole(r#"{"id":"v1","additional_image_link":"a"}"#), "it takes a list of texts");
-    refused(whole(r#"{"id":"v1","additional_image_link":["a",1]}"#), "does not hold texts alone");
+    refused(whole(r#"{"id":"v1","additional_image_link":["a",1]}"#), "contains other values than texts");
     refused(patched(&[("title", Some("title"))]), "a text needs its quotes");
     refused(patched(&[("title", Some("\"a\" \"b\""))]), "not JSON");
     refused(whole(r#"{"id":"v1","title":"\ud800"}"#), "half a surrogate pair");
@@ -206,9 +206,9 @@ fn size_and_number_of_fields_are_bounded() {
     let names: Vec<String> = (0..=MOST_FIELDS).map(|n| format!("f_{n}")).collect();
     let changes: Vec<Change<'_>> = names.iter().map(|name| (name.as_str(), Some("1"))).collect();
     assert!(patched(&changes[1..]).is_ok());
-    refused(patched(&changes), "gave 201 fields, 200 are allowed");
+    refused(patched(&changes), "returned 201 fields, 200 are allowed");
     let data: Map<String, Value> = names.iter().map(|name| (name.clone(), 1.into())).collect();
-    refused(whole(&Value::Object(data).to_string()), "gave 201 fields");
+    refused(whole(&Value::Object(data).to_string()), "returned 201 fields");
 
     let half = Value::from("x".repeat(LONGEST_DATA / 2 + 1)).to_string();
     assert!(patched(&[("title", Some(&half))]).is_ok());
