@@ -159,9 +159,10 @@ async fn call_that_cannot_be_built_is_not_sent() {
 #[test]
 fn plain_http_needs_no_certificates() {
     // In a separate process, because the machine's certificates can be hidden only there.
-    let probe = "graph::tests::answers::null_error_and_success_true_are_no_failure";
+    let module = module_path!().split_once("::").expect("a module below the crate").1;
+    let probe = format!("{module}::null_error_and_success_true_are_no_failure");
     let output = std::process::Command::new(std::env::current_exe().expect("this test binary"))
-        .args([probe, "--exact"])
+        .args([&probe, "--exact"])
         .envs([("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")])
         .output()
         .expect("the test binary runs");
