@@ -1,5 +1,6 @@
-//! Formatting of an error with its causes.
+//! Text for messages: an error with its causes, and the beginning of outside text.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 /// Returns the error and its sources on one line, outermost first.
@@ -8,9 +9,51 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let said = cause.to_string();
+        // Wrappers that print their cause themselves would repeat it.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         source = cause.source();
     }
     text
+}
+
+/// Returns at most so many characters of a text, and `…` behind them where more follow.
+#[must_use]
+pub fn clip(text: &str, most_chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most_chars) {
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Failure {
+        #[error("no route")]
+        Route,
+        #[error("the call failed: {0}")]
+        Told(#[source] Box<Failure>),
+        #[error("not saved")]
+        Silent(#[source] Box<Failure>),
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let told = Failure::Told(Box::new(Failure::Route));
+        assert_eq!(chain(&told), "the call failed: no route");
+        assert_eq!(chain(&Failure::Silent(Box::new(told))), "not saved: the call failed: no route");
+    }
+
+    #[test]
+    fn long_text_ends_with_an_ellipsis() {
+        assert_eq!(clip("", 0), "");
+        assert_eq!(clip("naïve", 5), "naïve");
+        assert_eq!(clip("naïve", 3), "naï…");
+    }
 }

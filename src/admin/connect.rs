@@ -15,6 +15,7 @@ use crate::domain::credential::TokenKind;
 use crate::domain::settings::{Settings, key};
 use crate::ids;
 use crate::pipeline::token_source::expires_at;
+use crate::report::clip;
 use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
@@ -138,7 +139,7 @@ async fn use_up(
 
 fn denied(said: BTreeMap<String, String>) -> AdminError {
     let details: BTreeMap<String, String> =
-        said.into_iter().map(|(name, text)| (name, text.chars().take(QUOTED).collect())).collect();
+        said.into_iter().map(|(name, text)| (name, clip(&text, QUOTED).into_owned())).collect();
     let message = match details.get("error_description").or(details.get("error_message")).or(details.get("error")) {
         Some(text) => format!("Facebook did not grant access: {text}"),
         None => "Facebook came back without a code; start the login again from the settings page".to_owned(),

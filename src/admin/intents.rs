@@ -3,6 +3,7 @@
 use super::AdminError;
 use crate::app::App;
 use crate::domain::intent::{Intent, Origin};
+use crate::report::clip;
 use crate::store::{items, outbox};
 
 /// Queues an intent of the operator's for a variant that the shop or the state knows.
@@ -22,6 +23,6 @@ pub async fn enqueue(app: &App, variant_id: &str, intent: Intent) -> Result<(), 
 
 /// There is no such variant.
 pub(super) fn not_found(variant_id: &str) -> AdminError {
-    let shown: String = variant_id.chars().take(100).collect();
+    let shown = clip(variant_id, 100);
     AdminError::NotFound(format!("no variant {shown:?} in the catalog"))
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::credential::TokenKind;
+use crate::report::clip;
 
 /// The kind of value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +192,7 @@ impl Spec {
     /// # Errors
     /// When the value is invalid. The error states what the setting takes and what it got.
     pub fn check(&self, value: &Value) -> Result<Value, String> {
-        let refuse = || Err(format!("takes {}, got {}", self.kind.takes(), brief(value)));
+        let refuse = || Err(format!("takes {}, got {}", self.kind.takes(), clip(&value.to_string(), 60)));
         let text = value.as_str().map(str::trim);
         match self.kind {
             Kind::Text(limit) => match text {
@@ -237,14 +238,6 @@ impl Spec {
 fn is_http_url(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         && text.len() <= 2000
-}
-
-fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }
 
 /// Whether the secret is set. It serializes as the mask or as an empty text.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::Api;
 use super::code::Code;
 use super::error::ApiError;
+use crate::report::clip;
 
 /// A JSON body.
 #[derive(Clone, Debug)]
@@ -116,10 +117,7 @@ pub struct VariantId(pub String);
 impl FromRequestParts<Api> for VariantId {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, api).await {
-            Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
-            _ => Err(ApiError::bad_request("the variant id in the path is not UTF-8 text")),
-        }
+        id_in_path(parts, api, "variant").await.map(Self)
     }
 }
 
@@ -130,10 +128,14 @@ pub struct PreviewId(pub String);
 impl FromRequestParts<Api> for PreviewId {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, api).await {
-            Ok(Path(id)) if !id.contains('\0') => Ok(Self(id)),
-            _ => Err(ApiError::bad_request("the preview id in the path is not UTF-8 text")),
-        }
+        id_in_path(parts, api, "preview").await.map(Self)
+    }
+}
+
+async fn id_in_path(parts: &mut Parts, api: &Api, of: &str) -> Result<String, ApiError> {
+    match Path::<String>::from_request_parts(parts, api).await {
+        Ok(Path(id)) if !id.contains('\0') => Ok(id),
+        _ => Err(ApiError::bad_request(format!("the {of} id in the path is not UTF-8 text"))),
     }
 }
 
@@ -169,7 +171,7 @@ impl<'de> Visitor<'de> for Unique {
         let mut map = Map::new();
         while let Some((key, value)) = access.next_entry::<String, Value>()? {
             if map.contains_key(&key) {
-                let shown: String = key.chars().take(100).collect();
+                let shown = clip(&key, 100);
                 return Err(<A::Error as de::Error>::custom(format_args!("duplicate field `{shown}`")));
             }
             map.insert(key, value);

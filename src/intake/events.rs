@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::domain::intent::Intent;
+use crate::report::clip;
 use crate::store::StoreError;
 use crate::store::events::{self, Change, Target};
 
@@ -122,12 +123,12 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
 fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
     let name = fields.get("event").and_then(Value::as_str).ok_or("event: takes the name of an event")?;
     let (_, about, intent) = EVENTS.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
-        let shown: String = name.chars().take(100).collect();
+        let shown = clip(name, 100);
         format!("event: {shown:?} is not one of {}", EVENTS.map(|(known, ..)| known).join(", "))
     })?;
     let key = about.key();
     if let Some(unknown) = fields.keys().find(|field| field.as_str() != "event" && field.as_str() != key) {
-        let shown: String = unknown.chars().take(100).collect();
+        let shown = clip(unknown, 100);
         return Err(format!("{shown}: {name} takes only event and {key}"));
     }
     let id = fields.get(key).and_then(Value::as_str).unwrap_or_default();

@@ -34,15 +34,6 @@ fn fields(data: &str) -> BTreeMap<String, &str> {
     parsed.map(|fields| fields.into_iter().map(|(name, value)| (name, value.get())).collect()).unwrap_or_default()
 }
 
-/// The first characters of a text.
-#[must_use]
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,11 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use super::changes::{Change, changes, cut};
+use super::changes::{Change, changes};
 use crate::domain::intent::Intent;
 use crate::domain::plan::{Action, Answer, Ask, Guard, plan};
 use crate::domain::state::SyncState;
+use crate::report::clip;
 use mapper_core::word::{MapperFault, Payload, Word};
 pub use report::{
     Compared, Effect, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
@@ -139,8 +140,8 @@ impl Tally {
             if difference.samples.len() < SAMPLES {
                 difference.samples.push(FieldSample {
                     variant_id: variant_id.to_owned(),
-                    before: before.map(|value| cut(value, LONGEST)),
-                    after: after.map(|value| cut(value, LONGEST)),
+                    before: before.map(|value| clip(value, LONGEST).into_owned()),
+                    after: after.map(|value| clip(value, LONGEST).into_owned()),
                 });
             }
         }
@@ -190,7 +191,7 @@ impl Group {
     fn add(&mut self, variant_id: &str, reason: impl FnOnce() -> String) {
         self.count += 1;
         if self.samples.len() < SAMPLES {
-            let reason = cut(&reason(), LONGEST);
+            let reason = clip(&reason(), LONGEST).into_owned();
             self.samples.push(GroupSample { variant_id: variant_id.to_owned(), reason });
         }
     }
@@ -216,7 +217,7 @@ fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &s
 
 /// The entry of this name, unless there are too many to make another.
 fn entry<'m, T>(map: &'m mut BTreeMap<String, T>, name: &str, made: impl FnOnce(String) -> T) -> Option<&'m mut T> {
-    let name = cut(name, LONGEST_NAME);
+    let name = clip(name, LONGEST_NAME).into_owned();
     if map.len() >= MOST_NAMES && !map.contains_key(&name) {
         return None;
     }

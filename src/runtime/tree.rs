@@ -21,7 +21,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::slots::Slot;
-use super::vitals::{Pulse, RESET_WINDOW, VitalsBoard, panic_text, with_causes};
+use super::vitals::{Pulse, RESET_WINDOW, VitalsBoard, panic_text};
+use crate::report::chain;
 
 mod root;
 
@@ -174,7 +175,7 @@ impl Tree {
         };
         let (root, handle) = Actor::spawn(Some(format!("{instance}/root")), Root, arguments)
             .await
-            .map_err(|error| refused(with_causes(&error)))?;
+            .map_err(|error| refused(chain(&error)))?;
 
         let asked = Arc::new(AtomicBool::new(false));
         let (end, ended) = watch::channel(None);
@@ -275,7 +276,7 @@ impl Child {
                         Ok(cell)
                     }
                     Err(error) => {
-                        let reason = with_causes(&error);
+                        let reason = chain(&error);
                         tracing::error!(actor = %name, %reason, "actor start failed; retrying");
                         pulse.failed(reason);
                         Err(error)

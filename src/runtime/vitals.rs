@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -192,22 +191,6 @@ impl Pulse {
             change(record, now);
         }
     }
-}
-
-/// Returns an error with its causes on one line.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Wrappers that print their cause themselves would repeat it.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Returns the message of a panic.

@@ -14,10 +14,11 @@ use super::ModuleArg;
 use super::map::line_of;
 use crate::cli::{Done, Failed};
 use crate::clock::Millis;
-use crate::mapping::changes::{Change, changes, cut};
+use crate::mapping::changes::{Change, changes};
 use crate::mapping::corpus::{self, Sample};
 use crate::mapping::preview::Compared;
 use crate::mapping::{LoadedMapper, Refused};
+use crate::report::clip;
 use mapper_core::word::Word;
 
 /// Longest value that is shown, in characters.
@@ -242,11 +243,11 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
         }
         for Field { field, builtin, module } in fields {
             let line = match (builtin, module) {
-                (None, Some(now)) => format!("  + {field}: {}\n", cut(now, LONGEST)),
-                (Some(was), None) => format!("  - {field}: {}\n", cut(was, LONGEST)),
+                (None, Some(now)) => format!("  + {field}: {}\n", clip(now, LONGEST)),
+                (Some(was), None) => format!("  - {field}: {}\n", clip(was, LONGEST)),
                 (was, now) => {
-                    let shown = |value: &Option<String>| value.as_deref().map_or_else(String::new, |v| cut(v, LONGEST));
-                    format!("  ~ {field}: {} → {}\n", shown(was), shown(now))
+                    let [was, now] = [was, now].map(|value| clip(value.as_deref().unwrap_or_default(), LONGEST));
+                    format!("  ~ {field}: {was} → {now}\n")
                 }
             };
             text.push_str(&line);

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -64,11 +64,8 @@ impl EventsRequest {
     description = "All or nothing; answers how many intents the events came to. An event of a product queues each of its variants.",
     request_body(content = EventsBody, description = "One event, or many in the order they happened.", examples(
         ("one" = (summary = "One event",
-            value = json!({"event": "inventory.stock.adjusted", "variantId": "v-1"}))),
-        ("many" = (summary = "Several events", value = json!({"events": [
-            {"event": "vendor.product.basics.updated", "productId": "p-1"},
-            {"event": "vendor.product.variant.deleted", "variantId": "v-2"}
-        ]}))),
+            value = json!(one_example()))),
+        ("many" = (summary = "Several events", value = json!(many_example()))),
     )),
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
@@ -92,11 +89,8 @@ pub async fn take(
     description = "The same as `POST /events`.",
     request_body(content = EventsBody, description = "One event, or many in the order they happened.", examples(
         ("one" = (summary = "One event",
-            value = json!({"event": "inventory.stock.adjusted", "variantId": "v-1"}))),
-        ("many" = (summary = "Several events", value = json!({"events": [
-            {"event": "vendor.product.basics.updated", "productId": "p-1"},
-            {"event": "vendor.product.variant.deleted", "variantId": "v-2"}
-        ]}))),
+            value = json!(one_example()))),
+        ("many" = (summary = "Several events", value = json!(many_example()))),
     )),
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
@@ -108,6 +102,17 @@ pub async fn take_admin(
     request: Body<EventsRequest>,
 ) -> Result<Envelope<Enqueued>, ApiError> {
     take(may, api, request).await
+}
+
+fn one_example() -> Value {
+    json!({"event": "inventory.stock.adjusted", "variantId": "v-1"})
+}
+
+fn many_example() -> Value {
+    json!({"events": [
+        {"event": "vendor.product.basics.updated", "productId": "p-1"},
+        {"event": "vendor.product.variant.deleted", "variantId": "v-2"}
+    ]})
 }
 
 /// What an [`EventsRequest`] takes, as its schema: which id belongs to which event cannot be told by its fields alone.

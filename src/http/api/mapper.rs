@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use crate::admin::mapper::{self, Activated, MapperState, Source};
@@ -54,12 +55,8 @@ impl utoipa::PartialSchema for ModuleBody {
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "The mappers.", body = Envelope<MapperState>,
         example = json!({"data": {
-            "active": {
-                "name": "margin-label", "version": "1.2.0",
-                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
-                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
-            },
-            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
+            "active": module_example(),
+            "previous": builtin_example("default", None),
             "remap": {"running": true, "total": 440, "queued": 100, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
             "refused": null
         }, "message": "Success", "statusCode": 200}))),
@@ -85,12 +82,8 @@ pub async fn read(_: View, State(api): State<Api>, _: Params<NoQuery>) -> Result
     extensions(("x-error-codes" = json!(["mapper_refused"]))),
     responses((status = 200, description = "It is active.", body = Envelope<Activated>,
         example = json!({"data": {
-            "active": {
-                "name": "margin-label", "version": "1.2.0",
-                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
-                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
-            },
-            "previous": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
+            "active": module_example(),
+            "previous": builtin_example("default", None),
             "remap": null, "refused": null, "changed": true, "requeued": 4
         }, "message": "Success", "statusCode": 200}))),
 )]
@@ -116,12 +109,8 @@ pub async fn activate(
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 200, description = "The built-in mapper is active.", body = Envelope<Activated>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "api", "activatedAt": "2025-11-24T17:00:00.000Z"},
-            "previous": {
-                "name": "margin-label", "version": "1.2.0",
-                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
-                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
-            },
+            "active": builtin_example("api", Some("2025-11-24T17:00:00.000Z")),
+            "previous": module_example(),
             "remap": null, "refused": null, "changed": true, "requeued": 0
         }, "message": "Success", "statusCode": 200}))),
 )]
@@ -148,12 +137,8 @@ pub async fn reset(
     extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND", "BAD_REQUEST"]))),
     responses((status = 200, description = "The mapper before is active.", body = Envelope<Activated>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "rollback", "activatedAt": "2025-11-24T17:00:00.000Z"},
-            "previous": {
-                "name": "margin-label", "version": "1.2.0",
-                "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273",
-                "source": "api", "activatedAt": "2025-11-24T16:00:00.000Z"
-            },
+            "active": builtin_example("rollback", Some("2025-11-24T17:00:00.000Z")),
+            "previous": module_example(),
             "remap": null, "refused": null, "changed": true, "requeued": 0
         }, "message": "Success", "statusCode": 200}))),
 )]
@@ -177,7 +162,7 @@ pub async fn rollback(
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "It has begun.", body = Envelope<MapperState>,
         example = json!({"data": {
-            "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b", "source": "default", "activatedAt": null},
+            "active": builtin_example("default", None),
             "previous": null,
             "remap": {"running": true, "total": 440, "queued": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null},
             "refused": null
@@ -205,7 +190,7 @@ pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperS
     responses((status = 202, description = "It has begun.", body = Envelope<PreviewView>,
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "running",
-            "module": {"name": "margin-label", "version": "1.2.0", "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"},
+            "module": compared_example(),
             "total": 440, "done": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null, "error": null, "report": null
         }, "message": "Success", "statusCode": 202}))),
 )]
@@ -232,7 +217,7 @@ pub async fn preview(
     responses((status = 200, description = "The preview.", body = Envelope<PreviewView>,
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "done",
-            "module": {"name": "margin-label", "version": "1.2.0", "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"},
+            "module": compared_example(),
             "total": 440, "done": 440, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
             "report": {
                 "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b"},
@@ -259,6 +244,27 @@ pub async fn preview_report(
     PreviewId(id): PreviewId,
 ) -> Result<Envelope<PreviewView>, ApiError> {
     Ok(Envelope::ok(preview::find(&api.app, &id).await?))
+}
+
+fn compared_example() -> Value {
+    json!({
+        "name": "margin-label", "version": "1.2.0",
+        "digest": "64aa1ee420e3cc6da199cc1dfc6f44bf390060eed8873d274a1163c7da9ad273"
+    })
+}
+
+fn module_example() -> Value {
+    let mut module = compared_example();
+    module["source"] = json!("api");
+    module["activatedAt"] = json!("2025-11-24T16:00:00.000Z");
+    module
+}
+
+fn builtin_example(source: &str, activated_at: Option<&str>) -> Value {
+    json!({
+        "name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b",
+        "source": source, "activatedAt": activated_at
+    })
 }
 
 /// For a path that takes a query with other methods: none is taken here.

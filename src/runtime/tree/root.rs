@@ -9,7 +9,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use ractor_supervisor::supervisor::{Supervisor, SupervisorArguments, SupervisorMsg, SupervisorState};
 use tokio::sync::watch;
 
-use super::{Pulse, with_causes};
+use super::Pulse;
+use crate::report::chain;
 
 pub(super) struct Root;
 
@@ -30,7 +31,7 @@ pub(super) struct RootState {
 impl RootState {
     fn note(&self, result: Result<(), ActorProcessingErr>) -> Result<(), ActorProcessingErr> {
         result.inspect_err(|error| {
-            self.last_error.send_replace(Some(with_causes(&**error)));
+            self.last_error.send_replace(Some(chain(&**error)));
         })
     }
 
@@ -43,7 +44,7 @@ impl RootState {
             return;
         };
         if let SupervisionEvent::ActorFailed(_, error) = event {
-            let reason = with_causes(&**error);
+            let reason = chain(&**error);
             tracing::error!(actor = %name, %reason, "actor failed; restarting");
             pulse.failed(reason);
         } else {

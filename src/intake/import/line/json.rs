@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::report::clip;
+
 /// A JSON value. Text borrows from the line where it holds no escapes.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
@@ -51,16 +53,12 @@ struct Escaped<'a>(&'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 40;
-        let mut chars = self.0.chars();
-        for c in chars.by_ref().take(SHOWN) {
+        for c in clip(self.0, SHOWN).chars() {
             if c.is_control() || c == '"' || c == '\\' {
                 write!(f, "{}", c.escape_default())?;
             } else {
                 write!(f, "{c}")?;
             }
-        }
-        if chars.next().is_some() {
-            f.write_str("…")?;
         }
         Ok(())
     }
