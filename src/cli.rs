@@ -27,7 +27,7 @@ use crate::report::chain;
 #[command(
     version,
     propagate_version = true,
-    after_help = "First steps:\n  meta-catalog demo                     see everything work against a local Meta\n  meta-catalog serve                    run it: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        a token for the API\n  meta-catalog import products.ndjson   take a catalog in\n\nConfiguration: flags beat the environment, the environment beats the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
+    after_help = "First steps:\n  meta-catalog demo                     see everything work against a local Meta\n  meta-catalog serve                    run the service: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        create a token for the API\n  meta-catalog import products.ndjson   import a catalog\n\nConfiguration: flags override the environment, the environment overrides the file given with --config;\nconfig/meta-catalog.toml lists every key with its default and its variable."
 )]
 struct Cli {
     #[command(flatten)]
@@ -51,21 +51,21 @@ struct Global {
 enum Command {
     /// Run the API and the sync
     Serve,
-    /// Show a whole working installation against a local Meta, on a fresh temporary database
+    /// Show a complete working installation against a local Meta, on a fresh temporary database
     Demo(demo::DemoArgs),
-    /// Take products with their variants in from a file of one JSON object a line
+    /// Import products with their variants from a file with one JSON object per line
     Import(import::ImportArgs),
-    /// Try, compare, activate and take back the mapper that makes the payloads
+    /// Try, compare, activate and roll back the mapper that makes the payloads
     #[command(subcommand)]
     Mapper(mapper::MapperCommand),
-    /// Make, list and revoke tokens for the API
+    /// Create, list and revoke tokens for the API
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Bring the database's schema up to date and end
+    /// Bring the database's schema up to date and exit
     Migrate,
     /// Print the OpenAPI document of the API
     Openapi,
-    /// Run the local Meta by itself
+    /// Run the local Meta on its own
     GraphSimulator(simulator::SimulatorArgs),
 }
 

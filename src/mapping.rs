@@ -78,7 +78,7 @@ pub enum Refused {
     },
     /// It answers, but takes too long.
     #[error(
-        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (what it does at its start is done for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` tells whether it is fast enough",
+        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (its start-up code runs for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` shows whether it is fast enough",
         REHEARSAL.as_secs()
     )]
     Slow {

@@ -43,10 +43,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The store.
-    #[error("the store is not ready")]
+    #[error("opening the database failed")]
     Store(#[from] StoreError),
     /// The Graph client.
-    #[error("the Graph client is not ready")]
+    #[error("setting up the Graph client failed")]
     Graph(#[from] GraphConfigError),
     /// The address.
     #[error("cannot listen on {address}")]
@@ -145,7 +145,7 @@ impl Service {
         let Self { app, tree, sessions, http_stop, http, lock, .. } = self;
         let _ = http_stop.send(());
         if tokio::time::timeout(Duration::from_secs(10), http).await.is_err() {
-            info!("some requests did not end in time");
+            info!("requests not finished in time");
         }
         let stopped = match tree {
             Some(tree) => tree.shutdown(SHUTDOWN_DEADLINE).await,
@@ -154,7 +154,7 @@ impl Service {
         if let Some(held) = app.lease.current() {
             app.lease.put(None);
             if let Err(cause) = lease::release(&app.db, &held.fence).await {
-                info!(%cause, "the lease was not given back; it ends by itself");
+                info!(%cause, "lease not released; it expires");
             }
         }
         if let Some(sessions) = sessions {

@@ -12,13 +12,13 @@ use meta_graph::{AppCredentials, Business, Caller, Catalog};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BusinessSummary {
-    /// Its id.
+    /// The business's id.
     pub id: String,
-    /// Its name; empty when Meta gives none.
+    /// The business's name; empty when Meta gives none.
     pub name: String,
-    /// Catalogs it owns.
+    /// Catalogs that the business owns.
     pub owned_catalogs: Vec<CatalogSummary>,
-    /// Catalogs shared with it.
+    /// Catalogs that are shared with the business.
     pub client_catalogs: Vec<CatalogSummary>,
 }
 
@@ -26,13 +26,13 @@ pub struct BusinessSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSummary {
-    /// Its id.
+    /// The catalog's id.
     pub id: String,
-    /// Its name; empty when Meta gives none.
+    /// The catalog's name; empty when Meta gives none.
     pub name: String,
-    /// How many items it holds.
+    /// Number of items in the catalog.
     pub product_count: Option<u64>,
-    /// What it is for.
+    /// The kind of goods that the catalog is for.
     pub vertical: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Operator {
         let own_token = living && credential.user_token.is_some();
         if !own_token && credential.access_token_expires_at.is_some_and(|ends| ends <= now) {
             return Err(AdminError::Misconfigured(
-                "the access token has ended; connect again, with GET /admin/meta/oauth/start".into(),
+                "the access token has expired; connect again with GET /admin/meta/oauth/start".into(),
             ));
         }
         Ok(Self { credentials, credential, own_token })

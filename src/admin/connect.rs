@@ -93,7 +93,7 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     let scope = match graph.debug_token(&credentials, &grant.access_token).await {
         Ok(info) => Some(info.scopes.join(",")),
         Err(failure) => {
-            warn!(%failure, "the granted scopes are not known");
+            warn!(%failure, "granted scopes unknown");
             None
         }
     };
@@ -141,7 +141,7 @@ fn denied(said: BTreeMap<String, String>) -> AdminError {
         said.into_iter().map(|(name, text)| (name, text.chars().take(QUOTED).collect())).collect();
     let message = match details.get("error_description").or(details.get("error_message")).or(details.get("error")) {
         Some(text) => format!("Facebook did not grant access: {text}"),
-        None => "Facebook came back without a code; start the login again from the settings page".to_owned(),
+        None => "Facebook returned no code; start the login again from the settings page".to_owned(),
     };
     AdminError::Denied { message, details }
 }

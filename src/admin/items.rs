@@ -78,40 +78,40 @@ pub struct ItemsAsked<'q> {
     pub eligible_only: Option<&'q str>,
 }
 
-/// A variant with its state.
+/// A variant with its sync state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemSummary {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// Its product.
+    /// The product's id.
     pub product_id: String,
     /// Empty when the product has none.
     pub product_title: String,
     /// Empty when the product has none.
     pub product_slug: String,
-    /// `draft`, `active`, `archived`.
+    /// `draft`, `active` or `archived`.
     pub product_status: String,
-    /// `public`, `private`.
+    /// `public` or `private`.
     pub product_visibility: String,
-    /// Stock keeping unit.
+    /// The stock keeping unit.
     pub sku: Option<String>,
-    /// In subunits.
+    /// The price in subunits.
     pub price: Option<i64>,
-    /// Image key.
+    /// The image key.
     pub thumbnail: Option<String>,
     /// A sync state, or `never_synced`.
     #[schema(schema_with = super::schema::item_status)]
     pub sync_status: String,
-    /// Its id at Meta, once sent.
+    /// The variant's id at Meta; null until it is sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The handle of the last submission that contained the variant.
     pub last_handle: Option<String>,
-    /// ISO 8601.
+    /// When the variant was last pushed, ISO 8601.
     pub last_pushed_at: Option<String>,
-    /// Why it failed or was skipped.
+    /// Why the variant failed or was skipped.
     pub last_error: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
 }
 
@@ -172,7 +172,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
     }
     if !wrong.is_empty() {
-        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
     Ok((Filter { status, contains, eligible_only }, page))
@@ -182,19 +182,19 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedItem {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// Its id at Meta, once sent.
+    /// The variant's id at Meta; null until it is sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The handle of the last submission that contained the variant.
     pub last_handle: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
-    /// Why.
+    /// Why the last push or mapping failed.
     pub last_error: Option<String>,
-    /// ISO 8601.
+    /// When the variant was last pushed, ISO 8601.
     pub last_pushed_at: Option<String>,
-    /// ISO 8601.
+    /// When the state last changed, ISO 8601.
     pub updated_at: String,
 }
 
@@ -220,7 +220,7 @@ pub async fn failed(app: &App, page: Option<&str>, limit: Option<&str>) -> Resul
     let mut wrong = BTreeMap::new();
     let page = Page::read(page, limit, 200, &mut wrong);
     if !wrong.is_empty() {
-        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let (rows, total) = load_failed(app, page).await?;
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total })

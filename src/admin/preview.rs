@@ -58,17 +58,17 @@ impl Drop for Turn {
     }
 }
 
-/// How a preview is.
+/// The state of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PreviewState {
-    /// Under way.
+    /// The preview is running.
     Running,
-    /// The report is there.
+    /// The preview ended, and its report is available.
     Done,
-    /// It came to nothing; `error` says why.
+    /// The preview failed; `error` says why.
     Failed,
-    /// The process that made it ended; start it again.
+    /// The process that ran the preview ended; start it again.
     Lost,
 }
 
@@ -76,23 +76,23 @@ pub enum PreviewState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewView {
-    /// To ask for it again.
+    /// The id with which the preview is queried.
     pub id: String,
-    /// How it is.
+    /// The state of the preview.
     pub state: PreviewState,
-    /// The module.
+    /// The module that is compared with the active mapper.
     pub module: Compared,
-    /// Variants at its start.
+    /// Variants at the start of the preview.
     pub total: i64,
     /// Variants compared so far.
     pub done: i64,
-    /// When it began.
+    /// When the preview began.
     pub started_at: Option<String>,
-    /// When it ended.
+    /// When the preview ended; null while it runs.
     pub finished_at: Option<String>,
-    /// Why there is no report.
+    /// Why there is no report; null when there is none to explain.
     pub error: Option<String>,
-    /// What would change.
+    /// What would change; null until the preview is done.
     pub report: Option<PreviewReport>,
 }
 
@@ -153,7 +153,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
         (None, Some(error)) => (PreviewState::Failed, Some(error)),
         (None, None) if lost => (
             PreviewState::Lost,
-            Some("the process that made this preview ended before it was done; start it again".into()),
+            Some("the process that ran this preview ended before the preview was done; start it again".into()),
         ),
         (None, None) => (PreviewState::Running, None),
     };
@@ -177,7 +177,7 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
     let ended = match walked {
         Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
         Err(fault) => {
-            error!(preview = id, cause = chain(&fault), "the preview came to nothing");
+            error!(preview = id, cause = chain(&fault), "preview failed");
             Err(format!("{fault}; start it again"))
         }
     };
@@ -188,7 +188,7 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
         tx.commit().await
     };
     if let Err(error) = finish.await {
-        error!(preview = id, cause = chain(&error), "the end of the preview was not written down");
+        error!(preview = id, cause = chain(&error), "end of the preview not recorded");
     }
     info!(preview = id, module = candidate.name(), variants = notes.done, "preview ended");
     drop(turn);

@@ -24,7 +24,7 @@ pub fn item_status() -> Object {
 impl PartialSchema for TokenKind {
     fn schema() -> RefOr<Schema> {
         let words = words([Self::User, Self::SystemUser].map(Self::as_str));
-        ObjectBuilder::from(words).description(Some("Whose token it is.")).into()
+        ObjectBuilder::from(words).description(Some("Whose token is used.")).into()
     }
 }
 

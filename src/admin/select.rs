@@ -37,7 +37,7 @@ pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
 /// How long a selection waits for another one. One takes a few seconds, unless Meta hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The choice. The names are kept for display.
+/// The catalog to select. The names are kept for display.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
@@ -55,15 +55,15 @@ pub struct Selection {
     pub catalog_name: String,
 }
 
-/// What came of it.
+/// The result of a selection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
-    /// Whose token is used from now on.
+    /// The id of the system user whose token is used from now on.
     pub system_user_id: String,
-    /// The catalog.
+    /// The id of the selected catalog.
     pub catalog_id: String,
-    /// Always the system user's.
+    /// Always the system user's token.
     pub token_kind: TokenKind,
 }
 
@@ -87,11 +87,7 @@ impl Selection {
             catalog_id: part("catalogId", self.catalog_id, 100),
             catalog_name: part("catalogName", self.catalog_name, 200),
         };
-        if wrong.is_empty() {
-            Ok(checked)
-        } else {
-            Err(AdminError::invalid_parts("the selection is not acceptable", wrong))
-        }
+        if wrong.is_empty() { Ok(checked) } else { Err(AdminError::invalid_parts("the selection is not valid", wrong)) }
     }
 }
 
@@ -104,7 +100,7 @@ pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, Ad
     let selection = selection.checked()?;
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
         return Err(AdminError::Changed(
-            "another selection of a catalog is under way; wait until it ends and try again".into(),
+            "another catalog selection is running; wait until it ends and try again".into(),
         ));
     };
     let selected = select_now(app, selection).await;
@@ -161,21 +157,25 @@ async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Resul
     failpoints::at(Point::SelectionMinted).await;
 
     let info =
-        graph.debug_token(&operator.credentials, &grant.access_token).await.map_err(at("look at the new token"))?;
+        graph.debug_token(&operator.credentials, &grant.access_token).await.map_err(at("check the new token"))?;
     let missing: Vec<&str> =
         SCOPES.into_iter().filter(|scope| !info.scopes.iter().any(|granted| granted == scope)).collect();
     if !info.is_valid || !missing.is_empty() {
         return Err(AdminError::Unusable(format!(
-            "the system user's token does not serve: {}; grant the app both permissions and select the catalog again",
-            if info.is_valid { format!("it lacks {}", missing.join(" and ")) } else { "Meta calls it invalid".into() }
+            "the system user's token cannot be used: {}; grant the app both permissions and select the catalog again",
+            if info.is_valid {
+                format!("it has no permission for {}", missing.join(" and "))
+            } else {
+                "Meta reports it as invalid".into()
+            }
         )));
     }
     let assigned =
         graph.assigned_catalogs(caller, &system_user_id).await.map_err(at("list the system user's catalogs"))?;
     if !assigned.iter().any(|catalog| catalog.id == selection.catalog_id) {
         return Err(AdminError::Unusable(format!(
-            "the catalog {} is not among those that the system user {system_user_id} may use; select it again, and if \
-             that does not help, assign it in Business Settings",
+            "the catalog {} is not assigned to the system user {system_user_id}; select it again, and if that does not help, \
+             assign it in Business Settings",
             selection.catalog_id
         )));
     }
@@ -226,7 +226,9 @@ async fn commit(app: &App, operator: &Operator, selection: &Selection, minted: &
     store::lease::hold_pipeline(&mut tx).await?;
     let written = credential::replace_if_current(&mut tx, &app.keyring, &connection, now).await?;
     if written.is_none() {
-        return Err(AdminError::Changed("the connection to Meta changed meanwhile; select the catalog again".into()));
+        return Err(AdminError::Changed(
+            "the connection to Meta changed during the selection; select the catalog again".into(),
+        ));
     }
     store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
     super::clear_problem(&mut tx, now).await?;

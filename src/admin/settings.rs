@@ -52,7 +52,7 @@ fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     let mut wrong = BTreeMap::new();
     for (key, value) in asked {
         let Some(spec) = find(key) else {
-            wrong.insert(key.clone(), "there is no such setting".to_owned());
+            wrong.insert(key.clone(), "this setting does not exist".to_owned());
             continue;
         };
         if spec.kind == Kind::Secret {
@@ -82,7 +82,7 @@ fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     if wrong.is_empty() {
         Ok(changes)
     } else {
-        Err(AdminError::invalid_parts("some settings are not acceptable; nothing was changed", wrong))
+        Err(AdminError::invalid_parts("some settings are not valid; nothing was changed", wrong))
     }
 }
 

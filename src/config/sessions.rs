@@ -65,7 +65,7 @@ impl SessionsSection {
         if self.secret.as_ref().is_some_and(|secret| secret.expose_secret() == WELL_KNOWN) {
             return value(
                 SECRET,
-                "this is the secret that Better-Auth ships with; everybody knows it. Give both a secret of your own",
+                "this is the default secret of Better-Auth, which is publicly known; give Better-Auth and this service a secret of your own",
             );
         }
         let name = &self.cookie_name;
@@ -138,7 +138,7 @@ mod tests {
         assert!(refused(&[url]).contains("BETTER_AUTH_SECRET"));
         let wrong = refused(&[secret, ("BETTER_AUTH_DATABASE_URL", "mysql://u:pw@h/d")]);
         assert!(wrong.contains("postgres://") && !wrong.contains("pw"), "{wrong}");
-        assert!(refused(&[("BETTER_AUTH_SECRET", WELL_KNOWN), url]).contains("everybody knows"));
+        assert!(refused(&[("BETTER_AUTH_SECRET", WELL_KNOWN), url]).contains("publicly known"));
     }
 
     #[test]

@@ -26,10 +26,10 @@ pub enum LocalMetaError {
     #[error("the simulator did not start")]
     Start(#[from] std::io::Error),
     /// It said something else than where it listens.
-    #[error("the simulator said {0:?} instead of where it listens")]
+    #[error("the simulator printed {0:?} instead of its address")]
     NoAddress(String),
     /// A control call.
-    #[error("the simulator does not answer")]
+    #[error("no answer from the simulator")]
     Call(#[from] reqwest::Error),
 }
 

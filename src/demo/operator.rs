@@ -17,7 +17,7 @@ pub enum OperatorError {
         source: reqwest::Error,
     },
     /// An answer that is none.
-    #[error("{step}: answered {status}: {body}")]
+    #[error("{step}: status {status}: {body}")]
     Refused {
         /// What was tried.
         step: &'static str,
@@ -48,7 +48,7 @@ impl Operator {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|source| OperatorError::Call { step: "setting up", source })?;
+            .map_err(|source| OperatorError::Call { step: "HTTP client setup", source })?;
         Ok(Self { api, token, client })
     }
 

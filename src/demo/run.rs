@@ -48,13 +48,13 @@ pub enum DemoError {
     #[error(transparent)]
     Operator(#[from] OperatorError),
     /// The store.
-    #[error("the store did not take the sample catalog")]
+    #[error("the sample catalog was not imported")]
     Store(#[from] StoreError),
     /// The comparison.
     #[error(transparent)]
     Verify(#[from] VerifyError),
     /// Nothing moves any more.
-    #[error("nothing has moved for {0:?}; the last status was {1}")]
+    #[error("no progress for {0:?}; the last status was {1}")]
     Stuck(Duration, String),
 }
 
@@ -143,17 +143,17 @@ pub async fn run(
     operator.connect().await?;
     let catalog = operator.select_first_catalog().await?;
 
-    show.step("Bootstrap: every eligible variant into the outbox");
+    show.step("Bootstrap: queueing every eligible variant");
     operator.bootstrap().await?;
     operator.settings(&json!({ "sync_enabled": true })).await?;
-    show.step("Drain and poll: pushing, and waiting for Meta's verdicts");
+    show.step("Drain and poll: pushing, then waiting for Meta's verdicts");
     settle(&operator, show).await?;
 
     show.step("Second phase: a price changes, a product is archived, a sale is about to end");
     let sale_ends = second_phase(&db, wanted, clock.now()).await?;
     service.app.wake.drain.nudge();
     settle(&operator, show).await?;
-    show.step("Waiting for the sale to end by itself, without any event");
+    show.step("Waiting for the sale to end without any event");
     sale_over(&service, &operator, sale_ends, show).await?;
 
     show.step("Comparing Meta's items with the mapper's word");

@@ -22,7 +22,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Meta(#[from] LocalMetaError),
     /// The store.
-    #[error("the source cannot be read")]
+    #[error("the source could not be read")]
     Store(#[from] StoreError),
 }
 
@@ -63,7 +63,7 @@ pub async fn mismatches(
                 (None, Some(_)) => differ(&id, "at Meta, but not eligible"),
                 (Some(word), Some(item)) => {
                     if word != item {
-                        differ(&id, "another payload at Meta");
+                        differ(&id, "different payload at Meta");
                     }
                 }
             }

@@ -116,7 +116,7 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
     if details.is_empty() {
         return Ok(changes);
     }
-    Err(EventsError::Invalid { message: "some events cannot be taken; nothing was queued".into(), details })
+    Err(EventsError::Invalid { message: "some events are not valid; nothing was queued".into(), details })
 }
 
 fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {

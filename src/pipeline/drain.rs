@@ -111,7 +111,7 @@ impl DrainJob {
                 Ok(None) => return Ok((draft, Left::Nothing)),
                 Err(CoalesceError::Store(error)) => return Err(error),
                 Err(CoalesceError::Call(error)) => {
-                    debug!(%error, "no window");
+                    debug!(%error, "no window read");
                     return Ok((draft, Left::More));
                 }
             };
@@ -262,7 +262,7 @@ impl DrainJob {
             Ok(answer) => Ok(Mapped::new(answer, unreadable)),
             Err(error) => {
                 // Nothing is known of these variants: an empty answer would delete them as gone.
-                debug!(%error, "not mapped");
+                debug!(%error, "chunk not mapped");
                 Ok(Mapped::missing())
             }
         }
@@ -283,7 +283,7 @@ impl DrainJob {
         at(Point::DrainBegun).await;
         // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
         if !self.lease_outlasts_a_call(&mut tick) {
-            warn!(submission = id, "the lease was about to end; the call is not made");
+            warn!(submission = id, "lease about to end; call not made");
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         let body = draft.take_body();

@@ -112,7 +112,7 @@ impl MapperDirectoryJob {
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
             let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
-                info!(folder = %self.directory.display(), %error, "no events of the mapper folder; it is looked at every 2 s");
+                info!(folder = %self.directory.display(), %error, "no file system events for the mapper folder; checked every 2 s");
             }
             self.watch = Some(Watch { folder, _watcher: watcher.ok() });
         }
@@ -126,7 +126,7 @@ impl MapperDirectoryJob {
                 let problem = error.to_string();
                 if self.told.as_ref() != Some(&problem) {
                     let folder = self.directory.display();
-                    warn!(%folder, problem, "the mapper folder cannot be read; make it readable, or set mapper_dir");
+                    warn!(%folder, problem, "mapper folder cannot be read; make it readable, or set mapper_dir");
                     self.told = Some(problem);
                 }
                 return Ok(Rest::Interval);
@@ -179,19 +179,19 @@ impl MapperDirectoryJob {
         match blocking(move || read(&from, &expected)).await {
             Ok(Some(bytes)) if bytes.len() > MODULE_BYTES => {
                 seen.is_done = true;
-                warn!(%file, most = MODULE_BYTES, "too large for a mapper module; left alone");
+                warn!(%file, most = MODULE_BYTES, "file too large for a mapper module; ignored");
             }
             Ok(Some(bytes)) => {
                 match found(&self.app.active, bytes, seen.standing()).await {
                     Ok(Found::Known) => seen.is_done = true,
                     Ok(Found::Activated(activated)) => {
                         let digest = activated.state.active.map(|active| active.mapper);
-                        info!(%file, digest, "the mapper module from the folder is active");
+                        info!(%file, digest, "mapper module from the folder activated");
                         self.app.work_arrived();
                         seen.is_done = true;
                     }
                     Ok(Found::Refused(why)) => {
-                        warn!(%file, why, "the mapper module in the folder is refused; nothing has changed");
+                        warn!(%file, why, "mapper module from the folder refused; nothing changed");
                         seen.is_done = true;
                     }
                     Ok(Found::Torn(_)) => seen.is_torn = true,
@@ -201,27 +201,27 @@ impl MapperDirectoryJob {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
                         // The sentence differs from time to time by how far the module came.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "the mapper module in the folder is tried again later"));
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module from the folder not tried; tried again later"));
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             "not tried",
-                            || warn!(%file, why, "the mapper module in the folder is tried again later"),
+                            || warn!(%file, why, "mapper module from the folder not tried; tried again later"),
                         );
                     }
                     Err(fault) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             &fault.to_string(),
-                            || warn!(%file, %fault, "cannot be tried here; tried again later"),
+                            || warn!(%file, %fault, "mapper module cannot be tried in this process; tried again later"),
                         );
                     }
                 }
             }
             // Changed while it was read: the next look sees it.
             Ok(None) => return Ok(()),
-            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "cannot be read; left alone")),
+            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "file cannot be read; ignored")),
         }
         self.files.insert(path.to_owned(), seen);
         Ok(())

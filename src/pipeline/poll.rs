@@ -70,7 +70,7 @@ impl PollJob {
             let token = match app.tokens.get().await {
                 Ok(token) => token,
                 Err(fault) => {
-                    debug!(%fault, "no poll");
+                    debug!(%fault, "no poll: no token");
                     return Ok(Rest::Interval);
                 }
             };
@@ -182,12 +182,12 @@ impl Round<'_> {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
                 // Meta will not tell: nothing is known and nothing is claimed.
                 Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
-                    warn!(submission = call.id, %failure, "errored deletes could not be looked up");
+                    warn!(submission = call.id, %failure, "errored deletes could not be looked up; left as failed");
                     HashSet::new()
                 }
                 Err(failure) => {
                     channel::report(&app.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
-                    warn!(submission = call.id, %failure, "errored deletes are looked up later");
+                    warn!(submission = call.id, %failure, "errored deletes not looked up; tried again later");
                     return self.troubled(question, &failure).await;
                 }
             }

@@ -53,7 +53,7 @@ impl ReaskJob {
             store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
             info!(
                 digest = now.builtin_digest,
-                "payloads are made differently since the last start; asking for all again"
+                "payloads are made differently since the last start; re-ask of every variant begun"
             );
             store::reask::note_made_with(&mut tx, &now).await?;
             tx.commit().await?;
@@ -97,7 +97,7 @@ impl LeasedJob for ReaskJob {
         tx.commit().await?;
         at(Point::ReaskWritten).await;
         if !more {
-            info!(reason = reask.reason.as_str(), "re-ask finished: every variant is queued");
+            info!(reason = reask.reason.as_str(), "re-ask finished: every variant queued");
         }
         app.work_arrived();
         Ok(if more { Rest::Again } else { Rest::Interval })

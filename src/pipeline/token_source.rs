@@ -38,7 +38,7 @@ impl TokenSource for CredentialSource {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let Some(right) = Exclusive::take(&self.0.db, &self.0.clock, Work::TokenRenewal).await.map_err(unavailable)?
         else {
-            return Err(TokenFault::Unavailable { reason: "another replica is renewing it".into() });
+            return Err(TokenFault::Unavailable { reason: "another replica is renewing the token".into() });
         };
         let outcome = self.exchange(current).await;
         right.end().await;

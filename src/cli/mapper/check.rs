@@ -27,10 +27,10 @@ const LONGEST: usize = 200;
 pub(in crate::cli) struct CheckArgs {
     #[command(flatten)]
     module: ModuleArg,
-    /// Print one JSON object instead of sentences
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Write the module's answers into this folder, one JSON file a sample
+    /// Write the module's answers to this folder, one JSON file per sample
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -256,22 +256,20 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             text.push_str(&format!("  warning {code}{field}: {message}\n"));
         }
     }
-    text.push_str(&format!(
-        "\n{samples} samples: {differing} answered otherwise than by the built-in mapper, {failing} failed\n"
-    ));
+    text.push_str(&format!("\n{samples} samples: {differing} differ from the built-in mapper, {failing} failed\n"));
     if !unannounced.is_empty() {
         text.push_str(&format!(
-            "Warning: an hour later the module answers otherwise than it announced: {}. A variant is mapped anew when it \
-             changes in the shop and at the `reevaluate-at` of the answer before; give the instant of the next change \
-             there, or such a change is not sent.\n",
+            "Warning: one hour later the module gives another answer that it did not announce: {}. A variant is mapped again when \
+             it changes in the shop and at the `reevaluate-at` of its last answer; set `reevaluate-at` to the instant of the \
+             next change, or the change is not sent.\n",
             unannounced.join(", ")
         ));
     }
     if !accepted_later.is_empty() {
         text.push_str(&format!(
-            "Warning: what the module rejects it accepts an hour later: {}. A rejection cannot announce its end, so such a \
-             variant is mapped anew only when it changes in the shop, or by a re-map; if it is to come back by itself, give \
-             a payload that is out of stock, with a `reevaluate-at`, instead.\n",
+            "Warning: the module rejects these samples and accepts them one hour later: {}. A rejection cannot announce its end, so \
+             such a variant is mapped again only when it changes in the shop, or by a re-map. If it has to come back without \
+             that, return a payload that is out of stock, with a `reevaluate-at`, instead of a rejection.\n",
             accepted_later.join(", ")
         ));
     }
@@ -281,7 +279,7 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             "The module can be activated. `meta-catalog mapper diff {shown}` shows what it would change on your catalog.\n"
         )
     } else if *failing > 0 {
-        "The module cannot be activated: mend what fails above, and check it again.\n".to_owned()
+        "The module cannot be activated: fix the failures above, and check it again.\n".to_owned()
     } else {
         format!("The module cannot be activated: {}.\n", refused.as_deref().unwrap_or("it was refused"))
     });
@@ -346,7 +344,7 @@ mod tests {
         };
         let text = describe(&checked, Path::new("m.wasm"));
         assert!(text.contains("A rejection cannot announce its end") && text.contains(": early."), "{text}");
-        assert!(!text.contains("answers otherwise than it announced"), "{text}");
+        assert!(!text.contains("another answer that it did not announce"), "{text}");
     }
 
     /// As the activation sees it.
@@ -367,6 +365,6 @@ mod tests {
         };
         let text = describe(&checked, Path::new("m.wasm"));
         assert!(text.contains("cannot be activated: the module took more than 20 s for 1 of 3 samples"), "{text}");
-        assert!(slow.to_string().contains("mapper check"), "the activation says where to look: {slow}");
+        assert!(slow.to_string().contains("mapper check"), "the activation error names the command: {slow}");
     }
 }

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MapArgs {
-    /// The mapper to run: a module's file, or `builtin` for the one inside this binary
+    /// The mapper to run: a module's file, or `builtin` for the built-in mapper of this binary
     #[arg(long, default_value = "builtin", value_name = "FILE.wasm")]
     mapper: String,
 }

@@ -26,17 +26,17 @@ pub(in crate::cli) struct ActivateArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SwapArgs {
-    /// Ask for every variant again: what the mapper says differently is sent
+    /// Ask for every variant again: what the mapper maps differently is sent
     #[arg(long)]
     remap: bool,
-    /// Print the answer of the API instead of sentences
+    /// Print the API's answer as JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShownArgs {
-    /// Print the answer of the API instead of sentences
+    /// Print the API's answer as JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -95,16 +95,16 @@ async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -
     let active = &state.active;
     let (name, version) = (&active.name, &active.version);
     match (changed, args.remap) {
-        (true, _) => println!("{name} {version} is the active mapper now"),
-        (false, true) => println!("{name} {version} was the active mapper already; every variant is asked for again"),
-        (false, false) => println!("{name} {version} was the active mapper already; nothing was done"),
+        (true, _) => println!("{name} {version} is now the active mapper"),
+        (false, true) => println!("{name} {version} was already the active mapper; every variant is asked for again"),
+        (false, false) => println!("{name} {version} was already the active mapper; nothing was changed"),
     }
     if requeued > 0 {
         println!("{requeued} variants that had failed under another mapper are tried again");
     }
     if !args.remap && changed {
         // Not "again with --remap": a second rollback goes the other way.
-        println!("Variants are mapped anew when they change; `meta-catalog mapper remap` asks for all of them");
+        println!("Variants are mapped again when they change; `meta-catalog mapper remap` asks for all of them");
     }
     print!("{}", describe(&state));
     Ok(ExitCode::SUCCESS)
@@ -119,7 +119,7 @@ fn describe(state: &MapperState) -> String {
         None => text.push_str("previous  none: the built-in mapper was always active\n"),
     }
     if let Some(RemapView { running, total, queued, .. }) = remap {
-        let state = if *running { "under way" } else { "done" };
+        let state = if *running { "running" } else { "done" };
         text.push_str(&format!("re-map    {state}: {queued} of {total} variants asked for again\n"));
     }
     if let Some(refused) = refused {

@@ -43,7 +43,7 @@ const FAILURES: [Failure; 16] = [
         "meta_oauth_state_invalid",
         400,
         "The state is missing, unknown, used or too old.",
-        "this login was completed before; start it again from the settings page",
+        "the state of this login was already used; start it again from the settings page",
     ),
     (
         "meta_oauth_exchange_failed",
@@ -62,7 +62,7 @@ const FAILURES: [Failure; 16] = [
         "mapper_preview_running",
         400,
         "One preview at a time.",
-        "a preview is being made already (019ab7d0-0000-7000-8000-000000000000); wait for its end, or look how far it is",
+        "a preview is already running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or check its progress",
     ),
     ("UNAUTHORIZED", 401, "Nobody says who is asking, or it does not hold.", "sign in, or send an API token"),
     ("FORBIDDEN", 403, "Whoever is asking may not do it.", "this needs the permission metaCatalog:manage"),
@@ -74,7 +74,7 @@ const FAILURES: [Failure; 16] = [
         "INTERNAL_SERVER_ERROR",
         500,
         "A call to Meta came to nothing, and then the `fb…` fields hold what Meta said; or something of ours went wrong.",
-        "the call to Meta did not succeed: Service temporarily unavailable.",
+        "the call to Meta failed: Service temporarily unavailable.",
     ),
     (
         "SERVICE_UNAVAILABLE",

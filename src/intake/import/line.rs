@@ -74,7 +74,7 @@ pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
 
 /// What an over-long line is refused with.
 pub(super) fn too_long() -> Refusal {
-    Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are taken"))
+    Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are allowed"))
 }
 
 fn syntax(line: &[u8]) -> Result<Node<'_>, String> {
@@ -168,7 +168,7 @@ fn categories(object: &mut Object<'_, '_>, problems: &mut Problems) -> Vec<Categ
             if given.is_some() && given != parent_id {
                 problems.report(
                     path.field("parentId"),
-                    "must be the id of the category before it in the list (none for the first)",
+                    "must be the id of the category before it in the list (left out for the first)",
                 );
             }
             (id, title)

@@ -53,7 +53,7 @@ pub(super) async fn begin(
 }
 
 /// After the call: what it came to, as one.
-#[expect(clippy::too_many_arguments, reason = "a call with everything its record rests on")]
+#[expect(clippy::too_many_arguments, reason = "a call with everything that its record depends on")]
 pub(super) async fn finish(
     app: &App,
     tick: &mut Tick,

@@ -30,10 +30,10 @@ pub(super) async fn note_late(app: &App, id: &str) {
     };
     match noted.await {
         Ok(false) => {}
-        Ok(true) => warn!(submission = id, "the call came late; whoever runs the pipeline sends its rows again"),
+        Ok(true) => warn!(submission = id, "call sent late; the lease holder sends its rows again"),
         Err(error) => {
             let error = crate::report::chain(&error);
-            error!(submission = id, error, "a call came late and could not be noted; queue its variants again");
+            error!(submission = id, error, "late call not recorded; queue its variants again");
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn doubtful_deletes(call: &Submission, verdict: &Verdict) -> Vec<Stri
 }
 
 /// Records a final verdict as one: rows, fresh intents, the submission.
-#[expect(clippy::too_many_arguments, reason = "one verdict with everything it rests on")]
+#[expect(clippy::too_many_arguments, reason = "one verdict with everything that it depends on")]
 pub(super) async fn record(
     app: &App,
     fence: &Fence,

@@ -292,7 +292,7 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     match node {
         Node::Integer(value) if (-MAX_EXACT..=MAX_EXACT).contains(&value) => Some(value),
         Node::Integer(value) => {
-            problems.report(path, format_args!("must lie within ±{MAX_EXACT}, got {value}"));
+            problems.report(path, format_args!("must be within ±{MAX_EXACT}, got {value}"));
             None
         }
         other => {
@@ -316,7 +316,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
     let wanted = folded(name);
     match known.iter().find(|k| folded(k) == wanted) {
         Some(meant) => format!("is not a known field; write {}", Quoted(meant)),
-        None => format!("is not a known field; known here are {}", known.join(", ")),
+        None => format!("is not a known field; known fields are {}", known.join(", ")),
     }
 }
 
