@@ -1,4 +1,4 @@
-//! The businesses and catalogs that the connected operator can choose from.
+//! The businesses and catalogs from which the connected operator can choose.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,23 +36,24 @@ pub struct CatalogSummary {
     pub vertical: Option<String>,
 }
 
-/// Every business of the operator. Empty when they administer none.
+/// Returns every business of the operator; empty when the operator administers none.
 ///
 /// # Errors
-/// [`AdminError::Misconfigured`] when not connected; Meta's word otherwise.
+/// [`AdminError::Misconfigured`] when Meta is not connected or the token has expired; [`AdminError::Graph`] when the
+/// call to Meta fails.
 pub async fn list(app: &App) -> Result<Vec<BusinessSummary>, AdminError> {
     let operator = Operator::load(app).await?;
     let businesses = app.graph.businesses(operator.caller()).await.map_err(AdminError::Graph)?;
     Ok(businesses.into_iter().map(Into::into).collect())
 }
 
-/// The connected person, in whose name businesses are listed and a system user is made: a system user's own list of
+/// The connected person, in whose name businesses are listed and a system user is created: a system user's own list of
 /// businesses may be empty.
 #[derive(Debug)]
 pub(super) struct Operator {
     pub(super) credentials: AppCredentials,
     pub(super) credential: Credential,
-    /// Whether the token below is the operator's own.
+    /// Whether the operator's own token is used; otherwise the access token is used.
     own_token: bool,
 }
 

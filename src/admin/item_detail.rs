@@ -1,4 +1,4 @@
-//! One variant: what the shop holds, what is known of it at Meta, what the mapper makes of it, and what comes next.
+//! One variant: what the shop holds, what is known of it at Meta, the mapper's word on it, and what comes next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -155,14 +155,14 @@ pub struct Next {
     pub reason: String,
 }
 
-/// Collects it.
+/// Returns one variant with everything that is known of it.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when the shop does not know the variant.
+/// [`AdminError::NotFound`] when the variant is not in the source; otherwise when the database query fails.
 pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminError> {
     let settings = app.load_settings().await?;
     let mut tx = app.db.read().await?;
-    // In the drain's order: outbox, state, source.
+    // Read in the drain's order: outbox, state, source.
     let open = items::open_intents(&mut tx, variant_id).await?;
     let state = sync_state::load(&mut tx, &[variant_id]).await?.remove(variant_id);
     let state_columns = items::state(&mut tx, variant_id).await?;
@@ -188,7 +188,7 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     let answer = match (&mapped, &unreadable) {
         (_, Some(reason)) => Answer::Unreadable(reason),
         (Some(word), None) => Answer::from(word),
-        // The actor is down or busy.
+        // The mapper actor is down or busy.
         (None, None) => Answer::Missing,
     };
     let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
@@ -196,10 +196,11 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next }))
 }
 
-/// What the drain does next: with what is open, or, when nothing is, with what a resync would ask for.
+/// What the drain does next: with the open intents, or, when there are none, with the intent that a resync would queue.
 fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Next {
     let told = |action, reason: &str| Next { action, reason: reason.to_owned() };
-    // The drain reads only windows with something live; with it, it reads what is held or parked as well.
+    // The drain reads only windows that contain a live intent; with a live intent, it also reads the held and parked
+    // ones of the variant.
     match open.standing {
         Standing::Held => return told("hold", "mass_delete_guard"),
         Standing::Parked => return told("wait", "parked"),
@@ -214,7 +215,7 @@ fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard
     told(plan.action.as_str(), &plan.reason)
 }
 
-/// The fields that Meta may hold of it in the selected catalog.
+/// The fields of the variant that Meta may hold in the selected catalog.
 async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> Result<BTreeSet<String>, StoreError> {
     let Some(id) = state.filter(|state| state.catalog_id.as_deref() == Some(catalog)).and_then(|s| s.fields_at_meta)
     else {
@@ -225,7 +226,7 @@ async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> 
     Ok(sets.get(Some(id)).map(|set| BTreeSet::clone(&set)).unwrap_or_default())
 }
 
-/// What the view rests on.
+/// What the view is built from.
 struct Seen<'a> {
     answer: Answer<'a>,
     at_meta: BTreeSet<String>,
@@ -291,7 +292,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
     }
 }
 
-/// The mapper's warnings, and those that only a look at the whole can give.
+/// The mapper's warnings, and those that depend on the state at Meta and on the size of the group.
 fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warning> {
     let Some(mapped) = mapped else { return Vec::new() };
     let stale = clears.stale.iter().map(|name| Warning {

@@ -1,4 +1,4 @@
-//! Lists: the shop's variants beside their state, and the failed ones.
+//! Lists: the shop's variants with their state, and the failed variants.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use crate::store::items::{self, FailedRow, Filter, ItemRow, Stretch};
 /// The status of a variant without a state row.
 pub const NEVER_SYNCED: &str = "never_synced";
 
-/// Longest text to search for, in characters.
+/// Longest search text, in characters.
 const LONGEST_SEARCH: usize = 200;
-/// Pages beyond this are refused: nobody reads so far, and each costs all before it.
+/// Last page that is accepted: no operator reads that far, and each page costs as much as all pages before it.
 const LAST_PAGE: u64 = 1_000_000;
 
-/// A page asked for: numbers from 1.
+/// A requested page; numbers begin with 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Its number.
+    /// The page number.
     pub number: u64,
-    /// Most rows of it.
+    /// Most rows of the page.
     pub limit: u64,
 }
 
 impl Page {
-    /// Reads a page; notes under the parameter's name what is wrong with it.
+    /// Reads a page; records in `wrong`, under the parameter's name, what is wrong with it.
     fn read(page: Option<&str>, limit: Option<&str>, most: u64, wrong: &mut BTreeMap<String, String>) -> Self {
         let mut number = |name: &str, text: Option<&str>, default: u64, most: u64| {
             let Some(text) = text else { return default };
@@ -52,21 +52,21 @@ impl Page {
     }
 }
 
-/// A list with its place.
+/// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
     /// The rows of the page.
     pub rows: Vec<T>,
-    /// The page.
+    /// The requested page.
     pub page: Page,
-    /// Rows of all pages.
+    /// Number of rows on all pages.
     pub total: u64,
 }
 
-/// What `/items` is asked with, unread.
+/// The query of `/items`, not yet parsed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ItemsAsked<'q> {
-    /// Number of the page.
+    /// Page number.
     pub page: Option<&'q str>,
     /// Most rows of the page.
     pub limit: Option<&'q str>,
@@ -137,10 +137,10 @@ impl From<ItemRow> for ItemSummary {
     }
 }
 
-/// Lists variants with their state, those sent last first.
+/// Lists variants with their state, most recently sent first.
 ///
 /// # Errors
-/// [`AdminError::Invalid`] names each parameter that does not fit.
+/// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
     let mut tx = app.db.read().await?;
@@ -212,10 +212,10 @@ impl From<FailedRow> for FailedItem {
     }
 }
 
-/// Lists failed variants, those that changed last first.
+/// Lists failed variants, most recently changed first.
 ///
 /// # Errors
-/// [`AdminError::Invalid`] names each parameter that does not fit.
+/// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn failed(app: &App, page: Option<&str>, limit: Option<&str>) -> Result<Listed<FailedItem>, AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(page, limit, 200, &mut wrong);

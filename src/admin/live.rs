@@ -1,7 +1,7 @@
-//! One variant as Meta shows it now.
+//! One variant as Meta returns it now.
 //!
-//! Meta's view may lag the push by minutes. Whatever an operator has to set or mend is told in the answer, so the page
-//! that shows it need not know error codes; only Meta being in trouble is a failure.
+//! Meta's view may lag behind a push by minutes. Everything that an operator has to set or fix is reported inside the
+//! answer, so the page that shows it need not know error codes. Only a failure of Meta itself is an error.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,10 +41,11 @@ pub struct LiveError {
     pub message: String,
 }
 
-/// Asks Meta.
+/// Returns Meta's current view of a variant.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when neither shop nor state knows the variant; [`AdminError::Graph`] when Meta is in trouble.
+/// [`AdminError::NotFound`] when the variant is neither in the source nor has a state row; [`AdminError::Graph`] when
+/// the call to Meta fails.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
     let mut tx = app.db.read().await?;
     if !items::known(&mut tx, variant_id).await? {
@@ -104,7 +105,7 @@ fn shown(item: LiveItem) -> LiveStatus {
     }
 }
 
-/// "title: description", or whichever there is.
+/// Returns "title: description", or the one that is present.
 fn told(error: ItemError) -> String {
     let texts = [error.title, error.description].into_iter().flatten().filter(|text| !text.is_empty());
     let text = texts.collect::<Vec<_>>().join(": ");

@@ -1,8 +1,8 @@
 //! Previews: what would change on the real catalog if a module were activated.
 //!
-//! Promises: nothing is changed; the whole catalog is walked in chunks, with bounded memory, never more than one chunk
-//! at a time and in turn with the drain's; how far it is, and in the end the report, is in the store, so any replica
-//! can tell. A preview whose process died says so.
+//! Promises: nothing is changed; the whole catalog is walked in chunks with bounded memory, one chunk at a time, in
+//! turn with the drain's chunks; the progress and, at the end, the report are in the database, so any replica can
+//! return them. A preview whose process died is reported as lost.
 //! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,17 +28,16 @@ use wasm_host::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
-/// How often progress is written down.
+/// How often progress is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// A preview that was not heard of for so long will not be heard of any more. The slowest chunk of two mappers takes
-/// less.
+/// A preview without progress for this long is lost. The slowest chunk of two mappers takes less time.
 const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
 
-/// One preview at a time in this process; clones share the turn.
+/// Admits one preview at a time in this process; clones share the permission.
 #[derive(Clone, Debug, Default)]
 pub struct Previewing(Arc<Mutex<Option<String>>>);
 
-/// The turn, given back when dropped.
+/// The permission to run a preview, returned when dropped.
 struct Turn(Previewing);
 
 impl Previewing {
@@ -96,11 +95,11 @@ pub struct PreviewView {
     pub report: Option<PreviewReport>,
 }
 
-/// Starts a preview and answers how it is found again.
+/// Starts a preview and returns its id and state.
 ///
 /// # Errors
-/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another preview is being
-/// made.
+/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`]; [`AdminError::PreviewRunning`] when another
+/// preview is running.
 pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let id = ids::row();
     let turn = previewing.begin(&id)?;
@@ -125,18 +124,18 @@ pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> R
     Ok(view)
 }
 
-/// A module that could become active.
+/// Loads a module that could become active.
 ///
 /// # Errors
-/// [`AdminError::Module`] says why it could not; [`AdminError::NotTried`], why this machine cannot tell.
+/// [`AdminError::Module`] when it could not become active; [`AdminError::NotTried`] when this machine cannot try it.
 pub async fn load(app: &App, bytes: Vec<u8>) -> Result<Arc<LoadedMapper>, AdminError> {
     Ok(Arc::new(app.active.load_rehearsed(bytes).await??))
 }
 
-/// A preview: its progress, or its report.
+/// Returns a preview: its progress, or its report.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when there is none of this id any more.
+/// [`AdminError::NotFound`] when there is no preview with this id, or it is no longer stored.
 pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     let mut tx = app.db.read().await?;
     let row = store::preview::load(&mut tx, id).await?;
@@ -170,7 +169,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     })
 }
 
-/// Walks, and writes down how far it is and what came of it.
+/// Runs the walk, and records its progress and its result.
 async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>) {
     let mut notes = Notes { app: Arc::clone(&app), id: id.clone(), done: 0, noted: Instant::now() };
     let walked = compare(&app, &candidate, &mut notes).await;
@@ -194,9 +193,9 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
     drop(turn);
 }
 
-/// Hears how far a walk is.
+/// Receives the progress of a walk.
 pub trait Progress: Send {
-    /// So many variants are compared.
+    /// Called when this many variants are compared.
     ///
     /// # Errors
     /// Ends the walk.
@@ -226,7 +225,7 @@ impl Progress for Notes {
 /// Compares a mapper with the active one on the whole catalog.
 ///
 /// # Errors
-/// When the store does not answer or a thread is lost.
+/// When the database query fails or a thread is lost.
 pub async fn compare(
     app: &App,
     candidate: &Arc<LoadedMapper>,
@@ -235,11 +234,12 @@ pub async fn compare(
     let active = match app.active.follow().await {
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
-        // Whoever looks for a way out of that compares with what they would get without a module.
+        // An operator who looks for a replacement compares with what the built-in mapper would send.
         Err(NotFollowed::Unusable(_)) => Arc::new(LoadedMapper::builtin()),
     };
     let settings = app.load_settings().await?;
-    // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.
+    // One instant and one set of settings for the whole walk; otherwise a sale that ends during the walk would look
+    // like a change by the module.
     let now = app.now();
     let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
     let catalog: Arc<str> = settings.catalog_id.as_str().into();
@@ -251,11 +251,11 @@ pub async fn compare(
         let Some(last) = ids.last() else { break };
         after.clone_from(last);
         let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
-        // As in the drain: the state first, so that a variant which changes in between is not told of twice.
+        // As in the drain: the state is read first, so that a variant that changes in between is not counted twice.
         let states = store::sync_state::load(&mut tx, &wanted).await?;
         let mut batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);
-        // The samples are the first by id.
+        // The samples are the first variants by id.
         batch.items.sort_by(|a, b| a.variant.id.cmp(&b.variant.id));
         let (active, candidate) = (Arc::clone(&active), Arc::clone(candidate));
         let (map_settings, catalog) = (Arc::clone(&map_settings), Arc::clone(&catalog));

@@ -35,7 +35,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) -> Done {
-    // Without --database-url nothing of yours is touched, whatever is configured.
+    // Without --database-url the user's own database is not touched, whatever is configured.
     let folder = tempfile::Builder::new().prefix("meta-catalog-demo").tempdir()?;
     if !own_database {
         config.set_database_url(format!("sqlite://{}", folder.path().join("demo.db").display()));
@@ -85,7 +85,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     Ok(if report.ok && stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Steps and a bar on stderr.
+/// Prints steps and a progress bar on stderr.
 #[derive(Default)]
 struct Screen {
     bar: Option<ProgressBar>,

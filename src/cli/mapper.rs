@@ -1,4 +1,4 @@
-//! `meta-catalog mapper …`: trying mappers without a database, and swapping the one that an installation runs.
+//! `meta-catalog mapper …`: trying mappers without a database, and swapping the active mapper of an installation.
 
 mod check;
 mod diff;
@@ -63,7 +63,7 @@ pub(super) struct ModuleArg {
     file: PathBuf,
 }
 
-/// Runs what needs no installation; none for the other commands.
+/// Runs the commands that need no installation; `None` for the other commands.
 pub(super) fn run_alone(command: &MapperCommand) -> Option<Done> {
     match command {
         MapperCommand::Map(args) => Some(map::run(args)),
@@ -72,7 +72,7 @@ pub(super) fn run_alone(command: &MapperCommand) -> Option<Done> {
     }
 }
 
-/// Runs what needs an installation.
+/// Runs the commands that need an installation.
 pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
     match command {
         MapperCommand::Map(args) => map::run(&args),
@@ -86,12 +86,12 @@ pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
     }
 }
 
-/// The bytes of a module's file.
+/// Returns the bytes of a module's file.
 fn read(path: &Path) -> Result<Vec<u8>, Failed> {
     let failed = |message| Failed { message, code: 1 };
     let shown = path.display();
     let mut bytes = Vec::new();
-    // One byte more than is taken: a file that is too large shows, and is not read to its end.
+    // One byte more than allowed: a file that is too large is detected without reading it to its end.
     let limit = MODULE_BYTES as u64 + 1;
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     read.map_err(|error| failed(format!("cannot read {shown}: {error}")))?;
@@ -103,7 +103,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failed> {
     Ok(bytes)
 }
 
-/// A mapper from a file, not rehearsed.
+/// Loads a mapper from a file, without a rehearsal.
 fn load(path: &Path) -> Result<LoadedMapper, Failed> {
     let bytes = read(path)?;
     let host = Host::new(Limits::default())?;

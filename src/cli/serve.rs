@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::startup::Service;
 
-/// The exit code when the actors' supervisor ended unasked.
+/// The exit code when the actors' supervisor ended without a request to stop.
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {

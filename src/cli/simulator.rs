@@ -24,7 +24,7 @@ pub(super) struct SimulatorArgs {
     until_stdin_closes: bool,
 }
 
-/// `world` is the file given with `--config`: app, businesses, catalogs, quotas, switches (TOML).
+/// Runs the simulator. `world` is the file given with `--config`: app, businesses, catalogs, quotas, switches (TOML).
 pub(super) async fn run(args: SimulatorArgs, world: Option<PathBuf>) -> Done {
     let config = match &world {
         None => graph_simulator::Config::default(),

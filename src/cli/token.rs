@@ -87,7 +87,7 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a token and answers its secret.
+/// Creates a token and returns its secret.
 pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
     let secret = ids::secret(API_TOKEN_PREFIX).map_err(SealError::from)?;
     let token = ApiToken {

@@ -1,4 +1,4 @@
-//! How the mappers are shown, in the API and on the command line.
+//! The views of the mappers, for the API and the command line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -70,10 +70,10 @@ pub struct MapperState {
     pub refused: Option<RefusedView>,
 }
 
-/// How operators see the mappers.
+/// Returns the operator's view of the mappers.
 pub(super) fn state_view(mappers: Mappers) -> MapperState {
     let Mappers { active, previous, remap, refused } = mappers;
-    // The first module took the place of the built-in, which nobody had activated.
+    // The first module replaced the built-in mapper, which has no activation of its own.
     let previous = match (&active, previous) {
         (Some(_), None) => Some(builtin_view()),
         (_, previous) => previous.map(view),
@@ -102,7 +102,7 @@ fn view(activation: Activation) -> MapperView {
     if mapper == BUILTIN {
         return MapperView { source, activated_at, ..builtin_view() };
     }
-    // A module of long ago whose file is not kept any more has lost its name.
+    // The name of an old module is lost when its file is no longer stored.
     MapperView {
         name: name.unwrap_or_default(),
         version: version.unwrap_or_default(),

@@ -71,7 +71,7 @@ impl Progress for Bar {
     }
 }
 
-/// The report, in lines.
+/// The report as text.
 fn describe(module: &Compared, report: &PreviewReport) -> String {
     let PreviewReport {
         active,

@@ -1,4 +1,5 @@
-//! `meta-catalog mapper activate|rollback|reset|remap|status`: on the database, beside a running service or without one.
+//! `meta-catalog mapper activate|rollback|reset|remap|status`: these work on the database, with or without a running
+//! service.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,14 +104,14 @@ async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -
         println!("{requeued} variants that had failed under another mapper are tried again");
     }
     if !args.remap && changed {
-        // Not "again with --remap": a second rollback goes the other way.
+        // Not "again with --remap": a second rollback restores the other mapper.
         println!("Variants are mapped again when they change; `meta-catalog mapper remap` asks for all of them");
     }
     print!("{}", describe(&state));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The state, in lines.
+/// The state as text.
 fn describe(state: &MapperState) -> String {
     let MapperState { active, previous, remap, refused } = state;
     let mut text = line("active", active);
@@ -135,7 +136,8 @@ fn line(what: &str, mapper: &MapperView) -> String {
     format!("{what:<9} {name} {version} ({}{since})\n", short(digest))
 }
 
-/// A module's digest is cut as operators compare it; the built-in mapper's name is not one.
+/// A module's digest is shortened to the part that operators compare; the built-in mapper's name is not a digest and is
+/// kept.
 fn short(digest: &str) -> &str {
     if digest.len() == 64 { digest.get(..12).unwrap_or(digest) } else { digest }
 }
@@ -145,7 +147,7 @@ fn print_json(answer: &impl Serialize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What the HTTP API would answer is told here with its causes: nobody else logs it.
+/// Prints the error with its causes, because no log has them.
 pub(super) fn failed(fault: &AdminError) -> Failed {
     Failed { message: crate::report::chain(fault), code: 1 }
 }

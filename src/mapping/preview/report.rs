@@ -1,4 +1,4 @@
-//! The report of a preview, as it is kept and shown.
+//! The report of a preview, as it is stored and shown.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,7 +59,7 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// Names a mapper.
+    /// Describes a mapper.
     #[must_use]
     pub fn of(mapper: &LoadedMapper) -> Self {
         Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
