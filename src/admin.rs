@@ -1,10 +1,10 @@
 //! What an operator can do: the use cases of the admin surface, without HTTP.
 //!
-//! Purpose: one function per use case, from checked input to an answer or a [`AdminError`]; the HTTP API ([`crate::http`])
-//! only reads requests, asks who is asking, and writes answers.
-//! Promises: whatever changes several things changes them in one transaction; whatever the pipeline should notice, it
-//! is told at once; no secret is in an answer, an error or a log.
-//! Left out on purpose: who may do what, paths, envelopes and status codes.
+//! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API
+//! ([`crate::http`]) only reads requests, authenticates the caller, and writes responses.
+//! Promises: a use case that changes several things changes them in one transaction; the pipeline is nudged at once
+//! about every change that concerns it; no secret is in a response, an error or a log.
+//! Left out on purpose: permissions, paths, envelopes and status codes.
 
 pub mod bootstrap;
 pub mod bulk;
@@ -28,8 +28,8 @@ pub use error::AdminError;
 use crate::app::App;
 use crate::store::{self, StoreError, Tx};
 
-/// Another token, another catalog, other settings: whatever this process remembers of the old ones is void, and the
-/// pipeline looks at once. Other replicas learn of it when they renew or ask for the lease.
+/// Called after a change of the token, the catalog or the settings: discards what this process caches of the old ones
+/// and nudges the pipeline. Other replicas learn of the change when they renew or request the lease.
 async fn connection_changed(app: &App) -> Result<(), StoreError> {
     app.tokens.forget();
     app.load_settings().await?;
@@ -39,9 +39,10 @@ async fn connection_changed(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What stopped the channel rested on something that is being replaced in this transaction: the next call finds out.
+/// Clears the channel's problem, because its cause is being replaced in this transaction: the next call shows whether
+/// it is solved.
 ///
-/// The pipeline writes this row under its lease, so the transaction must hold that first
+/// The pipeline writes this row under its lease, so the transaction must hold the lease row first
 /// ([`store::lease::hold_pipeline`]).
 async fn clear_problem(tx: &mut Tx, now: crate::clock::Millis) -> Result<(), StoreError> {
     let mut channel = store::channel::load(tx).await?;

@@ -1,7 +1,7 @@
 //! The command line: parsing, logging, exit codes. One file per command.
 //!
-//! Exit codes: 0 done; 1 not done; 2 partly done (`import`) or a wrong command line; 70 the supervisor of the actors
-//! ended although nobody asked.
+//! Exit codes: 0 success; 1 failure; 2 partial success (`import`) or a wrong command line; 70 the supervisor of the
+//! actors ended without a request to stop.
 
 #[cfg(feature = "demo")]
 mod demo;
@@ -65,27 +65,27 @@ struct Global {
 enum Command {
     /// Run the API and the sync
     Serve,
-    /// Show a whole working installation against a local Meta, on a fresh temporary database
+    /// Show a complete working installation against a local Meta, on a fresh temporary database
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
-    /// Take products with their variants in from a file of one JSON object a line
+    /// Import products with their variants from a file with one JSON object per line
     Import(import::ImportArgs),
-    /// Try, compare, activate and take back the mapper that makes the payloads
+    /// Try, compare, activate and roll back the mapper that makes the payloads
     #[command(subcommand)]
     Mapper(mapper::MapperCommand),
-    /// Make, list and revoke tokens for the API
+    /// Create, list and revoke tokens for the API
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Bring the database's schema up to date and end
+    /// Bring the database's schema up to date and exit
     Migrate,
     /// Print the OpenAPI document of the API
     Openapi,
-    /// Run the local Meta by itself
+    /// Run the local Meta on its own
     #[cfg(feature = "demo")]
     GraphSimulator(simulator::SimulatorArgs),
 }
 
-/// A command that did not succeed: what to tell, and the exit code.
+/// A command that failed: the message and the exit code.
 struct Failed {
     message: String,
     code: u8,
@@ -128,10 +128,10 @@ fn run(cli: Cli) -> Done {
         config.set_database_url(url);
     }
     let default_level = match cli.command {
-        // Shows progress instead of logs.
+        // The demo shows progress instead of logs.
         #[cfg(feature = "demo")]
         Command::Demo(_) => "error",
-        // Says itself what it did.
+        // The mapper commands print their own results.
         Command::Mapper(_) => "warn",
         _ => "info",
     };
@@ -153,7 +153,7 @@ fn run(cli: Cli) -> Done {
 }
 
 fn start_logging(format: LogFormat, default_level: &str) {
-    // sqlx and the supervisor crate say at info what concerns nobody.
+    // sqlx and the supervisor crate log internal details at level info.
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},sqlx=warn,ractor_supervisor=warn,ractor=warn")));
     let logs = tracing_subscriber::fmt()
@@ -166,7 +166,7 @@ fn start_logging(format: LogFormat, default_level: &str) {
     }
 }
 
-/// Resolves when the process is asked to end.
+/// Resolves when the process receives a signal to stop.
 async fn asked_to_end() {
     #[cfg(unix)]
     {
@@ -179,7 +179,7 @@ async fn asked_to_end() {
             return;
         }
     }
-    // Without a signal handler the process is ended the hard way, which the pipeline survives.
+    // Without a signal handler the signal kills the process, which the pipeline survives.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

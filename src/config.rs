@@ -1,7 +1,8 @@
 //! The configuration of a process: a TOML file, overridden by the environment, overridden by flags.
 //!
-//! Promises: unknown keys are refused; every error names the key or variable and what it takes; secrets never show.
-//! Left out on purpose: what an operator changes while it runs; those are settings, in the store.
+//! Promises: unknown keys are refused; every error names the key or variable and the accepted values; secrets are never
+//! shown.
+//! Left out on purpose: what an operator changes at run time; those are settings, in the database.
 
 mod sessions;
 
@@ -20,59 +21,60 @@ use crate::store::connect;
 use crate::store::seal::SealError;
 pub use sessions::SessionsSection;
 
-/// The whole configuration. The default runs: SQLite in `data/`, Meta's own hosts.
+/// The whole configuration. The default works without changes: SQLite in `data/`, Meta's own hosts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Whether the module runs at all; false = no actors, no `/admin/meta`.
+    /// Whether the module runs; `false` means no actors and no `/admin/meta`.
     pub enabled: bool,
-    /// Where the API listens; port 0 takes a free one.
+    /// Where the API listens; port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The store; may hold a password, so it is a secret. None = SQLite in `data_dir`.
+    /// The database URL; may contain a password, so it is a secret. `None` means SQLite in `data_dir`.
     database_url: Option<SecretString>,
-    /// Where SQLite and its key file live.
+    /// The folder of the SQLite database and its key file.
     pub data_dir: PathBuf,
-    /// Sealing keys; see [`Keyring::parse`]. None = a key file in `data_dir`, on SQLite only.
+    /// Sealing keys; see [`Keyring::parse`]. `None` means a key file in `data_dir`, on SQLite only.
     pub key: Option<SecretString>,
-    /// Where browsers reach this API; the OAuth redirect is built from it. None = the listening address.
+    /// Where browsers reach this API; the OAuth redirect is built from it. `None` means the listening address.
     pub public_api_url: Option<String>,
-    /// Where browsers reach the admin UI; the OAuth callback goes there. None = the callback answers JSON.
+    /// Where browsers reach the admin UI; the OAuth callback redirects to it. `None` means that the callback returns
+    /// JSON.
     pub public_admin_url: Option<String>,
-    /// Prefix of bare image keys.
+    /// Prefix for image keys that are not URLs.
     pub s3_public_url: String,
-    /// Folder that is watched for mapper modules; see [`Config::mapper_directory`].
+    /// The folder that is watched for mapper modules; see [`Config::mapper_directory`].
     mapper_dir: Option<PathBuf>,
     /// Connections to PostgreSQL for requests and intakes.
     pub database_pool: u32,
     /// How long the lease lasts without renewal, in seconds.
     pub lease_seconds: u64,
-    /// How a log line looks.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Meta.
+    /// Where Meta's API is.
     pub graph: GraphSection,
     /// Meta's quotas.
     pub limiter: LimiterConfig,
-    /// How long what is settled is kept.
+    /// How long settled rows are kept.
     pub retention: RetentionConfig,
-    /// People who sign in.
+    /// Sessions of people who sign in.
     pub sessions: SessionsSection,
 }
 
-/// The word for a folder that is not watched.
+/// The value that turns the watched folder off.
 const OFF: &str = "off";
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// For machines, one object a line.
+    /// JSON for machines, one object per line.
     Json,
 }
 
-/// Where Meta is.
+/// Where Meta's API is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphSection {
@@ -82,7 +84,7 @@ pub struct GraphSection {
     pub dialog_base_url: String,
     /// Version of the API.
     pub version: String,
-    /// Longest a call may take, in seconds; must be below the lease.
+    /// Longest duration of a call, in seconds; must be below five sixths of the lease.
     pub request_timeout_seconds: u64,
 }
 
@@ -128,15 +130,15 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file is not valid.
     #[error("{}: {error}", .path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// The place and the cause.
         error: Box<toml::de::Error>,
     },
     /// A value is not usable.
@@ -144,19 +146,20 @@ pub enum ConfigError {
     Value {
         /// The variable or key.
         name: &'static str,
-        /// What is wrong and what it takes.
+        /// What is wrong, and the accepted values.
         problem: String,
     },
-    /// The sealing key.
+    /// The sealing key is not usable.
     #[error(transparent)]
     Seal(#[from] SealError),
 }
 
 impl Config {
-    /// Reads the file, if one is given, and lays the environment over it. `variable` looks a variable up.
+    /// Reads the file, if one is given, and applies the environment over it. `variable` returns the value of a
+    /// variable.
     ///
     /// # Errors
-    /// Names the key or variable and what it takes.
+    /// When the file or a value is not valid; names the key or variable and the accepted values.
     pub fn load(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut config = match file {
             None => Self::default(),
@@ -238,17 +241,17 @@ impl Config {
         days("retention.submission_days", self.retention.submission_days)
     }
 
-    /// Replaces the store: the flag `--database-url`.
+    /// Replaces the database URL: the flag `--database-url`.
     pub fn set_database_url(&mut self, url: String) {
         self.database_url = Some(url.into());
     }
 
-    /// Sets a sealing key unless one is configured: for an installation that does not outlive the process.
+    /// Sets a sealing key unless one is configured: for an installation that ends with the process.
     pub fn set_key_if_missing(&mut self, key: &str) {
         self.key.get_or_insert_with(|| key.to_owned().into());
     }
 
-    /// The store's URL. May hold a password: not for logs.
+    /// Returns the database URL. It may contain a password, so it must not be logged.
     #[must_use]
     pub fn database_url(&self) -> String {
         match &self.database_url {
@@ -257,8 +260,8 @@ impl Config {
         }
     }
 
-    /// The folder that is watched for mapper modules; none = nothing is watched. Not configured: `mappers` beside the
-    /// SQLite database, or none on PostgreSQL, whose replicas rarely share a folder.
+    /// Returns the folder that is watched for mapper modules; `None` when no folder is watched. When it is not
+    /// configured: `mappers` beside the SQLite database; no folder on PostgreSQL, whose replicas rarely share a folder.
     #[must_use]
     pub fn mapper_directory(&self) -> Option<PathBuf> {
         match &self.mapper_dir {
@@ -268,7 +271,7 @@ impl Config {
         }
     }
 
-    /// Replaces the watched folder; `off` = none.
+    /// Replaces the watched folder; `off` means that no folder is watched.
     pub fn set_mapper_directory(&mut self, directory: impl Into<PathBuf>) {
         self.mapper_dir = Some(directory.into());
     }
@@ -279,10 +282,10 @@ impl Config {
         Duration::from_secs(self.lease_seconds)
     }
 
-    /// Where Meta is.
+    /// Returns the configuration of the Graph client.
     ///
     /// # Errors
-    /// When a URL is not one.
+    /// When a URL is not valid.
     pub fn graph(&self) -> Result<GraphConfig, ConfigError> {
         Ok(GraphConfig {
             graph_base_url: url("META_GRAPH_BASE_URL (graph.base_url)", &self.graph.base_url)?,

@@ -1,6 +1,7 @@
-//! What a shop brings: files of products, and events of changes.
+//! What a shop sends: files of products, and events about changes.
 //!
-//! Promises: a change and its intents are one transaction; untrusted input is refused with its place and its cause.
+//! Promises: a change and its intents are committed in one transaction; invalid input is refused with its place and its
+//! cause.
 
 pub mod events;
 pub mod import;

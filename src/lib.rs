@@ -1,6 +1,6 @@
 //! Keeps a Meta Commerce Catalog equal to a shop's own catalog.
 //!
-//! `docs/architecture.md` has the picture of these modules; `tests/integration/rooms.rs` keeps the code to it.
+//! `docs/architecture.md` shows these modules; `tests/integration/rooms.rs` checks that the code matches it.
 
 pub mod actors;
 pub mod admin;

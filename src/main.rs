@@ -1,4 +1,4 @@
-//! The `meta-catalog` command; everything it does is in the library.
+//! The `meta-catalog` command; all of its code is in the library.
 
 use std::process::ExitCode;
 

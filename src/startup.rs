@@ -33,31 +33,31 @@ use crate::store::{Db, StoreError, connect, lease, limiter, reask};
 
 /// How long a shutdown waits for the call in flight.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(70);
-/// How long a killed process may go on holding its lock.
+/// How long a killed process may still hold its lock.
 const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Something in the configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The store.
-    #[error("the store is not ready")]
+    /// The database cannot be opened.
+    #[error("opening the database failed")]
     Store(#[from] StoreError),
-    /// The Graph client.
-    #[error("the Graph client is not ready")]
+    /// The Graph client cannot be set up.
+    #[error("setting up the Graph client failed")]
     Graph(#[from] GraphConfigError),
-    /// The address.
+    /// The address cannot be used.
     #[error("cannot listen on {address}")]
     Listen {
-        /// What was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The actors.
+    /// The actors did not start.
     #[error("the actors did not start")]
     Tree(#[from] TreeError),
 }
@@ -66,15 +66,15 @@ pub enum StartError {
 pub struct Service {
     /// Where the API listens.
     pub address: SocketAddr,
-    /// What the actors share.
+    /// The state that the actors share.
     pub app: Arc<App>,
-    /// How the actors are doing.
+    /// The vitals of the actors.
     pub board: VitalsBoard,
     tree: Option<Tree>,
     sessions: Option<Arc<Sessions>>,
     http_stop: oneshot::Sender<()>,
     http: JoinHandle<()>,
-    /// Held for life: the lease on SQLite.
+    /// Held for the life of the process: the lease on SQLite.
     lock: Option<File>,
 }
 
@@ -85,14 +85,14 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Opens the store, starts the actors, then the API. `config.enabled = false` starts no actors.
+    /// Opens the database, starts the actors, then the API. `config.enabled = false` starts no actors.
     ///
     /// # Errors
-    /// Says which part did not start; nothing is left running.
+    /// When a part does not start; nothing is left running then.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        // Does not connect: people who sign in are not worth a service that does not start.
+        // Does not connect: a failure of the sign-in database must not prevent the start of the service.
         let sessions = sessions(config)?.map(Arc::new);
-        // The lock first: a second process must not touch the schema of a running one.
+        // The lock is taken first: a second process must not change the schema of a running one.
         let lock = match connect::sqlite_path(&config.database_url()) {
             Some(path) if config.enabled => Some(lock(&path).await?),
             _ => None,
@@ -128,7 +128,7 @@ impl Service {
         Ok(Self { address, app, board, tree, sessions, http_stop, http, lock })
     }
 
-    /// Resolves when the actors' supervisor ends although nobody asked; never without actors.
+    /// Resolves when the actors' supervisor ends without a request to stop; never resolves without actors.
     pub async fn ended(&self) -> Ended {
         match &self.tree {
             Some(tree) => tree.ended().await,
@@ -136,16 +136,16 @@ impl Service {
         }
     }
 
-    /// Stops the API, then the actors (the call in flight ends and is recorded), gives the lease back and closes the
-    /// store.
+    /// Stops the API, then the actors (the call in flight ends and is recorded), releases the lease and closes the
+    /// database.
     ///
     /// # Errors
-    /// Names the actors that did not end in time.
+    /// When actors do not end in time; names them.
     pub async fn shutdown(self) -> Result<(), Overdue> {
         let Self { app, tree, sessions, http_stop, http, lock, .. } = self;
         let _ = http_stop.send(());
         if tokio::time::timeout(Duration::from_secs(10), http).await.is_err() {
-            info!("some requests did not end in time");
+            info!("requests not finished in time");
         }
         let stopped = match tree {
             Some(tree) => tree.shutdown(SHUTDOWN_DEADLINE).await,
@@ -154,7 +154,7 @@ impl Service {
         if let Some(held) = app.lease.current() {
             app.lease.put(None);
             if let Err(cause) = lease::release(&app.db, &held.fence).await {
-                info!(%cause, "the lease was not given back; it ends by itself");
+                info!(%cause, "lease not released; it expires");
             }
         }
         if let Some(sessions) = sessions {
@@ -177,8 +177,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Takes the lock of a SQLite database. A process that was killed a moment ago holds it until the system has cleared it
-/// away, so another's lock is waited for, but not for long.
+/// Takes the lock of a SQLite database. A process that was just killed holds the lock until the system has cleaned up,
+/// so the lock of another process is waited for, but only briefly.
 async fn lock(path: &Path) -> Result<File, StoreError> {
     let began = Instant::now();
     loop {
@@ -191,7 +191,7 @@ async fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Opens the store with its key checked, and everything that only needs configuration.
+/// Opens the database, checks its key, and builds everything that needs only the configuration.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -205,7 +205,7 @@ pub async fn build(config: &Config, clock: SharedClock) -> Result<App, StartErro
     Ok(App::new(db, keyring, graph, clock, pipeline_config))
 }
 
-/// Opens the store, with its schema up to date.
+/// Opens the database and brings its schema up to date.
 ///
 /// # Errors
 /// When the database cannot be opened.
@@ -213,14 +213,14 @@ pub async fn open_store(config: &Config) -> Result<Db, StoreError> {
     connect::open(&config.database_url(), &store_options(config)).await
 }
 
-/// How to open the store.
+/// Returns the options for opening the database.
 #[must_use]
 pub fn store_options(config: &Config) -> connect::Options {
     connect::Options { pool: config.database_pool, lease: config.lease() }
 }
 
-/// The sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used and made when
-/// missing; PostgreSQL is shared, so its key has to be configured.
+/// Returns the sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used,
+/// and created when it is missing; a PostgreSQL database is shared, so its key has to be configured.
 ///
 /// # Errors
 /// When the key is missing or not usable.
@@ -250,8 +250,8 @@ pub fn keyring(config: &Config) -> Result<Keyring, ConfigError> {
     Ok(Keyring::parse(&text)?)
 }
 
-/// How people sign in; `None` when neither a secret nor a database of Better-Auth is configured. Does not connect, but must
-/// run inside the runtime.
+/// Returns how people sign in; `None` when neither a secret nor a database of Better-Auth is configured. Does not
+/// connect, but must be called inside the runtime.
 ///
 /// # Errors
 /// When only one of them is configured, or one is not usable.
@@ -268,14 +268,14 @@ fn sessions(config: &Config) -> Result<Option<Sessions>, ConfigError> {
     Ok(Some(Sessions::new(rules, BetterAuthDb::open(location, &section.names))))
 }
 
-/// A new installation has nothing to ask for again when it is first taken over.
+/// Records what payloads are made with, so that a new installation has nothing to ask for again at its first take-over.
 async fn note_first_made_with(app: &App) -> Result<(), StoreError> {
     let mut tx = app.db.write().await?;
     reask::note_first_made_with(&mut tx, &pipeline::reask::made_with(app)).await?;
     tx.commit().await
 }
 
-/// The limiter's budgets as stored with the submissions.
+/// The limiter's budgets as stored in the database.
 struct StoredBudgets(Db);
 
 #[ractor::async_trait]
@@ -289,7 +289,7 @@ impl LimiterMemory for StoredBudgets {
 async fn start_actors(config: &Config, app: &Arc<App>, board: &VitalsBoard) -> Result<Tree, TreeError> {
     let clock = || Arc::clone(&app.clock);
     let source = Arc::new(CredentialSource(Arc::clone(app)));
-    // The last to start is the first to stop: drain and poll end while what they ask is still there.
+    // The last to start is the first to stop: drain and poll end while the actors that they call still run.
     let mut children = vec![
         app.limiter.child(clock(), jitter::system(), config.limiter, Arc::new(StoredBudgets(app.db.clone()))),
         app.tokens.child(source, clock(), jitter::system()),

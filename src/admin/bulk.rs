@@ -1,13 +1,13 @@
-//! What is done to many variants at once: queueing again what failed or was skipped, releasing what is held back.
+//! Operations on many variants: queueing failed or skipped variants again, releasing held deletes.
 
 use super::AdminError;
 use crate::app::App;
 use crate::store::{bulk, outbox};
 
-/// Queues every failed variant again, with the kind of intent that failed; answers how many.
+/// Queues every failed variant again, with the kind of intent that failed; returns their number.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
     let enqueued = bulk::requeue_failed(&mut tx, app.now()).await?;
@@ -16,10 +16,10 @@ pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
     Ok(enqueued)
 }
 
-/// Queues every skipped variant again; answers how many.
+/// Queues every skipped variant again; returns their number.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
     let enqueued = bulk::requeue_skipped(&mut tx, app.now()).await?;
@@ -28,10 +28,10 @@ pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
     Ok(enqueued)
 }
 
-/// Releases the deletes that the mass-delete guard holds back; answers of how many variants.
+/// Releases the deletes that the mass-delete guard holds back; returns the number of their variants.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn release_held(app: &App) -> Result<i64, AdminError> {
     let mut tx = app.db.write().await?;
     let released = outbox::release_held(&mut tx, app.now()).await?;

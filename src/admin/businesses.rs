@@ -1,4 +1,4 @@
-//! The businesses and catalogs that the connected operator can choose from.
+//! The businesses and catalogs from which the connected operator can choose.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,13 +12,13 @@ use meta_graph::{AppCredentials, Business, Caller, Catalog};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BusinessSummary {
-    /// Its id.
+    /// The business's id.
     pub id: String,
-    /// Its name; empty when Meta gives none.
+    /// The business's name; empty when Meta gives none.
     pub name: String,
-    /// Catalogs it owns.
+    /// Catalogs that the business owns.
     pub owned_catalogs: Vec<CatalogSummary>,
-    /// Catalogs shared with it.
+    /// Catalogs that are shared with the business.
     pub client_catalogs: Vec<CatalogSummary>,
 }
 
@@ -26,33 +26,34 @@ pub struct BusinessSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSummary {
-    /// Its id.
+    /// The catalog's id.
     pub id: String,
-    /// Its name; empty when Meta gives none.
+    /// The catalog's name; empty when Meta gives none.
     pub name: String,
-    /// How many items it holds.
+    /// Number of items in the catalog.
     pub product_count: Option<u64>,
-    /// What it is for.
+    /// The kind of goods that the catalog is for.
     pub vertical: Option<String>,
 }
 
-/// Every business of the operator. Empty when they administer none.
+/// Returns every business of the operator; empty when the operator administers none.
 ///
 /// # Errors
-/// [`AdminError::Misconfigured`] when not connected; Meta's word otherwise.
+/// [`AdminError::Misconfigured`] when Meta is not connected or the token has expired; [`AdminError::Graph`] when the
+/// call to Meta fails.
 pub async fn list(app: &App) -> Result<Vec<BusinessSummary>, AdminError> {
     let operator = Operator::load(app).await?;
     let businesses = app.graph.businesses(operator.caller()).await.map_err(AdminError::Graph)?;
     Ok(businesses.into_iter().map(Into::into).collect())
 }
 
-/// The connected person, in whose name businesses are listed and a system user is made: a system user's own list of
+/// The connected person, in whose name businesses are listed and a system user is created: a system user's own list of
 /// businesses may be empty.
 #[derive(Debug)]
 pub(super) struct Operator {
     pub(super) credentials: AppCredentials,
     pub(super) credential: Credential,
-    /// Whether the token below is the operator's own.
+    /// Whether the operator's own token is used; otherwise the access token is used.
     own_token: bool,
 }
 
@@ -69,7 +70,7 @@ impl Operator {
         let own_token = living && credential.user_token.is_some();
         if !own_token && credential.access_token_expires_at.is_some_and(|ends| ends <= now) {
             return Err(AdminError::Misconfigured(
-                "the access token has ended; connect again, with GET /admin/meta/oauth/start".into(),
+                "the access token has expired; connect again with GET /admin/meta/oauth/start".into(),
             ));
         }
         Ok(Self { credentials, credential, own_token })

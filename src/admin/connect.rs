@@ -1,7 +1,7 @@
 //! Connecting to Meta through Facebook Login, and disconnecting.
 //!
-//! Promises: a state is good for ten minutes and for one callback, whoever sends how many; a callback that fails changes
-//! nothing but its state; a new connection clears what stopped the old one.
+//! Promises: a state is valid for ten minutes and for one callback, no matter how many callbacks are sent; a failed
+//! callback changes nothing but its state; a new connection clears the problem that stopped the old one.
 
 use std::collections::BTreeMap;
 
@@ -21,23 +21,23 @@ use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
 use meta_graph::{AppCredentials, Caller};
 
-/// The path that Facebook sends the operator's browser back to.
+/// The path to which Facebook redirects the operator's browser.
 pub const CALLBACK_PATH: &str = "/admin/meta/oauth/callback";
 
-/// The longest text of Facebook's that is given back.
+/// The longest text from Facebook that is returned, in characters.
 const QUOTED: usize = 300;
 
-/// The app, or the fault that says what to set.
+/// Returns the app's credentials.
 ///
 /// # Errors
-/// [`AdminError::Misconfigured`] when id or secret is blank.
+/// [`AdminError::Misconfigured`] when id or secret is blank; says what to set.
 pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCredentials, AdminError> {
     app.app_credentials(settings).await?.ok_or_else(|| {
         AdminError::Misconfigured("app_id or app_secret is blank; set both with PATCH /admin/settings/admin".into())
     })
 }
 
-/// Where to send the operator's browser. `api_url` is where browsers reach this API.
+/// Returns the URL to which the operator's browser is sent. `api_url` is where browsers reach this API.
 ///
 /// # Errors
 /// [`AdminError::Misconfigured`] when the app is not set.
@@ -51,7 +51,7 @@ pub async fn start(app: &App, api_url: &str) -> Result<Url, AdminError> {
     Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
 }
 
-/// Must be the same, to the letter, in the dialog and in the exchange.
+/// Returns the redirect URI. It must be identical in the dialog and in the exchange.
 fn redirect_uri(settings: &Settings, api_url: &str) -> String {
     if settings.redirect_uri.is_empty() {
         return format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/'));
@@ -59,21 +59,23 @@ fn redirect_uri(settings: &Settings, api_url: &str) -> String {
     settings.redirect_uri.clone()
 }
 
-/// What Facebook sent along.
+/// The parameters of Facebook's callback.
 #[derive(Debug, Default)]
 pub struct Callback {
     /// The authorization code.
     pub code: Option<SecretString>,
     /// Our nonce.
     pub state: Option<SecretString>,
-    /// Everything with which Facebook says that it went wrong, by parameter.
+    /// Every parameter with which Facebook reports a failure, by name.
     pub refusal: BTreeMap<String, String>,
 }
 
-/// Completes a login: the code becomes a token of about 60 days, and that the connection.
+/// Completes a login: the code is exchanged for a token of about 60 days, which becomes the connection.
 ///
 /// # Errors
-/// Who said no: the state, the operator, Facebook, or the store.
+/// [`AdminError::State`], [`AdminError::Denied`], [`AdminError::Misconfigured`], [`AdminError::Exchange`],
+/// [`AdminError::Graph`] or [`AdminError::Store`], by what failed: the state, the operator's consent, the app's
+/// settings, Facebook, or the database query.
 pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<(), AdminError> {
     let state = use_up(app, callback.state.as_ref()).await?;
     if !callback.refusal.is_empty() {
@@ -90,11 +92,11 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     let grant = graph.extend_user_token(&credentials, &short.access_token).await.map_err(AdminError::of_exchange)?;
     let caller = Caller { app: &credentials, token: &grant.access_token };
     let me = graph.me(caller).await.map_err(AdminError::of_exchange)?;
-    // For the record only, so its failure is no reason to send the operator round again.
+    // For the record only, so its failure is no reason to make the operator log in again.
     let scope = match graph.debug_token(&credentials, &grant.access_token).await {
         Ok(info) => Some(info.scopes.join(",")),
         Err(failure) => {
-            warn!(%failure, "the granted scopes are not known");
+            warn!(%failure, "granted scopes unknown");
             None
         }
     };
@@ -124,7 +126,7 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     Ok(())
 }
 
-/// Uses the state up, also of a login that Facebook refused: it is over either way.
+/// Uses up the state, also for a login that Facebook refused: the login is over in both cases.
 async fn use_up(
     app: &App,
     state: Option<&SecretString>,
@@ -142,15 +144,15 @@ fn denied(said: BTreeMap<String, String>) -> AdminError {
         said.into_iter().map(|(name, text)| (name, clip(&text, QUOTED).into_owned())).collect();
     let message = match details.get("error_description").or(details.get("error_message")).or(details.get("error")) {
         Some(text) => format!("Facebook did not grant access: {text}"),
-        None => "Facebook came back without a code; start the login again from the settings page".to_owned(),
+        None => "Facebook returned no code; start the login again from the settings page".to_owned(),
     };
     AdminError::Denied { message, details }
 }
 
-/// Ends the connection. State and open submissions are kept: the operator may connect again.
+/// Ends the connection. State rows and open submissions are kept, because the operator may connect again.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn disconnect(app: &App) -> Result<(), AdminError> {
     let mut tx = app.db.write().await?;
     let had_one = credential::delete(&mut tx).await?;

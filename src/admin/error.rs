@@ -1,4 +1,4 @@
-//! Why a use case did not come to its answer.
+//! Why a use case failed.
 
 use std::collections::BTreeMap;
 
@@ -11,102 +11,103 @@ use crate::store::oauth_state::Refused;
 use meta_graph::{ErrorClass, FailureKind, GraphFailure};
 use wasm_host::HostError;
 
-/// Why a use case did not come to its answer. The text of each is for the operator and holds no secret; what is behind
-/// [`AdminError::Store`] and [`AdminError::Internal`] is for the log alone.
+/// Why a use case failed. Each text is for the operator and contains no secret; the causes of [`AdminError::Store`] and
+/// [`AdminError::Internal`] are for the log only.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The input is not what it must be.
+    /// The input is not valid.
     #[error("{message}")]
     Invalid {
-        /// What is wrong with the whole of it.
+        /// What is wrong with the input as a whole.
         message: String,
-        /// What is wrong with each part, by its name.
+        /// What is wrong with each part, by the part's name.
         details: BTreeMap<String, String>,
     },
     /// A setting is missing, or Meta is not connected.
     #[error("{0}")]
     Misconfigured(String),
-    /// The state of an OAuth callback is not one to be used now.
+    /// The state of an OAuth callback is missing, unknown, expired or already used.
     #[error("{}", state_message(*.0))]
     State(Option<Refused>),
-    /// Facebook came back without a code, most often because the operator said no.
+    /// Facebook returned no code, most often because the operator denied access.
     #[error("{message}")]
     Denied {
         /// What happened and what to do.
         message: String,
-        /// What Facebook said, word for word.
+        /// What Facebook sent, word for word.
         details: BTreeMap<String, String>,
     },
-    /// Facebook refused to give a token for the code.
+    /// Facebook refused to exchange the code for a token.
     #[error("Facebook did not accept the login: {} Start it again from the settings page.", sentence(.0))]
     Exchange(GraphFailure),
     /// Meta refused a step that needs the account or the business to be in order.
     #[error("Meta refused to {step}: {} {}", sentence(.failure), .failure.operator_hint())]
     Account {
-        /// What was to be done, as in "create the system user".
+        /// The refused step, as in "create the system user".
         step: &'static str,
-        /// Meta's word.
+        /// Meta's error.
         failure: GraphFailure,
     },
-    /// Meta did what it was asked, and yet the result does not serve.
+    /// Meta carried the request out, and its result still cannot be used.
     #[error("{0}")]
     Unusable(String),
-    /// The file is no mapper module that can become active; says why and how to mend it.
+    /// The file is not a mapper module that can become active; says why and how to fix it.
     #[error("{0}")]
     Module(String),
-    /// No mapper module can run in this process, whatever is in its file; says why.
-    #[error("no mapper module can run here, nothing has changed: {0}")]
+    /// No mapper module can run in this process, whatever its file contains; says why.
+    #[error("no mapper module can run in this process; nothing was changed: {0}")]
     NoModules(HostError),
-    /// The module could not be tried, which says nothing of it; says why.
-    #[error("{0}. It says nothing of the module: offer it again in a moment")]
+    /// The module could not be tried, which says nothing about the module; says why.
+    #[error("{0}. This says nothing about the module; try it again in a moment")]
     NotTried(String),
-    /// One preview of a mapper module at a time.
-    #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
+    /// Another preview is running; only one runs at a time.
+    #[error("a preview is already running ({0}); wait until it ends, or check its progress")]
     PreviewRunning(String),
-    /// There is no such thing.
+    /// The requested thing does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Somebody else changed it meanwhile.
+    /// Another request changed the same thing in the meantime.
     #[error("{0}")]
     Changed(String),
-    /// A call to Meta came to nothing.
-    #[error("the call to Meta did not succeed: {} {}", sentence(.0), what_to_do(.0))]
+    /// A call to Meta failed.
+    #[error("the call to Meta failed: {} {}", sentence(.0), what_to_do(.0))]
     Graph(GraphFailure),
-    /// The store did not answer or holds what it must not.
-    #[error("the store did not do it")]
+    /// The database query failed, or the database contains a value that it must not contain.
+    #[error("the database query failed")]
     Store(#[from] StoreError),
-    /// Something of ours did not work.
+    /// Something inside this service failed.
     #[error("{0}")]
     Internal(String),
 }
 
 impl AdminError {
-    /// One thing wrong with the input as a whole.
+    /// An error about the input as a whole.
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), details: BTreeMap::new() }
     }
 
-    /// Several things wrong, by name.
+    /// An error about several parts of the input, by name.
     #[must_use]
     pub fn invalid_parts(message: impl Into<String>, details: BTreeMap<String, String>) -> Self {
         Self::Invalid { message: message.into(), details }
     }
 
-    /// Meta's word on a step that the account may not be fit for: a refusal is the account's, the rest is trouble.
+    /// The error for a step for which the account may not be fit: a refusal is [`AdminError::Account`], everything else
+    /// [`AdminError::Graph`].
     #[must_use]
     pub fn of_step(step: &'static str, failure: GraphFailure) -> Self {
         if refused_for_good(&failure) { Self::Account { step, failure } } else { Self::Graph(failure) }
     }
 
-    /// Meta's word on the exchange of a code.
+    /// The error for the exchange of a code.
     #[must_use]
     pub fn of_exchange(failure: GraphFailure) -> Self {
         if refused_for_good(&failure) { Self::Exchange(failure) } else { Self::Graph(failure) }
     }
 }
 
-/// Whether Meta understood the call and said no, as against trouble that passes by itself.
+/// Whether Meta understood the call and refused it, as opposed to a failure that may be temporary.
 fn refused_for_good(failure: &GraphFailure) -> bool {
     match failure.class() {
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => false,
@@ -161,11 +162,12 @@ impl From<MapperGone> for AdminError {
     }
 }
 
-/// The hint of a failure is written for calls that the pipeline repeats by itself; nobody repeats an operator's.
+/// Returns what the operator has to do. A failure's own hint is written for calls that the pipeline repeats; an
+/// operator's call is not repeated.
 fn what_to_do(failure: &GraphFailure) -> &'static str {
     match failure.class() {
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => {
-            "It may pass by itself: try again in a moment."
+            "The problem may be temporary: try again in a moment."
         }
         ErrorClass::PolicyBlocked
         | ErrorClass::TokenDead(_)
@@ -177,7 +179,7 @@ fn what_to_do(failure: &GraphFailure) -> &'static str {
     }
 }
 
-/// Meta's message, with a full stop.
+/// Meta's message, ended with a full stop.
 pub(super) fn sentence(failure: &GraphFailure) -> String {
     let text = failure.message().trim();
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
@@ -185,9 +187,9 @@ pub(super) fn sentence(failure: &GraphFailure) -> String {
 
 fn state_message(cause: Option<Refused>) -> &'static str {
     match cause {
-        None => "the callback carries no state; start the login again from the settings page",
+        None => "the callback has no state; start the login again from the settings page",
         Some(Refused::Unknown) => "this login was not started here; start it again from the settings page",
-        Some(Refused::Replayed) => "this login was completed before; start it again from the settings page",
+        Some(Refused::Replayed) => "the state of this login was already used; start it again from the settings page",
         Some(Refused::Expired) => "this login took longer than ten minutes; start it again from the settings page",
     }
 }

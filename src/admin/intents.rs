@@ -1,4 +1,4 @@
-//! What an operator asks for single variants.
+//! Intents that an operator requests for single variants.
 
 use super::AdminError;
 use crate::app::App;
@@ -6,10 +6,10 @@ use crate::domain::intent::{Intent, Origin};
 use crate::report::clip;
 use crate::store::{items, outbox};
 
-/// Queues an intent of the operator's for a variant that the shop or the state knows.
+/// Queues an operator's intent for a variant that is in the source or has a state row.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when neither knows it.
+/// [`AdminError::NotFound`] when the variant is in neither.
 pub async fn enqueue(app: &App, variant_id: &str, intent: Intent) -> Result<(), AdminError> {
     let mut tx = app.db.write().await?;
     if !items::known(&mut tx, variant_id).await? {
@@ -21,7 +21,7 @@ pub async fn enqueue(app: &App, variant_id: &str, intent: Intent) -> Result<(), 
     Ok(())
 }
 
-/// There is no such variant.
+/// The error for a variant that does not exist.
 pub(super) fn not_found(variant_id: &str) -> AdminError {
     let shown = clip(variant_id, 100);
     AdminError::NotFound(format!("no variant {shown:?} in the catalog"))

@@ -1,4 +1,4 @@
-//! One variant: what the shop holds, what is known of it at Meta, what the mapper makes of it, and what comes next.
+//! One variant: what the shop holds, what is known of it at Meta, the mapper's word on it, and what comes next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,43 +22,43 @@ use crate::store::field_set::FieldSets;
 use crate::store::items::{self, OpenIntents, SourceColumns, Standing, StateColumns};
 use crate::store::{StoreError, source, submission, sync_state};
 
-/// The answer.
+/// One variant: the shop's data, its recorded state, its payload and what the drain does with it next.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemDetail {
     /// The variant in the shop.
     pub variant: VariantView,
-    /// Its product.
+    /// The product of the variant.
     pub product: ProductView,
-    /// Its stock record.
+    /// The stock record of the variant; null when it has none.
     pub inventory: Option<InventoryView>,
-    /// What is known of it at Meta.
+    /// What is recorded of the variant at Meta; null when nothing is recorded.
     pub sync_state: Option<StateView>,
-    /// Whether it belongs into the catalog.
+    /// Whether the variant is eligible for the catalog.
     pub eligibility: Eligibility,
-    /// The payload as the mapper makes it now.
+    /// The payload that the mapper makes now; null when it makes none.
     #[schema(value_type = Option<Object>)]
     pub mapped_item_data: Option<Value>,
-    /// What Meta or a shopper may mind.
+    /// What Meta or a shopper may object to.
     pub warnings: Vec<WarningView>,
-    /// Fields that Meta may still hold and the next push empties.
+    /// Fields that Meta may still hold and that the next push empties.
     pub clears: Vec<String>,
-    /// What the drain would do with it now.
+    /// What the drain would do with the variant now.
     pub next: Next,
-    /// Why the mapper has no word.
+    /// Why there is no word from the mapper.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapper_error: Option<String>,
 }
 
-/// What Meta or a shopper may mind.
+/// What Meta or a shopper may object to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WarningView {
-    /// Stable code.
+    /// A stable code.
     pub code: String,
-    /// The field of Meta's that it is about, if one.
+    /// The Meta field that the warning is about, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For people; says how to mend it.
+    /// Text for people; says how to fix it.
     pub message: String,
 }
 
@@ -72,97 +72,97 @@ impl From<Warning> for WarningView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VariantView {
-    /// Its id.
+    /// The variant's id.
     pub id: String,
-    /// Stock keeping unit.
+    /// The stock keeping unit.
     pub sku: Option<String>,
-    /// In subunits.
+    /// The price in subunits.
     pub price: Option<i64>,
-    /// In subunits.
+    /// The special price in subunits.
     pub special_price: Option<i64>,
-    /// Image key.
+    /// The image key.
     pub thumbnail: Option<String>,
 }
 
-/// Its product.
+/// The product of the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProductView {
-    /// Its id.
+    /// The product's id.
     pub id: String,
-    /// Empty when it has none.
+    /// Empty when the product has none.
     pub title: String,
-    /// Empty when it has none.
+    /// Empty when the product has none.
     pub slug: String,
-    /// `draft`, `active`, `archived`.
+    /// `draft`, `active` or `archived`.
     pub status: String,
-    /// `public`, `private`.
+    /// `public` or `private`.
     pub visibility: String,
-    /// Image key.
+    /// The image key.
     pub thumbnail: Option<String>,
 }
 
-/// Its stock record.
+/// The stock record of the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryView {
-    /// Whether quantities count.
+    /// Whether stock quantities are tracked.
     pub track_inventory: bool,
     /// Units in the warehouse.
     pub quantity_on_hand: i64,
-    /// Units promised.
+    /// Units reserved for orders.
     pub reserved_quantity: i64,
-    /// Whether orders are taken without stock.
+    /// Whether orders are accepted without stock.
     pub allow_backorder: bool,
 }
 
-/// What is known of it at Meta.
+/// What is recorded of the variant at Meta.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateView {
-    /// Sync state.
+    /// The sync state.
     #[schema(schema_with = super::schema::sync_status)]
     pub status: String,
-    /// Its id at Meta, once sent.
+    /// The variant's id at Meta; null until it is sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The handle of the last submission that contained the variant.
     pub last_handle: Option<String>,
     /// Hash of the payload that Meta confirmed or is judging.
     pub last_pushed_hash: Option<String>,
-    /// ISO 8601.
+    /// When the variant was last pushed, ISO 8601.
     pub last_pushed_at: Option<String>,
-    /// Why it failed or was skipped.
+    /// Why the variant failed or was skipped.
     pub last_error: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
 }
 
-/// Whether it belongs into the catalog.
+/// Whether the variant is eligible for the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Eligibility {
-    /// It does.
+    /// True when the variant is eligible.
     pub eligible: bool,
-    /// Why not.
+    /// Why the mapper rejects the variant; null otherwise.
     pub reason: Option<String>,
 }
 
-/// What the drain does with it next, and why.
+/// What the drain does with the variant next, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
-    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete guard)
-    /// or `fault` (the mapper has no word).
+    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete
+    /// guard) or `fault` (there is no word from the mapper).
     pub action: &'static str,
-    /// A code: an eligibility reason, or one of ours.
+    /// A code: an eligibility reason, or a code of this service.
     pub reason: String,
 }
 
-/// Collects it.
+/// Returns one variant with everything that is known of it.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when the shop does not know the variant.
+/// [`AdminError::NotFound`] when the variant is not in the source; otherwise when the database query fails.
 pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminError> {
     let settings = app.load_settings().await?;
     let mut tx = app.db.read().await?;
-    // In the drain's order: outbox, state, source.
+    // Read in the drain's order: outbox, state, source.
     let open = items::open_intents(&mut tx, variant_id).await?;
     let state = sync_state::load(&mut tx, &[variant_id]).await?.remove(variant_id);
     let state_columns = items::state(&mut tx, variant_id).await?;
@@ -188,7 +188,7 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     let answer = match (&mapped, &unreadable) {
         (_, Some(reason)) => Answer::Unreadable(reason),
         (Some(word), None) => Answer::from(word),
-        // The actor is down or busy.
+        // The mapper actor is down or busy.
         (None, None) => Answer::Missing,
     };
     let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
@@ -196,10 +196,11 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next }))
 }
 
-/// What the drain does next: with what is open, or, when nothing is, with what a resync would ask for.
+/// What the drain does next: with the open intents, or, when there are none, with the intent that a resync would queue.
 fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Next {
     let told = |action, reason: &str| Next { action, reason: reason.to_owned() };
-    // The drain reads only windows with something live; with it, it reads what is held or parked as well.
+    // The drain reads only windows that contain a live intent; with a live intent, it also reads the held and parked
+    // ones of the variant.
     match open.standing {
         Standing::Held => return told("hold", "mass_delete_guard"),
         Standing::Parked => return told("wait", "parked"),
@@ -214,7 +215,7 @@ fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard
     told(plan.action.as_str(), &plan.reason)
 }
 
-/// The fields that Meta may hold of it in the selected catalog.
+/// The fields of the variant that Meta may hold in the selected catalog.
 async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> Result<BTreeSet<String>, StoreError> {
     let Some(id) = state.filter(|state| state.catalog_id.as_deref() == Some(catalog)).and_then(|s| s.fields_at_meta)
     else {
@@ -225,7 +226,7 @@ async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> 
     Ok(sets.get(Some(id)).map(|set| BTreeSet::clone(&set)).unwrap_or_default())
 }
 
-/// What the view rests on.
+/// What the view is built from.
 struct Seen<'a> {
     answer: Answer<'a>,
     at_meta: BTreeSet<String>,
@@ -240,7 +241,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
     let mapper_error = match seen.answer {
         Answer::Fault(fault) => Some(fault.message.clone()),
         Answer::Unreadable(reason) => Some(reason.to_owned()),
-        Answer::Missing => Some("the mapper did not answer; try again".to_owned()),
+        Answer::Missing => Some("the mapper returned no answer; try again".to_owned()),
         Answer::Word(_) | Answer::Gone => None,
     };
     let clears = mapped.map(|mapped| clears(&seen.at_meta, &mapped.fields)).unwrap_or_default();
@@ -291,13 +292,15 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
     }
 }
 
-/// The mapper's warnings, and those that only a look at the whole can give.
+/// The mapper's warnings, and those that depend on the state at Meta and on the size of the group.
 fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warning> {
     let Some(mapped) = mapped else { return Vec::new() };
     let stale = clears.stale.iter().map(|name| Warning {
         code: "stale_required_field".into(),
         field: Some(name.clone()),
-        message: format!("Meta goes on showing the old {name}, since it cannot be emptied; give the product a new one"),
+        message: format!(
+            "Meta keeps the old {name}, because this field cannot be emptied; give the product a new value"
+        ),
     });
     mapped.warnings.iter().cloned().chain(group_warning(group)).chain(stale).collect()
 }

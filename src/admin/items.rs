@@ -1,4 +1,4 @@
-//! Lists: the shop's variants beside their state, and the failed ones.
+//! Lists: the shop's variants with their state, and the failed variants.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use crate::store::items::{self, FailedRow, Filter, ItemRow, Stretch};
 /// The status of a variant without a state row.
 pub const NEVER_SYNCED: &str = "never_synced";
 
-/// Longest text to search for, in characters.
+/// Longest search text, in characters.
 const LONGEST_SEARCH: usize = 200;
-/// Pages beyond this are refused: nobody reads so far, and each costs all before it.
+/// Last page that is accepted: no operator reads that far, and each page costs as much as all pages before it.
 const LAST_PAGE: u64 = 1_000_000;
 
-/// A page asked for: numbers from 1.
+/// A requested page; numbers begin with 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Its number.
+    /// The page number.
     pub number: u64,
-    /// Most rows of it.
+    /// Most rows of the page.
     pub limit: u64,
 }
 
 impl Page {
-    /// Reads a page; notes under the parameter's name what is wrong with it.
+    /// Reads a page; records in `wrong`, under the parameter's name, what is wrong with it.
     fn read(page: Option<&str>, limit: Option<&str>, most: u64, wrong: &mut BTreeMap<String, String>) -> Self {
         let mut number = |name: &str, text: Option<&str>, default: u64, most: u64| {
             let Some(text) = text else { return default };
@@ -52,21 +52,21 @@ impl Page {
     }
 }
 
-/// A list with its place.
+/// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
     /// The rows of the page.
     pub rows: Vec<T>,
-    /// The page.
+    /// The requested page.
     pub page: Page,
-    /// Rows of all pages.
+    /// Number of rows on all pages.
     pub total: u64,
 }
 
-/// What `/items` is asked with, unread.
+/// The query of `/items`, not yet parsed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ItemsAsked<'q> {
-    /// Number of the page.
+    /// Page number.
     pub page: Option<&'q str>,
     /// Most rows of the page.
     pub limit: Option<&'q str>,
@@ -78,40 +78,40 @@ pub struct ItemsAsked<'q> {
     pub eligible_only: Option<&'q str>,
 }
 
-/// A variant with its state.
+/// A variant with its sync state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemSummary {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// Its product.
+    /// The product's id.
     pub product_id: String,
     /// Empty when the product has none.
     pub product_title: String,
     /// Empty when the product has none.
     pub product_slug: String,
-    /// `draft`, `active`, `archived`.
+    /// `draft`, `active` or `archived`.
     pub product_status: String,
-    /// `public`, `private`.
+    /// `public` or `private`.
     pub product_visibility: String,
-    /// Stock keeping unit.
+    /// The stock keeping unit.
     pub sku: Option<String>,
-    /// In subunits.
+    /// The price in subunits.
     pub price: Option<i64>,
-    /// Image key.
+    /// The image key.
     pub thumbnail: Option<String>,
     /// A sync state, or `never_synced`.
     #[schema(schema_with = super::schema::item_status)]
     pub sync_status: String,
-    /// Its id at Meta, once sent.
+    /// The variant's id at Meta; null until it is sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The handle of the last submission that contained the variant.
     pub last_handle: Option<String>,
-    /// ISO 8601.
+    /// When the variant was last pushed, ISO 8601.
     pub last_pushed_at: Option<String>,
-    /// Why it failed or was skipped.
+    /// Why the variant failed or was skipped.
     pub last_error: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
 }
 
@@ -137,10 +137,10 @@ impl From<ItemRow> for ItemSummary {
     }
 }
 
-/// Lists variants with their state, those sent last first.
+/// Lists variants with their state, most recently sent first.
 ///
 /// # Errors
-/// [`AdminError::Invalid`] names each parameter that does not fit.
+/// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
     let mut tx = app.db.read().await?;
@@ -172,7 +172,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
     }
     if !wrong.is_empty() {
-        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
     Ok((Filter { status, contains, eligible_only }, page))
@@ -182,19 +182,19 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedItem {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// Its id at Meta, once sent.
+    /// The variant's id at Meta; null until it is sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The handle of the last submission that contained the variant.
     pub last_handle: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
-    /// Why.
+    /// Why the last push or mapping failed.
     pub last_error: Option<String>,
-    /// ISO 8601.
+    /// When the variant was last pushed, ISO 8601.
     pub last_pushed_at: Option<String>,
-    /// ISO 8601.
+    /// When the state last changed, ISO 8601.
     pub updated_at: String,
 }
 
@@ -212,15 +212,15 @@ impl From<FailedRow> for FailedItem {
     }
 }
 
-/// Lists failed variants, those that changed last first.
+/// Lists failed variants, most recently changed first.
 ///
 /// # Errors
-/// [`AdminError::Invalid`] names each parameter that does not fit.
+/// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn failed(app: &App, page: Option<&str>, limit: Option<&str>) -> Result<Listed<FailedItem>, AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(page, limit, 200, &mut wrong);
     if !wrong.is_empty() {
-        return Err(AdminError::invalid_parts("some query parameters are not acceptable", wrong));
+        return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let (rows, total) = load_failed(app, page).await?;
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total })

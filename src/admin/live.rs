@@ -1,7 +1,7 @@
-//! One variant as Meta shows it now.
+//! One variant as Meta returns it now.
 //!
-//! Meta's view may lag the push by minutes. Whatever an operator has to set or mend is told in the answer, so the page
-//! that shows it need not know error codes; only Meta being in trouble is a failure.
+//! Meta's view may lag behind a push by minutes. Everything that an operator has to set or fix is reported inside the
+//! answer, so the page that shows it need not know error codes. Only a failure of Meta itself is an error.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,37 +14,38 @@ use crate::app::App;
 use crate::store::items;
 use meta_graph::{Caller, ErrorClass, ItemError, LiveItem};
 
-/// The answer.
+/// One variant as Meta returns it now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveStatus {
-    /// Whether Meta shows it.
+    /// Whether Meta has the item.
     pub found: bool,
-    /// Meta's own id of it.
+    /// Meta's own id of the item.
     pub meta_id: Option<String>,
-    /// The id we gave it.
+    /// The id that this service gave the item.
     pub retailer_id: Option<String>,
-    /// Such as `in stock`.
+    /// The availability, such as `in stock`.
     pub availability: Option<String>,
-    /// For display only.
+    /// The price, for display only.
     pub price: Option<String>,
-    /// Meta's verdict.
+    /// Meta's review verdict.
     pub review_status: Option<String>,
-    /// What Meta holds against it, or what keeps us from asking.
+    /// What is wrong with the item at Meta, or why Meta was not asked.
     pub errors: Vec<LiveError>,
 }
 
-/// Something to mend.
+/// Something to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LiveError {
-    /// For people.
+    /// Text for people.
     pub message: String,
 }
 
-/// Asks Meta.
+/// Returns Meta's current view of a variant.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when neither shop nor state knows the variant; [`AdminError::Graph`] when Meta is in trouble.
+/// [`AdminError::NotFound`] when the variant is neither in the source nor has a state row; [`AdminError::Graph`] when
+/// the call to Meta fails.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
     let mut tx = app.db.read().await?;
     if !items::known(&mut tx, variant_id).await? {
@@ -54,7 +55,7 @@ pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, Admi
     let settings = app.load_settings().await?;
     if !settings.feed_configured() {
         let missing: Vec<&str> = settings.missing_keys().into_iter().filter(|key| !key.starts_with("app_")).collect();
-        return Ok(not_asked(format!("the feed settings are incomplete: set {}", missing.join(", "))));
+        return Ok(not_asked(format!("the feed settings are incomplete; set {}", missing.join(", "))));
     }
     let Some(credentials) = app.app_credentials(&settings).await? else {
         return Ok(not_asked("app_id or app_secret is blank; set both".into()));
@@ -104,11 +105,11 @@ fn shown(item: LiveItem) -> LiveStatus {
     }
 }
 
-/// "title: description", or whichever there is.
+/// Returns "title: description", or the one that is present.
 fn told(error: ItemError) -> String {
     let texts = [error.title, error.description].into_iter().flatten().filter(|text| !text.is_empty());
     let text = texts.collect::<Vec<_>>().join(": ");
-    if text.is_empty() { error.error_type.unwrap_or_else(|| "Meta names no reason".into()) } else { text }
+    if text.is_empty() { error.error_type.unwrap_or_else(|| "Meta gives no reason".into()) } else { text }
 }
 
 #[cfg(test)]
@@ -126,6 +127,6 @@ mod tests {
         assert_eq!(told(error("No image", "Add one.", "IMAGE")), "No image: Add one.");
         assert_eq!(told(error("", "Add one.", "IMAGE")), "Add one.");
         assert_eq!(told(error("", "", "IMAGE")), "IMAGE");
-        assert_eq!(told(error("", "", "")), "Meta names no reason");
+        assert_eq!(told(error("", "", "")), "Meta gives no reason");
     }
 }

@@ -1,4 +1,4 @@
-//! Which mapper is active, and changing it, as an operator does ([`crate::mapping::activation`]).
+//! Which mapper is active, and changing it, for an operator ([`crate::mapping::activation`]).
 
 mod view;
 
@@ -20,16 +20,16 @@ pub struct Activated {
     /// Which mapper is active now.
     #[serde(flatten)]
     pub state: MapperState,
-    /// False when it was active already: nothing was swapped. A requested re-map begins all the same.
+    /// False when the mapper was already active: nothing was swapped. A requested re-map begins nevertheless.
     pub changed: bool,
-    /// Variants that had failed under another mapper, and are tried again.
+    /// Variants that had failed under another mapper and are tried again.
     pub requeued: u64,
 }
 
-/// Reads it.
+/// Returns the mappers' state.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn state(app: &App) -> Result<MapperState, AdminError> {
     let mut tx = app.db.read().await?;
     Ok(state_view(mapper::mappers(&mut tx).await?))
@@ -38,40 +38,40 @@ pub async fn state(app: &App) -> Result<MapperState, AdminError> {
 /// Activates a module. With `remap`, every variant is asked for again.
 ///
 /// # Errors
-/// [`AdminError::Module`] says why the module is refused, [`AdminError::NotTried`] why this machine cannot tell; nothing has
-/// changed then.
+/// [`AdminError::Module`] when the module is refused, [`AdminError::NotTried`] when this machine cannot try it; nothing
+/// is changed in either case.
 pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::activate(&app.active, bytes, source, remap).await)
 }
 
-/// Goes back to the built-in mapper.
+/// Activates the built-in mapper again.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::reset(&app.active, source, remap).await)
 }
 
-/// Goes back to the mapper before the active one. A second rollback restores the present one.
+/// Activates the mapper before the active one. Rolling back twice restores the current mapper.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when there was none; [`AdminError::Module`] when it does not run any more;
-/// [`AdminError::NotTried`] when this machine cannot tell; nothing has changed then.
+/// [`AdminError::NotFound`] when there is no mapper before; [`AdminError::Module`] when it no longer runs;
+/// [`AdminError::NotTried`] when this machine cannot try it; nothing is changed in any of these cases.
 pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::rollback(&app.active, remap).await)
 }
 
-/// Asks for every variant again, with the mapper that is active: what it says differently is sent.
+/// Asks for every variant again with the active mapper: every payload that differs is sent.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn remap(app: &App) -> Result<MapperState, AdminError> {
     let state = activation::remap(&app.active).await?;
     app.wake.reask.nudge();
     Ok(state_view(state))
 }
 
-/// Wakes the actors that follow from an activation.
+/// Wakes the actors that have work after an activation.
 fn told(app: &App, done: Result<activation::Activated, ActivationError>) -> Result<Activated, AdminError> {
     let activation::Activated { state, changed, requeued } = done?;
     app.wake.reask.nudge();

@@ -1,8 +1,8 @@
 //! Previews: what would change on the real catalog if a module were activated.
 //!
-//! Promises: nothing is changed; the whole catalog is walked in chunks, with bounded memory, never more than one chunk
-//! at a time and in turn with the drain's; how far it is, and in the end the report, is in the store, so any replica
-//! can tell. A preview whose process died says so.
+//! Promises: nothing is changed; the whole catalog is walked in chunks with bounded memory, one chunk at a time, in
+//! turn with the drain's chunks; the progress and, at the end, the report are in the database, so any replica can
+//! return them. A preview whose process died is reported as lost.
 //! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,17 +28,16 @@ use wasm_host::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
-/// How often progress is written down.
+/// How often progress is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// A preview that was not heard of for so long will not be heard of any more. The slowest chunk of two mappers takes
-/// less.
+/// A preview without progress for this long is lost. The slowest chunk of two mappers takes less time.
 const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
 
-/// One preview at a time in this process; clones share the turn.
+/// Admits one preview at a time in this process; clones share the permission.
 #[derive(Clone, Debug, Default)]
 pub struct Previewing(Arc<Mutex<Option<String>>>);
 
-/// The turn, given back when dropped.
+/// The permission to run a preview, returned when dropped.
 struct Turn(Previewing);
 
 impl Previewing {
@@ -58,17 +57,17 @@ impl Drop for Turn {
     }
 }
 
-/// How a preview is.
+/// The state of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PreviewState {
-    /// Under way.
+    /// The preview is running.
     Running,
-    /// The report is there.
+    /// The preview ended, and its report is available.
     Done,
-    /// It came to nothing; `error` says why.
+    /// The preview failed; `error` says why.
     Failed,
-    /// The process that made it ended; start it again.
+    /// The process that ran the preview ended; start it again.
     Lost,
 }
 
@@ -76,31 +75,31 @@ pub enum PreviewState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewView {
-    /// To ask for it again.
+    /// The id with which the preview is queried.
     pub id: String,
-    /// How it is.
+    /// The state of the preview.
     pub state: PreviewState,
-    /// The module.
+    /// The module that is compared with the active mapper.
     pub module: Compared,
-    /// Variants at its start.
+    /// Variants at the start of the preview.
     pub total: i64,
     /// Variants compared so far.
     pub done: i64,
-    /// When it began.
+    /// When the preview began.
     pub started_at: Option<String>,
-    /// When it ended.
+    /// When the preview ended; null while it runs.
     pub finished_at: Option<String>,
-    /// Why there is no report.
+    /// Why there is no report; null when there is none to explain.
     pub error: Option<String>,
-    /// What would change.
+    /// What would change; null until the preview is done.
     pub report: Option<PreviewReport>,
 }
 
-/// Starts a preview and answers how it is found again.
+/// Starts a preview and returns its id and state.
 ///
 /// # Errors
-/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another preview is being
-/// made.
+/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`]; [`AdminError::PreviewRunning`] when another
+/// preview is running.
 pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let id = ids::row();
     let turn = previewing.begin(&id)?;
@@ -125,18 +124,18 @@ pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> R
     Ok(view)
 }
 
-/// A module that could become active.
+/// Loads a module that could become active.
 ///
 /// # Errors
-/// [`AdminError::Module`] says why it could not; [`AdminError::NotTried`], why this machine cannot tell.
+/// [`AdminError::Module`] when it could not become active; [`AdminError::NotTried`] when this machine cannot try it.
 pub async fn load(app: &App, bytes: Vec<u8>) -> Result<Arc<LoadedMapper>, AdminError> {
     Ok(Arc::new(app.active.load_rehearsed(bytes).await??))
 }
 
-/// A preview: its progress, or its report.
+/// Returns a preview: its progress, or its report.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when there is none of this id any more.
+/// [`AdminError::NotFound`] when there is no preview with this id, or it is no longer stored.
 pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     let mut tx = app.db.read().await?;
     let row = store::preview::load(&mut tx, id).await?;
@@ -153,7 +152,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
         (None, Some(error)) => (PreviewState::Failed, Some(error)),
         (None, None) if lost => (
             PreviewState::Lost,
-            Some("the process that made this preview ended before it was done; start it again".into()),
+            Some("the process that ran this preview ended before the preview was done; start it again".into()),
         ),
         (None, None) => (PreviewState::Running, None),
     };
@@ -170,14 +169,14 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     })
 }
 
-/// Walks, and writes down how far it is and what came of it.
+/// Runs the walk, and records its progress and its result.
 async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>) {
     let mut notes = Notes { app: Arc::clone(&app), id: id.clone(), done: 0, noted: Instant::now() };
     let walked = compare(&app, &candidate, &mut notes).await;
     let ended = match walked {
         Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
         Err(fault) => {
-            error!(preview = id, cause = chain(&fault), "the preview came to nothing");
+            error!(preview = id, cause = chain(&fault), "preview failed");
             Err(format!("{fault}; start it again"))
         }
     };
@@ -188,15 +187,15 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
         tx.commit().await
     };
     if let Err(error) = finish.await {
-        error!(preview = id, cause = chain(&error), "the end of the preview was not written down");
+        error!(preview = id, cause = chain(&error), "end of the preview not recorded");
     }
     info!(preview = id, module = candidate.name(), variants = notes.done, "preview ended");
     drop(turn);
 }
 
-/// Hears how far a walk is.
+/// Receives the progress of a walk.
 pub trait Progress: Send {
-    /// So many variants are compared.
+    /// Called when this many variants are compared.
     ///
     /// # Errors
     /// Ends the walk.
@@ -226,7 +225,7 @@ impl Progress for Notes {
 /// Compares a mapper with the active one on the whole catalog.
 ///
 /// # Errors
-/// When the store does not answer or a thread is lost.
+/// When the database query fails or a thread is lost.
 pub async fn compare(
     app: &App,
     candidate: &Arc<LoadedMapper>,
@@ -235,11 +234,12 @@ pub async fn compare(
     let active = match app.active.follow().await {
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
-        // Whoever looks for a way out of that compares with what they would get without a module.
+        // An operator who looks for a replacement compares with what the built-in mapper would send.
         Err(NotFollowed::Unusable(_)) => Arc::new(LoadedMapper::builtin()),
     };
     let settings = app.load_settings().await?;
-    // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.
+    // One instant and one set of settings for the whole walk; otherwise a sale that ends during the walk would look
+    // like a change by the module.
     let now = app.now();
     let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
     let catalog: Arc<str> = settings.catalog_id.as_str().into();
@@ -251,11 +251,11 @@ pub async fn compare(
         let Some(last) = ids.last() else { break };
         after.clone_from(last);
         let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
-        // As in the drain: the state first, so that a variant which changes in between is not told of twice.
+        // As in the drain: the state is read first, so that a variant that changes in between is not counted twice.
         let states = store::sync_state::load(&mut tx, &wanted).await?;
         let mut batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);
-        // The samples are the first by id.
+        // The samples are the first variants by id.
         batch.items.sort_by(|a, b| a.variant.id.cmp(&b.variant.id));
         let (active, candidate) = (Arc::clone(&active), Arc::clone(candidate));
         let (map_settings, catalog) = (Arc::clone(&map_settings), Arc::clone(&catalog));

@@ -1,12 +1,12 @@
-//! Choosing the catalog: from the operator's login to a system user that may manage exactly it.
+//! Selecting the catalog: from the operator's login to a system user that may manage exactly this catalog.
 //!
 //! The flow of Meta's API: find or create the system user, install the app for it, assign the catalog to it, mint its
-//! token, look whether that token serves. Each step may be repeated, so a selection that failed half-way is simply made
-//! again. What comes of it (credential, settings, dropped claims) is committed as one.
+//! token, check that the token can be used. Each step may be repeated, so a selection that failed half-way is made
+//! again from the beginning. The result (credential, settings, dropped claims) is committed in one transaction.
 //!
-//! One selection at a time over all replicas ([`Work::Selection`]), so the second finds the system user that the first
-//! one made. A replica that loses its turn half-way is caught by the credential's version: its commit fails, and a
-//! retry finds the same system user by its name.
+//! One selection runs at a time over all replicas ([`Work::Selection`]), so the second selection finds the system user
+//! that the first one created. A replica that loses the exclusive right half-way is stopped by the credential's
+//! version: its commit fails, and a retry finds the same system user by its name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ use crate::store::credential::{self, Credential, Metadata};
 use crate::store::settings::Changes;
 use meta_graph::{Caller, ErrorClass, GraphFailure, SCOPES, SystemUserRole, TokenGrant, TokenLifetime};
 
-/// The name by which the system user is found again.
+/// The name by which an existing system user is found.
 pub const SYSTEM_USER_NAME: &str = "Supercommerce Catalog Sync";
 
-/// How long a selection waits for another one. One takes a few seconds, unless Meta hangs.
+/// How long a selection waits for another one. A selection takes a few seconds, unless Meta hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The choice. The names are kept for display.
+/// The catalog to select. The names are kept for display.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
@@ -55,15 +55,15 @@ pub struct Selection {
     pub catalog_name: String,
 }
 
-/// What came of it.
+/// The result of a selection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
-    /// Whose token is used from now on.
+    /// The id of the system user whose token is used from now on.
     pub system_user_id: String,
-    /// The catalog.
+    /// The id of the selected catalog.
     pub catalog_id: String,
-    /// Always the system user's.
+    /// Always the system user's token.
     pub token_kind: TokenKind,
 }
 
@@ -71,7 +71,7 @@ impl Selection {
     /// Trims every part and checks its length.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] names each part that does not fit.
+    /// [`AdminError::Invalid`] names each part that is not valid.
     pub fn checked(self) -> Result<Self, AdminError> {
         let mut wrong = BTreeMap::new();
         let mut part = |name: &str, text: String, limit: usize| {
@@ -87,24 +87,22 @@ impl Selection {
             catalog_id: part("catalogId", self.catalog_id, 100),
             catalog_name: part("catalogName", self.catalog_name, 200),
         };
-        if wrong.is_empty() {
-            Ok(checked)
-        } else {
-            Err(AdminError::invalid_parts("the selection is not acceptable", wrong))
-        }
+        if wrong.is_empty() { Ok(checked) } else { Err(AdminError::invalid_parts("the selection is not valid", wrong)) }
     }
 }
 
-/// Carries the selection out.
+/// Carries out the selection.
 ///
 /// # Errors
-/// [`AdminError::Account`] when Meta refuses a step, [`AdminError::Graph`] when it is in trouble, [`AdminError::Changed`] when the
-/// connection changed meanwhile or another selection does not end; nothing is changed here then.
+/// [`AdminError::Account`] when Meta refuses a step; [`AdminError::Graph`] when a call to Meta fails;
+/// [`AdminError::Unusable`] when the token or the assignment cannot be used; [`AdminError::Changed`] when the
+/// connection changed during the selection or another selection does not end. Nothing is changed in the database in any
+/// of these cases.
 pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let selection = selection.checked()?;
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
         return Err(AdminError::Changed(
-            "another selection of a catalog is under way; wait until it ends and try again".into(),
+            "another catalog selection is running; wait until it ends and try again".into(),
         ));
     };
     let selected = select_now(app, selection).await;
@@ -136,7 +134,7 @@ struct Minted {
     scope: String,
 }
 
-/// Everything that is asked of Meta.
+/// Makes all calls to Meta.
 async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Result<Minted, AdminError> {
     let graph = &app.graph;
     let caller = operator.caller();
@@ -161,40 +159,45 @@ async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Resul
     failpoints::at(Point::SelectionMinted).await;
 
     let info =
-        graph.debug_token(&operator.credentials, &grant.access_token).await.map_err(at("look at the new token"))?;
+        graph.debug_token(&operator.credentials, &grant.access_token).await.map_err(at("check the new token"))?;
     let missing: Vec<&str> =
         SCOPES.into_iter().filter(|scope| !info.scopes.iter().any(|granted| granted == scope)).collect();
     if !info.is_valid || !missing.is_empty() {
         return Err(AdminError::Unusable(format!(
-            "the system user's token does not serve: {}; grant the app both permissions and select the catalog again",
-            if info.is_valid { format!("it lacks {}", missing.join(" and ")) } else { "Meta calls it invalid".into() }
+            "the system user's token cannot be used: {}; grant the app both permissions and select the catalog again",
+            if info.is_valid {
+                format!("it has no permission for {}", missing.join(" and "))
+            } else {
+                "Meta reports it as invalid".into()
+            }
         )));
     }
     let assigned =
         graph.assigned_catalogs(caller, &system_user_id).await.map_err(at("list the system user's catalogs"))?;
     if !assigned.iter().any(|catalog| catalog.id == selection.catalog_id) {
         return Err(AdminError::Unusable(format!(
-            "the catalog {} is not among those that the system user {system_user_id} may use; select it again, and if \
-             that does not help, assign it in Business Settings",
+            "the catalog {} is not assigned to the system user {system_user_id}; select it again, and if that does not help, \
+             assign it in Business Settings",
             selection.catalog_id
         )));
     }
     Ok(Minted { system_user_id, grant, scope: info.scopes.join(",") })
 }
 
-/// A token without end; some businesses are made to use tokens of 60 days and refuse that.
+/// Mints a token that does not expire. Some businesses may only use tokens of 60 days, and Meta refuses the first
+/// request for them.
 async fn mint(app: &App, caller: Caller<'_>, system_user_id: &str) -> Result<TokenGrant, GraphFailure> {
     let graph = &app.graph;
     match graph.mint_token(caller, system_user_id, TokenLifetime::Unlimited).await {
         Err(first) if first.class() == ErrorClass::BadRequest => {
-            // If it was something else, the first refusal says it best.
+            // If the refusal had another cause, the first refusal describes it best.
             graph.mint_token(caller, system_user_id, TokenLifetime::SixtyDays).await.map_err(|_| first)
         }
         answer => answer,
     }
 }
 
-/// Credential, settings and, for another catalog, the dropped claims: as one.
+/// Commits credential, settings and, for another catalog, the dropped claims in one transaction.
 async fn commit(app: &App, operator: &Operator, selection: &Selection, minted: &Minted) -> Result<(), AdminError> {
     let now = app.now();
     let before = &operator.credential;
@@ -226,7 +229,9 @@ async fn commit(app: &App, operator: &Operator, selection: &Selection, minted: &
     store::lease::hold_pipeline(&mut tx).await?;
     let written = credential::replace_if_current(&mut tx, &app.keyring, &connection, now).await?;
     if written.is_none() {
-        return Err(AdminError::Changed("the connection to Meta changed meanwhile; select the catalog again".into()));
+        return Err(AdminError::Changed(
+            "the connection to Meta changed during the selection; select the catalog again".into(),
+        ));
     }
     store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
     super::clear_problem(&mut tx, now).await?;

@@ -11,22 +11,22 @@ use crate::domain::settings::{Kind, MASK, find, key};
 use crate::store::settings::Changes;
 use crate::store::{self, StoreError};
 
-/// Settings that calls to Meta rest on: with another one, what stopped the channel may be mended.
+/// Settings that calls to Meta depend on: when one of them changes, the problem that stopped the channel may be fixed.
 const OF_THE_CHANNEL: [&str; 2] = [key::app_id, key::catalog_id];
 
-/// Every setting by key, the secret masked.
+/// Returns every setting by key, the secret masked.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn read(app: &App) -> Result<Map<String, Value>, StoreError> {
     Ok(app.load_settings().await?.values())
 }
 
-/// Changes settings, all or none, and answers all of them. `null` asks for the default; the mask, or leaving the key
-/// out, keeps the secret.
+/// Changes settings, all or none, and returns all of them. `null` sets the default; the mask, or leaving the key out,
+/// keeps the secret.
 ///
 /// # Errors
-/// [`AdminError::Invalid`] names each key that does not exist or does not take its value.
+/// [`AdminError::Invalid`] names each key that does not exist or does not accept its value.
 pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, Value>, AdminError> {
     let changes = check(asked)?;
     if !changes.values.is_empty() || changes.app_secret.is_some() {
@@ -35,7 +35,7 @@ pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, 
             changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key));
         let mut tx = app.db.write().await?;
         if of_the_channel {
-            // Before anything else is locked: the pipeline takes its lease first, too.
+            // Before any other lock: the pipeline also takes its lease first.
             store::lease::hold_pipeline(&mut tx).await?;
             super::clear_problem(&mut tx, now).await?;
         }
@@ -46,13 +46,13 @@ pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, 
     Ok(read(app).await?)
 }
 
-/// Checks every change and answers the stored forms.
+/// Checks every change and returns the values in their stored form.
 fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     let mut changes = Changes::default();
     let mut wrong = BTreeMap::new();
     for (key, value) in asked {
         let Some(spec) = find(key) else {
-            wrong.insert(key.clone(), "there is no such setting".to_owned());
+            wrong.insert(key.clone(), "this setting does not exist".to_owned());
             continue;
         };
         if spec.kind == Kind::Secret {
@@ -82,7 +82,7 @@ fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     if wrong.is_empty() {
         Ok(changes)
     } else {
-        Err(AdminError::invalid_parts("some settings are not acceptable; nothing was changed", wrong))
+        Err(AdminError::invalid_parts("some settings are not valid; nothing was changed", wrong))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one view of everything: connection, configuration, selection, counts, and what is in the way.
+//! The complete status: connection, configuration, selection, counts, and the current problem.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,52 +15,52 @@ use crate::store::credential::{self, Credential};
 use crate::store::reask::{self, Reask};
 use crate::store::{channel, outbox, submission, sync_state};
 
-/// The answer.
+/// The status of the connection, the configuration and the sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatus {
-    /// Whether there is a token.
+    /// Whether an access token is stored.
     pub connected: bool,
-    /// Facebook user id or system user id.
+    /// The Facebook user id or the system user id.
     pub account_id: Option<String>,
-    /// When the operator connected, ISO 8601.
+    /// When the operator connected to Meta, ISO 8601.
     pub connected_at: Option<String>,
-    /// Granted scopes, comma-separated.
+    /// The granted scopes, comma-separated.
     pub scope: Option<String>,
-    /// The master switch.
+    /// The master switch of the sync.
     pub sync_enabled: bool,
-    /// What is set and what is not.
+    /// Which settings are set and which are missing.
     pub configuration: Configuration,
-    /// The chosen catalog.
+    /// The selected catalog; null when none is selected.
     pub selection: Option<SelectionView>,
-    /// How many of what.
+    /// Number of variants, intents and submissions by state.
     pub counts: Counts,
-    /// What an operator has to mend before calls are made.
+    /// What an operator has to fix before calls to Meta are made; null when there is nothing.
     pub problem: Option<ProblemView>,
-    /// Intents set aside after too many faults of their own.
+    /// Intents that are parked after too many faults of their own.
     pub outbox_parked: i64,
-    /// Deletes that wait for a confirmation.
+    /// Deletes that the mass-delete guard holds back until an operator releases them.
     pub held_deletes: i64,
-    /// Re-asks under way, and the last one of each reason.
+    /// Running re-asks, and the last one of each reason.
     pub reasks: Vec<ReaskView>,
 }
 
-/// A re-ask: many variants asked for again, chunk by chunk and behind what the shop changes.
+/// A re-ask: many variants are asked for again in chunks, behind what the shop changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReaskView {
     /// `bootstrap`, `remap`, `settings` (a setting changed that the mapper reads) or `mapper_upgrade`.
     #[schema(schema_with = super::schema::reask_reason)]
     pub reason: &'static str,
-    /// Whether it is under way.
+    /// Whether the re-ask is running.
     pub running: bool,
-    /// Variants that it walks; null until they are counted.
+    /// Variants to walk; null until they are counted.
     pub total: Option<i64>,
-    /// Variants that it has passed.
+    /// Variants already walked.
     pub queued: i64,
-    /// When it began, ISO 8601.
+    /// When the re-ask began, ISO 8601.
     pub started_at: Option<String>,
-    /// When it ended; null while it is under way.
+    /// When the re-ask ended; null while it runs.
     pub finished_at: Option<String>,
 }
 
@@ -81,13 +81,13 @@ impl From<Reask> for ReaskView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// It is.
+    /// It is set.
     Configured,
-    /// It is not.
+    /// It is not set.
     Missing,
 }
 
-/// What is set and what is not.
+/// Which settings are set and which are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
@@ -95,21 +95,21 @@ pub struct Configuration {
     pub oauth_client: Presence,
     /// `catalog_id`, `currency` and `storefront_base_url`.
     pub feed: Presence,
-    /// Keys that are still blank.
+    /// The keys that are still blank.
     pub missing_keys: Vec<&'static str>,
 }
 
-/// The chosen catalog.
+/// The selected catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SelectionView {
     /// The business's id.
     pub business_id: String,
-    /// Its name.
+    /// The business's name.
     pub business_name: String,
     /// The catalog's id.
     pub catalog_id: String,
-    /// Its name.
+    /// The catalog's name.
     pub catalog_name: String,
     /// The system user's id.
     pub system_user_id: String,
@@ -117,41 +117,41 @@ pub struct SelectionView {
     pub token_kind: TokenKind,
 }
 
-/// How many variants are in which state, and what is under way.
+/// Number of variants by state, and open intents and submissions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Confirmed by Meta.
+    /// Variants whose payload Meta confirmed.
     pub synced: i64,
-    /// Sent, verdict open.
+    /// Variants that were sent and whose verdict is open.
     pub submitted: i64,
-    /// Known, never pushed.
+    /// Variants that are known and were never pushed.
     pub pending: i64,
-    /// Last push or mapping failed.
+    /// Variants whose last push or mapping failed.
     pub failed: i64,
-    /// Not eligible.
+    /// Variants that are not eligible.
     pub skipped: i64,
-    /// Deleted at Meta.
+    /// Variants that were deleted at Meta.
     pub deleted: i64,
-    /// Intents to be processed.
+    /// Intents that are still to be processed.
     pub outbox_pending: i64,
     /// Submissions whose verdict is open.
     pub handles_pending: i64,
 }
 
-/// Something to mend.
+/// Something to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemView {
-    /// Stable code.
+    /// A stable code.
     pub code: String,
-    /// What to do.
+    /// What is wrong and what to do.
     pub message: String,
 }
 
-/// Collects it.
+/// Returns the status.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let settings = app.load_settings().await?;
     let mut tx = app.db.read().await?;
@@ -196,7 +196,7 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     })
 }
 
-/// Whoever chose no catalog through the selection, but set one by hand, has selected one too.
+/// Returns the selection. A catalog whose id was set by hand, not through the selection, counts as selected too.
 fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<SelectionView> {
     if settings.catalog_id.is_empty() {
         return None;
@@ -220,15 +220,15 @@ fn held_back(variants: i64) -> Option<ProblemView> {
     (variants > 0).then(|| ProblemView {
         code: "mass_delete_held".into(),
         message: format!(
-            "{variants} variants stopped being eligible at once and are still at Meta. If that is meant, release their \
-             deletion with POST /admin/meta/held-deletes/release; if not, mend the source and bootstrap again"
+            "{variants} variants stopped being eligible at once and are still at Meta. If this is intended, release their \
+             deletion with POST /admin/meta/held-deletes/release; if not, fix the source and bootstrap again"
         ),
     })
 }
 
 fn problem(credential: Option<&Credential>, channel: Channel, now: Millis) -> Option<ProblemView> {
     let credential = credential?;
-    // A problem met with another credential is not one of this one.
+    // A problem that was recorded with another credential does not apply to the current one.
     let current = channel.problem_credential.is_none_or(|version| version == credential.version);
     if let Some(problem) = channel.problem.filter(|_| current) {
         return Some(ProblemView { code: problem.code, message: problem.message });
@@ -237,7 +237,7 @@ fn problem(credential: Option<&Credential>, channel: Channel, now: Millis) -> Op
     Some(ProblemView {
         code: "meta_token_expired".into(),
         message: format!(
-            "the access token ended at {}; connect the account again",
+            "the access token expired at {}; connect the account again",
             iso(ended).unwrap_or_else(|| ended.to_string())
         ),
     })

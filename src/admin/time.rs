@@ -1,9 +1,9 @@
-//! Times as the admin surface writes them.
+//! Times in the format of the admin surface.
 
 use crate::clock::Millis;
 
-/// ISO 8601 in UTC with milliseconds, such as `2026-01-31T09:30:00.000Z`; none when the year has more than four
-/// digits.
+/// Returns ISO 8601 in UTC with milliseconds, such as `2026-01-31T09:30:00.000Z`; `None` when the year has more than
+/// four digits.
 #[must_use]
 pub fn iso(at: Millis) -> Option<String> {
     jiff::Timestamp::from_millisecond(at).ok().map(|at| format!("{at:.3}"))

@@ -17,25 +17,25 @@ use crate::store::seal::Keyring;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It starts a local Meta as a process of its own, imports a sample catalog, consents, picks a business and a catalog,\nbootstraps, drains and polls until every row is settled; then it changes a price, archives a product and lets a sale\nend, settles again and compares Meta's items with the mapper's word, field by field.\n\nWithout --exit-when-synced it goes on running, so that you can look around; Ctrl-C ends it."
+    after_help = "The demo starts a local Meta in a separate process, imports a sample catalog, gives consent, selects a business and a\ncatalog, bootstraps, drains and polls until every row is settled. Then it changes a price, archives a product and lets a\nsale end, settles again and compares Meta's items with the mapper's word, field by field.\n\nWithout --exit-when-synced the demo keeps running, so that you can look around; Ctrl-C ends it."
 )]
 pub(super) struct DemoArgs {
-    /// How many variants
+    /// Number of variants
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     variants: u32,
-    /// End when everything is settled; exit code 0 only if Meta's items equal the mapper's word
+    /// Exit when everything is settled; exit code 0 only if Meta's items equal the mapper's word
     #[arg(long)]
     exit_when_synced: bool,
     /// Print a report as the last line of stdout, as JSON
     #[arg(long)]
     json: bool,
-    /// Empty the database given with --database-url first (only what is ours)
+    /// Empty the database given with --database-url first (only the tables of this service)
     #[arg(long)]
     reset: bool,
 }
 
 pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) -> Done {
-    // Without --database-url nothing of yours is touched, whatever is configured.
+    // Without --database-url the user's own database is not touched, whatever is configured.
     let folder = tempfile::Builder::new().prefix("meta-catalog-demo").tempdir()?;
     if !own_database {
         config.set_database_url(format!("sqlite://{}", folder.path().join("demo.db").display()));
@@ -46,7 +46,9 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     if args.reset {
         connect::reset(&config.database_url()).await?;
     } else if !connect::is_empty(&config.database_url(), &startup::store_options(&config)).await? {
-        let message = "the database is not empty; give another one, or --reset to empty it (only what is ours)".into();
+        let message =
+            "the database is not empty; give another one, or --reset to empty it (only the tables of this service)"
+                .into();
         return Err(Failed { message, code: 1 });
     }
     let meta = LocalMeta::start().await?;
@@ -83,7 +85,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     Ok(if report.ok && stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Steps and a bar on stderr.
+/// Prints steps and a progress bar on stderr.
 #[derive(Default)]
 struct Screen {
     bar: Option<ProgressBar>,

@@ -17,12 +17,12 @@ use crate::startup;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out stays; \"deletedAt\" deletes.\n\nExit code: 0 everything was taken, 2 some lines were refused, 1 nothing was written.\nRefused lines are told on stderr, each with its line and field. Running it again is safe: what is equal is left alone."
+    after_help = "Each line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out is kept; \"deletedAt\" deletes.\n\nExit code: 0 every line was imported, 2 some lines were refused, 1 nothing was written.\nRefused lines are printed on stderr, each with its line number and field. Running the import again is safe: equal\nrecords are not changed."
 )]
 pub(super) struct ImportArgs {
-    /// The file; - reads stdin
+    /// The file; - reads from stdin
     file: PathBuf,
-    /// All or nothing: one refused line and nothing is written
+    /// All or nothing: if one line is refused, nothing is written
     #[arg(long)]
     strict: bool,
 }
@@ -49,11 +49,11 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
         Err((tally, error)) => (tally, Some(error)),
     };
     eprintln!(
-        "{} products taken ({} products and {} variants changed, {} intents queued), {} lines refused",
+        "{} products imported ({} products and {} variants changed, {} intents queued), {} lines refused",
         tally.taken, tally.written.products, tally.written.variants, tally.written.intents, tally.refused
     );
     if let Some(error) = error {
-        let message = format!("stopped: {}; what was taken before is kept, so run it again", chain(&error));
+        let message = format!("stopped: {}; what was imported before is kept, so run the import again", chain(&error));
         return Err(Failed { message, code: if tally.taken == 0 { 1 } else { 2 } });
     }
     Ok(match (tally.taken, tally.refused) {

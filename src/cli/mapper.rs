@@ -1,4 +1,4 @@
-//! `meta-catalog mapper …`: trying mappers without a database, and swapping the one that an installation runs.
+//! `meta-catalog mapper …`: trying mappers without a database, and swapping the active mapper of an installation.
 
 mod check;
 mod diff;
@@ -18,52 +18,52 @@ use wasm_host::{Host, Limits};
 
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "A new module, step by step:\n  meta-catalog mapper check my.wasm       does it run, and where does it differ from the built-in mapper?\n  meta-catalog mapper diff my.wasm        what would change on this installation's catalog?\n  meta-catalog mapper activate my.wasm    make it the active mapper (--remap: send what it says differently)\n  meta-catalog mapper rollback            back to the one before\n\ncheck and map need no database. A running service follows the other commands by itself, within seconds."
+    after_help = "A new module, step by step:\n  meta-catalog mapper check my.wasm       does it run, and where does it differ from the built-in mapper?\n  meta-catalog mapper diff my.wasm        what would change on this installation's catalog?\n  meta-catalog mapper activate my.wasm    make it the active mapper (--remap: send what it maps differently)\n  meta-catalog mapper rollback            restore the mapper before\n\ncheck and map need no database. A running service applies the other commands without a restart, within seconds."
 )]
 pub(super) enum MapperCommand {
-    /// Map items from stdin, one JSON object a line, to stdout: try a mapper without a database
+    /// Map items from stdin, one JSON object per line, to stdout: try a mapper without a database
     #[command(
         long_about = "Map items from stdin to stdout, line by line, without a database.\n\nEach input line is {\"now\", \"settings\", \"env\": {\"S3_PUBLIC_URL\"}, \"product\", \"variant\", \"inventory\", \"brand\": {\"title\"}, \"vendor\": {\"name\"}, \"categories\": [title, …], \"options\": [{\"name\", \"value\"}, …]}; missing settings are the defaults. Each output line, in the same order, is {\"data\": {…}, \"warnings\": […]}, {\"rejected\": \"<reason>\"} or {\"error\": \"…\"}."
     )]
     Map(map::MapArgs),
     /// Ask a module for every sample, and show where it differs from the built-in mapper
     #[command(
-        long_about = "Ask a module for every sample, and show where it differs from the built-in mapper. Needs no database.\n\nThe samples are the built-in mapper's own test items: each reaches a case that a shop's data reaches sooner or later. A module that fails on one cannot be activated; to answer otherwise, or to reject, is its right.\n\nIn the output, + is a field that the built-in mapper does not give, - one that only it gives, ~ one with another value. With --out DIR the module's answers are written as one file a sample, to be reviewed and compared from version to version.",
-        after_help = "Exit code: 0 the module can be activated, 1 it cannot."
+        long_about = "Ask a module for every sample, and show where it differs from the built-in mapper. Needs no database.\n\nThe samples are the built-in mapper's own test items: each covers a case that occurs in a shop's data sooner or later. A module that fails on a sample cannot be activated; a module may return another payload, or reject a sample.\n\nIn the output, + is a field that only the module gives, - a field that only the built-in mapper gives, ~ a field with another value. With --out DIR the module's answers are written to one file per sample, so that they can be reviewed and compared between versions.",
+        after_help = "Exit code: 0 when the module can be activated, 1 when it cannot."
     )]
     Check(check::CheckArgs),
     /// Show what a module would change on this installation's catalog; changes nothing
     #[command(
-        long_about = "Show what a module would change on this installation's catalog; changes nothing.\n\nEvery variant is mapped by the active mapper and by the module. The report says per field how many variants change, shows samples, and counts what would go to Meta with --remap. A running service is not disturbed."
+        long_about = "Show what a module would change on this installation's catalog; changes nothing.\n\nEvery variant is mapped by the active mapper and by the module. The report states for each field how many variants change, shows samples, and counts what would be sent to Meta with --remap. A running service is not disturbed."
     )]
     Diff(diff::DiffArgs),
     /// Make a module the active mapper
     #[command(
-        long_about = "Make a module the active mapper of this installation.\n\nThe module is loaded and asked for every sample of `mapper check`; one that fails is refused, and nothing has changed. Then it is kept in the database and becomes the active mapper: a running service, and every replica, follows by itself. Variants that had failed under another mapper are tried again; the others are mapped anew when they change, or all of them with --remap, or later with `mapper remap` (only what comes out differently is sent).\n\n`mapper rollback` takes it back."
+        long_about = "Make a module the active mapper of this installation.\n\nThe module is loaded and asked for every sample of `mapper check`; a module that fails on a sample is refused, and nothing is changed. Then the module is stored in the database and becomes the active mapper: a running service and every replica switch to it without a restart. Variants that had failed under another mapper are tried again. The other variants are mapped again when they change, or all at once with --remap, or later with `mapper remap` (only a payload that differs is sent).\n\n`mapper rollback` restores the mapper before."
     )]
     Activate(swap::ActivateArgs),
-    /// Go back to the mapper before the active one; twice is back again
+    /// Restore the mapper before the active one; rolling back twice restores the current mapper
     Rollback(swap::SwapArgs),
-    /// Go back to the built-in mapper
+    /// Activate the built-in mapper again
     Reset(swap::SwapArgs),
-    /// Ask for every variant again: what the active mapper says differently is sent
+    /// Ask for every variant again: what the active mapper maps differently is sent
     #[command(
-        long_about = "Ask for every variant again, with the mapper that is active.\n\nA running service maps them in chunks, behind what the shop changes; only what comes out differently than Meta holds it is sent. `mapper status` shows how far it is. A re-map that is under way begins anew."
+        long_about = "Ask for every variant again, with the active mapper.\n\nA running service maps them in chunks, behind what the shop changes; only a payload that differs from the one at Meta is sent. `mapper status` shows the progress. A running re-map starts again from the beginning."
     )]
     Remap(swap::ShownArgs),
-    /// Show which mapper is active, which one was before, and the re-map
+    /// Show the active mapper, the one before it, and the re-map
     Status(swap::ShownArgs),
 }
 
 /// The file of a module.
 #[derive(Debug, Args)]
 pub(super) struct ModuleArg {
-    /// The module: a component of the world catalog:mapper@1, or a core module made with the SDK
+    /// The module: a component of the world catalog:mapper@1, or a core module built with the SDK
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
 }
 
-/// Runs what needs no installation; none for the other commands.
+/// Runs the commands that need no installation; `None` for the other commands.
 pub(super) fn run_alone(command: &MapperCommand) -> Option<Done> {
     match command {
         MapperCommand::Map(args) => Some(map::run(args)),
@@ -72,7 +72,7 @@ pub(super) fn run_alone(command: &MapperCommand) -> Option<Done> {
     }
 }
 
-/// Runs what needs an installation.
+/// Runs the commands that need an installation.
 pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
     match command {
         MapperCommand::Map(args) => map::run(&args),
@@ -86,24 +86,24 @@ pub(super) async fn run(config: &Config, command: MapperCommand) -> Done {
     }
 }
 
-/// The bytes of a module's file.
+/// Returns the bytes of a module's file.
 fn read(path: &Path) -> Result<Vec<u8>, Failed> {
     let failed = |message| Failed { message, code: 1 };
     let shown = path.display();
     let mut bytes = Vec::new();
-    // One byte more than is taken: a file that is too large shows, and is not read to its end.
+    // One byte more than allowed: a file that is too large is detected without reading it to its end.
     let limit = MODULE_BYTES as u64 + 1;
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     read.map_err(|error| failed(format!("cannot read {shown}: {error}")))?;
     if bytes.len() > MODULE_BYTES {
         return Err(failed(format!(
-            "{shown} is larger than {MODULE_BYTES} bytes; build the module with optimisation and without debug sections"
+            "{shown} is larger than {MODULE_BYTES} bytes; build it with optimisation and without debug sections"
         )));
     }
     Ok(bytes)
 }
 
-/// A mapper from a file, not rehearsed.
+/// Loads a mapper from a file, without a rehearsal.
 fn load(path: &Path) -> Result<LoadedMapper, Failed> {
     let bytes = read(path)?;
     let host = Host::new(Limits::default())?;

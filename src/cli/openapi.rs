@@ -7,7 +7,7 @@ use super::Done;
 use crate::config::Config;
 use crate::http;
 
-/// Prints the document of the API that `serve` would serve. Asks no database.
+/// Prints the OpenAPI document that `serve` would serve. Needs no database.
 pub(super) fn run(config: &Config) -> Done {
     let document = serde_json::to_string_pretty(&http::document(config.enabled))?;
     writeln!(std::io::stdout(), "{document}")?;

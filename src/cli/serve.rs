@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::startup::Service;
 
-/// The exit code when the actors' supervisor ended unasked.
+/// The exit code when the actors' supervisor ended without a request to stop.
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {
@@ -22,14 +22,14 @@ pub(super) async fn run(config: &Config) -> Done {
         () = asked_to_end() => None,
         ended = service.ended() => Some(ended),
     };
-    info!("stopping; the call in flight ends first");
+    info!("stopping; waiting for the call in flight");
     if let Err(overdue) = service.shutdown().await {
-        warn!(%overdue, "not everything ended in time; the next start sorts it out");
+        warn!(%overdue, "shutdown not complete in time; the next start resolves the rest");
     }
     match unasked {
         None => Ok(ExitCode::SUCCESS),
         Some(ended) => {
-            error!(%ended, "restart the process; if it ends again, its log says why");
+            error!(%ended, "actors' supervisor ended; restart the process, and see its log if it ends again");
             Ok(ExitCode::from(SUPERVISOR_ENDED))
         }
     }

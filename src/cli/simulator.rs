@@ -13,18 +13,18 @@ use super::{Done, Failed, asked_to_end};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Here --config FILE is the world to start with (TOML): app, businesses, catalogs, quotas, switches.\n\nIt answers Graph calls, the login dialog (/v25.0/dialog/oauth) and control calls (/_sim/…) on one port. Point a\nservice at it with META_GRAPH_BASE_URL and META_DIALOG_BASE_URL. simulator/README.md lists the control calls."
+    after_help = "For this command, --config FILE is the initial world of the simulator (TOML): app, businesses, catalogs, quotas, switches.\n\nThe simulator answers Graph calls, the login dialog (/v25.0/dialog/oauth) and control calls (/_sim/…) on one port. Point a\nservice at it with META_GRAPH_BASE_URL and META_DIALOG_BASE_URL. simulator/README.md lists the control calls."
 )]
 pub(super) struct SimulatorArgs {
-    /// Port on 127.0.0.1; 0 takes a free one
+    /// Port on 127.0.0.1; 0 selects a free port
     #[arg(long, default_value_t = 9090)]
     port: u16,
-    /// End when stdin closes: for a process that starts the simulator and may be killed
+    /// Exit when stdin closes: for a parent process that starts the simulator and may be killed
     #[arg(long)]
     until_stdin_closes: bool,
 }
 
-/// `world` is the file given with `--config`: app, businesses, catalogs, quotas, switches (TOML).
+/// Runs the simulator. `world` is the file given with `--config`: app, businesses, catalogs, quotas, switches (TOML).
 pub(super) async fn run(args: SimulatorArgs, world: Option<PathBuf>) -> Done {
     let config = match &world {
         None => graph_simulator::Config::default(),

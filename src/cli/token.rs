@@ -16,12 +16,12 @@ use crate::store::seal::SealError;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Make a token; prints only the token, which is shown this once
+    /// Create a token; prints only the token, which is shown once
     Create {
-        /// What it may do
+        /// The role of the token
         #[arg(long, value_enum)]
         role: Role,
-        /// What it is for
+        /// What the token is for
         #[arg(long, default_value = "unnamed")]
         name: String,
     },
@@ -29,16 +29,16 @@ pub(super) enum TokenCommand {
     List,
     /// Revoke a token by its id; takes effect at the next request
     Revoke {
-        /// Its id, as in `token list`
+        /// The token's id, as shown by `token list`
         id: String,
     },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Role {
-    /// May see and change everything
+    /// May read and change everything
     CatalogAdmin,
-    /// May see everything
+    /// May read everything
     CatalogViewer,
 }
 
@@ -87,7 +87,7 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a token and answers its secret.
+/// Creates a token and returns its secret.
 pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
     let secret = ids::secret(API_TOKEN_PREFIX).map_err(SealError::from)?;
     let token = ApiToken {

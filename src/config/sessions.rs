@@ -9,7 +9,7 @@ use crate::store::better_auth::{Location, Names};
 
 const SECRET: &str = "BETTER_AUTH_SECRET (sessions.secret)";
 const DATABASE_URL: &str = "BETTER_AUTH_DATABASE_URL (sessions.database_url)";
-/// What Better-Auth signs with when nobody gave it a secret: known to everybody.
+/// The secret with which Better-Auth signs when none is configured: publicly known.
 const WELL_KNOWN: &str = "better-auth-secret-12345678901234567890";
 
 /// How the Better-Auth instance is set up, and what its roles may do here.
@@ -50,7 +50,7 @@ impl SessionsSection {
         if let Some(secret) = variable("BETTER_AUTH_SECRET") {
             self.secret = Some(secret.into());
         }
-        // Where Better-Auth has this one, it signs with nothing else.
+        // When this variable is set, Better-Auth signs with nothing else.
         if let Some(versions) = variable("BETTER_AUTH_SECRETS") {
             self.secret = Some(first_version(&versions)?);
         }
@@ -65,7 +65,7 @@ impl SessionsSection {
         if self.secret.as_ref().is_some_and(|secret| secret.expose_secret() == WELL_KNOWN) {
             return value(
                 SECRET,
-                "this is the secret that Better-Auth ships with; everybody knows it. Give both a secret of your own",
+                "this is the default secret of Better-Auth, which is publicly known; give Better-Auth and this service a secret of your own",
             );
         }
         let name = &self.cookie_name;
@@ -75,7 +75,7 @@ impl SessionsSection {
         self.parts().map(drop)
     }
 
-    /// The secret and where the database is; `None` when neither is configured.
+    /// Returns the secret and the location of the database; `None` when neither is configured.
     ///
     /// # Errors
     /// When only one of them is configured, or the URL is not usable.
@@ -97,7 +97,7 @@ fn missing(name: &'static str) -> ConfigError {
     ConfigError::Value { name, problem }
 }
 
-/// The secret that signs among `2:new,1:old`: the first.
+/// Returns the secret that signs among `2:new,1:old`: the first.
 fn first_version(versions: &str) -> Result<SecretString, ConfigError> {
     let first = versions.split(',').next().unwrap_or_default().trim();
     match first.split_once(':') {
@@ -138,7 +138,7 @@ mod tests {
         assert!(refused(&[url]).contains("BETTER_AUTH_SECRET"));
         let wrong = refused(&[secret, ("BETTER_AUTH_DATABASE_URL", "mysql://u:pw@h/d")]);
         assert!(wrong.contains("postgres://") && !wrong.contains("pw"), "{wrong}");
-        assert!(refused(&[("BETTER_AUTH_SECRET", WELL_KNOWN), url]).contains("everybody knows"));
+        assert!(refused(&[("BETTER_AUTH_SECRET", WELL_KNOWN), url]).contains("publicly known"));
     }
 
     #[test]

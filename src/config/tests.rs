@@ -4,7 +4,7 @@ fn none(_: &str) -> Option<String> {
     None
 }
 
-/// The shipped example cannot rot: it loads, and says nothing but the defaults.
+/// Keeps the shipped example correct: it loads, and contains nothing but the defaults.
 #[test]
 fn the_shipped_example_is_the_default() {
     let example = Config::load(Some(Path::new("config/meta-catalog.toml")), none).expect("the example loads");

@@ -1,4 +1,4 @@
-//! The simulator as a process of its own: the binary starts itself again, so that memory and crashes stay apart.
+//! The simulator as a separate process: the binary starts itself again, so that memory and crashes are isolated.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-/// The world of the demonstration: the simulator's default with quotas that nobody meets and quick verdicts.
+/// The world of the demonstration: the simulator's default with quotas that are never reached and quick verdicts.
 const WORLD: &str = "
 [quotas]
 batch_per_minute = 100000
@@ -22,28 +22,28 @@ visible_after_ms = 0
 /// Why there is no local Meta.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalMetaError {
-    /// The process.
+    /// The process did not start.
     #[error("the simulator did not start")]
     Start(#[from] std::io::Error),
-    /// It said something else than where it listens.
-    #[error("the simulator said {0:?} instead of where it listens")]
+    /// The process printed something else than its address.
+    #[error("the simulator printed {0:?} instead of its address")]
     NoAddress(String),
-    /// A control call.
-    #[error("the simulator does not answer")]
+    /// A control call failed.
+    #[error("no answer from the simulator")]
     Call(#[from] reqwest::Error),
 }
 
-/// A running simulator; it ends with this process, however that ends.
+/// A running simulator; it ends with this process, whatever ends this process.
 #[derive(Debug)]
 pub struct LocalMeta {
-    /// Where it answers.
+    /// The base URL of the simulator.
     pub base_url: String,
     client: reqwest::Client,
-    // Held: its stdin closes with us, and the simulator ends.
+    // Kept alive: its stdin closes when this process ends, and then the simulator ends.
     _process: Option<(Child, tempfile::NamedTempFile)>,
 }
 
-/// Calls it has counted.
+/// Calls that the simulator has counted.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Calls {
@@ -60,7 +60,7 @@ pub struct Calls {
 pub struct ItemPage {
     /// In id order.
     pub items: Vec<StoredItem>,
-    /// Where the next page begins; none at the end.
+    /// Where the next page begins; `None` at the end.
     pub next: Option<String>,
 }
 
@@ -74,7 +74,7 @@ pub struct StoredItem {
 }
 
 impl LocalMeta {
-    /// Starts it on a free port.
+    /// Starts the simulator on a free port.
     ///
     /// # Errors
     /// When the process does not start.
@@ -100,7 +100,7 @@ impl LocalMeta {
         Ok(Self { _process: Some((child, world)), ..Self::attach(base_url)? })
     }
 
-    /// One that runs already, such as in a test.
+    /// Connects to a running simulator, such as in a test.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
@@ -108,19 +108,19 @@ impl LocalMeta {
         Ok(Self { base_url, client: reqwest::Client::builder().no_proxy().build()?, _process: None })
     }
 
-    /// The calls so far.
+    /// Returns the number of calls so far.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the simulator does not answer.
     pub async fn calls(&self) -> Result<Calls, LocalMetaError> {
         let url = format!("{}/_sim/calls", self.base_url);
         Ok(self.client.get(url).send().await?.error_for_status()?.json().await?)
     }
 
-    /// A page of a catalog's items after an id.
+    /// Returns a page of a catalog's items after an id.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the simulator does not answer.
     pub async fn items(&self, catalog: &str, after: &str, limit: usize) -> Result<ItemPage, LocalMetaError> {
         let url = format!("{}/_sim/catalogs/{catalog}/items", self.base_url);
         let query = [("after", after.to_owned()), ("limit", limit.to_string())];

@@ -1,29 +1,29 @@
-//! The operator of the demonstration: everything goes through the real admin API and the real consent page.
+//! The operator of the demonstration: every step uses the real admin API and the real consent page.
 
 use reqwest::header::LOCATION;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// Why a step did not work.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
-    /// Nobody answered.
+    /// The request got no answer.
     #[error("{step}: no answer")]
     Call {
-        /// What was tried.
+        /// The step.
         step: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
-    /// An answer that is none.
-    #[error("{step}: answered {status}: {body}")]
+    /// The answer is not a success.
+    #[error("{step}: status {status}: {body}")]
     Refused {
-        /// What was tried.
+        /// The step.
         step: &'static str,
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
-        /// What it said.
+        /// The body of the answer.
         body: String,
     },
 }
@@ -39,7 +39,7 @@ pub struct Operator {
 type Result<T> = std::result::Result<T, OperatorError>;
 
 impl Operator {
-    /// An operator of the API at `api`.
+    /// Creates an operator for the API at `api`.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
@@ -48,7 +48,7 @@ impl Operator {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|source| OperatorError::Call { step: "setting up", source })?;
+            .map_err(|source| OperatorError::Call { step: "HTTP client setup", source })?;
         Ok(Self { api, token, client })
     }
 
@@ -61,10 +61,10 @@ impl Operator {
         Ok(())
     }
 
-    /// Connects: start, consent page, Allow, callback.
+    /// Connects to Meta: start, consent page, Allow, callback.
     ///
     /// # Errors
-    /// When a step does not work.
+    /// When a step fails.
     pub async fn connect(&self) -> Result<()> {
         let started = self.call("starting the consent", Method::GET, "/admin/meta/oauth/start", None).await?;
         let dialog = text(&started, "authUrl");
@@ -90,10 +90,10 @@ impl Operator {
         Ok(())
     }
 
-    /// Picks the first catalog of the first business; answers its id.
+    /// Selects the first catalog of the first business; returns its id.
     ///
     /// # Errors
-    /// When a step does not work.
+    /// When a step fails.
     pub async fn select_first_catalog(&self) -> Result<String> {
         let businesses = self.call("listing businesses", Method::GET, "/admin/meta/businesses", None).await?;
         let business = &businesses[0];
@@ -106,7 +106,7 @@ impl Operator {
         Ok(text(catalog, "id"))
     }
 
-    /// Queues every eligible variant; answers how many.
+    /// Queues every eligible variant; returns their number.
     ///
     /// # Errors
     /// When the API refuses.
@@ -115,7 +115,7 @@ impl Operator {
         Ok(data["enqueuedVariants"].as_u64().unwrap_or_default())
     }
 
-    /// The status.
+    /// Returns the status.
     ///
     /// # Errors
     /// When the API does not answer.

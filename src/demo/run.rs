@@ -17,52 +17,52 @@ use crate::startup::{Service, StartError};
 use crate::store::catalog::{self, Written};
 use crate::store::{Db, StoreError};
 
-/// How often the status is looked at while waiting.
+/// How often the status is queried while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
-/// How long after its shortening the sale ends: long enough to be pushed once more before.
+/// How long after it is shortened the sale ends: long enough for one more push before the end.
 const SALE_ENDS_IN: Millis = 15_000;
-/// Most products of a transaction of the import.
+/// Most products of one import transaction.
 const CHUNK: usize = 300;
 
-/// Hears how it goes.
+/// Receives the progress.
 pub trait Show: Send {
     /// A new step began.
     fn step(&mut self, what: &str);
-    /// So many of so many are done in this step.
+    /// `done` of `of` are done in this step.
     fn progress(&mut self, done: u64, of: u64, note: &str);
 }
 
-/// Why the demonstration broke off.
+/// Why the demonstration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The local Meta.
+    /// The local Meta failed.
     #[error(transparent)]
     Meta(#[from] LocalMetaError),
-    /// The configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The service.
+    /// The service did not start.
     #[error("the service did not start")]
     Start(#[from] StartError),
-    /// The admin API.
+    /// A call to the admin API failed.
     #[error(transparent)]
     Operator(#[from] OperatorError),
-    /// The store.
-    #[error("the store did not take the sample catalog")]
+    /// Writing to the database failed.
+    #[error("the sample catalog was not imported")]
     Store(#[from] StoreError),
-    /// The comparison.
+    /// The comparison failed.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// Nothing moves any more.
-    #[error("nothing has moved for {0:?}; the last status was {1}")]
+    /// There was no progress for too long.
+    #[error("no progress for {0:?}; the last status was {1}")]
     Stuck(Duration, String),
 }
 
-/// What it came to: the last line of `demo --json`.
+/// The result: the last line of `demo --json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Whether Meta's items equal the mapper's word and everything settled.
+    /// Whether Meta's items equal the mapper's word and everything is settled.
     pub ok: bool,
     /// `sqlite` or `postgres`.
     pub database: &'static str,
@@ -70,22 +70,22 @@ pub struct Report {
     pub variants: u64,
     /// The counts of the status.
     pub counts: Value,
-    /// Rows by how they ended.
+    /// Rows by their final state.
     pub outcomes: Value,
-    /// Calls that the local Meta has seen.
+    /// Calls that the local Meta has counted.
     pub calls: Value,
     /// Items that differ.
     pub mismatches: u64,
-    /// From start to report.
+    /// Time from start to report, in milliseconds.
     pub elapsed_ms: u64,
-    /// Most memory that the service's process ever held.
+    /// Peak memory of the service's process, in bytes.
     pub peak_rss_bytes: u64,
-    /// What the first mismatches are.
+    /// Descriptions of the first mismatches.
     #[serde(skip)]
     pub told: Vec<String>,
 }
 
-/// A demonstration that settled and is still running.
+/// A demonstration that is settled and still running.
 #[derive(Debug)]
 pub struct Running {
     /// The service.
@@ -96,7 +96,8 @@ pub struct Running {
     pub token: String,
 }
 
-/// The configuration of the demonstration over what the user configured: local Meta, a free port, no quota to meet.
+/// Sets the configuration of the demonstration over what the user configured: local Meta, a free port, quotas that are
+/// never reached.
 pub fn configure(config: &mut Config, meta: &LocalMeta) {
     config.enabled = true;
     config.listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -110,10 +111,10 @@ pub fn configure(config: &mut Config, meta: &LocalMeta) {
     config.limiter.management_calls_per_hour = many;
 }
 
-/// Runs it until everything has settled twice: after the bootstrap, and after the second phase.
+/// Runs the demonstration until everything has settled twice: after the bootstrap, and after the second phase.
 ///
 /// # Errors
-/// Says which step did not work.
+/// When a step fails; names the step.
 pub async fn run(
     config: &Config,
     meta: LocalMeta,
@@ -143,17 +144,17 @@ pub async fn run(
     operator.connect().await?;
     let catalog = operator.select_first_catalog().await?;
 
-    show.step("Bootstrap: every eligible variant into the outbox");
+    show.step("Bootstrap: queueing every eligible variant");
     operator.bootstrap().await?;
     operator.settings(&json!({ "sync_enabled": true })).await?;
-    show.step("Drain and poll: pushing, and waiting for Meta's verdicts");
+    show.step("Drain and poll: pushing, then waiting for Meta's verdicts");
     settle(&operator, show).await?;
 
     show.step("Second phase: a price changes, a product is archived, a sale is about to end");
     let sale_ends = second_phase(&db, wanted, clock.now()).await?;
     service.app.wake.drain.nudge();
     settle(&operator, show).await?;
-    show.step("Waiting for the sale to end by itself, without any event");
+    show.step("Waiting for the sale to end without any event");
     sale_over(&service, &operator, sale_ends, show).await?;
 
     show.step("Comparing Meta's items with the mapper's word");
@@ -238,7 +239,7 @@ async fn settle(operator: &Operator, show: &mut impl Show) -> Result<(), DemoErr
     }
 }
 
-/// Edits the shop's catalog as its owner would; answers when the shortened sale ends.
+/// Edits the shop's catalog as its owner would; returns the instant when the shortened sale ends.
 async fn second_phase(db: &Db, wanted: usize, now: Millis) -> Result<Millis, DemoError> {
     let ends = now + SALE_ENDS_IN;
     let mut edited: Vec<ProductRecord> = sample::scaled(wanted.min(10), now).collect();
@@ -265,7 +266,7 @@ async fn second_phase(db: &Db, wanted: usize, now: Millis) -> Result<Millis, Dem
     Ok(ends)
 }
 
-/// Waits until the end of the sale has passed, was noticed, and is settled.
+/// Waits until the sale has ended, the end is noticed, and the change is settled.
 async fn sale_over(
     service: &Service,
     operator: &Operator,
@@ -288,7 +289,7 @@ async fn sale_over(
     settle(operator, show).await
 }
 
-/// The most memory this process ever held, in bytes; 0 where the system does not tell.
+/// Returns the peak memory of this process, in bytes; 0 when the system does not report it.
 fn peak_rss() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,38 +1,34 @@
 //! The catalog of the demonstration: 200 products with 600 variants, or any other number of variants.
 //!
-//! Purpose: goods in which everything that can become of a variant happens (each kind within the
-//! first products), and as many more of their like as a load test asks for.
-//! Promises: the same input gives the same products; every id, slug, SKU and valid EAN is unique;
-//! [`scaled`] holds one catalog in memory however many variants it yields.
-//! Left out on purpose: writing them anywhere. `scripts/make-sample-catalog.py` writes the file.
+//! Purpose: products that cover every possible outcome of a variant (each kind within the first products), and as many
+//! copies of them as a load test needs.
+//! Promises: the same input gives the same products; every id, slug, SKU and valid EAN is unique; [`scaled`] keeps one
+//! catalog in memory however many variants it yields.
+//! Left out on purpose: writing the products anywhere. `scripts/make-sample-catalog.py` writes the file.
 
 use crate::clock::Millis;
 use crate::domain::record::{ProductRecord, VariantRecord};
 use crate::intake::import;
 
-/// A variant whose sale runs at the time of the import, for the demonstration to end. There from
-/// one variant on.
+/// A variant whose sale runs at the time of the import; the demonstration ends the sale. Present from one variant on.
 pub const RUNNING_SALE: &str = "prod-001-1";
 
-/// A healthy variant without a sale, for the demonstration to change its price. There from two
-/// variants on.
+/// A valid variant without a sale; the demonstration changes its price. Present from two variants on.
 pub const PRICE_EDIT: &str = "prod-001-2";
 
-/// A product with two healthy variants, for the demonstration to archive. There, with one variant,
-/// from four variants on.
+/// A product with two valid variants; the demonstration archives it. Present, with one variant, from four variants on.
 pub const ARCHIVED_LATER: &str = "prod-002";
 
-/// Variants that the mapper takes and Meta refuses by name: the first has no image anywhere (Meta
-/// requires `image_link`), the second neither brand nor vendor (Meta requires `brand`; with
-/// `identifier_exists_fallback` and a business name it passes). There from six and from
-/// thirty-five variants on.
+/// Variants that the mapper accepts and Meta refuses by name: the first has no image anywhere (Meta requires
+/// `image_link`), the second has neither brand nor vendor (Meta requires `brand`; with `identifier_exists_fallback` and
+/// a business name it passes). Present from six and from thirty-five variants on.
 pub const REFUSED_BY_META: [&str; 2] = ["prod-003-1", "prod-017-1"];
 
 const CATALOG: &str = include_str!("../../config/sample-catalog.ndjson");
 const DAY: Millis = 24 * 60 * 60 * 1000;
 
-/// The sample catalog as it is imported at `now_ms` (milliseconds since the Unix epoch): the sale of
-/// [`RUNNING_SALE`] began a day ago and has thirty days to go; all other times are fixed.
+/// The sample catalog as it is imported at `now_ms` (milliseconds since the Unix epoch): the sale of [`RUNNING_SALE`]
+/// began one day ago and ends in thirty days; all other times are fixed.
 #[must_use]
 pub fn sample(now_ms: Millis) -> Vec<ProductRecord> {
     let read = |line: &str| import::parse(line.as_bytes()).expect("a test reads every line of the file");
@@ -46,8 +42,8 @@ pub fn sample(now_ms: Millis) -> Vec<ProductRecord> {
     products
 }
 
-/// Products with `variants` variants in all, one at a time. The sample comes first (its beginning,
-/// if fewer are wanted), then copies of it under new ids.
+/// Products with `variants` variants in total, one at a time. The sample comes first (its beginning, if fewer are
+/// requested), then copies of it under new ids.
 pub fn scaled(variants: usize, now_ms: Millis) -> impl Iterator<Item = ProductRecord> + Send {
     let shapes = sample(now_ms);
     let mut wanted = variants;
@@ -73,7 +69,7 @@ fn copy(shapes: &[ProductRecord], at: usize) -> ProductRecord {
     product.title = format!("{} No. {round}", product.title);
     product.slug = product.slug.map(|slug| format!("{slug}-r{round}"));
     for (index, variant) in product.variants.iter_mut().enumerate() {
-        // No product has a hundred variants: the number is unique within the round.
+        // No product has a hundred variants, so the number is unique within the round.
         renumber(variant, round, at * 100 + index);
     }
     product
@@ -82,7 +78,7 @@ fn copy(shapes: &[ProductRecord], at: usize) -> ProductRecord {
 fn renumber(variant: &mut VariantRecord, round: usize, number: usize) {
     variant.id = format!("{}-r{round}", variant.id);
     variant.sku = variant.sku.as_ref().map(|sku| format!("{sku}-R{round}"));
-    // A code that is wrong stays wrong.
+    // A code that is not valid is kept.
     if let Some(ean) = variant.ean.as_deref()
         && ean.len() == 13
         && with_check_digit(&ean[..12]) == ean
@@ -92,7 +88,7 @@ fn renumber(variant: &mut VariantRecord, round: usize, number: usize) {
     }
 }
 
-/// Twelve digits of a GTIN-13 and the one that checks them.
+/// Twelve digits of a GTIN-13, followed by their check digit.
 fn with_check_digit(digits: &str) -> String {
     let weighted = digits.bytes().rev().zip([3, 1].into_iter().cycle());
     let sum: u32 = weighted.map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();

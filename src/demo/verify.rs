@@ -1,7 +1,7 @@
 //! Whether Meta's items equal the mapper's word, field by field.
 //!
-//! Both sides are walked in id order, a page at a time, so memory does not grow with the catalog. A variant whose row
-//! Meta refused (state `failed`) is excused: its item is whatever Meta held before.
+//! Both sides are walked in id order, one page at a time, so memory does not grow with the catalog. A variant whose row
+//! Meta refused (state `failed`) is not compared: its item is whatever Meta held before.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::store::{Db, StoreError, source, sync_state, variants};
 
 const PAGE: usize = 1_000;
 
-/// Why it cannot be told.
+/// Why the comparison failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The local Meta.
+    /// The local Meta failed.
     #[error(transparent)]
     Meta(#[from] LocalMetaError),
-    /// The store.
-    #[error("the source cannot be read")]
+    /// The database query failed.
+    #[error("the source could not be read")]
     Store(#[from] StoreError),
 }
 
-/// Counts the items that differ, and says what the first few differ in.
+/// Counts the items that differ, and describes the first of them.
 ///
 /// # Errors
 /// When either side does not answer.
@@ -63,7 +63,7 @@ pub async fn mismatches(
                 (None, Some(_)) => differ(&id, "at Meta, but not eligible"),
                 (Some(word), Some(item)) => {
                     if word != item {
-                        differ(&id, "another payload at Meta");
+                        differ(&id, "different payload at Meta");
                     }
                 }
             }
@@ -75,7 +75,8 @@ pub async fn mismatches(
     Ok((count, told))
 }
 
-/// The mapper's word on each variant, in the order of the ids; none when it is not eligible.
+/// Returns the mapper's word on each variant, in the order of the ids, and whether the variant is not compared; the
+/// word is `None` when the variant is not eligible.
 async fn words(
     db: &Db,
     ids: &[String],

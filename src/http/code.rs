@@ -93,7 +93,7 @@ codes! {
         "send the body as JSON";
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR,
         "A call to Meta failed (the `fb…` fields hold Meta's error), or the service has an internal error.",
-        "the call to Meta did not succeed: Service temporarily unavailable.";
+        "the call to Meta failed: Service temporarily unavailable.";
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE,
         "The database does not answer, another process holds a lock on the resource, or this machine could not try the mapper module.",
         "the database does not answer just now";

@@ -261,7 +261,7 @@ mod tests {
         ] {
             let (status, code, message) = answer(refused);
             assert_eq!((status, code), (503, "SERVICE_UNAVAILABLE"));
-            assert!(message.ends_with("offer it again in a moment"), "{message}");
+            assert!(message.ends_with("try it again in a moment"), "{message}");
             assert!(!message.contains("it is tried again"), "nobody does: {message}");
         }
         for refused in [

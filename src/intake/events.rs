@@ -1,7 +1,7 @@
 //! Domain events of the shop, translated into intents.
 //!
-//! Promises: all or nothing; the order of the events is the order of their intents; one statement per step, however
-//! many events.
+//! Promises: all or nothing; the intents are in the order of the events; one statement per step, regardless of the
+//! number of events.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::report::clip;
 use crate::store::StoreError;
 use crate::store::events::{self, Change, Target};
 
-/// Most events of one request.
+/// Most events in one request.
 pub const MOST: usize = 1000;
 
 /// Longest id, in characters.
 pub const LONGEST_ID: usize = 200;
 
-/// What each event is about and asks for.
+/// The subject of each event, and the intent that it causes.
 const EVENTS: [(&str, About, Intent); 9] = [
     ("vendor.product.variant.created", About::Variant, Intent::Upsert),
     ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
@@ -47,14 +47,14 @@ impl About {
     }
 }
 
-/// The names of the events about a variant and of those about a product, for the OpenAPI document.
+/// Returns the names of the events about a variant and of those about a product, for the OpenAPI document.
 #[must_use]
 pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
     let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
     (of(About::Variant), of(About::Product))
 }
 
-/// A request: one event, or many in the order they happened, each as its fields.
+/// A request: one event, or many in the order in which they happened, each as its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Events {
     /// One event.
@@ -63,26 +63,27 @@ pub enum Events {
     Many(Vec<Map<String, Value>>),
 }
 
-/// Why events were not taken.
+/// Why events were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
-    /// Some cannot be taken; nothing was queued.
+    /// Some events are not valid; nothing was queued.
     #[error("{message}")]
     Invalid {
-        /// What is wrong with the whole.
+        /// What is wrong with the request as a whole.
         message: String,
-        /// What is wrong with each event, by its place.
+        /// What is wrong with each event, by its position.
         details: BTreeMap<String, String>,
     },
-    /// The store did not answer.
+    /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Queues what the events ask for; returns how many intents that makes.
+/// Queues the intents of the events; returns their number.
 ///
 /// # Errors
-/// [`EventsError::Invalid`] names each event that cannot be taken; nothing is queued then.
+/// [`EventsError::Invalid`] names each event that is not valid; nothing is queued then. [`EventsError::Store`] when the
+/// database query fails.
 pub async fn take(app: &App, asked: &Events) -> Result<u64, EventsError> {
     let changes = read(asked)?;
     if changes.is_empty() {
@@ -117,7 +118,7 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
     if details.is_empty() {
         return Ok(changes);
     }
-    Err(EventsError::Invalid { message: "some events cannot be taken; nothing was queued".into(), details })
+    Err(EventsError::Invalid { message: "some events are not valid; nothing was queued".into(), details })
 }
 
 fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {

@@ -1,10 +1,11 @@
-//! Changing the active mapper: activate a module, go back to the one before, or to the built-in.
+//! Changing the active mapper: activating a module, rolling back to the mapper before, or resetting to the built-in
+//! mapper.
 //!
-//! An activation, in order: digest, load, samples, one transaction, swap. Until the transaction is committed the old
-//! mapper is active, afterwards the new one; a process that dies in between starts with what the store says. Replicas
-//! follow when they next read the store ([`ActiveMapper::follow`]).
+//! An activation, in order: digest, load, samples, one transaction, swap. The old mapper is active until the
+//! transaction is committed, the new one afterwards; a process that dies in between starts with the mapper that the
+//! store names. Replicas follow when they next read the store ([`ActiveMapper::follow`]).
 //!
-//! The API, the command line and the watched folder come here; none needs the actors to run.
+//! The API, the command line and the watched folder use this module; it does not need running actors.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN, Mappers, StoredModule};
 use crate::store::{StoreError, Tx, lease, reask};
 
-/// Where a module came from.
+/// The origin of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `PUT /admin/meta/mapper`.
@@ -28,12 +29,12 @@ pub enum Source {
     Cli,
     /// The watched folder.
     Directory,
-    /// Back to the one before.
+    /// A rollback to the mapper before.
     Rollback,
 }
 
 impl Source {
-    /// The word in the store.
+    /// Returns the word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,23 +49,23 @@ impl Source {
 /// Why the active mapper was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
-    /// The store did not answer.
+    /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No module can be loaded here.
+    /// No module can be loaded in this process.
     #[error(transparent)]
     Gone(#[from] MapperGone),
     /// The module cannot become active.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The module before is not there any more, or damaged; says what to do.
+    /// The file of the module before is no longer stored, or is damaged; says what to do.
     #[error("{0}")]
     Lost(String),
-    /// There is no mapper before.
+    /// There is no mapper before the active one.
     #[error("there is no mapper to roll back to: the built-in mapper was always active")]
     NothingBefore,
     /// Another activation was committed first.
-    #[error("another mapper was activated meanwhile; look at it, then roll back again")]
+    #[error("another mapper was activated meanwhile; check which one is active, then roll back again")]
     Changed,
 }
 
@@ -73,9 +74,9 @@ pub enum ActivationError {
 pub struct Activated {
     /// Which mapper is active now.
     pub state: Mappers,
-    /// False when it was active already: nothing was swapped. A requested re-map begins all the same.
+    /// False when the mapper was already active: nothing was swapped. A requested re-map begins nevertheless.
     pub changed: bool,
-    /// Variants that had failed under another mapper, and are tried again.
+    /// Variants that had failed under another mapper and are tried again.
     pub requeued: u64,
 }
 
@@ -85,7 +86,7 @@ type Result<T> = std::result::Result<T, ActivationError>;
 /// is asked for again.
 ///
 /// # Errors
-/// [`ActivationError::Refused`] says why the module is refused or could not be tried; nothing has changed then.
+/// [`ActivationError::Refused`] when the module is refused or could not be tried; nothing is changed then.
 pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated> {
     let digest = digest(&bytes);
     let loaded = match rehearse(active, &bytes).await? {
@@ -93,7 +94,7 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
         Err(refused) => {
             let why = refused.to_string();
             warn!(digest, why, "mapper module not activated");
-            // What may pass is not remembered, or the watched folder would leave the file.
+            // A refusal that may pass is not recorded; otherwise the watched folder would ignore the file from then on.
             if !refused.may_pass() {
                 let mut tx = active.db().write().await?;
                 mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), active.now()).await?;
@@ -113,39 +114,39 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
 /// The result for a file that was found in the watched folder.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// A file of this digest was offered before, from anywhere: it is not acted on again.
+    /// A file with this digest was offered before, from any source: it is ignored.
     Known,
-    /// It is the active mapper now.
+    /// The module is now the active mapper.
     Activated(Box<Activated>),
-    /// It is refused, and remembered as such.
+    /// The module is refused, and the refusal is recorded.
     Refused(String),
-    /// It would be refused, and may not be whole yet.
+    /// The module would be refused, but its file may not be complete yet.
     Torn(String),
-    /// It took too long on a machine that may be busy: it may be offered again.
+    /// The module took too long, perhaps because this machine was busy: it may be offered again.
     Slow(String),
-    /// This machine failed: it may be offered again.
+    /// This machine failed: the module may be offered again.
     NotTried(String),
 }
 
-/// What is known of a file that was found.
+/// What is known about a file in the watched folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It may still be written: no refusal is final.
+    /// The file may still be written: no refusal is final.
     Young,
-    /// It is not written any more: a refusal is final, unless the file may do better another time.
+    /// The file is no longer written: a refusal is final, unless it may pass another time.
     Whole,
-    /// It was too slow often enough: one that is too slow again is refused for good.
+    /// The module was too slow several times: if it is too slow again, it is refused permanently.
     LastTry,
 }
 
-/// Activates the module in a file that was found in the watched folder, once and never again: a restart must not undo
-/// what was chosen since.
+/// Activates the module in a file that was found in the watched folder, at most once per digest: a restart must not
+/// undo a later choice.
 ///
 /// # Errors
-/// When the store does not answer, or no module can run here.
+/// When the database query fails, or no module can run in this process.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
-    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is not tried by itself any more; offer it \
+    const TOO_OFTEN: &str = ". It was tried several times, one minute apart, and is no longer tried automatically; offer it \
                              again with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = digest(&bytes);
     let mut tx = active.db().read().await?;
@@ -183,7 +184,7 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
     Ok(Found::Activated(Box::new(activated)))
 }
 
-/// A mapper that answered every sample, or why it does not.
+/// Loads a mapper and asks it for every sample; the inner error says why it is refused.
 async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Result<Arc<LoadedMapper>, Refused>> {
     let loaded = active.load_rehearsed(bytes.to_vec()).await?;
     at(Point::MapperRehearsed).await;
@@ -195,10 +196,10 @@ async fn keep(active: &ActiveMapper, tx: &mut Tx, loaded: &LoadedMapper, bytes: 
     Ok(mapper::keep(tx, &module, active.now()).await?)
 }
 
-/// Goes back to the built-in mapper.
+/// Activates the built-in mapper again.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn reset(active: &ActiveMapper, source: Source, remap: bool) -> Result<Activated> {
     let remap = count(active, remap).await?;
     let mut tx = active.db().write().await?;
@@ -206,45 +207,44 @@ pub async fn reset(active: &ActiveMapper, source: Source, remap: bool) -> Result
     finish(active, tx, Arc::new(LoadedMapper::builtin()), source, remap).await
 }
 
-/// Goes back to the mapper before the active one. A second rollback restores the present one.
+/// Activates the mapper before the active one. Rolling back twice restores the current mapper.
 ///
 /// # Errors
-/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`] and [`ActivationError::Refused`] say why it cannot;
-/// nothing has changed then.
+/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`], [`ActivationError::Refused`] or
+/// [`ActivationError::Changed`]; nothing is changed then.
 pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     let mut tx = active.db().read().await?;
     let (present, previous) = mapper::activations(&mut tx).await?;
     let present = present.ok_or(ActivationError::NothingBefore)?;
     let target = previous.map_or_else(|| BUILTIN.to_owned(), |previous| previous.mapper);
     let bytes = if target == BUILTIN { None } else { Some(mapper::bytes(&mut tx, &target).await?) };
-    // Loading takes long, and may wait for another load: not with a connection in hand.
+    // Loading takes long and may wait for another load, so no connection is held during it.
     drop(tx);
     let loaded = match bytes {
         None => LoadedMapper::builtin(),
         Some(None) => {
-            let why = format!("the file of the module {target} is not kept any more; activate it again");
+            let why = format!("the file of the module {target} is no longer stored; activate it again");
             return Err(ActivationError::Lost(why));
         }
-        // Samples again: the module is the same, but the service may be a newer one.
+        // The samples are asked again: the module is unchanged, but the service may be a newer version.
         Some(Some(bytes)) => active.load_rehearsed(bytes).await??,
     };
     if **loaded.key() != *target {
         return Err(ActivationError::Lost(format!(
-            "the stored file of the module {target} is damaged: its digest is another one; activate it again from its \
-             file"
+            "the stored file of the module {target} is damaged: its digest differs; activate the module again from its file"
         )));
     }
     let remap = count(active, remap).await?;
     let mut tx = active.db().write().await?;
     lease::hold_pipeline(&mut tx).await?;
-    // By the activation, not by its mapper: there and back again is a change as well.
+    // Compared by activation id, not by mapper: switching away and back is a change as well.
     if mapper::activations(&mut tx).await?.0.is_none_or(|now| now.id != present.id) {
         return Err(ActivationError::Changed);
     }
     finish(active, tx, Arc::new(loaded), Source::Rollback, remap).await
 }
 
-/// How many variants a re-map asks for, if one is wanted; counted before the pipeline is held.
+/// Returns how many variants a re-map asks for, if one is requested; counted before the pipeline's lease row is locked.
 async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     if !remap {
         return Ok(None);
@@ -253,7 +253,7 @@ async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     Ok(Some(reask::count(&mut tx, Reason::Remap).await?))
 }
 
-/// Commits the activation and swaps. With `remap`, that many variants are asked for again.
+/// Commits the activation and swaps. With `remap`, this many variants are asked for again.
 async fn finish(
     active: &ActiveMapper,
     mut tx: Tx,
@@ -273,25 +273,25 @@ async fn finish(
     if requeued.is_some() {
         info!(mapper = loaded.name(), version = loaded.version(), digest = %loaded.digest(), "mapper activated");
     }
-    // Through the store's word, not `loaded`: of two activations at once, the one committed last counts, and each reads
-    // the store again after its swap. What is committed is done, whatever the swap does.
+    // The swap uses the store's active mapper, not `loaded`: of two concurrent activations, the one committed last
+    // counts, and each reads the store again after its swap. The committed activation is valid, whatever the swap does.
     match active.follow_with(Some(loaded)).await {
         Ok(_) => {}
-        // The lease holder looks with every tick, and gives the lease up as long as it cannot.
+        // The lease holder checks the store with every tick, and gives the lease up as long as it cannot swap.
         Err(NotFollowed::Store(cause)) => {
-            error!(cause = chain(&cause), "the activated mapper is not swapped in yet; tried again");
+            error!(cause = chain(&cause), "activated mapper not swapped in yet; tried again");
         }
-        // Shown in `/status`, and tried again.
+        // Reported in `/status`, and tried again.
         Err(NotFollowed::Unusable(_)) => {}
     }
     at(Point::MapperSwapped).await;
     Ok(Activated { state, changed: requeued.is_some(), requeued: requeued.unwrap_or(0) })
 }
 
-/// Asks for every variant again, with the mapper that is active: what it says differently is sent.
+/// Asks for every variant again with the active mapper: every payload that differs is sent.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn remap(active: &ActiveMapper) -> Result<Mappers> {
     let mut tx = active.db().read().await?;
     let total = reask::count(&mut tx, Reason::Remap).await?;

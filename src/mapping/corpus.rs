@@ -1,8 +1,8 @@
-//! The samples that every mapper answers before it becomes active, and that `meta-catalog mapper check` shows.
+//! The samples that every mapper must answer before it becomes active, and that `meta-catalog mapper check` shows.
 //!
-//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), part of the binary: each reaches a branch of
-//! the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are no items,
-//! and are left out.
+//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), embedded in the binary: each reaches a
+//! branch of the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are
+//! not items and are left out.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,32 +19,32 @@ static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtur
 /// A sample.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Short name; the fixture's file stem.
+    /// Short name: the file stem of the fixture.
     pub name: String,
-    /// What it is about.
+    /// The purpose of the sample.
     pub purpose: String,
     item: input::Item,
 }
 
 impl Sample {
-    /// The instant that it is mapped for.
+    /// The instant for which the sample is mapped.
     #[must_use]
     pub fn at(&self) -> Millis {
         self.item.now.unwrap_or_default()
     }
 
-    /// A mapper's word on it.
+    /// Returns a mapper's word on the sample.
     ///
     /// # Errors
-    /// The mapper's fault.
+    /// When the mapper fails: its fault.
     pub fn ask(&self, mapper: &LoadedMapper) -> Result<Word, MapperFault> {
         self.ask_later(mapper, 0)
     }
 
-    /// The same, `later` milliseconds after the sample's own instant.
+    /// Returns a mapper's word on the sample `later` milliseconds after the sample's own instant.
     ///
     /// # Errors
-    /// The mapper's fault.
+    /// When the mapper fails: its fault.
     pub fn ask_later(&self, mapper: &LoadedMapper, later: Millis) -> Result<Word, MapperFault> {
         let input::Item { settings, product, variant, .. } = &self.item;
         let batch = Arc::new(Batch {
@@ -54,13 +54,13 @@ impl Sample {
             items: vec![Item { product_index: 0, variant: variant.clone() }],
         });
         let answer = mapper.map(&batch).into_iter().next();
-        let nothing = || MapperFault { kind: FaultKind::Answer, message: "the mapper gave no answer".into() };
+        let nothing = || MapperFault { kind: FaultKind::Answer, message: "the mapper returned no answer".into() };
         answer.unwrap_or_else(|| Err(nothing()))
     }
 }
 
-/// What the built-in mapper makes of every sample, one line each: the payload or the reason of the rejection, and when it
-/// changes by time alone. Warnings are left out: they reach no payload.
+/// Returns the built-in mapper's output for every sample, one line each: the payload or the reason of the rejection,
+/// and when it changes by time alone. Warnings are left out, because they are not part of a payload.
 #[must_use]
 pub fn builtin_outputs() -> String {
     let line = |sample: &Sample| {
@@ -79,7 +79,7 @@ struct Fixture {
     input: serde_json::Value,
 }
 
-/// All samples, by name.
+/// Returns all samples, by name.
 #[must_use]
 pub fn samples() -> &'static [Sample] {
     static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();
@@ -90,7 +90,7 @@ pub fn samples() -> &'static [Sample] {
                 let name = file.path().file_stem()?.to_str()?.to_owned();
                 let Fixture { purpose, input } = serde_json::from_slice(file.contents()).ok()?;
                 let item = input::read(&input.to_string()).ok()?;
-                // Without an id there is no item to speak of.
+                // A fixture without an id is not an item.
                 (!item.variant.id.is_empty()).then_some(Sample { name, purpose, item })
             })
             .collect();

@@ -10,7 +10,7 @@ use super::{LoadedMapper, Refused};
 /// Why nothing was loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum MapperGone {
-    /// No module can run in this process at all.
+    /// No module can run in this process.
     #[error(transparent)]
     Host(#[from] HostError),
     /// The thread was lost.
@@ -18,10 +18,10 @@ pub enum MapperGone {
     Thread,
 }
 
-/// Hands out the one loader; clones share it.
+/// Gives out the one loader; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Loaders {
-    /// Made with the first module: an installation without modules pays nothing for it.
+    /// Created with the first module, so an installation without modules has no cost.
     host: Arc<OnceLock<Host>>,
     one: Arc<Semaphore>,
 }
@@ -40,7 +40,7 @@ impl Loaders {
     }
 }
 
-/// The loader: nothing else loads a module while this exists.
+/// The loader: no other module is loaded while this value exists.
 #[derive(Debug)]
 pub struct Loader {
     host: Arc<OnceLock<Host>>,
@@ -48,10 +48,10 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Loads a module, which takes from a tenth of a second to several.
+    /// Loads a module, which takes from a tenth of a second to several seconds.
     ///
     /// # Errors
-    /// When no module can run here. The inner error says what is wrong with the file.
+    /// When no module can run in this process. The inner error says what is wrong with the file.
     pub async fn load(self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         self.run(move |host| Ok(LoadedMapper::load(host, &bytes)?)).await
     }
@@ -76,7 +76,7 @@ impl Loader {
                 Some(host) => host,
                 None => {
                     let host = Host::new(Limits::default())?;
-                    // One thread at a time is here.
+                    // Only one thread at a time runs this code.
                     shared.get_or_init(|| host)
                 }
             };

@@ -1,9 +1,9 @@
-//! What another mapper would change: two mappers' words on the same variants, added up.
+//! What another mapper would change: the words of two mappers on the same variants, counted.
 //!
-//! Purpose: the report of a preview, of however many variants, in bounded memory: counts, and a few samples of each
+//! Purpose: the report of a preview, for any number of variants, in bounded memory: counts, and a few samples of each
 //! kind.
 //! Promises: pure; the same variants in the same order give the same report.
-//! Left out on purpose: walking the catalog and asking the mappers ([`crate::admin::preview`]).
+//! Left out on purpose: walking the catalog and calling the mappers ([`crate::admin::preview`]).
 
 mod report;
 
@@ -23,7 +23,7 @@ pub use report::{
 const SAMPLES: usize = 5;
 /// Longest value in a sample, in characters.
 const LONGEST: usize = 300;
-/// Fields and codes that are told apart; a module that makes names up must not fill the memory.
+/// How many fields and codes are counted separately; a module that invents names must not fill the memory.
 const MOST_NAMES: usize = 200;
 /// Longest name of a field or code, in characters.
 const LONGEST_NAME: usize = 100;
@@ -34,13 +34,13 @@ pub struct Pair<'a> {
     pub variant_id: &'a str,
     /// The active mapper's word.
     pub before: &'a Result<Word, MapperFault>,
-    /// The module's.
+    /// The module's word.
     pub after: &'a Result<Word, MapperFault>,
-    /// What the store remembers of it.
+    /// The state row of the variant.
     pub state: Option<&'a SyncState>,
 }
 
-/// Adds pairs up.
+/// Counts pairs.
 #[derive(Debug, Default)]
 pub struct Tally {
     report: PreviewReport,
@@ -48,7 +48,7 @@ pub struct Tally {
     warnings: BTreeMap<String, WarningDifference>,
 }
 
-/// What becomes of a variant.
+/// What would happen to a variant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Push,
@@ -60,7 +60,7 @@ enum Step {
 }
 
 impl Tally {
-    /// Adds a variant whose row cannot be read: no mapper can be asked.
+    /// Adds a variant whose source row cannot be read, so no mapper can be asked.
     pub fn unreadable(&mut self, variant_id: &str, reason: &str) {
         self.report.variants += 1;
         self.report.effect.undecided += 1;
@@ -173,13 +173,13 @@ impl Tally {
         *count += 1;
     }
 
-    /// The report of what was added.
+    /// Returns the report of all added variants.
     #[must_use]
     pub fn into_report(self, active: Compared) -> PreviewReport {
         let Self { mut report, fields, warnings } = self;
         report.active = active;
         report.fields = fields.into_values().collect();
-        // Stable: those that change equally often stay in the order of their names.
+        // The sort is stable: fields that change equally often stay in the order of their names.
         report.fields.sort_by_key(|field| std::cmp::Reverse(field.changed + field.added + field.removed));
         report.warnings = warnings.into_values().filter(|warning| warning.before != warning.after).collect();
         report.warnings.sort_by_key(|warning| std::cmp::Reverse(warning.before.abs_diff(warning.after)));
@@ -197,12 +197,12 @@ impl Group {
     }
 }
 
-/// Whether there is no word for a reason that has nothing to do with the variant.
+/// Whether the word is missing for a reason that has nothing to do with the variant.
 fn was_not_tried(word: &Result<Word, MapperFault>) -> bool {
     word.as_ref().is_err_and(|fault| !fault.kind.blames_the_row())
 }
 
-/// What the drain would do with an upsert that asks for this variant, the mass-delete guard apart.
+/// Returns what the drain would do with an upsert of this variant, without the mass-delete guard.
 fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &str) -> Step {
     let ask = Ask { intent: Intent::Upsert, released: false };
     match plan(ask, Answer::from(word), state, Guard::Open, catalog).action {
@@ -215,7 +215,7 @@ fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &s
     }
 }
 
-/// The entry of this name, unless there are too many to make another.
+/// Returns the entry with this name; `None` when there are too many entries to add another.
 fn entry<'m, T>(map: &'m mut BTreeMap<String, T>, name: &str, made: impl FnOnce(String) -> T) -> Option<&'m mut T> {
     let name = clip(name, LONGEST_NAME).into_owned();
     if map.len() >= MOST_NAMES && !map.contains_key(&name) {

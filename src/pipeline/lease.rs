@@ -1,10 +1,10 @@
 //! The LeaseActor: takes, renews and loses the right to run the pipeline.
 //!
-//! Promises: at most one process runs drain, poll and windows on a database; one that lost the lease stops by itself,
-//! and even before it notices it commits nothing (see [`crate::store::lease`]). A renewal also brings home whether the
-//! settings, the credential or the mapper changed, so replicas learn of it. A module that has to be loaded for that does
-//! not hold up renewals.
-//! Left out on purpose: waiting for the lease. Another round tries again.
+//! Promises: at most one process runs drain, poll and sale windows on a database; a process that lost the lease stops,
+//! and even before it notices the loss it commits nothing (see [`crate::store::lease`]). A renewal also returns whether
+//! the settings, the credential or the mapper changed, so replicas learn of changes. Loading a module for that does not
+//! delay renewals.
+//! Left out on purpose: waiting for the lease. The next tick tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,12 @@ pub struct LeaseJob {
     seen: Option<Renewal>,
     /// At most one load of the active mapper; ends with this job.
     following: JoinSet<()>,
-    /// Why the lease is left to others, as told last.
+    /// The last reason that was logged for not taking the lease.
     told: Option<String>,
 }
 
 impl LeaseJob {
-    /// The lease of this pipeline.
+    /// Creates the lease job of this process.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, seen: None, following: JoinSet::new(), told: None }
@@ -40,30 +40,30 @@ impl LeaseJob {
 
     async fn take(&mut self) -> Result<(), StoreError> {
         let app = &self.app;
-        // Who cannot run the active mapper leaves the lease to a replica that can.
+        // A process that cannot run the active mapper leaves the lease to a replica that can.
         match app.active.follow().await {
             Ok(_) => self.told = None,
             Err(NotFollowed::Store(error)) => return Err(error),
             Err(NotFollowed::Unusable(why)) => {
                 if self.told.as_ref() != Some(&why) {
-                    warn!(why, "this process does not ask for the lease: it cannot run the active mapper");
+                    warn!(why, "lease not requested: this process cannot run the active mapper");
                     self.told = Some(why);
                 }
                 return Ok(());
             }
         }
-        // Counted from before the question: our end is never later than the server's.
+        // Counted from before the query, so this process's end of the lease is never later than the server's.
         let until = app.now() + self.ttl();
         let Some(fence) = lease::take(&app.db, &app.config.instance, self.ttl()).await? else {
             return Ok(());
         };
         at(Point::LeaseTaken).await;
-        info!(epoch = fence.epoch, "this process runs the pipeline");
+        info!(epoch = fence.epoch, "lease taken: this process runs the pipeline");
         let mut tx = app.db.read().await?;
         let budgets = limiter::load(&mut tx).await?;
         drop(tx);
         if let Err(error) = app.limiter.load(budgets) {
-            warn!(%error, "the limiter did not hear of the stored budgets; Meta's answers will tell");
+            warn!(%error, "stored budgets not loaded into the limiter; Meta's answers replace them");
         }
         app.lease.put(Some(Lease { fence, until }));
         app.wake.all();
@@ -87,21 +87,21 @@ impl LeaseJob {
                 self.seen = Some(renewal);
             }
             None => {
-                warn!(epoch = held.fence.epoch, "another process runs the pipeline now");
+                warn!(epoch = held.fence.epoch, "lease lost: another process runs the pipeline now");
                 app.lease.give_up(&held.fence);
             }
         }
         Ok(())
     }
 
-    /// Loads the active mapper beside the renewals, unless that is under way. The drain sees to it as well, and gives
-    /// the lease up if it must; here it is for the API's sake.
+    /// Loads the active mapper in parallel to the renewals, unless a load is running. The drain loads it as well, and
+    /// gives the lease up if it must; this load is for the API.
     fn follow(&mut self) {
         while self.following.try_join_next().is_some() {}
         if self.following.is_empty() {
             let app = Arc::clone(&self.app);
             self.following.spawn(async move {
-                // A failure is told where it is found, and the next renewal tries again.
+                // A failure is logged where it occurs, and the next renewal tries again.
                 let _ = app.active.follow().await;
                 app.wake.drain.nudge();
             });
@@ -124,8 +124,8 @@ impl Job for LeaseJob {
             None => self.take().await,
         };
         if let Err(error) = done {
-            // The lease ends by itself when the database stays away; a restart of this actor would mend nothing.
-            warn!(error = %crate::report::chain(&error), "the lease was not renewed");
+            // The lease expires when the database stays unavailable; a restart of this actor would not help.
+            warn!(error = %crate::report::chain(&error), "lease not renewed");
             if self.app.lease.current().is_some_and(|held| held.until <= self.app.now()) {
                 self.app.lease.put(None);
             }

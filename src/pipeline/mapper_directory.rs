@@ -1,14 +1,15 @@
-//! The MapperDirectoryActor: a folder into which an operator drops mapper modules.
+//! The MapperDirectoryActor: a folder into which an operator puts mapper modules.
 //!
-//! Promises: a file is acted on when it has stood still, so neither a half-written file nor a rename half-way counts; a
-//! file that does not load is taken for half-written a while longer before it is refused; one that could not be tried,
-//! since the machine was busy, is tried again later, and one that is always too slow is refused in the end. A digest that was ever
-//! offered, from anywhere, is never acted on again: a restart does not undo a choice, and of several replicas one
-//! acts. Of several new files the newest is activated last. Files are only read.
+//! Promises: a file is processed only when it has not changed for a while, so a half-written file or a rename in
+//! progress does not count; a file that does not load is treated as half-written a little longer before it is refused;
+//! a module that could not be tried because the machine was busy is tried again later, and a module that is always too
+//! slow is refused in the end. A digest that was ever offered, from any source, is never processed again: a restart
+//! does not undo a choice, and of several replicas one processes the file. Of several new files the newest is activated
+//! last. Files are only read.
 //!
-//! Events of the file system only wake it: links that are swapped, other machines' changes and a folder that is made
-//! anew are seen by looking, every two seconds.
-//! Left out on purpose: taking a module back when its file is deleted (`rollback` and `reset` do that).
+//! File system events only wake the actor: swapped links, changes by other machines and a recreated folder are detected
+//! by a check every two seconds.
+//! Left out on purpose: deactivating a module when its file is deleted (`rollback` and `reset` do that).
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -28,16 +29,16 @@ use crate::mapping::activation::{ActivationError, Found, Standing, found};
 use crate::runtime::periodic::{Job, JobError, Nudger, Rest};
 use crate::store::StoreError;
 
-/// How often it looks when nothing wakes it.
+/// How often the folder is checked without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A file that stood still for so long is tried.
+/// A file that has not changed for this long is tried.
 const STILL: Duration = Duration::from_millis(200);
-/// A file that stood still for so long is whole.
+/// A file that has not changed for this long is complete.
 const WHOLE: Duration = Duration::from_secs(2);
 
-/// A file that could not be tried is tried again after this.
+/// How long to wait before a module that could not be tried is tried again.
 const LATER: Duration = Duration::from_secs(60);
-/// One that is too slow so often is refused.
+/// A module that is too slow this often is refused.
 const MOST_TRIES: u32 = 5;
 
 /// The job of the MapperDirectoryActor.
@@ -47,19 +48,19 @@ pub struct MapperDirectoryJob {
     directory: PathBuf,
     watch: Option<Watch>,
     files: HashMap<PathBuf, Seen>,
-    /// What was told last of the folder itself.
+    /// The last problem of the folder itself that was logged.
     told: Option<String>,
 }
 
-/// Events of the folder, as long as it is this one.
+/// The watcher of the folder, valid for this folder only.
 #[derive(Debug)]
 struct Watch {
     folder: FileId,
-    /// None when the system gives no events.
+    /// `None` when the system gives no events.
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// What tells one file from another, also after a rename over it.
+/// Identifies a file, also after another file was renamed over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FileId {
     #[cfg(unix)]
@@ -68,7 +69,7 @@ struct FileId {
     inode: u64,
 }
 
-/// What changes when a file does.
+/// Changes when the file changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     id: FileId,
@@ -76,31 +77,31 @@ struct Stamp {
     modified: SystemTime,
 }
 
-/// A file, since it looks as it does.
+/// A file, since its last change.
 #[derive(Clone, Debug)]
 struct Seen {
     stamp: Stamp,
     since: Instant,
-    /// Nothing more to do with it.
+    /// Nothing more to do with the file.
     is_done: bool,
-    /// It did not load, and may not be whole: tried again when it is [`WHOLE`].
+    /// The module did not load, and its file may be incomplete: it is tried again when it is [`WHOLE`].
     is_torn: bool,
-    /// How often it was too slow.
+    /// How often the module was too slow.
     tries: u32,
-    /// It could not be tried: not before this instant again.
+    /// The module could not be tried: it is not tried again before this instant.
     rests_until: Option<Instant>,
-    /// What was told of it.
+    /// The last message that was logged about the file.
     told: Option<String>,
 }
 
 impl MapperDirectoryJob {
-    /// A watch over this folder; it need not exist yet.
+    /// Creates a watch over this folder, which need not exist yet.
     #[must_use]
     pub fn new(app: Arc<App>, directory: PathBuf) -> Self {
         Self { app, directory, watch: None, files: HashMap::new(), told: None }
     }
 
-    /// The files that are there now.
+    /// Returns the files in the folder now.
     async fn look(&mut self) -> io::Result<Vec<(PathBuf, Stamp)>> {
         let directory = self.directory.clone();
         let (folder, files) = blocking(move || {
@@ -108,11 +109,11 @@ impl MapperDirectoryJob {
             Ok((FileId::of(&fs::metadata(&directory)?), modules(&directory)?))
         })
         .await?;
-        // Events of a folder that was made anew are those of the old one: none.
+        // The watcher of a deleted folder gets no events of a folder that replaces it.
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
             let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
-                info!(folder = %self.directory.display(), %error, "no events of the mapper folder; it is looked at every 2 s");
+                info!(folder = %self.directory.display(), %error, "no file system events for the mapper folder; checked every 2 s");
             }
             self.watch = Some(Watch { folder, _watcher: watcher.ok() });
         }
@@ -126,7 +127,7 @@ impl MapperDirectoryJob {
                 let problem = error.to_string();
                 if self.told.as_ref() != Some(&problem) {
                     let folder = self.directory.display();
-                    warn!(%folder, problem, "the mapper folder cannot be read; make it readable, or set mapper_dir");
+                    warn!(%folder, problem, "mapper folder cannot be read; make it readable, or set mapper_dir");
                     self.told = Some(problem);
                 }
                 return Ok(Rest::Interval);
@@ -144,12 +145,12 @@ impl MapperDirectoryJob {
         for (path, seen) in ready {
             self.act(&path, seen).await?;
         }
-        // Files that do not stand still long enough yet are looked at as soon as they may.
+        // Files that changed too recently are checked again as soon as they may be tried.
         let waits = self.files.values().filter(|seen| !seen.is_done && seen.told.is_none());
         Ok(waits.map(Seen::wait).min().map_or(Rest::Interval, Rest::For))
     }
 
-    /// Compares with what was there before.
+    /// Compares the files with those of the last check.
     fn notice(&mut self, found: Vec<(PathBuf, Stamp)>) {
         let mut before = std::mem::take(&mut self.files);
         self.files = found
@@ -171,7 +172,7 @@ impl MapperDirectoryJob {
             .collect();
     }
 
-    /// Does what is to be done with a file that stood still.
+    /// Processes a file that has not changed for long enough.
     async fn act(&mut self, path: &Path, mut seen: Seen) -> Result<(), StoreError> {
         let file = path.display();
         let expected = seen.stamp.clone();
@@ -179,49 +180,49 @@ impl MapperDirectoryJob {
         match blocking(move || read(&from, &expected)).await {
             Ok(Some(bytes)) if bytes.len() > MODULE_BYTES => {
                 seen.is_done = true;
-                warn!(%file, most = MODULE_BYTES, "too large for a mapper module; left alone");
+                warn!(%file, most = MODULE_BYTES, "file too large for a mapper module; ignored");
             }
             Ok(Some(bytes)) => {
                 match found(&self.app.active, bytes, seen.standing()).await {
                     Ok(Found::Known) => seen.is_done = true,
                     Ok(Found::Activated(activated)) => {
                         let digest = activated.state.active.map(|active| active.mapper);
-                        info!(%file, digest, "the mapper module from the folder is active");
+                        info!(%file, digest, "mapper module from the folder activated");
                         self.app.work_arrived();
                         seen.is_done = true;
                     }
                     Ok(Found::Refused(why)) => {
-                        warn!(%file, why, "the mapper module in the folder is refused; nothing has changed");
+                        warn!(%file, why, "mapper module from the folder refused; nothing changed");
                         seen.is_done = true;
                     }
                     Ok(Found::Torn(_)) => seen.is_torn = true,
                     Err(ActivationError::Store(error)) => return Err(error),
-                    // Perhaps not the file's fault, so it is tried again, but not for ever.
+                    // The file may not be at fault, so it is tried again, but not forever.
                     Ok(Found::Slow(why)) => {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
-                        // The sentence differs from time to time by how far the module came.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "the mapper module in the folder is tried again later"));
+                        // The message changes with the number of samples that the module answered.
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module from the folder not tried; tried again later"));
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             "not tried",
-                            || warn!(%file, why, "the mapper module in the folder is tried again later"),
+                            || warn!(%file, why, "mapper module from the folder not tried; tried again later"),
                         );
                     }
                     Err(fault) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             &fault.to_string(),
-                            || warn!(%file, %fault, "cannot be tried here; tried again later"),
+                            || warn!(%file, %fault, "mapper module cannot be tried in this process; tried again later"),
                         );
                     }
                 }
             }
-            // Changed while it was read: the next look sees it.
+            // The file changed while it was read: the next check sees it.
             Ok(None) => return Ok(()),
-            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "cannot be read; left alone")),
+            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "file cannot be read; ignored")),
         }
         self.files.insert(path.to_owned(), seen);
         Ok(())
@@ -229,14 +230,14 @@ impl MapperDirectoryJob {
 }
 
 impl Seen {
-    /// How long it has to stand still from now on before something is done with it.
+    /// Returns how long the file must stay unchanged from now on before it is processed.
     fn wait(&self) -> Duration {
         let needs = if self.is_torn { WHOLE } else { STILL };
         let rests = self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         needs.saturating_sub(self.since.elapsed()).max(rests)
     }
 
-    /// What a refusal of it would mean now.
+    /// Returns what a refusal of the file would mean now.
     fn standing(&self) -> Standing {
         if self.tries + 1 >= MOST_TRIES {
             Standing::LastTry
@@ -251,7 +252,7 @@ impl Seen {
         !self.is_done && self.wait().is_zero()
     }
 
-    /// Tells it unless it was told before.
+    /// Logs a message unless it was the last one logged.
     fn tell_once(&mut self, what: &str, tell: impl FnOnce()) {
         if self.told.as_deref() != Some(what) {
             tell();
@@ -276,7 +277,7 @@ impl FileId {
 }
 
 impl Stamp {
-    /// Of what a path leads to, through links.
+    /// Returns the stamp of the file to which a path leads, through links; `None` when it is not a file.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         let about = fs::metadata(path)?;
         let stamp = || Ok(Self { id: FileId::of(&about), size: about.len(), modified: about.modified()? });
@@ -284,7 +285,7 @@ impl Stamp {
     }
 }
 
-/// The modules in a folder.
+/// Returns the modules in a folder.
 fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
     let mut modules = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -293,7 +294,7 @@ fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
         if hidden || path.extension().is_none_or(|extension| extension != "wasm") {
             continue;
         }
-        // Gone since it was listed, or a link to nowhere: not there.
+        // Deleted since the listing, or a dangling link: ignored.
         if let Ok(Some(stamp)) = Stamp::of(&path) {
             modules.push((path, stamp));
         }
@@ -301,7 +302,7 @@ fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
     Ok(modules)
 }
 
-/// A file's bytes, at most one more than a module may have; none when it is not what it was.
+/// Returns a file's bytes, at most one more than a module may have; `None` when the file has changed.
 fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MODULE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -310,7 +311,7 @@ fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
 
 fn watch(directory: &Path, nudger: Nudger) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // Our own looks are events as well.
+        // The checks of this actor cause events as well.
         let is_look = |kind: &EventKind| matches!(kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(AccessMode::Write)));
         if !event.is_ok_and(|event| is_look(&event.kind)) {
             nudger.nudge();

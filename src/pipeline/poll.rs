@@ -1,10 +1,10 @@
-//! The PollActor: asks Meta what became of each submission, and records the verdict.
+//! The PollActor: asks Meta for the result of each submission, and records the verdict.
 //!
-//! Promises: a verdict changes only rows that still wait for its handle; under an incomplete error list nothing
-//! unnamed becomes synced; a handle times out only by the answer to a question that was asked past its age, so neither a
-//! night of downtime nor an answer that comes home late costs anything; handles that never end do not starve the others
-//! (those asked longest ago come first). Handles of a catalog that is no longer selected are polled where they belong. A
-//! submission that Meta split over several handles is judged when each of them is final.
+//! Promises: a verdict changes only rows that still wait for its handle; with an incomplete error list, no unnamed row
+//! becomes synced; a handle times out only by the answer to a request that was made after its age limit, so neither a
+//! night of downtime nor a late answer costs anything; handles that never end do not starve the others (those asked
+//! longest ago come first). Handles of a catalog that is no longer selected are polled at that catalog. A submission
+//! that Meta split over several handles is judged when each of them is final.
 //! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
 
 mod verdict;
@@ -28,9 +28,9 @@ use crate::runtime::periodic::Rest;
 use crate::store::submission::{self, Submission};
 use crate::store::{self, StoreError};
 
-/// How often a handle is asked for when calls are paced by budget.
+/// How often a handle is polled when calls are paced by budget.
 const BUDGET_POLL: Duration = Duration::from_secs(2);
-/// After this many answers that do not know the handle, it is lost.
+/// After this many answers that the handle is unknown, the handle is lost.
 const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
 
 /// The job of the PollActor.
@@ -39,14 +39,14 @@ pub struct PollJob {
     app: Arc<App>,
 }
 
-/// Whether to go on with the next handle.
+/// Whether to continue with the next handle.
 enum Next {
     Go,
     Stop(Rest),
 }
 
 impl PollJob {
-    /// A poll on this pipeline.
+    /// Creates the poll of this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
@@ -57,7 +57,7 @@ impl PollJob {
         let settings = app.load_settings().await?;
         let budget = settings.drain_pacing == Pacing::Budget;
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
-        // A round that the limiter spreads over several ticks must not begin anew with each of them.
+        // A round that the limiter spreads over several ticks must not start again with each tick.
         let before = app.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
         let mut tx = app.db.read().await?;
         let limit = settings.handles_per_poll_tick;
@@ -70,11 +70,11 @@ impl PollJob {
             let token = match app.tokens.get().await {
                 Ok(token) => token,
                 Err(fault) => {
-                    debug!(%fault, "no poll");
+                    debug!(%fault, "no poll: no token");
                     return Ok(Rest::Interval);
                 }
             };
-            // A problem that names a credential waits for another one.
+            // A problem that names a credential lasts until another credential is stored.
             if channel.is_stopped_for(token.version) {
                 return Ok(Rest::Interval);
             }
@@ -89,7 +89,7 @@ impl PollJob {
     }
 }
 
-/// What the polls of one tick share.
+/// What all polls of one tick share.
 struct Round<'p> {
     app: &'p App,
     lease: Lease,
@@ -97,12 +97,12 @@ struct Round<'p> {
     access: Access,
 }
 
-/// A question to Meta on one submission.
+/// A request to Meta about one submission.
 #[derive(Clone, Copy)]
 struct Question<'c> {
     call: &'c Submission,
     handle: &'c str,
-    /// When it was asked: what Meta answers is true of then, however late it is heard.
+    /// When the request was made: Meta's answer describes this instant, however late it arrives.
     at: Millis,
 }
 
@@ -111,8 +111,8 @@ impl Round<'_> {
         let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
         let mut parts = Vec::new();
         let mut judged: Option<Verdict> = None;
-        // One permit a submission. What it takes to settle it, a second handle or a look-up, goes with that: asked for
-        // on its own, it would come too early each time.
+        // One permit per submission. The further calls that settle it, a second handle or a look-up, use the same
+        // permit: a separate permit for them would be refused each time, because it would come too soon.
         if let Some(wait) = self.closed(call).await {
             return Ok(Next::Stop(wait));
         }
@@ -139,7 +139,7 @@ impl Round<'_> {
         self.apply(question, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
     }
 
-    /// How long to wait for the next call, if one may not be made now.
+    /// Returns how long to wait for the next call; `None` when it may be made now.
     async fn closed(&self, call: &Submission) -> Option<Rest> {
         match self.app.limiter.ask(&call.catalog_id, Bucket::Management).await {
             Ok(Admission::Permit) => None,
@@ -180,14 +180,14 @@ impl Round<'_> {
         } else {
             match app.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
-                // Meta will not tell: nothing is known and nothing is claimed.
+                // Meta does not answer the look-up: nothing is known, so nothing is assumed.
                 Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
-                    warn!(submission = call.id, %failure, "errored deletes could not be looked up");
+                    warn!(submission = call.id, %failure, "errored deletes could not be looked up; left as failed");
                     HashSet::new()
                 }
                 Err(failure) => {
                     channel::report(&app.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
-                    warn!(submission = call.id, %failure, "errored deletes are looked up later");
+                    warn!(submission = call.id, %failure, "errored deletes not looked up; tried again later");
                     return self.troubled(question, &failure).await;
                 }
             }
@@ -201,7 +201,7 @@ impl Round<'_> {
         Ok(Next::Go)
     }
 
-    /// Meta does not know the handle. Said often enough, it never will.
+    /// Handles an answer that Meta does not know the handle. After enough such answers the handle is lost.
     async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
         let Question { call, at: asked_at, .. } = question;
         if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
@@ -218,15 +218,16 @@ impl Round<'_> {
         let selected = self.settings.catalog_id == question.call.catalog_id;
         match failure.class() {
             ErrorClass::BadRequest => self.unknown_handle(question).await,
-            // An answer, if not one about the batch: the age limit counts. That the present account may not see a
-            // catalog that was selected once is no fault of the channel.
+            // This is an answer, although not about the batch: the age limit applies. When the present account has no
+            // access to a catalog that was selected earlier, the channel is not at fault.
             ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
             ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
             _ => self.troubled(question, &failure).await,
         }
     }
 
-    /// No answer on the batch: nothing is known of it, and the rest of the round would fare no better.
+    /// Handles a call without an answer about the batch: nothing is known of it, and the rest of the round would fail
+    /// as well.
     async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
         let app = self.app;
         let mut tx = self.lease.fence.begin(&app.db, None).await?;

@@ -1,10 +1,10 @@
 //! The ReaskActor: asks for many variants again, chunk by chunk.
 //!
-//! Promises: the cursor is stored with each chunk, so a restart goes on where it was; a re-ask is never more than three
-//! calls ahead of the drain ([`Pace`]), so a change of the shop waits for no more than that.
-//! Payloads that Meta holds already are not sent: the drain compares hashes. A process that makes payloads with another
-//! built-in mapper, or with another prefix of image keys, than the one before begins a re-ask by itself.
-//! Left out on purpose: when a re-ask is wanted otherwise. The transaction that wants it begins it
+//! Promises: the cursor is stored with each chunk, so a restart continues where the re-ask was; a re-ask is never more
+//! than three calls ahead of the drain ([`Pace`]), so a change in the shop waits for at most that. Payloads that Meta
+//! already holds are not sent: the drain compares hashes. A process whose built-in mapper or prefix of image keys
+//! differs from that of the process before begins a re-ask on its own.
+//! Left out on purpose: when any other re-ask is needed. The transaction that needs it begins it
 //! ([`crate::store::reask::begin`]).
 
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use crate::runtime::periodic::Rest;
 use crate::store::reask::MadeWith;
 use crate::store::{self, StoreError, outbox};
 
-/// How often it looks whether there is something to do, or room for more.
+/// How often the actor checks whether there is work, or room for more intents.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The job of the ReaskActor.
 #[derive(Debug)]
 pub struct ReaskJob {
     app: Arc<App>,
-    /// The epoch in which it was last asked what payloads are made with.
+    /// The epoch in which `compare` last checked what payloads are made with.
     compared_in: Option<i64>,
 }
 
 impl ReaskJob {
-    /// The re-asks of this installation.
+    /// Creates the re-ask job of this installation.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, compared_in: None }
     }
 
-    /// Begins a re-ask if payloads are made with something else than before. Once for each take-over: what they are made
-    /// with is part of the process.
+    /// Begins a re-ask if payloads are made with something else than before. Checked once per take-over, because what
+    /// they are made with does not change while the process runs.
     async fn compare(&mut self, lease: &Lease) -> Result<(), StoreError> {
         if self.compared_in == Some(lease.fence.epoch) {
             return Ok(());
@@ -53,7 +53,7 @@ impl ReaskJob {
             store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
             info!(
                 digest = now.builtin_digest,
-                "payloads are made differently since the last start; asking for all again"
+                "payloads are made differently since the last start; re-ask of every variant begun"
             );
             store::reask::note_made_with(&mut tx, &now).await?;
             tx.commit().await?;
@@ -63,7 +63,7 @@ impl ReaskJob {
     }
 }
 
-/// What this process makes payloads with.
+/// Returns what this process makes payloads with.
 #[must_use]
 pub fn made_with(app: &App) -> MadeWith {
     MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() }
@@ -97,7 +97,7 @@ impl LeasedJob for ReaskJob {
         tx.commit().await?;
         at(Point::ReaskWritten).await;
         if !more {
-            info!(reason = reask.reason.as_str(), "re-ask finished: every variant is queued");
+            info!(reason = reask.reason.as_str(), "re-ask finished: every variant queued");
         }
         app.work_arrived();
         Ok(if more { Rest::Again } else { Rest::Interval })

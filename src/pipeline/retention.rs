@@ -1,13 +1,14 @@
-//! The RetentionActor: forgets what is settled, once it is old enough ([`RetentionConfig`]).
+//! The RetentionActor: deletes settled rows once they are old enough ([`RetentionConfig`]).
 //!
-//! Promises: what is open never goes, nor what a later question needs, whatever its age: [`outbox::settled`] and
-//! [`submission::forget`] say what that is. Rows go under the lease's fence, a small transaction at a time with a pause
-//! behind each, so drain and poll never wait for more than one of them; what has to stay is only read, beside the fence.
+//! Promises: open rows are never deleted, nor rows that a later operation needs, whatever their age:
+//! [`outbox::settled`] and [`submission::forget`] define which rows these are. Rows are deleted under the lease's
+//! fence, in small transactions with a pause after each, so drain and poll never wait for more than one of them; rows
+//! that have to stay are only read, outside the fence.
 //!
-//! Left out on purpose: the tables that do not grow with what the shop does. State rows and sets of fields are as many
-//! as variants and kinds of payloads; activations and offers of mapper modules are as many as people made and stay small
-//! ([`crate::store::mapper`]); previews and states of OAuth consents are cleared where the next one begins. Giving space
-//! back to the file system is the database's business.
+//! Left out on purpose: the tables that do not grow with the shop's activity. The number of state rows and sets of
+//! fields is bounded by the variants and the kinds of payloads; activations and offers of mapper modules are made by
+//! people and stay few and small ([`crate::store::mapper`]); previews and states of OAuth consents are deleted when the
+//! next one begins. Returning space to the file system is left to the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +23,15 @@ use crate::store::lease::Fence;
 use crate::store::outbox::Place;
 use crate::store::{StoreError, outbox, submission};
 
-/// From the end of a pass to the next one.
+/// The time from the end of a pass to the next one.
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// How often it looks whether this process has the lease by now.
+/// How often the actor checks whether this process has the lease.
 const LEASE_EVERY: Duration = Duration::from_secs(60);
-/// Between two chunks, so that whoever waits for the fence comes first.
+/// The pause between two chunks, so that transactions that wait for the fence come first.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Intents of one chunk. Their index entries lie anywhere, so SQLite writes some pages for each of them.
+/// Intents per chunk. Their index entries are scattered, so SQLite writes several pages for each of them.
 const INTENTS: i64 = 1_000;
-/// Submissions of one chunk; each has up to 5,000 records in it.
+/// Submissions per chunk; each contains up to 5,000 records.
 const SUBMISSIONS: i64 = 50;
 
 /// The job of the RetentionActor.
@@ -41,7 +42,7 @@ pub struct RetentionJob {
     pass: Pass,
 }
 
-/// The pass under way; a restart or another holder begins a new one, which loses nothing.
+/// The current pass; a restart or another lease holder begins a new one, which loses nothing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
     stage: Stage,
@@ -51,7 +52,7 @@ struct Pass {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// The intents behind this place are next.
+    /// The intents after this place are next.
     Intents(Place),
     Submissions,
 }
@@ -63,13 +64,13 @@ impl Default for Stage {
 }
 
 impl RetentionJob {
-    /// The retention of this pipeline.
+    /// Creates the retention of this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, config: RetentionConfig) -> Self {
         Self { app, config, pass: Pass::default() }
     }
 
-    /// Answers how many went, and where the next chunk begins, if there is one.
+    /// Returns the number of deleted intents, and where the next chunk begins; `None` when there is none.
     async fn forget_intents(&self, fence: &Fence, from: Place) -> Result<(u64, Option<Place>), StoreError> {
         let db = &self.app.db;
         let Some(before) = cutoff(self.config.intent_days, self.app.now()) else { return Ok((0, None)) };
@@ -85,7 +86,7 @@ impl RetentionJob {
         Ok((gone, settled.next))
     }
 
-    /// Answers how many went, and whether that were all.
+    /// Returns the number of deleted submissions, and whether no more are left.
     async fn forget_submissions(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
         let Some(before) = cutoff(self.config.submission_days, self.app.now()) else { return Ok((0, true)) };
         let mut tx = fence.begin(&self.app.db, None).await?;
@@ -105,7 +106,7 @@ impl LeasedJob for RetentionJob {
         Rest::For(LEASE_EVERY)
     }
 
-    /// Does one chunk.
+    /// Processes one chunk.
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
         let (gone, is_last) = match self.pass.stage {
             Stage::Intents(from) => {
@@ -121,12 +122,12 @@ impl LeasedJob for RetentionJob {
             }
         };
         if !is_last {
-            // What was only read was in nobody's way.
+            // A chunk that was only read blocked nothing.
             return Ok(if gone > 0 { Rest::For(PAUSE) } else { Rest::Again });
         }
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
         if intents + submissions > 0 {
-            info!(intents, submissions, "settled long enough ago, so forgotten");
+            info!(intents, submissions, "settled rows deleted");
         }
         Ok(Rest::Interval)
     }

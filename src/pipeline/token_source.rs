@@ -1,4 +1,4 @@
-//! Where the TokenActor's token comes from: the sealed credential, and Meta's exchange.
+//! The source of the TokenActor's token: the sealed credential, and Meta's exchange.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl TokenSource for CredentialSource {
         let credential = credential::load(&mut tx, &self.0.keyring).await.map_err(unavailable)?;
         let channel = channel::load(&mut tx).await.map_err(unavailable)?;
         let Some(credential) = credential else { return Ok(None) };
-        // What Meta said of this very credential is remembered across restarts.
+        // Meta's verdict on exactly this credential is kept across restarts.
         match channel.problem {
             Some(problem)
                 if problem.code == "meta_token_dead" && channel.problem_credential == Some(credential.version) =>
@@ -38,7 +38,7 @@ impl TokenSource for CredentialSource {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let Some(right) = Exclusive::take(&self.0.db, &self.0.clock, Work::TokenRenewal).await.map_err(unavailable)?
         else {
-            return Err(TokenFault::Unavailable { reason: "another replica is renewing it".into() });
+            return Err(TokenFault::Unavailable { reason: "another replica is renewing the token".into() });
         };
         let outcome = self.exchange(current).await;
         right.end().await;
@@ -47,11 +47,11 @@ impl TokenSource for CredentialSource {
 }
 
 impl CredentialSource {
-    /// Exchanges the token and writes the new one if the credential is still the one it was read from.
+    /// Exchanges the token and writes the new one if the stored credential is still the one from which it was read.
     async fn exchange(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let app = &self.0;
         let mut tx = app.db.read().await.map_err(unavailable)?;
-        // A replica that had the turn before may have renewed it since it was read here.
+        // A replica that had the exclusive right before may have renewed the token since it was read here.
         if credential::version(&mut tx).await.map_err(unavailable)? != Some(current.version) {
             return Err(TokenFault::Superseded);
         }
@@ -61,7 +61,7 @@ impl CredentialSource {
             let reason = "app_id or app_secret is blank, and the exchange needs both".into();
             return Err(TokenFault::Unavailable { reason });
         };
-        // Most system users' tokens have no end and never come here; some businesses are only given tokens of 60 days.
+        // Most system users' tokens do not expire and are never exchanged; some businesses get only tokens of 60 days.
         let grant = match current.kind {
             TokenKind::User => app.graph.extend_user_token(&credentials, &current.token).await,
             TokenKind::SystemUser => app.graph.renew_system_user_token(&credentials, &current.token).await,
@@ -79,7 +79,7 @@ impl CredentialSource {
             version: current.version,
             ..known
         };
-        // While the operator's token is the access token, both are the same one.
+        // While the operator's token is the access token, both are the same token.
         let renewed = match current.kind {
             TokenKind::SystemUser => renewed,
             TokenKind::User => Credential {
@@ -107,7 +107,7 @@ fn stored(credential: &Credential) -> StoredToken {
     }
 }
 
-/// When a grant ends, by our clock.
+/// Returns when a grant expires, by this machine's clock; `None` when it does not expire.
 #[must_use]
 pub fn expires_at(grant: &TokenGrant, now: Millis) -> Option<Millis> {
     grant.expires_in.map(|span| now.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))

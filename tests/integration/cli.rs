@@ -116,11 +116,11 @@ fn import_tells_line_and_field_and_takes_the_rest() {
     assert_eq!(strict.status.code(), Some(1));
     assert!(
         text(&strict.stderr)
-            .ends_with("0 products taken (0 products and 0 variants changed, 0 intents queued), 7 lines refused\n")
+            .ends_with("0 products imported (0 products and 0 variants changed, 0 intents queued), 7 lines refused\n")
     );
     let strict = run(folder.path(), &["--database-url", "sqlite://strict.db", "import", "--strict", "-"], good);
     assert_eq!(
-        (strict.status.code(), text(&strict.stderr).starts_with("1 products taken (1 products")),
+        (strict.status.code(), text(&strict.stderr).starts_with("1 products imported (1 products")),
         (Some(0), true)
     );
 }

@@ -1,4 +1,4 @@
-//! How the mappers are shown, in the API and on the command line.
+//! The views of the mappers, for the API and the command line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,32 +12,33 @@ use crate::store::reask::Reask;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MapperView {
-    /// What it calls itself; `builtin` for the built-in one.
+    /// The name that the mapper gives itself; `builtin` for the built-in mapper.
     pub name: String,
-    /// Its own version.
+    /// The version that the mapper gives itself.
     pub version: String,
-    /// SHA-256 of the module's file in hex, or `builtin-`, the version of this service and a hash of what it makes of
-    /// the samples: what the variants that it mapped are marked with.
+    /// SHA-256 of the module's file in hex; for the built-in mapper `builtin-`, the version of this service and a hash
+    /// of its outputs for the samples. Variants that the mapper mapped are marked with this digest.
     pub digest: String,
-    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in that nobody chose.
+    /// Where the mapper came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in mapper when it
+    /// was never activated.
     pub source: String,
-    /// When it became active; null for the built-in that nobody chose.
+    /// When the mapper became active; null for the built-in mapper when it was never activated.
     pub activated_at: Option<String>,
 }
 
-/// A re-map: every variant asked for again, so that what the new mapper says differently is sent.
+/// A re-map: every variant is asked for again, so that every payload that the new mapper makes differently is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemapView {
-    /// Whether it is under way.
+    /// Whether the re-map is running.
     pub running: bool,
-    /// Variants at its start.
+    /// Variants at the start of the re-map.
     pub total: i64,
     /// Variants asked for again so far.
     pub queued: i64,
-    /// When it began.
+    /// When the re-map began.
     pub started_at: Option<String>,
-    /// When it ended; null while it runs.
+    /// When the re-map ended; null while it runs.
     pub finished_at: Option<String>,
 }
 
@@ -47,32 +48,32 @@ pub struct RemapView {
 pub struct RefusedView {
     /// SHA-256 of the file in hex.
     pub digest: String,
-    /// Where it came from: `api`, `cli` or `directory`.
+    /// Where the file came from: `api`, `cli` or `directory`.
     pub source: String,
-    /// What is wrong with it.
+    /// What is wrong with the file.
     pub reason: String,
-    /// When it was offered.
+    /// When the file was offered.
     pub offered_at: Option<String>,
 }
 
-/// Which mapper is active, and which one `rollback` goes back to.
+/// Which mapper is active, and which one `rollback` restores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MapperState {
-    /// The active one.
+    /// The active mapper.
     pub active: MapperView,
-    /// The one before; null when there was none.
+    /// The mapper before the active one; null when there was none.
     pub previous: Option<MapperView>,
-    /// The re-map under way, or the last one; null when there was none.
+    /// The running re-map, or the last one; null when there was none.
     pub remap: Option<RemapView>,
     /// The file that was offered last, if it was refused and no mapper was activated since.
     pub refused: Option<RefusedView>,
 }
 
-/// How operators see the mappers.
+/// Returns the operator's view of the mappers.
 pub(super) fn state_view(mappers: Mappers) -> MapperState {
     let Mappers { active, previous, remap, refused } = mappers;
-    // The first module took the place of the built-in, which nobody had activated.
+    // The first module replaced the built-in mapper, which has no activation of its own.
     let previous = match (&active, previous) {
         (Some(_), None) => Some(builtin_view()),
         (_, previous) => previous.map(view),
@@ -101,7 +102,7 @@ fn view(activation: Activation) -> MapperView {
     if mapper == BUILTIN {
         return MapperView { source, activated_at, ..builtin_view() };
     }
-    // A module of long ago whose file is not kept any more has lost its name.
+    // The name of an old module is lost when its file is no longer stored.
     MapperView {
         name: name.unwrap_or_default(),
         version: version.unwrap_or_default(),

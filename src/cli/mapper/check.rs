@@ -1,4 +1,4 @@
-//! `meta-catalog mapper check`: a module's answers to every sample, beside the built-in mapper's.
+//! `meta-catalog mapper check`: a module's answers to every sample, compared with those of the built-in mapper.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,37 +28,37 @@ const LONGEST: usize = 200;
 pub(in crate::cli) struct CheckArgs {
     #[command(flatten)]
     module: ModuleArg,
-    /// Print one JSON object instead of sentences
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Write the module's answers into this folder, one JSON file a sample
+    /// Write the module's answers to this folder, one JSON file per sample
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// How much later every sample is asked for once more.
+/// How much later, in milliseconds, every sample is asked for a second time.
 const LATER: Millis = 60 * 60 * 1_000;
 
-/// What the check came to.
+/// The result of the check.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Checked<'a> {
     module: Compared,
     can_be_activated: bool,
-    /// Why it is refused though it may answer every sample: it takes too long.
+    /// Why the module is refused even if it answers every sample: it takes too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     samples: usize,
     differing: usize,
     failing: usize,
     differences: Vec<Difference<'a>>,
-    /// Samples that are answered otherwise an hour later, which the module did not announce (`reevaluate-at`).
+    /// Samples whose answer is different one hour later, which the module did not announce (`reevaluate-at`).
     unannounced: Vec<&'a str>,
-    /// Samples that are rejected, and get a payload an hour later.
+    /// Samples that are rejected now and get a payload one hour later.
     accepted_later: Vec<&'a str>,
 }
 
-/// A sample that the two do not answer alike.
+/// A sample for which the two mappers give different answers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Difference<'a> {
@@ -67,7 +67,7 @@ struct Difference<'a> {
     /// The module's fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Why each rejects it; none = it gives a payload.
+    /// Why each mapper rejects the sample; `None` for a mapper that makes a payload.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected: Option<Rejected>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -95,7 +95,7 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     let builtin = LoadedMapper::builtin();
     let samples = corpus::samples();
     let (mut differences, mut unannounced, mut accepted_later) = (Vec::new(), Vec::new(), Vec::new());
-    // What an activation does with the samples is timed, as it is there.
+    // The time for the samples is measured in the same way as during an activation.
     let (mut spent, mut slow) = (Duration::ZERO, None);
     for (answered, sample) in samples.iter().enumerate() {
         slow = slow.or_else(|| Refused::if_slow(spent, answered, samples.len()));
@@ -134,18 +134,18 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     Ok(ExitCode::from(u8::from(!checked.can_be_activated)))
 }
 
-/// What time alone makes of an answer.
+/// How an answer changes by time alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TimeChange {
-    /// Nothing, or what was announced, or another reason of a rejection, of which nothing is sent.
+    /// No change, an announced change, or another reason of a rejection, for which nothing is sent.
     None,
-    /// Another answer, which could have been announced.
+    /// Another answer, which the module could have announced.
     Unannounced,
-    /// A rejection gives way to a payload. A rejection cannot announce anything.
+    /// A payload instead of a rejection. A rejection cannot announce anything.
     Accepted,
 }
 
-/// What becomes of an answer until a later instant.
+/// Returns how an answer changes until a later instant.
 fn change(now: &Word, later: &Word, until: Millis) -> TimeChange {
     let is_unannounced = match (now, later) {
         (Word::Mapped(now), _) if now.reevaluate_at.is_some_and(|at| at <= until) => false,
@@ -157,7 +157,7 @@ fn change(now: &Word, later: &Word, until: Millis) -> TimeChange {
     if is_unannounced { TimeChange::Unannounced } else { TimeChange::None }
 }
 
-/// Where the module's answer is another than the built-in mapper's.
+/// Returns the differences between the module's answer and the built-in mapper's; `None` when they are equal.
 fn compare<'a>(
     sample: &'a Sample,
     builtin: &Result<Word, String>,
@@ -200,7 +200,7 @@ fn compare<'a>(
     (!equal).then_some(difference)
 }
 
-/// Writes a sample's answer as a file of its own.
+/// Writes a sample's answer to its own file.
 fn write(folder: &Path, sample: &Sample, answer: &Result<Word, String>) -> Result<(), Failed> {
     let line = match answer {
         Ok(word) => line_of(word),
@@ -257,22 +257,20 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             text.push_str(&format!("  warning {code}{field}: {message}\n"));
         }
     }
-    text.push_str(&format!(
-        "\n{samples} samples: {differing} answered otherwise than by the built-in mapper, {failing} failed\n"
-    ));
+    text.push_str(&format!("\n{samples} samples: {differing} differ from the built-in mapper, {failing} failed\n"));
     if !unannounced.is_empty() {
         text.push_str(&format!(
-            "Warning: an hour later the module answers otherwise than it announced: {}. A variant is mapped anew when it \
-             changes in the shop and at the `reevaluate-at` of the answer before; give the instant of the next change \
-             there, or such a change is not sent.\n",
+            "Warning: one hour later the module gives another answer that it did not announce: {}. A variant is mapped again when \
+             it changes in the shop and at the `reevaluate-at` of its last answer; set `reevaluate-at` to the instant of the \
+             next change, or the change is not sent.\n",
             unannounced.join(", ")
         ));
     }
     if !accepted_later.is_empty() {
         text.push_str(&format!(
-            "Warning: what the module rejects it accepts an hour later: {}. A rejection cannot announce its end, so such a \
-             variant is mapped anew only when it changes in the shop, or by a re-map; if it is to come back by itself, give \
-             a payload that is out of stock, with a `reevaluate-at`, instead.\n",
+            "Warning: the module rejects these samples and accepts them one hour later: {}. A rejection cannot announce its end, so \
+             such a variant is mapped again only when it changes in the shop, or by a re-map. If it has to come back without \
+             that, return a payload that is out of stock, with a `reevaluate-at`, instead of a rejection.\n",
             accepted_later.join(", ")
         ));
     }
@@ -282,7 +280,7 @@ fn describe(checked: &Checked<'_>, file: &Path) -> String {
             "The module can be activated. `meta-catalog mapper diff {shown}` shows what it would change on your catalog.\n"
         )
     } else if *failing > 0 {
-        "The module cannot be activated: mend what fails above, and check it again.\n".to_owned()
+        "The module cannot be activated: fix the failures above, and check it again.\n".to_owned()
     } else {
         format!("The module cannot be activated: {}.\n", refused.as_deref().unwrap_or("it was refused"))
     });
@@ -347,10 +345,10 @@ mod tests {
         };
         let text = describe(&checked, Path::new("m.wasm"));
         assert!(text.contains("A rejection cannot announce its end") && text.contains(": early."), "{text}");
-        assert!(!text.contains("answers otherwise than it announced"), "{text}");
+        assert!(!text.contains("another answer that it did not announce"), "{text}");
     }
 
-    /// As the activation sees it.
+    /// The same limit applies to the activation.
     #[test]
     fn a_module_that_is_too_slow_cannot_be_activated() {
         let slow = Refused::if_slow(Duration::from_secs(20), 1, 3).expect("refused");
@@ -368,6 +366,6 @@ mod tests {
         };
         let text = describe(&checked, Path::new("m.wasm"));
         assert!(text.contains("cannot be activated: the module took more than 20 s for 1 of 3 samples"), "{text}");
-        assert!(slow.to_string().contains("mapper check"), "the activation says where to look: {slow}");
+        assert!(slow.to_string().contains("mapper check"), "the activation error names the command: {slow}");
     }
 }

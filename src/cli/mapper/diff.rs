@@ -22,7 +22,7 @@ use crate::store::{self, StoreError};
 pub(in crate::cli) struct DiffArgs {
     #[command(flatten)]
     module: ModuleArg,
-    /// Print the report of the API as one JSON object instead of sentences
+    /// Print the API's report as one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +71,7 @@ impl Progress for Bar {
     }
 }
 
-/// The report, in lines.
+/// The report as text.
 fn describe(module: &Compared, report: &PreviewReport) -> String {
     let PreviewReport {
         active,
@@ -87,7 +87,7 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
     } = report;
     let named = |mapper: &Compared| format!("{} {}", mapper.name, mapper.version);
     let mut text = format!("{} instead of {}, on {variants} variants\n\n", named(module), named(active));
-    text.push_str(&format!("{changed} would get another payload, {unchanged} would stay as they are\n"));
+    text.push_str(&format!("{changed} would get another payload, {unchanged} would stay unchanged\n"));
     for FieldDifference { field, changed, added, removed, samples } in fields {
         let counts: Vec<String> = [(changed, "changed"), (added, "added"), (removed, "removed")]
             .into_iter()
@@ -106,15 +106,15 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
         }
     }
     if *fields_left_out > 0 {
-        text.push_str(&format!("  other fields, too many to list: {fields_left_out}\n"));
+        text.push_str(&format!("  other fields, not listed because there are too many: {fields_left_out}\n"));
     }
     let groups: [(&str, &Group); 6] = [
-        ("would be rejected that get a payload today", &report.newly_rejected),
-        ("would get a payload that are rejected today", &report.newly_eligible),
+        ("would be rejected and get a payload today", &report.newly_rejected),
+        ("would get a payload and are rejected today", &report.newly_eligible),
         ("would be rejected for another reason than today", &report.rejected_otherwise),
-        ("would fail that do not today", &report.newly_failing),
-        ("would not fail any more", &report.no_longer_failing),
-        ("fail with both", &report.failing_anyway),
+        ("would fail and do not fail today", &report.newly_failing),
+        ("would no longer fail", &report.no_longer_failing),
+        ("fail with both mappers", &report.failing_anyway),
     ];
     for (what, Group { count, samples }) in groups.into_iter().filter(|(_, group)| group.count > 0) {
         text.push_str(&format!("\n{count} {what}\n"));
@@ -124,7 +124,7 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
     }
     if *not_tried > 0 {
         text.push_str(&format!(
-            "\n{not_tried} were not tried: others used up the time, or this machine was too busy. They say nothing of the \
+            "\n{not_tried} were not tried: other variants used up the time, or this machine was too busy. They say nothing about the \
              module; run this again\n"
         ));
     }
@@ -141,7 +141,7 @@ fn describe(module: &Compared, report: &PreviewReport) -> String {
          {pushes} payloads are sent because of the module, {pushes_anyway} anyway\n  \
          {deletes} items are deleted because of the module, {deletes_anyway} anyway\n  \
          {skips} variants are marked as not eligible because of the module, {skips_anyway} anyway\n  \
-         {in_place} are at Meta as they should be\n"
+         {in_place} are already at Meta with this payload\n"
     ));
     if waiting + undecided > 0 {
         text.push_str(&format!("  {waiting} wait for Meta's verdict, {undecided} have no answer\n"));

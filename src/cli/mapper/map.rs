@@ -1,7 +1,7 @@
 //! `meta-catalog mapper map`: lines in, lines out, in the same order.
 //!
-//! A module is asked for many lines at once, for a run has a price of its own; but never for lines that are not there
-//! yet: whoever writes a line and waits gets its answer.
+//! A module is asked for many lines at once, because each run has a fixed cost. It never waits for lines that have not
+//! arrived yet: a caller that writes one line and waits gets its answer.
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write};
 use std::process::ExitCode;
@@ -20,12 +20,12 @@ use crate::mapping::LoadedMapper;
 use mapper_core::word::{Payload, Rejection, Word};
 use wasm_host::Batch;
 
-/// Most lines that a module is asked for at once.
+/// Most lines for which a module is asked at once.
 const AT_ONCE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MapArgs {
-    /// The mapper to run: a module's file, or `builtin` for the one inside this binary
+    /// The mapper to run: a module's file, or `builtin` for the built-in mapper of this binary
     #[arg(long, default_value = "builtin", value_name = "FILE.wasm")]
     mapper: String,
 }
@@ -47,7 +47,7 @@ pub(super) fn run(args: &MapArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lines that are not blank, read by a thread of their own; its last word is an error if reading ended with one.
+/// The lines that are not blank, read by a separate thread; the last element is an error if reading failed.
 fn lines_of_stdin() -> Receiver<std::io::Result<Vec<u8>>> {
     let (sender, lines) = sync_channel(2 * AT_ONCE);
     thread::spawn(move || {
@@ -59,7 +59,7 @@ fn lines_of_stdin() -> Receiver<std::io::Result<Vec<u8>>> {
                 Ok(_) if line.trim_ascii().is_empty() => continue,
                 Ok(_) => sender.send(Ok(line)),
                 Err(error) => {
-                    // Nobody may be left to hear it.
+                    // The receiver may be gone already.
                     let _ = sender.send(Err(error));
                     return;
                 }
@@ -72,7 +72,7 @@ fn lines_of_stdin() -> Receiver<std::io::Result<Vec<u8>>> {
     lines
 }
 
-/// The lines that are there, at least one; none at the end. What was answered so far goes out before it waits.
+/// Returns the lines that have arrived, at least one; `None` at the end. The output is flushed before waiting.
 fn next(lines: &Receiver<std::io::Result<Vec<u8>>>, output: &mut impl Write) -> Result<Option<Vec<Vec<u8>>>, Failed> {
     let mut batch = Vec::new();
     while batch.len() < AT_ONCE {
@@ -104,9 +104,9 @@ fn answer_natively(line: &[u8]) -> String {
     }
 }
 
-/// A module's answers. Lines with the same settings and time are asked for together.
+/// A module's answers. Lines with the same settings and time are mapped in one batch.
 fn ask(mapper: &LoadedMapper, lines: &[Vec<u8>]) -> Vec<String> {
-    // What the built-in mapper cannot answer for want of `now` or an id is an error of the line.
+    // A line for which the built-in mapper lacks `now` or an id is an error of the line.
     let read: Vec<Result<input::Item, String>> = lines
         .iter()
         .map(|line| {
@@ -145,7 +145,7 @@ fn ask(mapper: &LoadedMapper, lines: &[Vec<u8>]) -> Vec<String> {
     answers
 }
 
-/// A mapper's word as a line; that of the built-in mapper is the same text as [`input::map_line`] gives.
+/// A mapper's word as a line; for the built-in mapper, the same text as [`input::map_line`] returns.
 pub(super) fn line_of(word: &Word) -> String {
     #[derive(Serialize)]
     struct Mapped<'a> {

@@ -1,4 +1,5 @@
-//! `meta-catalog mapper activate|rollback|reset|remap|status`: on the database, beside a running service or without one.
+//! `meta-catalog mapper activate|rollback|reset|remap|status`: these work on the database, with or without a running
+//! service.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,17 +27,17 @@ pub(in crate::cli) struct ActivateArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SwapArgs {
-    /// Ask for every variant again: what the mapper says differently is sent
+    /// Ask for every variant again: what the mapper maps differently is sent
     #[arg(long)]
     remap: bool,
-    /// Print the answer of the API instead of sentences
+    /// Print the API's answer as JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShownArgs {
-    /// Print the answer of the API instead of sentences
+    /// Print the API's answer as JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -95,22 +96,22 @@ async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -
     let active = &state.active;
     let (name, version) = (&active.name, &active.version);
     match (changed, args.remap) {
-        (true, _) => println!("{name} {version} is the active mapper now"),
-        (false, true) => println!("{name} {version} was the active mapper already; every variant is asked for again"),
-        (false, false) => println!("{name} {version} was the active mapper already; nothing was done"),
+        (true, _) => println!("{name} {version} is now the active mapper"),
+        (false, true) => println!("{name} {version} was already the active mapper; every variant is asked for again"),
+        (false, false) => println!("{name} {version} was already the active mapper; nothing was changed"),
     }
     if requeued > 0 {
         println!("{requeued} variants that had failed under another mapper are tried again");
     }
     if !args.remap && changed {
-        // Not "again with --remap": a second rollback goes the other way.
-        println!("Variants are mapped anew when they change; `meta-catalog mapper remap` asks for all of them");
+        // Not "again with --remap": a second rollback restores the other mapper.
+        println!("Variants are mapped again when they change; `meta-catalog mapper remap` asks for all of them");
     }
     print!("{}", describe(&state));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The state, in lines.
+/// The state as text.
 fn describe(state: &MapperState) -> String {
     let MapperState { active, previous, remap, refused } = state;
     let mut text = line("active", active);
@@ -119,7 +120,7 @@ fn describe(state: &MapperState) -> String {
         None => text.push_str("previous  none: the built-in mapper was always active\n"),
     }
     if let Some(RemapView { running, total, queued, .. }) = remap {
-        let state = if *running { "under way" } else { "done" };
+        let state = if *running { "running" } else { "done" };
         text.push_str(&format!("re-map    {state}: {queued} of {total} variants asked for again\n"));
     }
     if let Some(refused) = refused {
@@ -135,7 +136,8 @@ fn line(what: &str, mapper: &MapperView) -> String {
     format!("{what:<9} {name} {version} ({}{since})\n", short(digest))
 }
 
-/// A module's digest is cut as operators compare it; the built-in mapper's name is not one.
+/// A module's digest is shortened to the part that operators compare; the built-in mapper's name is not a digest and is
+/// kept.
 fn short(digest: &str) -> &str {
     if digest.len() == 64 { digest.get(..12).unwrap_or(digest) } else { digest }
 }
@@ -145,7 +147,7 @@ fn print_json(answer: &impl Serialize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What the HTTP API would answer is told here with its causes: nobody else logs it.
+/// Prints the error with its causes, because no log has them.
 pub(super) fn failed(fault: &AdminError) -> Failed {
     Failed { message: crate::report::chain(fault), code: 1 }
 }

@@ -84,7 +84,7 @@ fn the_roles_are_cast() {
     let [no_image, no_brand] = REFUSED_BY_META.map(|id| variant(&products, id));
     assert!(eligible(no_image.0, no_image.1) && !has_image(no_image.0, no_image.1));
     assert!(eligible(no_brand.0, no_brand.1) && no_brand.0.brand.is_none() && no_brand.0.vendor.is_none());
-    // Only they are refused: everything else that is eligible has what Meta requires.
+    // Only these are refused: every other eligible variant has what Meta requires.
     for (product, variant) in variants(&products).filter(|(p, v)| eligible(p, v)) {
         let complete = has_image(product, variant) && (product.brand.is_some() || product.vendor.is_some());
         assert_eq!(complete, !REFUSED_BY_META.contains(&variant.id.as_str()), "{}", variant.id);

@@ -1,4 +1,4 @@
-//! Ids seen so far in a file.
+//! The ids that were seen so far in a file.
 
 use std::collections::HashMap;
 
@@ -7,28 +7,28 @@ use sha2::{Digest, Sha256};
 use super::line::Refusal;
 use crate::domain::record::ProductRecord;
 
-/// Refuses a product or variant whose id an earlier line of the same file already wrote.
+/// Refuses a product or variant whose id already occurred on an earlier line of the same file.
 ///
-/// Two lines for one id would make the result depend on how lines are grouped into transactions.
-/// Holds 16 bytes per id, not the id: the first 96 bits of its SHA-256 (a false alarm among ten
-/// million ids has a chance below 10⁻¹⁵) and the line.
+/// Two lines with one id would make the result depend on how lines are grouped into transactions. Keeps 16 bytes per
+/// id, not the id: the first 96 bits of its SHA-256 (the chance of a false alarm among ten million ids is below 10⁻¹⁵)
+/// and the line.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: HashMap<[u8; 12], u32>,
 }
 
 impl Duplicates {
-    /// Nothing seen yet.
+    /// No ids seen yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compares the ids of `record`, which stands on `line` (from 1), with those of earlier lines.
+    /// Compares the ids of `record`, which is on `line` (from 1), with those of earlier lines.
     ///
     /// # Errors
-    /// One refusal per id already taken. The record is then not to be written, so its other ids
-    /// stay free for later lines.
+    /// One refusal for each id that occurred before. The caller must not write the record then, so its other ids stay
+    /// free for later lines.
     pub fn check(&mut self, line: u64, record: &ProductRecord) -> Result<(), Vec<Refusal>> {
         let mut keys = Vec::with_capacity(1 + record.variants.len());
         let mut refusals = Vec::new();
@@ -53,7 +53,7 @@ impl Duplicates {
     }
 }
 
-/// Products and variants have id spaces of their own; `kind` keeps them apart.
+/// Returns the key of an id. Products and variants have separate id spaces; `kind` distinguishes them.
 fn key(kind: u8, id: &str) -> [u8; 12] {
     let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();
     std::array::from_fn(|i| digest[i])

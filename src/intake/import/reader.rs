@@ -1,11 +1,11 @@
-//! The lines of an import file, however long they are.
+//! The lines of an import file, of any length.
 
 use std::io::{self, BufRead};
 
 use super::line::{MAX_LINE_BYTES, Refusal, too_long};
 
-/// Reads lines into one reused buffer that never outgrows [`MAX_LINE_BYTES`]; blank lines are
-/// skipped but counted.
+/// Reads lines into one reused buffer that never grows beyond [`MAX_LINE_BYTES`] plus one byte; blank lines are skipped
+/// but counted.
 #[derive(Debug)]
 pub struct LineReader<R> {
     input: R,
@@ -19,26 +19,26 @@ pub struct LineReader<R> {
 pub struct Line<'a> {
     /// Its number, from 1.
     pub number: u64,
-    /// Its bytes without the line end, or why it is refused unread: it is too long.
+    /// Its bytes without the line end, or the refusal when it is too long; such a line is not parsed.
     pub content: Result<&'a [u8], Refusal>,
 }
 
 impl<R: BufRead> LineReader<R> {
-    /// Starts in front of line 1.
+    /// Starts before line 1.
     pub fn new(input: R) -> Self {
         Self { input, buffer: Vec::new(), number: 0, bytes: 0 }
     }
 
-    /// Bytes read so far, line ends included: the measure of a progress bar.
+    /// Returns the bytes read so far, line ends included, for a progress bar.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.bytes
     }
 
-    /// The next line that is not blank.
+    /// Returns the next line that is not blank.
     ///
     /// # Errors
-    /// What reading the input failed with.
+    /// When reading the input fails.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             let Some(too_much) = self.fill()? else {
@@ -53,7 +53,7 @@ impl<R: BufRead> LineReader<R> {
         }
     }
 
-    /// Reads one line into the buffer. `None` at the end, else whether it was too long.
+    /// Reads one line into the buffer. `None` at the end, otherwise whether the line was too long.
     fn fill(&mut self) -> io::Result<Option<bool>> {
         self.buffer.clear();
         let mut too_long = false;
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// Number and length of each line, `None` for a refused one.
+    /// Number and length of each line; `None` for a refused line.
     fn lines(input: &[u8]) -> Vec<(u64, Option<usize>)> {
         // A small buffer makes lines span several reads.
         let mut reader = LineReader::new(BufReader::with_capacity(7, input));

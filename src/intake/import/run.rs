@@ -1,4 +1,4 @@
-//! Importing: lines in, chunks of products written, each chunk one transaction with its intents.
+//! Importing: lines in, chunks of products written, each chunk in one transaction with its intents.
 //!
 //! Memory is bounded by one chunk and 16 bytes per id seen.
 
@@ -11,34 +11,34 @@ use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
 use crate::store::{Db, StoreError, Tx};
 
-/// Most products of a transaction.
+/// Most products in one transaction.
 const CHUNK_PRODUCTS: usize = 500;
-/// Most variants of a transaction.
+/// Most variants in one transaction.
 const CHUNK_VARIANTS: usize = 2_000;
-/// Most bytes of lines of a transaction.
+/// Most bytes of lines in one transaction.
 const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
-/// What a refused line means for the others.
+/// What a refused line means for the other lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The others are taken, chunk by chunk.
+    /// The other lines are imported, chunk by chunk.
     Lenient,
     /// Nothing is written: all chunks are one transaction.
     Strict,
 }
 
-/// Hears how it goes.
+/// Receives the progress.
 pub trait Progress {
-    /// So many bytes are read, so many products taken.
+    /// Called with the bytes read and the products imported so far.
     fn at(&mut self, bytes: u64, products: u64);
-    /// A line was refused for this reason.
+    /// Called for each refusal of a line.
     fn refused(&mut self, line: u64, refusal: &Refusal);
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Products written or found equal.
+    /// Products that were written or already equal.
     pub taken: u64,
     /// Lines refused.
     pub refused: u64,
@@ -49,11 +49,11 @@ pub struct Tally {
 /// Why an import stopped before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file.
-    #[error("the file cannot be read on")]
+    /// Reading the file failed.
+    #[error("reading the file failed")]
     Read(#[from] std::io::Error),
-    /// The store.
-    #[error("the store did not take a chunk")]
+    /// The database query failed.
+    #[error("writing a chunk to the database failed")]
     Store(#[from] StoreError),
 }
 
@@ -62,17 +62,17 @@ pub enum ImportError {
 pub struct Import<'d> {
     /// The store.
     pub db: &'d Db,
-    /// What a refused line means for the others.
+    /// What a refused line means for the other lines.
     pub mode: Mode,
     /// The time of the import.
     pub now: Millis,
 }
 
 impl Import<'_> {
-    /// Takes every line in.
+    /// Imports every line.
     ///
     /// # Errors
-    /// The tally so far, with what stopped it; in [`Mode::Strict`] nothing was written then.
+    /// When reading or writing fails: the tally so far and the cause; in [`Mode::Strict`] nothing was written then.
     pub async fn run(&self, input: impl BufRead, progress: &mut impl Progress) -> Result<Tally, (Tally, ImportError)> {
         let mut tally = Tally::default();
         match self.take(input, progress, &mut tally).await {
@@ -127,7 +127,7 @@ impl Import<'_> {
         progress.at(lines.bytes_read(), tally.taken);
         match whole {
             Some(tx) if tally.refused == 0 => tx.commit().await?,
-            // Dropped, the transaction is rolled back.
+            // The transaction is dropped, which rolls it back.
             Some(_) => *tally = Tally { refused: tally.refused, ..Tally::default() },
             None => {}
         }
@@ -144,7 +144,7 @@ impl Import<'_> {
             return Ok(());
         }
         let written = match whole {
-            // A refused line has decided already: the rest is only read for its own refusals.
+            // A refused line has decided already: the rest is read only to report its own refusals.
             Some(_) if tally.refused > 0 => Written::default(),
             Some(tx) => catalog::write(tx, chunk, self.now).await?,
             None => {

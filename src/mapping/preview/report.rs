@@ -1,4 +1,4 @@
-//! The report of a preview, as it is kept and shown.
+//! The report of a preview, as it is stored and shown.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,35 +9,37 @@ use crate::mapping::LoadedMapper;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewReport {
-    /// The mapper that the module is compared with: the active one, or the built-in one where that does not run.
+    /// The mapper that the module is compared with: the active mapper, or the built-in mapper when the active one
+    /// cannot run.
     pub active: Compared,
     /// Variants that both mappers were asked about.
     pub variants: u64,
-    /// Variants on which both say the same.
+    /// Variants with the same result from both mappers.
     pub unchanged: u64,
-    /// Variants that both give a payload, but not the same one.
+    /// Variants for which both mappers make a payload, but different ones.
     pub changed: u64,
-    /// Where those payloads differ, field by field; most changed first.
+    /// The fields in which those payloads differ; most changed first.
     pub fields: Vec<FieldDifference>,
-    /// How often other fields differ, which are not listed since there are too many.
+    /// How often other fields differ that are not listed because there are too many.
     pub fields_left_out: u64,
-    /// Variants that get a payload now and would be rejected.
+    /// Variants that get a payload now and that the module would reject.
     pub newly_rejected: Group,
-    /// Variants that are rejected now and would get a payload.
+    /// Variants that are rejected now and for which the module would make a payload.
     pub newly_eligible: Group,
-    /// Variants that are rejected by both, for another reason.
+    /// Variants that both mappers reject, for different reasons.
     pub rejected_otherwise: Group,
-    /// Variants that the module would fail on and the active mapper does not.
+    /// Variants on which the module would fail and the active mapper does not.
     pub newly_failing: Group,
-    /// Variants that the active mapper fails on and the module would not.
+    /// Variants on which the active mapper fails and the module would not.
     pub no_longer_failing: Group,
-    /// Variants that both fail on, or whose source row cannot be read.
+    /// Variants on which both mappers fail, or whose source row cannot be read.
     pub failing_anyway: Group,
-    /// Variants that cannot be compared, since one of the mappers was not asked about them: others had used up the time
-    /// of their chunk, or the machine was too busy. They say nothing of the module; in `effect` they are undecided.
+    /// Variants that cannot be compared because one of the mappers was not asked about them: other variants had used up
+    /// the time of their chunk, or the machine was too busy. They say nothing about the module; in `effect` they count
+    /// as undecided.
     #[serde(default)]
     pub not_tried: u64,
-    /// Warnings by code; most changed first.
+    /// Warnings by code whose count changes; most changed first.
     pub warnings: Vec<WarningDifference>,
     /// What would go to Meta if every variant were asked for again (`remap`).
     pub effect: Effect,
@@ -47,16 +49,17 @@ pub struct PreviewReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compared {
-    /// What it calls itself.
+    /// The name that the mapper gives itself.
     pub name: String,
-    /// Its own version.
+    /// The version that the mapper gives itself.
     pub version: String,
-    /// SHA-256 of its file in hex, or `builtin-`, the version of this service and a hash of what it makes of the samples.
+    /// SHA-256 of the module's file in hex; for the built-in mapper `builtin-`, the version of this service and a hash
+    /// of its outputs for the samples.
     pub digest: String,
 }
 
 impl Compared {
-    /// Names a mapper.
+    /// Describes a mapper.
     #[must_use]
     pub fn of(mapper: &LoadedMapper) -> Self {
         Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
@@ -67,13 +70,13 @@ impl Compared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDifference {
-    /// Its name.
+    /// The field's name.
     pub field: String,
-    /// Variants in which its value changes.
+    /// Variants in which the value of the field changes.
     pub changed: u64,
-    /// Variants that do not have it now.
+    /// Variants that do not have the field now.
     pub added: u64,
-    /// Variants that would not have it any more.
+    /// Variants that would no longer have the field.
     pub removed: u64,
     /// A few of them, first by id.
     pub samples: Vec<FieldSample>,
@@ -83,11 +86,11 @@ pub struct FieldDifference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldSample {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// JSON text of the value by the active mapper, cut when long; null when there is none.
+    /// The value that the active mapper gives, as JSON text, cut when long; null when there is none.
     pub before: Option<String>,
-    /// The same by the module.
+    /// The value that the module gives, in the same form.
     pub after: Option<String>,
 }
 
@@ -95,7 +98,7 @@ pub struct FieldSample {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// How many.
+    /// The number of variants.
     pub count: u64,
     /// A few of them, first by id.
     pub samples: Vec<GroupSample>,
@@ -105,45 +108,45 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSample {
-    /// The variant.
+    /// The variant's id.
     pub variant_id: String,
-    /// Why: the reason of the rejection, or the fault. Before and after when both have one.
+    /// The reason of the rejection, or the fault; before and after when both mappers have one.
     pub reason: String,
 }
 
-/// A warning that is given for more or fewer variants.
+/// A warning that the module gives for more or fewer variants than the active mapper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarningDifference {
-    /// Its code.
+    /// The warning's code.
     pub code: String,
-    /// How often the active mapper gives it.
+    /// How often the active mapper gives the warning.
     pub before: u64,
-    /// How often the module would.
+    /// How often the module would give the warning.
     pub after: u64,
 }
 
-/// What would go to Meta: by the module, and because of it. What goes anyway would go with the active mapper as well,
-/// for the shop has changed or Meta has refused.
+/// What would be sent to Meta: because of the module, and anyway. What is sent anyway would be sent with the active
+/// mapper as well, because the shop has changed or Meta has refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
-    /// Payloads sent because of the module.
+    /// Payloads that are sent because of the module.
     pub pushes: u64,
-    /// Payloads sent anyway.
+    /// Payloads that are sent anyway.
     pub pushes_anyway: u64,
-    /// Items deleted because of the module.
+    /// Items that are deleted because of the module.
     pub deletes: u64,
-    /// Items deleted anyway.
+    /// Items that are deleted anyway.
     pub deletes_anyway: u64,
-    /// Variants marked as not eligible because of the module; Meta does not hold them.
+    /// Variants that are marked as not eligible because of the module; Meta does not hold them.
     pub skips: u64,
-    /// Variants marked so anyway.
+    /// Variants that are marked as not eligible anyway.
     pub skips_anyway: u64,
-    /// Variants that Meta holds as the module would have them.
+    /// Variants that Meta already holds with the module's payload.
     pub in_place: u64,
-    /// Variants that wait for Meta's verdict, and are decided then.
+    /// Variants that wait for Meta's verdict and are decided after it.
     pub waiting: u64,
-    /// Variants without an answer of the module's, and those that were not tried.
+    /// Variants for which the module has no answer, and variants that were not tried.
     pub undecided: u64,
 }

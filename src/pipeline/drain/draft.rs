@@ -1,4 +1,4 @@
-//! The call under construction: the request body, and what must be recorded of each of its records.
+//! The call under construction: the request body, and what must be recorded of each record in it.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::domain::state::{Op, SyncState};
 use crate::store::field_set::text_of;
 use meta_graph::{ClearValue, ItemsBatchBody, PushRefused};
 
-/// What goes over the wire for one variant.
+/// What is sent for one variant.
 pub(super) struct SendRow<'m> {
     pub(super) op: Op,
     pub(super) product_id: Option<&'m str>,
-    /// The payload; none for a delete.
+    /// The payload; `None` for a delete.
     pub(super) payload: Option<&'m Payload>,
     pub(super) hash: Option<String>,
 }
@@ -30,11 +30,11 @@ pub(super) struct CallRow {
     pub(super) op: Op,
     pub(super) hash: Option<String>,
     pub(super) reeval_at: Option<i64>,
-    /// Whether anything was ever sent for it before this call.
+    /// Whether anything was sent for the variant before this call.
     pub(super) at_meta: bool,
-    /// What Meta may hold before this call.
+    /// The fields that Meta may hold before this call.
     pub(super) fields_before: Option<i64>,
-    /// The fields sent, and those Meta may hold from now on; empty for a delete.
+    /// The fields that are sent, and (`union`) the fields that Meta may hold from now on; empty for a delete.
     pub(super) sent: String,
     pub(super) union: String,
 }
@@ -45,9 +45,9 @@ pub(super) struct CallDraft {
     cap: usize,
     full: bool,
     pub(super) rows: Vec<CallRow>,
-    /// Deletes among them that nobody asked for.
+    /// Implicit deletes among the rows, which no caller requested.
     pub(super) implicit_deletes: usize,
-    /// How many of those the mass-delete guard lets through; `None` until counted.
+    /// How many implicit deletes the mass-delete guard allows; `None` until counted.
     pub(super) implicit_allowance: Option<usize>,
 }
 
@@ -75,18 +75,18 @@ impl CallDraft {
         self.rows.len()
     }
 
-    /// The body, leaving the records behind.
+    /// Takes the body; the records stay.
     pub(super) fn take_body(&mut self) -> ItemsBatchBody {
         std::mem::take(&mut self.body)
     }
 
-    /// Every set of fields that the records name.
+    /// Returns every set of fields that the records name.
     pub(super) fn field_texts(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().filter(|row| row.op == Op::Upsert).flat_map(|row| [row.sent.as_str(), row.union.as_str()])
     }
 
-    /// Adds a record; false when the call is full and the variant has to wait for the next one. A record that no
-    /// call can carry is a fault of its own.
+    /// Adds a record; returns false when the call is full and the variant has to wait for the next one. A record that
+    /// no call can carry is a fault of its variant.
     pub(super) fn push(
         &mut self,
         intent: &Folded,
@@ -124,7 +124,7 @@ impl CallDraft {
                 return false;
             }
             Err(refused) => {
-                warn!(variant_id = intent.variant_id, %refused, "cannot be sent");
+                warn!(variant_id = intent.variant_id, %refused, "variant cannot be sent");
                 settlement.fault(intent, state, refused.to_string());
                 return true;
             }

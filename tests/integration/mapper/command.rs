@@ -126,7 +126,7 @@ fn check_shows_where_a_module_differs_and_whether_it_may() {
     let checked = json_of(&json);
     assert_eq!((code, &checked["canBeActivated"], &checked["failing"]), (1, &json!(false), &checked["samples"]));
     let (code, shown, _) = run(&folder, &["mapper", "check", "always-trap.wasm"]);
-    assert!(code == 1 && shown.ends_with("mend what fails above, and check it again.\n"), "{shown}");
+    assert!(code == 1 && shown.ends_with("fix the failures above, and check it again.\n"), "{shown}");
 
     for (file, expected) in [("truncated.wasm", "truncated.wasm: "), ("missing.wasm", "cannot read missing.wasm: ")] {
         let (code, _, error) = run(&folder, &["mapper", "check", file]);
@@ -169,12 +169,12 @@ fn a_module_is_compared_activated_and_taken_back() {
     };
     let (margin, twin) = ("margin-label", active(&["activate", "twin.wasm"]));
     let (code, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm", "--remap"]);
-    assert!(code == 0 && shown.contains("margin-label") && shown.contains("is the active mapper now"), "{shown}");
-    assert!(shown.contains("re-map    under way: 0 of 30"), "{shown}");
+    assert!(code == 0 && shown.contains("margin-label") && shown.contains("is now the active mapper"), "{shown}");
+    assert!(shown.contains("re-map    running: 0 of 30"), "{shown}");
     let (_, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm"]);
-    assert!(shown.contains("was the active mapper already; nothing was done"), "{shown}");
+    assert!(shown.contains("was already the active mapper; nothing was changed"), "{shown}");
     let (_, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm", "--remap"]);
-    assert!(shown.contains("was the active mapper already; every variant is asked for again"), "{shown}");
+    assert!(shown.contains("was already the active mapper; every variant is asked for again"), "{shown}");
     assert_eq!(active(&["status"]), margin);
     // What is told to do next must not roll back to where one came from.
     let (_, shown, _) = run(&folder, &["mapper", "rollback"]);
@@ -184,7 +184,7 @@ fn a_module_is_compared_activated_and_taken_back() {
     );
     assert_eq!(active(&["remap"]), twin);
     let (code, shown, _) = run(&folder, &["mapper", "remap"]);
-    assert!(code == 0 && shown.contains("re-map    under way: 0 of 30"), "{shown}");
+    assert!(code == 0 && shown.contains("re-map    running: 0 of 30"), "{shown}");
     assert_eq!(active(&["rollback"]), margin);
     assert_eq!(active(&["reset"]), "builtin");
     assert_eq!(active(&["status"]), "builtin");

@@ -1,7 +1,7 @@
-//! JSON as written: a tree that keeps duplicate keys, and places within it.
+//! JSON as written: a tree that keeps duplicate keys, and the places in it.
 //!
-//! `serde_json::Value` silently keeps the last of two equal keys, and a derived `Deserialize` stops
-//! at the first problem; an import has to show both and all.
+//! `serde_json::Value` silently keeps the last of two equal keys, and a derived `Deserialize` stops at the first
+//! problem; an import has to report both keys and every problem.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,20 +10,20 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::report::clip;
 
-/// A JSON value. Text borrows from the line where it holds no escapes.
+/// A JSON value. Text is borrowed from the line when it has no escapes.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no `i64`: fractional, written with an exponent, or too large.
+    /// A number that is not an `i64`: fractional, written with an exponent, or too large.
     Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// What a person wrote, short enough for a message.
+/// The value as it was written, short enough for a message.
 impl fmt::Display for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -39,7 +39,7 @@ impl fmt::Display for Node<'_> {
     }
 }
 
-/// Outside text within a message: quoted, control characters escaped, cut to 40 characters.
+/// Text from outside in a message: quoted, control characters escaped, cut to 40 characters.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -64,7 +64,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Where in a line something stands. A chain on the stack, so that a clean line builds no path text.
+/// The place of a value in a line. A chain on the stack, so that a valid line builds no path text.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -93,7 +93,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A string, borrowed when the line has it without escapes.
+/// A string, borrowed when it is in the line without escapes.
 struct Borrowed<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Borrowed<'de> {

@@ -1,5 +1,5 @@
-//! Reading the fields of one JSON object: each reader reports what is wrong with its field and goes
-//! on, so that one pass finds every problem of a line.
+//! Reading the fields of one JSON object. Each reader reports what is wrong with its field and continues, so that one
+//! pass finds every problem of a line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +14,10 @@ use super::json::{Node, Path, Quoted};
 /// JavaScript.
 const MAX_EXACT: i64 = 9_007_199_254_740_991;
 
-/// Year 1. What lies before it has no common text form in the two databases.
+/// Year 1. Earlier times have no common text form in the two databases.
 const EARLIEST_MS: i64 = -62_135_596_800_000;
 
-/// Collects refusals, the first [`Problems::KEPT`] of them.
+/// Collects refusals: the first [`Problems::KEPT`], and the number of the others.
 #[derive(Default)]
 pub(super) struct Problems {
     kept: Vec<Refusal>,
@@ -35,7 +35,7 @@ impl Problems {
         }
     }
 
-    /// `Err` if anything was reported.
+    /// Returns `Err` if anything was reported.
     pub(super) fn finish(mut self) -> Result<(), Vec<Refusal>> {
         if self.more > 0 {
             self.kept.push(Refusal::of_line(format!("and {} more problems", self.more)));
@@ -56,7 +56,7 @@ pub(super) enum Limit {
 impl Limit {
     fn excess(self, text: &str) -> Option<String> {
         match self {
-            // A character has at least one byte: most texts need no counting.
+            // A character has at least one byte, so most texts need no counting.
             Self::Chars(most) if text.len() > most => {
                 let chars = text.chars().count();
                 (chars > most).then(|| format!("must have at most {most} characters, has {chars}"))
@@ -76,7 +76,7 @@ pub(super) struct Object<'p, 'n> {
 }
 
 impl<'p, 'n> Object<'p, 'n> {
-    /// Opens `node`; reports unknown and repeated fields. `None` (reported) if it is no object.
+    /// Opens `node`; reports unknown and repeated fields. `None` (reported) when it is not an object.
     pub(super) fn open(
         node: Node<'n>,
         path: &'p Path<'p>,
@@ -105,7 +105,7 @@ impl<'p, 'n> Object<'p, 'n> {
         self.path
     }
 
-    /// Takes a field's value; `null` counts as not given.
+    /// Takes a field's value; `null` counts as left out.
     pub(super) fn take(&mut self, name: &str) -> Option<Node<'n>> {
         let (_, node) = self.fields.iter_mut().find(|(given, _)| given == name)?;
         match std::mem::replace(node, Node::Null) {
@@ -119,7 +119,7 @@ impl<'p, 'n> Object<'p, 'n> {
         text(self.take(name)?, self.path.field(name), limit, problems)
     }
 
-    /// A text that must be given; empty if it is not (reported).
+    /// A required text; empty when it is missing (reported).
     pub(super) fn required_text(&mut self, name: &str, limit: Limit, problems: &mut Problems) -> String {
         match self.take(name) {
             Some(node) => text(node, self.path.field(name), limit, problems).unwrap_or_default(),
@@ -130,7 +130,7 @@ impl<'p, 'n> Object<'p, 'n> {
         }
     }
 
-    /// An optional object of the shop's own, taken as it is.
+    /// An optional object with the shop's own content, kept unchanged.
     pub(super) fn extra(
         &mut self,
         name: &str,
@@ -151,7 +151,7 @@ impl<'p, 'n> Object<'p, 'n> {
         Some(object)
     }
 
-    /// An optional id: 1 to 100 characters that can stand in a log line.
+    /// An optional id: 1 to 100 characters without control characters, so that it can be written to a log line.
     pub(super) fn id(&mut self, name: &str, problems: &mut Problems) -> Option<String> {
         let id = self.text(name, Limit::Chars(100), problems)?;
         let message = if id.trim().is_empty() {
@@ -165,7 +165,7 @@ impl<'p, 'n> Object<'p, 'n> {
         None
     }
 
-    /// An id that must be given; empty if it is not (reported).
+    /// A required id; empty when it is missing (reported).
     pub(super) fn required_id(&mut self, name: &str, problems: &mut Problems) -> String {
         if self.fields.iter().any(|(given, node)| given == name && !matches!(node, Node::Null)) {
             return self.id(name, problems).unwrap_or_default();
@@ -174,7 +174,7 @@ impl<'p, 'n> Object<'p, 'n> {
         String::new()
     }
 
-    /// One of a few words that must be given; empty if it is not (reported).
+    /// A required word out of `words`; empty when it is missing (reported).
     pub(super) fn choice(&mut self, name: &str, words: &[&str], problems: &mut Problems) -> String {
         let node = self.take(name);
         if let Some(Node::Text(text)) = &node
@@ -203,14 +203,14 @@ impl<'p, 'n> Object<'p, 'n> {
         Some(amount)
     }
 
-    /// A number of units, 0 if not given. Negative stock is data.
+    /// A number of units; 0 when it is left out. Negative stock is data.
     pub(super) fn quantity(&mut self, name: &str, problems: &mut Problems) -> i64 {
         const WHAT: &str = "must be a whole number of units";
         let node = self.take(name);
         node.and_then(|node| whole(node, self.path.field(name), WHAT, problems)).unwrap_or(0)
     }
 
-    /// A yes or no, `default` if not given.
+    /// A boolean; `default` when it is left out.
     pub(super) fn flag(&mut self, name: &str, default: bool, problems: &mut Problems) -> bool {
         match self.take(name) {
             None => default,
@@ -245,7 +245,7 @@ impl<'p, 'n> Object<'p, 'n> {
         ms
     }
 
-    /// The elements of a list, none if not given. Over `most`, none (reported).
+    /// The elements of a list; empty when it is left out. Also empty when there are more than `most` (reported).
     pub(super) fn list(&mut self, name: &str, most: usize, problems: &mut Problems) -> Vec<Node<'n>> {
         let message = match self.take(name) {
             None => return Vec::new(),
@@ -259,7 +259,7 @@ impl<'p, 'n> Object<'p, 'n> {
         Vec::new()
     }
 
-    /// A list of texts, empty if not given.
+    /// A list of texts; empty when it is left out.
     pub(super) fn texts(&mut self, name: &str, most: usize, limit: Limit, problems: &mut Problems) -> Vec<String> {
         let nodes = self.list(name, most, problems);
         let path = self.path.field(name);
@@ -268,7 +268,7 @@ impl<'p, 'n> Object<'p, 'n> {
     }
 }
 
-/// A text that both databases can hold.
+/// A text that both databases can store.
 pub(super) fn text(node: Node<'_>, path: Path<'_>, limit: Limit, problems: &mut Problems) -> Option<String> {
     let text = match node {
         Node::Text(text) => text,
@@ -292,7 +292,7 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     match node {
         Node::Integer(value) if (-MAX_EXACT..=MAX_EXACT).contains(&value) => Some(value),
         Node::Integer(value) => {
-            problems.report(path, format_args!("must lie within ±{MAX_EXACT}, got {value}"));
+            problems.report(path, format_args!("must be within ±{MAX_EXACT}, got {value}"));
             None
         }
         other => {
@@ -302,21 +302,21 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     }
 }
 
-/// A date alone is midnight UTC; anything else has to say its offset.
+/// A date alone means midnight UTC; any other time must have its offset.
 fn instant(text: &str) -> Option<Timestamp> {
     let date_alone = text.len() == "2026-01-31".len();
     if date_alone { format!("{text}T00:00:00Z").parse().ok() } else { text.parse().ok() }
 }
 
-/// The message for a field that is none of `known`, with the likely meaning if it only differs in
-/// case or separators (`special_price`).
+/// The message for a field that is not in `known`, with the likely intended field if the name differs only in case or
+/// separators (`special_price`).
 fn unknown(name: &str, known: &[&str]) -> String {
     let folded =
         |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let wanted = folded(name);
     match known.iter().find(|k| folded(k) == wanted) {
         Some(meant) => format!("is not a known field; write {}", Quoted(meant)),
-        None => format!("is not a known field; known here are {}", known.join(", ")),
+        None => format!("is not a known field; known fields are {}", known.join(", ")),
     }
 }
 

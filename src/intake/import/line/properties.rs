@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Any text a line may hold, kept short.
+/// Any short text that a line may contain.
 fn words() -> impl Strategy<Value = String> {
     "[^\\x00]{0,12}"
 }
@@ -120,7 +120,7 @@ proptest! {
         let _ = parse(&bytes);
     }
 
-    /// Cut and spoilt lines reach deeper than random bytes do.
+    /// Truncated and damaged lines reach deeper code than random bytes do.
     #[test]
     fn no_spoilt_line_makes_it_panic(
         record in records(),

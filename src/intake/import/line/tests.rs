@@ -1,10 +1,10 @@
-//! One case a rule.
+//! One case per rule.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-/// A line with every field, to be spoilt by the cases below.
+/// A line with every field, which the cases below damage.
 fn full() -> Value {
     json!({
         "id": "p1", "title": "Kurta", "subtitle": "Cotton", "description": "<p>Soft</p>",
@@ -33,8 +33,8 @@ fn refusals(line: &[u8]) -> Vec<String> {
     parse(line).err().into_iter().flatten().map(|r| r.to_string()).collect()
 }
 
-/// The refusals of [`full`] after `value` was put at `pointer` (a JSON pointer to an existing
-/// place, or a new key of an existing object).
+/// The refusals of [`full`] after `value` was put at `pointer` (a JSON pointer to an existing place, or a new key of an
+/// existing object).
 fn spoilt(pointer: &str, value: Value) -> Vec<String> {
     let mut line = full();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
@@ -88,7 +88,7 @@ fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
     const TIME: &str = "must be a time with its offset (2026-01-31T09:00:00+05:30), a date \
         (2026-01-31, midnight UTC) or whole milliseconds since 1970, within the years 1 to 9999; got";
     const PRICE: &str = "must be a whole number of subunits (paise, cents), got";
-    const PARENT: &str = "must be the id of the category before it in the list (none for the first)";
+    const PARENT: &str = "must be the id of the category before it in the list (left out for the first)";
     let table: Vec<(&str, Value, String)> = vec![
         ("/id", json!(null), "id: is required".into()),
         ("/id", json!(""), "id: must not be blank".into()),
@@ -121,7 +121,7 @@ fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
         (
             "/brand",
             json!({"title": "W", "name": "W"}),
-            "brand.name: is not a known field; known here are id, title".into(),
+            "brand.name: is not a known field; known fields are id, title".into(),
         ),
         ("/categories", json!(vec!["c"; 21]), "categories: must have at most 20 elements, has 21".into()),
         ("/categories/1", json!(4), "categories[1]: must be an object, got 4".into()),
@@ -146,7 +146,7 @@ fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
         (
             "/variants/0/price",
             json!(1_i64 << 53),
-            "variants[0].price: must lie within ±9007199254740991, got 9007199254740992".into(),
+            "variants[0].price: must be within ±9007199254740991, got 9007199254740992".into(),
         ),
         ("/variants/0/specialPrice", json!(-5), "variants[0].specialPrice: must not be negative, got -5".into()),
         (
@@ -186,7 +186,7 @@ fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
         (
             "/variants/0/inventory/warehouse",
             json!("A"),
-            "variants[0].inventory.warehouse: is not a known field; known here are \
+            "variants[0].inventory.warehouse: is not a known field; known fields are \
              trackInventory, quantityOnHand, reservedQuantity, allowBackorder"
                 .into(),
         ),
@@ -215,7 +215,7 @@ fn a_line_that_is_no_json_object_is_refused_as_a_whole() {
     let refusal = "is not valid JSON at column 128: recursion limit exceeded";
     assert_eq!(refusals(deep.as_bytes()), [refusal]);
     let long = vec![b' '; MAX_LINE_BYTES + 1];
-    assert_eq!(refusals(&long), ["is too long: at most 8388608 bytes are taken"]);
+    assert_eq!(refusals(&long), ["is too long: at most 8388608 bytes are allowed"]);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn all_problems_are_told_at_once_and_too_many_are_counted() {
     assert_eq!(
         refusals(br#"{"title":1,"status":"draft","color":"red","variants":[{"price":-1},5]}"#),
         [
-            "color: is not a known field; known here are id, title, subtitle, description, slug, \
+            "color: is not a known field; known fields are id, title, subtitle, description, slug, \
              status, visibility, thumbnail, images, deletedAt, vendor, brand, categories, extra, variants",
             "id: is required",
             "title: must be a string, got 1",
