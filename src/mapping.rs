@@ -78,7 +78,7 @@ pub enum Refused {
     },
     /// It answers, but takes too long.
     #[error(
-        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (what it does at its start is done for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` tells whether it is fast enough",
+        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds per sample. Make it faster (its start-up work is repeated for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` shows whether it is fast enough",
         REHEARSAL.as_secs()
     )]
     Slow {
@@ -207,7 +207,7 @@ fn map_natively(batch: &Batch, at: usize) -> Result<Word, MapperFault> {
     let product = batch
         .products
         .get(item.product_index as usize)
-        .ok_or_else(|| fault(&format!("was given no product {}", item.product_index)))?;
+        .ok_or_else(|| fault(&format!("received no product {}", item.product_index)))?;
     let map = AssertUnwindSafe(|| mapper_core::map(&batch.settings, batch.now, product, &item.variant).into());
     catch_unwind(map).map_err(|_| fault("panicked on this variant"))
 }

@@ -101,7 +101,7 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
         Events::Many(list) => list,
     };
     if list.len() > MOST {
-        return Err(invalid(format!("takes at most {MOST} events at a time, got {}", list.len())));
+        return Err(invalid(format!("at most {MOST} events are allowed per request, got {}", list.len())));
     }
     let mut details = BTreeMap::new();
     let mut changes = Vec::with_capacity(list.len());
@@ -116,11 +116,11 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
     if details.is_empty() {
         return Ok(changes);
     }
-    Err(EventsError::Invalid { message: "some events cannot be taken; nothing was queued".into(), details })
+    Err(EventsError::Invalid { message: "some events are invalid; nothing was queued".into(), details })
 }
 
 fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
-    let name = fields.get("event").and_then(Value::as_str).ok_or("event: takes the name of an event")?;
+    let name = fields.get("event").and_then(Value::as_str).ok_or("event: must be the name of an event")?;
     let (_, about, intent) = EVENTS.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
         let shown: String = name.chars().take(100).collect();
         format!("event: {shown:?} is not one of {}", EVENTS.map(|(known, ..)| known).join(", "))
@@ -128,11 +128,11 @@ fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
     let key = about.key();
     if let Some(unknown) = fields.keys().find(|field| field.as_str() != "event" && field.as_str() != key) {
         let shown: String = unknown.chars().take(100).collect();
-        return Err(format!("{shown}: {name} takes only event and {key}"));
+        return Err(format!("{shown}: unknown field; {name} allows only event and {key}"));
     }
     let id = fields.get(key).and_then(Value::as_str).unwrap_or_default();
     if id.is_empty() || id.chars().count() > LONGEST_ID || id.contains('\0') {
-        return Err(format!("{key}: takes an id of 1 to {LONGEST_ID} characters"));
+        return Err(format!("{key}: must be an id of 1 to {LONGEST_ID} characters"));
     }
     let target = match about {
         About::Variant => Target::Variant(id.to_owned()),
@@ -179,11 +179,11 @@ mod tests {
             ]
             .join("\n"),
             @r"
-        event: takes the name of an event
-        variantId: vendor.product.deleted takes only event and productId
-        variantId: takes an id of 1 to 200 characters
-        events[1] productId: takes an id of 1 to 200 characters; events[2] when: inventory.stock.adjusted takes only event and variantId
-        takes at most 1000 events at a time, got 1001
+        event: must be the name of an event
+        variantId: unknown field; vendor.product.deleted allows only event and productId
+        variantId: must be an id of 1 to 200 characters
+        events[1] productId: must be an id of 1 to 200 characters; events[2] when: unknown field; inventory.stock.adjusted allows only event and variantId
+        at most 1000 events are allowed per request, got 1001
         "
         );
     }

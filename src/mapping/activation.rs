@@ -61,10 +61,10 @@ pub enum ActivationError {
     #[error("{0}")]
     Lost(String),
     /// There is no mapper before.
-    #[error("there is no mapper to roll back to: the built-in mapper was always active")]
+    #[error("there is no mapper to roll back to: no other mapper than the built-in one was ever active")]
     NothingBefore,
     /// Another activation was committed first.
-    #[error("another mapper was activated meanwhile; look at it, then roll back again")]
+    #[error("another mapper was activated during the rollback; check which mapper is active, then roll back again")]
     Changed,
 }
 
@@ -145,8 +145,8 @@ pub enum Standing {
 /// When the store does not answer, or no module can run here.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
-    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is not tried by itself any more; offer it \
-                             again with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
+    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; activate \
+                             it with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = digest(&bytes);
     let mut tx = active.db().read().await?;
     if mapper::was_offered(&mut tx, &digest).await? {
@@ -222,7 +222,8 @@ pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     let loaded = match bytes {
         None => LoadedMapper::builtin(),
         Some(None) => {
-            let why = format!("the file of the module {target} is not kept any more; activate it again");
+            let why =
+                format!("the file of the module {target} is no longer stored; activate the module again from its file");
             return Err(ActivationError::Lost(why));
         }
         // Samples again: the module is the same, but the service may be a newer one.
@@ -230,8 +231,8 @@ pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     };
     if **loaded.key() != *target {
         return Err(ActivationError::Lost(format!(
-            "the stored file of the module {target} is damaged: its digest is another one; activate it again from its \
-             file"
+            "the stored file of the module {target} is damaged: its digest does not match; activate the module again \
+             from its file"
         )));
     }
     let remap = count(active, remap).await?;
@@ -279,7 +280,7 @@ async fn finish(
         Ok(_) => {}
         // The lease holder looks with every tick, and gives the lease up as long as it cannot.
         Err(NotFollowed::Store(cause)) => {
-            error!(cause = chain(&cause), "the activated mapper is not swapped in yet; tried again");
+            error!(cause = chain(&cause), "activated mapper not swapped in yet; the swap is retried");
         }
         // Shown in `/status`, and tried again.
         Err(NotFollowed::Unusable(_)) => {}

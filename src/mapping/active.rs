@@ -194,11 +194,11 @@ impl ActiveMapper {
     /// Notes that the active mapper does not run here.
     fn cannot(&self, wanted: String, why: &str) -> NotFollowed {
         let message = format!(
-            "the active mapper module {} does not run here: {why}. Nothing is sent meanwhile; activate another module, \
-             roll back to the one before, or reset to the built-in mapper",
+            "the active mapper module {} does not run in this process: {why}. Nothing is sent until a mapper runs; activate \
+             another module, roll back to the previous one, or reset to the built-in mapper",
             &wanted[..wanted.len().min(12)]
         );
-        error!(mapper = wanted, why, "the active mapper does not run here");
+        error!(mapper = wanted, why, "active mapper does not run in this process");
         self.set_unusable(Some(Unusable { key: wanted, since: self.now(), message: message.clone() }));
         NotFollowed::Unusable(message)
     }
@@ -211,7 +211,7 @@ impl ActiveMapper {
         let mut tx = self.db.read().await?;
         let bytes = mapper::bytes(&mut tx, key).await?;
         drop(tx);
-        let Some(bytes) = bytes else { return Ok(Err("the store does not hold its file".into())) };
+        let Some(bytes) = bytes else { return Ok(Err("its file is not in the database".into())) };
         // A module that was rehearsed when it was activated is not rehearsed again: a take-over should not wait for it.
         Ok(match loader.load(bytes).await {
             Ok(Ok(mapper)) if **mapper.key() == *key => Ok(mapper),

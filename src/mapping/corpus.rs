@@ -54,7 +54,7 @@ impl Sample {
             items: vec![Item { product_index: 0, variant: variant.clone() }],
         });
         let answer = mapper.map(&batch).into_iter().next();
-        let nothing = || MapperFault { kind: FaultKind::Answer, message: "the mapper gave no answer".into() };
+        let nothing = || MapperFault { kind: FaultKind::Answer, message: "the mapper returned no answer".into() };
         answer.unwrap_or_else(|| Err(nothing()))
     }
 }

@@ -14,7 +14,7 @@ pub enum MapperGone {
     #[error(transparent)]
     Host(#[from] HostError),
     /// The thread was lost.
-    #[error("a thread that runs mappers was lost; please report it")]
+    #[error("a mapper thread ended unexpectedly; please report it")]
     Thread,
 }
 

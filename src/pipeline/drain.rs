@@ -111,7 +111,7 @@ impl DrainJob {
                 Ok(None) => return Ok((draft, Left::Nothing)),
                 Err(CoalesceError::Store(error)) => return Err(error),
                 Err(CoalesceError::Call(error)) => {
-                    debug!(%error, "no window");
+                    debug!(%error, "outbox window request failed");
                     return Ok((draft, Left::More));
                 }
             };
@@ -262,7 +262,7 @@ impl DrainJob {
             Ok(answer) => Ok(Mapped::new(answer, unreadable)),
             Err(error) => {
                 // Nothing is known of these variants: an empty answer would delete them as gone.
-                debug!(%error, "not mapped");
+                debug!(%error, "mapping request failed");
                 Ok(Mapped::missing())
             }
         }
@@ -283,7 +283,7 @@ impl DrainJob {
         at(Point::DrainBegun).await;
         // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
         if !self.lease_outlasts_a_call(&mut tick) {
-            warn!(submission = id, "the lease was about to end; the call is not made");
+            warn!(submission = id, "call not made: the lease is about to expire");
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         let body = draft.take_body();
@@ -295,7 +295,7 @@ impl DrainJob {
         channel::report(&app.limiter, &tick.catalog, Bucket::Batch, usage);
         let outcome = answer::judge(answered);
         self.suspect(&tick, &draft, &outcome);
-        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
+        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch call finished");
         let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, &outcome, (self.jitter)()).await;
         if recorded.is_err() && outcome.may_be_taken() {
             unknown::note_late(&app, &id).await;

@@ -46,7 +46,7 @@ impl LeaseJob {
             Err(NotFollowed::Store(error)) => return Err(error),
             Err(NotFollowed::Unusable(why)) => {
                 if self.told.as_ref() != Some(&why) {
-                    warn!(why, "this process does not ask for the lease: it cannot run the active mapper");
+                    warn!(why, "lease not requested: this process cannot run the active mapper");
                     self.told = Some(why);
                 }
                 return Ok(());
@@ -63,7 +63,7 @@ impl LeaseJob {
         let budgets = limiter::load(&mut tx).await?;
         drop(tx);
         if let Err(error) = app.limiter.load(budgets) {
-            warn!(%error, "the limiter did not hear of the stored budgets; Meta's answers will tell");
+            warn!(%error, "stored budgets not loaded into the limiter; the next responses from Meta supply them");
         }
         app.lease.put(Some(Lease { fence, until }));
         app.wake.all();
@@ -125,7 +125,7 @@ impl Job for LeaseJob {
         };
         if let Err(error) = done {
             // The lease ends by itself when the database stays away; a restart of this actor would mend nothing.
-            warn!(error = %crate::report::chain(&error), "the lease was not renewed");
+            warn!(error = %crate::report::chain(&error), "lease query failed");
             if self.app.lease.current().is_some_and(|held| held.until <= self.app.now()) {
                 self.app.lease.put(None);
             }

@@ -112,7 +112,7 @@ impl MapperDirectoryJob {
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
             let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
-                info!(folder = %self.directory.display(), %error, "no events of the mapper folder; it is looked at every 2 s");
+                info!(folder = %self.directory.display(), %error, "mapper folder cannot be watched; it is scanned every 2 s");
             }
             self.watch = Some(Watch { folder, _watcher: watcher.ok() });
         }
@@ -179,19 +179,19 @@ impl MapperDirectoryJob {
         match blocking(move || read(&from, &expected)).await {
             Ok(Some(bytes)) if bytes.len() > MODULE_BYTES => {
                 seen.is_done = true;
-                warn!(%file, most = MODULE_BYTES, "too large for a mapper module; left alone");
+                warn!(%file, most = MODULE_BYTES, "mapper module ignored: file too large");
             }
             Ok(Some(bytes)) => {
                 match found(&self.app.active, bytes, seen.standing()).await {
                     Ok(Found::Known) => seen.is_done = true,
                     Ok(Found::Activated(activated)) => {
                         let digest = activated.state.active.map(|active| active.mapper);
-                        info!(%file, digest, "the mapper module from the folder is active");
+                        info!(%file, digest, "mapper module from the folder activated");
                         self.app.work_arrived();
                         seen.is_done = true;
                     }
                     Ok(Found::Refused(why)) => {
-                        warn!(%file, why, "the mapper module in the folder is refused; nothing has changed");
+                        warn!(%file, why, "mapper module in the folder refused; the active mapper is unchanged");
                         seen.is_done = true;
                     }
                     Ok(Found::Torn(_)) => seen.is_torn = true,
@@ -201,27 +201,30 @@ impl MapperDirectoryJob {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
                         // The sentence differs from time to time by how far the module came.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "the mapper module in the folder is tried again later"));
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder not tried; it is retried later"));
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             "not tried",
-                            || warn!(%file, why, "the mapper module in the folder is tried again later"),
+                            || warn!(%file, why, "mapper module in the folder not tried; it is retried later"),
                         );
                     }
                     Err(fault) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             &fault.to_string(),
-                            || warn!(%file, %fault, "cannot be tried here; tried again later"),
+                            || warn!(%file, %fault, "mapper module cannot be tried in this process; it is retried later"),
                         );
                     }
                 }
             }
             // Changed while it was read: the next look sees it.
             Ok(None) => return Ok(()),
-            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "cannot be read; left alone")),
+            Err(error) => seen.tell_once(
+                &error.to_string(),
+                || warn!(%file, %error, "file in the mapper folder cannot be read; it is ignored"),
+            ),
         }
         self.files.insert(path.to_owned(), seen);
         Ok(())

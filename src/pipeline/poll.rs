@@ -70,7 +70,7 @@ impl PollJob {
             let token = match app.tokens.get().await {
                 Ok(token) => token,
                 Err(fault) => {
-                    debug!(%fault, "no poll");
+                    debug!(%fault, "poll skipped: no usable token");
                     return Ok(Rest::Interval);
                 }
             };
@@ -128,7 +128,7 @@ impl Round<'_> {
                 Err(failure) => return self.failed(question, failure).await,
             };
             let Some(status) = status else { return self.unknown_handle(question).await };
-            debug!(submission = call.id, state = ?status.state, "poll");
+            debug!(submission = call.id, state = ?status.state, "handle polled");
             let verdict = verdict::judge_status(&status, call);
             judged = Some(match judged {
                 Some(others) => others.and(verdict),
@@ -148,7 +148,7 @@ impl Round<'_> {
                 Some(Rest::For(Duration::from_millis(wait)))
             }
             Err(error) => {
-                debug!(%error, "no permit");
+                debug!(%error, "permit request failed");
                 Some(Rest::For(Duration::from_secs(1)))
             }
         }
@@ -182,19 +182,19 @@ impl Round<'_> {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
                 // Meta will not tell: nothing is known and nothing is claimed.
                 Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
-                    warn!(submission = call.id, %failure, "errored deletes could not be looked up");
+                    warn!(submission = call.id, %failure, "lookup of errored deletes refused");
                     HashSet::new()
                 }
                 Err(failure) => {
                     channel::report(&app.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
-                    warn!(submission = call.id, %failure, "errored deletes are looked up later");
+                    warn!(submission = call.id, %failure, "lookup of errored deletes failed; it is retried later");
                     return self.troubled(question, &failure).await;
                 }
             }
         };
         let name = verdict::name(&judged);
         verdict::record(app, &self.lease.fence, &self.settings, call, handle, &judged, &absent, errors).await?;
-        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict");
+        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict recorded");
         if self.settings.drain_pacing == Pacing::Budget {
             app.wake.drain.nudge();
         }
@@ -214,7 +214,7 @@ impl Round<'_> {
     }
 
     async fn failed(&self, question: Question<'_>, failure: GraphFailure) -> Result<Next, StoreError> {
-        warn!(submission = question.call.id, %failure, "poll failed");
+        warn!(submission = question.call.id, %failure, "handle poll failed");
         let selected = self.settings.catalog_id == question.call.catalog_id;
         match failure.class() {
             ErrorClass::BadRequest => self.unknown_handle(question).await,

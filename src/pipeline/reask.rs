@@ -51,10 +51,7 @@ impl ReaskJob {
         let before = store::reask::made_with(&mut tx).await?;
         if before.as_ref() != Some(&now) {
             store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
-            info!(
-                digest = now.builtin_digest,
-                "payloads are made differently since the last start; asking for all again"
-            );
+            info!(digest = now.builtin_digest, "re-ask started: the built-in mapper or the image key prefix changed");
             store::reask::note_made_with(&mut tx, &now).await?;
             tx.commit().await?;
         }

@@ -126,7 +126,7 @@ impl LeasedJob for RetentionJob {
         }
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
         if intents + submissions > 0 {
-            info!(intents, submissions, "settled long enough ago, so forgotten");
+            info!(intents, submissions, "old settled rows deleted");
         }
         Ok(Rest::Interval)
     }

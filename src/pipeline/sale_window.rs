@@ -49,7 +49,7 @@ impl LeasedJob for SaleWindowJob {
         at(Point::WindowOpening).await;
         tx.commit().await?;
         at(Point::WindowOpened).await;
-        info!(queued, "sales started or ended");
+        info!(queued, "intents queued for sales that started or ended");
         self.app.work_arrived();
         Ok(if queued < CHUNK.unsigned_abs() { Rest::Interval } else { Rest::Again })
     }

@@ -38,7 +38,7 @@ impl TokenSource for CredentialSource {
     async fn refresh(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let Some(right) = Exclusive::take(&self.0.db, &self.0.clock, Work::TokenRenewal).await.map_err(unavailable)?
         else {
-            return Err(TokenFault::Unavailable { reason: "another replica is renewing it".into() });
+            return Err(TokenFault::Unavailable { reason: "another replica is renewing the token".into() });
         };
         let outcome = self.exchange(current).await;
         right.end().await;
@@ -58,7 +58,7 @@ impl CredentialSource {
         drop(tx);
         let settings = app.load_settings().await.map_err(unavailable)?;
         let Some(credentials) = app.app_credentials(&settings).await.map_err(unavailable)? else {
-            let reason = "app_id or app_secret is blank, and the exchange needs both".into();
+            let reason = "app_id or app_secret is blank; the token exchange needs both".into();
             return Err(TokenFault::Unavailable { reason });
         };
         // Most system users' tokens have no end and never come here; some businesses are only given tokens of 60 days.

@@ -74,7 +74,7 @@ pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
 
 /// What an over-long line is refused with.
 pub(super) fn too_long() -> Refusal {
-    Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are taken"))
+    Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are allowed"))
 }
 
 fn syntax(line: &[u8]) -> Result<Node<'_>, String> {

@@ -50,10 +50,10 @@ pub struct Tally {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file.
-    #[error("the file cannot be read on")]
+    #[error("reading the file failed")]
     Read(#[from] std::io::Error),
     /// The store.
-    #[error("the store did not take a chunk")]
+    #[error("writing a chunk to the database failed")]
     Store(#[from] StoreError),
 }
 

@@ -1,4 +1,4 @@
-//! The report of a preview, as it is kept and shown.
+//! The report of a preview, as it is stored and shown.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,52 +11,53 @@ use crate::mapping::LoadedMapper;
 pub struct PreviewReport {
     /// The mapper that the module is compared with: the active one, or the built-in one where that does not run.
     pub active: Compared,
-    /// Variants that both mappers were asked about.
+    /// Number of variants for which both mappers were asked.
     pub variants: u64,
-    /// Variants on which both say the same.
+    /// Variants for which both mappers return the same result.
     pub unchanged: u64,
-    /// Variants that both give a payload, but not the same one.
+    /// Variants for which both mappers return a payload, but different ones.
     pub changed: u64,
-    /// Where those payloads differ, field by field; most changed first.
+    /// The fields in which those payloads differ, most changed first.
     pub fields: Vec<FieldDifference>,
-    /// How often other fields differ, which are not listed since there are too many.
+    /// Number of differences in fields that are not listed, because there are too many fields.
     pub fields_left_out: u64,
-    /// Variants that get a payload now and would be rejected.
+    /// Variants that have a payload now and would be rejected.
     pub newly_rejected: Group,
-    /// Variants that are rejected now and would get a payload.
+    /// Variants that are rejected now and would have a payload.
     pub newly_eligible: Group,
-    /// Variants that are rejected by both, for another reason.
+    /// Variants that both mappers reject, for different reasons.
     pub rejected_otherwise: Group,
-    /// Variants that the module would fail on and the active mapper does not.
+    /// Variants on which the module would fail and the active mapper does not.
     pub newly_failing: Group,
-    /// Variants that the active mapper fails on and the module would not.
+    /// Variants on which the active mapper fails and the module would not.
     pub no_longer_failing: Group,
-    /// Variants that both fail on, or whose source row cannot be read.
+    /// Variants on which both mappers fail, or whose source row cannot be read.
     pub failing_anyway: Group,
-    /// Variants that cannot be compared, since one of the mappers was not asked about them: others had used up the time
-    /// of their chunk, or the machine was too busy. They say nothing of the module; in `effect` they are undecided.
+    /// Variants that cannot be compared, because one of the mappers was not asked: other variants used up the time of
+    /// their chunk, or the machine was too busy. They are no evidence about the module; `effect` counts them as undecided.
     #[serde(default)]
     pub not_tried: u64,
     /// Warnings by code; most changed first.
     pub warnings: Vec<WarningDifference>,
-    /// What would go to Meta if every variant were asked for again (`remap`).
+    /// What would be sent to Meta if every variant were mapped again (`remap`).
     pub effect: Effect,
 }
 
-/// A mapper that is compared.
+/// A compared mapper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compared {
-    /// What it calls itself.
+    /// Its name, as it reports it.
     pub name: String,
     /// Its own version.
     pub version: String,
-    /// SHA-256 of its file in hex, or `builtin-`, the version of this service and a hash of what it makes of the samples.
+    /// SHA-256 of its file in hex; for the built-in mapper `builtin-`, the version of this service and a hash of its
+    /// results for the samples.
     pub digest: String,
 }
 
 impl Compared {
-    /// Names a mapper.
+    /// Returns the names of a mapper.
     #[must_use]
     pub fn of(mapper: &LoadedMapper) -> Self {
         Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
@@ -67,15 +68,15 @@ impl Compared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDifference {
-    /// Its name.
+    /// Name of the field.
     pub field: String,
-    /// Variants in which its value changes.
+    /// Variants in which the value of the field changes.
     pub changed: u64,
-    /// Variants that do not have it now.
+    /// Variants that do not have the field now and would have it.
     pub added: u64,
-    /// Variants that would not have it any more.
+    /// Variants that would no longer have the field.
     pub removed: u64,
-    /// A few of them, first by id.
+    /// A few of these variants, the first ones by id.
     pub samples: Vec<FieldSample>,
 }
 
@@ -83,48 +84,48 @@ pub struct FieldDifference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldSample {
-    /// The variant.
+    /// Id of the variant.
     pub variant_id: String,
-    /// JSON text of the value by the active mapper, cut when long; null when there is none.
+    /// JSON text of the value that the active mapper returns, truncated if it is long; null when there is no value.
     pub before: Option<String>,
-    /// The same by the module.
+    /// JSON text of the value that the module returns, truncated if it is long; null when there is no value.
     pub after: Option<String>,
 }
 
-/// Variants of one kind.
+/// The variants of one kind of difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// How many.
+    /// Number of variants.
     pub count: u64,
-    /// A few of them, first by id.
+    /// A few of these variants, the first ones by id.
     pub samples: Vec<GroupSample>,
 }
 
-/// One variant of a kind.
+/// A sample variant of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSample {
-    /// The variant.
+    /// Id of the variant.
     pub variant_id: String,
-    /// Why: the reason of the rejection, or the fault. Before and after when both have one.
+    /// The reason of the rejection, or the fault; before and after if both mappers have one.
     pub reason: String,
 }
 
-/// A warning that is given for more or fewer variants.
+/// A warning that the module gives more or less often than the active mapper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarningDifference {
-    /// Its code.
+    /// Code of the warning.
     pub code: String,
-    /// How often the active mapper gives it.
+    /// How often the active mapper gives the warning.
     pub before: u64,
-    /// How often the module would.
+    /// How often the module would give the warning.
     pub after: u64,
 }
 
-/// What would go to Meta: by the module, and because of it. What goes anyway would go with the active mapper as well,
-/// for the shop has changed or Meta has refused.
+/// What would be sent to Meta with the module. What is sent anyway would also be sent with the active mapper, because
+/// the shop has changed or Meta has refused an earlier call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
@@ -138,12 +139,12 @@ pub struct Effect {
     pub deletes_anyway: u64,
     /// Variants marked as not eligible because of the module; Meta does not hold them.
     pub skips: u64,
-    /// Variants marked so anyway.
+    /// Variants marked as not eligible anyway.
     pub skips_anyway: u64,
-    /// Variants that Meta holds as the module would have them.
+    /// Variants that Meta already has as the module would send them.
     pub in_place: u64,
-    /// Variants that wait for Meta's verdict, and are decided then.
+    /// Variants that wait for Meta's verdict and are decided after it.
     pub waiting: u64,
-    /// Variants without an answer of the module's, and those that were not tried.
+    /// Variants without a result from the module, and variants that were not tried.
     pub undecided: u64,
 }

@@ -68,7 +68,7 @@ fn every_kind_of_difference_is_told() {
         ("rejected both", rejected("missing_price"), rejected("missing_price"), synced(a)),
         ("rejected otherwise", rejected("missing_price"), rejected("too_cheap"), None),
         ("fails now", mapped(a), fails("trapped"), synced(a)),
-        ("mended", fails("panicked"), mapped(a), None),
+        ("repaired", fails("panicked"), mapped(a), None),
         ("fails both", fails("panicked"), fails("trapped"), None),
         ("waits", mapped(a), mapped(b), Some(held(SyncStatus::Submitted, Some(a), true))),
     ]);

@@ -41,7 +41,7 @@ fn judge_answer(answer: BatchAnswer) -> CallOutcome {
     // Meta documents one handle at most. Should there be more, nothing tells which row is in which: the submission
     // waits for all of them.
     if answer.handles.len() > 1 {
-        warn!(handles = answer.handles.len(), "Meta answered with more than one handle");
+        warn!(handles = answer.handles.len(), "Meta returned more than one handle");
     }
     match join_handles(&answer.handles) {
         Some(handle) => CallOutcome::Accepted { handle, refused: named },

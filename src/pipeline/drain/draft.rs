@@ -124,7 +124,7 @@ impl CallDraft {
                 return false;
             }
             Err(refused) => {
-                warn!(variant_id = intent.variant_id, %refused, "cannot be sent");
+                warn!(variant_id = intent.variant_id, %refused, "record cannot be sent in any call");
                 settlement.fault(intent, state, refused.to_string());
                 return true;
             }

@@ -117,10 +117,10 @@ impl DrainJob {
 
     /// Another replica may be able to run the active mapper.
     async fn give_lease_up(&self, lease: &Lease, why: &NotFollowed) -> Rest {
-        warn!(%why, "the lease is given up");
+        warn!(%why, "lease given up");
         self.app.lease.give_up(&lease.fence);
         if let Err(error) = store::lease::release(&self.app.db, &lease.fence).await {
-            warn!(%error, "the lease was not given back; it ends by itself");
+            warn!(%error, "lease release failed; the lease expires by itself");
         }
         Rest::Interval
     }
@@ -141,7 +141,7 @@ impl DrainJob {
         let problem = Problem { code: code.into(), message: fault.to_string() };
         let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
         if !known || channel.problem_credential != version {
-            warn!(code, message = problem.message, "no calls to Meta");
+            warn!(code, message = problem.message, "calls to Meta stopped: no usable token");
             channel.note_problem(problem, version);
             let mut tx = lease.fence.begin(&self.app.db, None).await?;
             store::channel::save(&mut tx, &channel, self.app.now()).await?;
@@ -157,7 +157,7 @@ pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Re
         Ok(Admission::Permit) => Ok(()),
         Ok(Admission::ClosedUntil(until)) => Err(hold(until, now)),
         Err(error) => {
-            debug!(%error, "no permit");
+            debug!(%error, "permit request failed");
             Err(Rest::For(Duration::from_secs(1)))
         }
     }

@@ -102,7 +102,7 @@ impl Settlement {
 
     /// Would have been sent.
     pub(super) fn previewed(&mut self, intent: &Folded, row: &SendRow<'_>) {
-        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
+        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: record would be sent");
         self.previewed.extend(&intent.seqs);
     }
 

@@ -17,7 +17,7 @@ use crate::store::sync_state::{self, Pushed};
 use crate::store::{Deposed, StoreError};
 
 const REASON: &str = "outcome unknown: the process ended during the call";
-const LATE: &str = "outcome unknown: a process that no longer runs the pipeline sent it late";
+const LATE: &str = "outcome unknown: a process sent the call after it had lost the lease";
 
 /// For a process that could not record its call: notes on the call that it may have reached Meta after somebody else
 /// resolved it. That one resolves it again.
@@ -30,10 +30,10 @@ pub(super) async fn note_late(app: &App, id: &str) {
     };
     match noted.await {
         Ok(false) => {}
-        Ok(true) => warn!(submission = id, "the call came late; whoever runs the pipeline sends its rows again"),
+        Ok(true) => warn!(submission = id, "call sent after the lease was lost; the lease holder sends its rows again"),
         Err(error) => {
             let error = crate::report::chain(&error);
-            error!(submission = id, error, "a call came late and could not be noted; queue its variants again");
+            error!(submission = id, error, "late call not recorded; queue its variants again");
         }
     }
 }

@@ -206,7 +206,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     // Asked for elsewhere, it gives the lease to who can run the module.
     mapper::activate(&plant.app, twin, Source::Cli, false).await.expect("activated");
     plant.import(&variants("third", BATCH)).await;
-    little.log.until("the lease is given up").await;
+    little.log.until("lease given up").await;
     let problem = operator.told(&little, Method::GET, STATUS, None).await["problem"].take();
     assert_eq!(problem["code"], "mapper_unusable", "{problem}");
     let message = problem["message"].as_str().expect("a message");
