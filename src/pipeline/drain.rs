@@ -1,14 +1,15 @@
-//! The DrainActor: takes open intents to at most one `items_batch` call a tick.
+//! The DrainActor: turns open intents into at most one `items_batch` call per tick.
 //!
-//! A tick, in order (the numbers are the invariants it keeps; see `docs/architecture.md`):
-//! 1. Calls left `sending` by a crash are resolved first: their claims go before their variants are decided again (1).
+//! A tick, in order (the numbers in parentheses are the invariants that it keeps; see `docs/architecture.md`):
+//! 1. Calls left `sending` by a crash are resolved first: their claims are removed before their variants are decided
+//!    again (1).
 //! 2. Windows of the outbox are read, decided and mapped. Noops, skips and drops are recorded and the tick reads on;
-//!    only a call ends it, or a mapper so slow that the rest must not wait for it. Outbox and states are read as of one
-//!    moment and the source after them, so whatever changes meanwhile has an intent of its own.
+//!    only a call ends the tick, or a mapper so slow that the rest must not wait for it. Outbox and states are read as
+//!    of one instant and the source after it, so every change in between has its own intent.
 //! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
-//!    handle (3), limiter, all under the lease and for the selected catalog (4).
+//!    handle (3) and limiter, all under the lease and for the selected catalog (4).
 //!
-//! No transaction is open across mapping or HTTP. A tick that is killed anywhere leaves either nothing or a
+//! No transaction is open during mapping or HTTP. A tick that is killed at any point leaves either nothing or a
 //! `sending` row.
 
 mod answer;
@@ -45,29 +46,31 @@ use crate::runtime::periodic::Rest;
 use crate::store::field_set::FieldSets;
 use crate::store::{self, StoreError};
 
-/// Variants mapped at once: the mapper's sweet spot, and what bounds the memory of a tick.
+/// Number of variants in one mapping request: the most efficient size for the mapper, and the bound on the memory of a
+/// tick.
 const CHUNK: usize = 1_000;
-/// Windows read for one call. A call is worth filling, but not at the price of an endless tick.
+/// Maximum number of windows read for one call. A fuller call is better, but the tick must end.
 const WINDOWS_PER_CALL: usize = 40;
-/// Chunks of one tick that the mapper may leave unanswered in part; each may have taken half a minute.
+/// Number of chunks per tick that the mapper may answer only in part; each may take half a minute.
 const MOST_STALLED: usize = 2;
-/// A tick that has read for this long calls with what it has. Mappers are fast, so only a slow one lets it come to that.
+/// A tick that has read for this long makes the call with the records it has. Only a slow mapper reaches this limit.
 const LONGEST_FILL_MS: Millis = 60_000;
 
-/// The rest after a tick that settled intents without a call.
+/// The pause after a tick that settled intents without a call.
 const AFTER_SETTLING: Duration = Duration::from_millis(250);
 
 /// The job of the DrainActor.
 pub struct DrainJob {
     app: Arc<App>,
     field_sets: FieldSets,
-    /// Variants that were refused alone while nothing went through: passed over until something does, so that they do
-    /// not stand in the way of the call that shows whether it is them or the channel. Lost on a restart, harmlessly.
+    /// Variants that were refused alone while no other call succeeded. They are skipped until a call succeeds, so that
+    /// they do not block the call that shows whether they or the channel are at fault. Losing this set on a restart is
+    /// harmless.
     suspects: HashSet<String>,
-    /// Variants that held a tick up with a slow mapper: passed over until a tick has read to the end, so that what is
-    /// behind them goes out. Lost on a restart as well.
+    /// Variants that delayed a tick because the mapper was slow. They are skipped until a tick has read to the end of
+    /// the outbox, so that the intents behind them are sent. This set is lost on a restart as well.
     slow: HashSet<String>,
-    /// Whether the tick under way settled anything without a call.
+    /// Whether the current tick has settled any intent without a call.
     has_settled: bool,
     jitter: Jitter,
 }
@@ -75,16 +78,16 @@ pub struct DrainJob {
 /// Why a tick stopped reading the outbox.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// It was at the end.
+    /// The end of the outbox is reached.
     Nothing,
-    /// There may be more.
+    /// There may be more intents.
     More,
     /// The mapper is slow.
     Slow,
 }
 
 impl DrainJob {
-    /// A drain on this pipeline.
+    /// Returns a drain job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, jitter: Jitter) -> Self {
         Self {
@@ -97,11 +100,11 @@ impl DrainJob {
         }
     }
 
-    /// Reads the outbox until a call is full or nothing is left; answers the call and what is left.
+    /// Reads the outbox until a call is full or no intent is left. Returns the call and why reading stopped.
     async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, Left), StoreError> {
         let limit = tick.settings.batch_size.clamp(1, meta_graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
-        // Variants that this tick leaves open: their rows come again in a later window.
+        // Variants that this tick leaves open: their rows appear again in a later window.
         let mut open: HashSet<String> = self.suspects.clone();
         let mut cursor = 0;
         let (mut windows, mut stalled) = (0, 0);
@@ -121,10 +124,10 @@ impl DrainJob {
             if draft.is_full() {
                 return Ok((draft, Left::More));
             }
-            // The tick does not go on for hours behind chunks that a slow mapper leaves unanswered.
+            // The tick must not last for hours because a slow mapper leaves chunks unanswered.
             if stalled >= MOST_STALLED || full && self.app.now() - tick.now > LONGEST_FILL_MS {
                 if draft.is_empty() {
-                    // All that was read waits, and took its time: the next tick must come further.
+                    // Everything that was read stays open and took long: the next tick must read further.
                     self.slow.extend(open);
                 }
                 return Ok((draft, Left::Slow));
@@ -136,8 +139,8 @@ impl DrainJob {
         }
     }
 
-    /// Decides one window: what is to be sent goes into the draft, everything else is recorded. Answers how many chunks
-    /// the mapper did not answer in full.
+    /// Decides one window: records to be sent are added to the draft, everything else is recorded. Returns the number
+    /// of chunks that the mapper did not answer completely.
     async fn window(
         &mut self,
         tick: &Tick,
@@ -145,7 +148,7 @@ impl DrainJob {
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
     ) -> Result<usize, StoreError> {
-        // What needs no mapper does not wait for a slow one.
+        // Intents that need no mapper do not wait for a slow one.
         let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
         let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f)).collect();
         self.field_sets.load(&self.app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
@@ -168,7 +171,7 @@ impl DrainJob {
                 let ask = Ask { intent: intent.intent, released: intent.released };
                 let decide = |guard| plan(ask, mapped.answer(id), state, guard, &tick.catalog);
                 let mut plan = decide(Guard::Open);
-                // A preview sends nothing, so it asks no guard.
+                // A preview sends nothing, so it does not check the guard.
                 if !tick.preview && plan.asks_the_guard(ask) && self.deletes_left(tick, draft).await? == 0 {
                     plan = decide(Guard::Closed);
                 }
@@ -228,7 +231,7 @@ impl DrainJob {
         Ok(stalled)
     }
 
-    /// How many more deletes that nobody asked for may go out in this call. Counted when the first one comes up.
+    /// Returns how many more implicit deletes this call may contain. The allowance is read when the first one appears.
     async fn deletes_left(&self, tick: &Tick, draft: &mut CallDraft) -> Result<usize, StoreError> {
         let allowance = match draft.implicit_allowance {
             Some(allowance) => allowance,
@@ -241,7 +244,7 @@ impl DrainJob {
         Ok(allowance.saturating_sub(draft.implicit_deletes))
     }
 
-    /// The mapper's word on a chunk's upserts.
+    /// Returns the mapper's words on the upserts of a chunk.
     async fn map(&self, tick: &Tick, chunk: &[Folded]) -> Result<Mapped, StoreError> {
         let wanted: Vec<&str> =
             chunk.iter().filter(|f| f.intent == Intent::Upsert).map(|f| f.variant_id.as_str()).collect();
@@ -261,14 +264,14 @@ impl DrainJob {
         match self.app.mapper.map(request).await {
             Ok(answer) => Ok(Mapped::new(answer, unreadable)),
             Err(error) => {
-                // Nothing is known of these variants: an empty answer would delete them as gone.
+                // Nothing is known about these variants: an empty answer would delete them as gone.
                 debug!(%error, "mapping request failed");
                 Ok(Mapped::missing())
             }
         }
     }
 
-    /// Makes the call and records what it came to.
+    /// Makes the call and records its outcome.
     async fn submit(&mut self, mut tick: Tick, mut draft: CallDraft, more: bool) -> Result<Rest, StoreError> {
         let app = Arc::clone(&self.app);
         if !self.lease_outlasts_a_call(&mut tick) {
@@ -281,7 +284,8 @@ impl DrainJob {
         let id = crate::ids::row();
         record::begin(&app, &tick, &id, &draft, &self.field_sets).await?;
         at(Point::DrainBegun).await;
-        // Looked at again, since the commit may have taken long. The row that is there now is resolved by the next tick.
+        // Checked again, because the commit may have taken long. The next tick resolves the `sending` row that now
+        // exists.
         if !self.lease_outlasts_a_call(&mut tick) {
             warn!(submission = id, "call not made: the lease is about to expire");
             return Ok(Rest::For(Duration::from_secs(1)));
@@ -313,7 +317,8 @@ impl DrainJob {
         })
     }
 
-    /// A call that may outlive the lease is not made: its outcome could not be recorded.
+    /// Returns whether the lease outlasts a call. A call that may outlive the lease is not made: its outcome could not
+    /// be recorded.
     fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
         let app = &self.app;
         let needs = i64::try_from(app.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
@@ -321,7 +326,7 @@ impl DrainJob {
         if lasts(&tick.lease) {
             return true;
         }
-        // Renewed meanwhile?
+        // The lease may have been renewed since the tick began.
         if let Some(lease) = app.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
             tick.lease = lease;
             return true;
@@ -330,7 +335,8 @@ impl DrainJob {
         false
     }
 
-    /// Remembers a row that was refused alone and not failed for it; forgets all once something goes through.
+    /// Adds a row that was refused alone without being failed to the suspects; clears the suspects when a call is
+    /// accepted.
     fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
         match outcome {
             CallOutcome::Accepted { .. } => self.suspects.clear(),
@@ -359,19 +365,19 @@ impl LeasedJob for DrainJob {
         };
         let (mut draft, mut left) = self.fill(&tick).await?;
         if draft.is_empty() && left == Left::Nothing && !self.suspects.is_empty() {
-            // Nobody else is left to try.
+            // No other variant is left to try.
             self.suspects.clear();
             (draft, left) = self.fill(&tick).await?;
         }
         if left == Left::Nothing {
             self.slow.clear();
-            // There is room for more of a re-ask.
+            // There is room for the next step of a re-ask.
             self.app.wake.reask.nudge();
         }
         if draft.is_empty() {
             return Ok(match left {
                 Left::Slow => Rest::Again,
-                // Only a call ends a tick: where noops were settled, a re-ask may bring more of them.
+                // Only a call ends a tick: after settled noops, a re-ask may queue more intents.
                 _ if self.has_settled => Rest::For(AFTER_SETTLING),
                 _ => Rest::Interval,
             });

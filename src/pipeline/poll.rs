@@ -1,11 +1,12 @@
-//! The PollActor: asks Meta what became of each submission, and records the verdict.
+//! The PollActor: asks Meta for the result of each submission and records the verdict.
 //!
-//! Promises: a verdict changes only rows that still wait for its handle; under an incomplete error list nothing
-//! unnamed becomes synced; a handle times out only by the answer to a question that was asked past its age, so neither a
-//! night of downtime nor an answer that comes home late costs anything; handles that never end do not starve the others
-//! (those asked longest ago come first). Handles of a catalog that is no longer selected are polled where they belong. A
-//! submission that Meta split over several handles is judged when each of them is final.
-//! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
+//! Promises: a verdict changes only rows that still wait for its handle. With an incomplete error list, no row that the
+//! list does not name becomes synced. A handle times out only by the answer to a question that was asked after the
+//! handle passed its age limit, so neither a night of downtime nor a late answer causes a timeout. Handles that never
+//! end do not starve the others (the handle asked longest ago comes first). Handles of a catalog that is no longer
+//! selected are polled at that catalog. A submission that Meta split over several handles is judged when each handle is
+//! final.
+//! Left out on purpose: resending. A row that must be sent again gets a fresh intent.
 
 mod verdict;
 
@@ -28,9 +29,9 @@ use crate::runtime::periodic::Rest;
 use crate::store::submission::{self, Submission};
 use crate::store::{self, StoreError};
 
-/// How often a handle is asked for when calls are paced by budget.
+/// How often a handle is polled when calls are paced by budget.
 const BUDGET_POLL: Duration = Duration::from_secs(2);
-/// After this many answers that do not know the handle, it is lost.
+/// After this many answers that the handle is unknown, the handle is given up.
 const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
 
 /// The job of the PollActor.
@@ -39,14 +40,14 @@ pub struct PollJob {
     app: Arc<App>,
 }
 
-/// Whether to go on with the next handle.
+/// Whether the round continues with the next handle.
 enum Next {
     Go,
     Stop(Rest),
 }
 
 impl PollJob {
-    /// A poll on this pipeline.
+    /// Returns a poll job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
@@ -57,7 +58,7 @@ impl PollJob {
         let settings = app.load_settings().await?;
         let budget = settings.drain_pacing == Pacing::Budget;
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
-        // A round that the limiter spreads over several ticks must not begin anew with each of them.
+        // A round that the limiter spreads over several ticks must not restart with each tick.
         let before = app.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
         let mut tx = app.db.read().await?;
         let limit = settings.handles_per_poll_tick;
@@ -74,7 +75,7 @@ impl PollJob {
                     return Ok(Rest::Interval);
                 }
             };
-            // A problem that names a credential waits for another one.
+            // A problem that names a credential ends only with another credential.
             if channel.is_stopped_for(token.version) {
                 return Ok(Rest::Interval);
             }
@@ -89,7 +90,7 @@ impl PollJob {
     }
 }
 
-/// What the polls of one tick share.
+/// The data that the polls of one tick share.
 struct Round<'p> {
     app: &'p App,
     lease: Lease,
@@ -97,12 +98,12 @@ struct Round<'p> {
     access: Access,
 }
 
-/// A question to Meta on one submission.
+/// A status question to Meta about one submission.
 #[derive(Clone, Copy)]
 struct Question<'c> {
     call: &'c Submission,
     handle: &'c str,
-    /// When it was asked: what Meta answers is true of then, however late it is heard.
+    /// When the question was asked. Meta's answer describes this instant, however late it arrives.
     at: Millis,
 }
 
@@ -111,8 +112,8 @@ impl Round<'_> {
         let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
         let mut parts = Vec::new();
         let mut judged: Option<Verdict> = None;
-        // One permit a submission. What it takes to settle it, a second handle or a look-up, goes with that: asked for
-        // on its own, it would come too early each time.
+        // One permit per submission. The permit also covers a second handle or a look-up that is needed to settle the
+        // submission: a separate request would come too early each time.
         if let Some(wait) = self.closed(call).await {
             return Ok(Next::Stop(wait));
         }
@@ -139,7 +140,7 @@ impl Round<'_> {
         self.apply(question, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
     }
 
-    /// How long to wait for the next call, if one may not be made now.
+    /// Returns how long to wait for the next call; `None` when a call is permitted now.
     async fn closed(&self, call: &Submission) -> Option<Rest> {
         match self.app.limiter.ask(&call.catalog_id, Bucket::Management).await {
             Ok(Admission::Permit) => None,
@@ -154,7 +155,7 @@ impl Round<'_> {
         }
     }
 
-    /// Records what an answer means.
+    /// Records the result of an answer.
     async fn apply(
         &self,
         question: Question<'_>,
@@ -180,7 +181,7 @@ impl Round<'_> {
         } else {
             match app.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
-                // Meta will not tell: nothing is known and nothing is claimed.
+                // Meta refuses the look-up: nothing is known about these items, so none is recorded as absent.
                 Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
                     warn!(submission = call.id, %failure, "lookup of errored deletes refused");
                     HashSet::new()
@@ -201,7 +202,7 @@ impl Round<'_> {
         Ok(Next::Go)
     }
 
-    /// Meta does not know the handle. Said often enough, it never will.
+    /// Meta does not know the handle. After enough such answers the submission counts as not run.
     async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
         let Question { call, at: asked_at, .. } = question;
         if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
@@ -218,15 +219,16 @@ impl Round<'_> {
         let selected = self.settings.catalog_id == question.call.catalog_id;
         match failure.class() {
             ErrorClass::BadRequest => self.unknown_handle(question).await,
-            // An answer, if not one about the batch: the age limit counts. That the present account may not see a
-            // catalog that was selected once is no fault of the channel.
+            // This is an answer, but not about the batch: the age limit applies. It is no fault of the channel that the
+            // present account may not see a catalog that was selected earlier.
             ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
             ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
             _ => self.troubled(question, &failure).await,
         }
     }
 
-    /// No answer on the batch: nothing is known of it, and the rest of the round would fare no better.
+    /// There is no answer about the batch: nothing is known about it, and the rest of the round would fail in the same
+    /// way.
     async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
         let app = self.app;
         let mut tx = self.lease.fence.begin(&app.db, None).await?;
