@@ -1,10 +1,10 @@
-//! The LeaseActor: takes, renews and loses the right to run the pipeline.
+//! The LeaseActor: takes, renews and gives up the right to run the pipeline.
 //!
-//! Promises: at most one process runs drain, poll and windows on a database; one that lost the lease stops by itself,
-//! and even before it notices it commits nothing (see [`crate::store::lease`]). A renewal also brings home whether the
-//! settings, the credential or the mapper changed, so replicas learn of it. A module that has to be loaded for that does
-//! not hold up renewals.
-//! Left out on purpose: waiting for the lease. Another round tries again.
+//! Promises: at most one process runs drain, poll and sale windows on a database. A process that lost the lease stops
+//! its pipeline, and commits nothing even before it notices the loss (see [`crate::store::lease`]). A renewal also
+//! returns whether the settings, the credential or the mapper changed, so replicas learn of changes. Loading a module
+//! for such a change does not delay renewals.
+//! Left out on purpose: waiting for the lease. The next round tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use crate::store::{StoreError, limiter};
 pub struct LeaseJob {
     app: Arc<App>,
     seen: Option<Renewal>,
-    /// At most one load of the active mapper; ends with this job.
+    /// At most one load of the active mapper; it ends with this job.
     following: JoinSet<()>,
-    /// Why the lease is left to others, as told last.
+    /// The last logged reason for not requesting the lease.
     told: Option<String>,
 }
 
 impl LeaseJob {
-    /// The lease of this pipeline.
+    /// Returns the lease job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, seen: None, following: JoinSet::new(), told: None }
@@ -40,7 +40,7 @@ impl LeaseJob {
 
     async fn take(&mut self) -> Result<(), StoreError> {
         let app = &self.app;
-        // Who cannot run the active mapper leaves the lease to a replica that can.
+        // A process that cannot run the active mapper leaves the lease to a replica that can.
         match app.active.follow().await {
             Ok(_) => self.told = None,
             Err(NotFollowed::Store(error)) => return Err(error),
@@ -52,7 +52,7 @@ impl LeaseJob {
                 return Ok(());
             }
         }
-        // Counted from before the question: our end is never later than the server's.
+        // Counted from before the request: the local end of the lease is never later than the end in the database.
         let until = app.now() + self.ttl();
         let Some(fence) = lease::take(&app.db, &app.config.instance, self.ttl()).await? else {
             return Ok(());
@@ -94,14 +94,14 @@ impl LeaseJob {
         Ok(())
     }
 
-    /// Loads the active mapper beside the renewals, unless that is under way. The drain sees to it as well, and gives
-    /// the lease up if it must; here it is for the API's sake.
+    /// Loads the active mapper in parallel to the renewals, unless a load is running. The drain loads it as well, and
+    /// gives the lease up if the load fails; this load serves the API.
     fn follow(&mut self) {
         while self.following.try_join_next().is_some() {}
         if self.following.is_empty() {
             let app = Arc::clone(&self.app);
             self.following.spawn(async move {
-                // A failure is told where it is found, and the next renewal tries again.
+                // A failure is logged where it occurs, and the next renewal tries again.
                 let _ = app.active.follow().await;
                 app.wake.drain.nudge();
             });
@@ -124,7 +124,8 @@ impl Job for LeaseJob {
             None => self.take().await,
         };
         if let Err(error) = done {
-            // The lease ends by itself when the database stays away; a restart of this actor would mend nothing.
+            // The lease expires by itself while the database is unavailable; a restart of this actor would not repair
+            // that.
             warn!(error = %crate::report::chain(&error), "lease query failed");
             if self.app.lease.current().is_some_and(|held| held.until <= self.app.now()) {
                 self.app.lease.put(None);

@@ -1,14 +1,15 @@
-//! The MapperDirectoryActor: a folder into which an operator drops mapper modules.
+//! The MapperDirectoryActor: a folder into which an operator copies mapper modules.
 //!
-//! Promises: a file is acted on when it has stood still, so neither a half-written file nor a rename half-way counts; a
-//! file that does not load is taken for half-written a while longer before it is refused; one that could not be tried,
-//! since the machine was busy, is tried again later, and one that is always too slow is refused in the end. A digest that was ever
-//! offered, from anywhere, is never acted on again: a restart does not undo a choice, and of several replicas one
-//! acts. Of several new files the newest is activated last. Files are only read.
+//! Promises: a file is processed only after it has been unchanged for a while, so a half-written file or an unfinished
+//! rename has no effect. A file that does not load is treated as half-written for longer before it is refused. A file
+//! that could not be tried because the machine was busy is retried later, and a file that is always too slow is refused
+//! in the end. A digest that was ever offered, from any source, is never processed again: a restart does not undo a
+//! choice, and exactly one of several replicas processes a file. Of several new files, the newest is activated last.
+//! Files are only read.
 //!
-//! Events of the file system only wake it: links that are swapped, other machines' changes and a folder that is made
-//! anew are seen by looking, every two seconds.
-//! Left out on purpose: taking a module back when its file is deleted (`rollback` and `reset` do that).
+//! File system events only wake the actor: a scan every two seconds detects replaced links, changes by other machines
+//! and a recreated folder.
+//! Left out on purpose: deactivating a module when its file is deleted (`rollback` and `reset` do that).
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -28,16 +29,16 @@ use crate::mapping::activation::{ActivationError, Found, Standing, found};
 use crate::runtime::periodic::{Job, JobError, Nudger, Rest};
 use crate::store::StoreError;
 
-/// How often it looks when nothing wakes it.
+/// How often the folder is scanned when no event wakes the actor.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A file that stood still for so long is tried.
+/// A file that was unchanged for this long is tried.
 const STILL: Duration = Duration::from_millis(200);
-/// A file that stood still for so long is whole.
+/// A file that was unchanged for this long counts as complete.
 const WHOLE: Duration = Duration::from_secs(2);
 
-/// A file that could not be tried is tried again after this.
+/// The delay before a file that could not be tried is retried.
 const LATER: Duration = Duration::from_secs(60);
-/// One that is too slow so often is refused.
+/// A file that is too slow this often is refused.
 const MOST_TRIES: u32 = 5;
 
 /// The job of the MapperDirectoryActor.
@@ -47,19 +48,19 @@ pub struct MapperDirectoryJob {
     directory: PathBuf,
     watch: Option<Watch>,
     files: HashMap<PathBuf, Seen>,
-    /// What was told last of the folder itself.
+    /// The last logged problem of the folder itself.
     told: Option<String>,
 }
 
-/// Events of the folder, as long as it is this one.
+/// The event watcher of one folder; it is replaced when the folder is recreated.
 #[derive(Debug)]
 struct Watch {
     folder: FileId,
-    /// None when the system gives no events.
+    /// `None` when the system supplies no events.
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// What tells one file from another, also after a rename over it.
+/// The identity of a file. It changes when another file is renamed over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FileId {
     #[cfg(unix)]
@@ -68,7 +69,7 @@ struct FileId {
     inode: u64,
 }
 
-/// What changes when a file does.
+/// The properties of a file that change with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     id: FileId,
@@ -76,31 +77,31 @@ struct Stamp {
     modified: SystemTime,
 }
 
-/// A file, since it looks as it does.
+/// A file, since its stamp last changed.
 #[derive(Clone, Debug)]
 struct Seen {
     stamp: Stamp,
     since: Instant,
-    /// Nothing more to do with it.
+    /// The file is done.
     is_done: bool,
-    /// It did not load, and may not be whole: tried again when it is [`WHOLE`].
+    /// The file did not load and may be incomplete: it is tried again after [`WHOLE`].
     is_torn: bool,
-    /// How often it was too slow.
+    /// How often the module was too slow.
     tries: u32,
-    /// It could not be tried: not before this instant again.
+    /// The file could not be tried: the earliest instant for a retry.
     rests_until: Option<Instant>,
-    /// What was told of it.
+    /// The last logged message about the file.
     told: Option<String>,
 }
 
 impl MapperDirectoryJob {
-    /// A watch over this folder; it need not exist yet.
+    /// Returns a job that watches this folder. The folder need not exist yet.
     #[must_use]
     pub fn new(app: Arc<App>, directory: PathBuf) -> Self {
         Self { app, directory, watch: None, files: HashMap::new(), told: None }
     }
 
-    /// The files that are there now.
+    /// Returns the modules that are in the folder now.
     async fn look(&mut self) -> io::Result<Vec<(PathBuf, Stamp)>> {
         let directory = self.directory.clone();
         let (folder, files) = blocking(move || {
@@ -108,7 +109,7 @@ impl MapperDirectoryJob {
             Ok((FileId::of(&fs::metadata(&directory)?), modules(&directory)?))
         })
         .await?;
-        // Events of a folder that was made anew are those of the old one: none.
+        // A watcher of a recreated folder still watches the old folder and reports nothing.
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
             let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
@@ -144,12 +145,12 @@ impl MapperDirectoryJob {
         for (path, seen) in ready {
             self.act(&path, seen).await?;
         }
-        // Files that do not stand still long enough yet are looked at as soon as they may.
+        // Files that have not been unchanged for long enough are checked as soon as they have.
         let waits = self.files.values().filter(|seen| !seen.is_done && seen.told.is_none());
         Ok(waits.map(Seen::wait).min().map_or(Rest::Interval, Rest::For))
     }
 
-    /// Compares with what was there before.
+    /// Compares the found files with the known ones and keeps the state of unchanged files.
     fn notice(&mut self, found: Vec<(PathBuf, Stamp)>) {
         let mut before = std::mem::take(&mut self.files);
         self.files = found
@@ -171,7 +172,7 @@ impl MapperDirectoryJob {
             .collect();
     }
 
-    /// Does what is to be done with a file that stood still.
+    /// Processes a file that was unchanged for long enough.
     async fn act(&mut self, path: &Path, mut seen: Seen) -> Result<(), StoreError> {
         let file = path.display();
         let expected = seen.stamp.clone();
@@ -196,11 +197,11 @@ impl MapperDirectoryJob {
                     }
                     Ok(Found::Torn(_)) => seen.is_torn = true,
                     Err(ActivationError::Store(error)) => return Err(error),
-                    // Perhaps not the file's fault, so it is tried again, but not for ever.
+                    // The file may not be at fault, so it is retried a limited number of times.
                     Ok(Found::Slow(why)) => {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
-                        // The sentence differs from time to time by how far the module came.
+                        // The message differs between tries by the number of samples that the module answered.
                         seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder not tried; it is retried later"));
                     }
                     Ok(Found::NotTried(why)) => {
@@ -219,7 +220,7 @@ impl MapperDirectoryJob {
                     }
                 }
             }
-            // Changed while it was read: the next look sees it.
+            // The file changed during the read: the next scan picks it up.
             Ok(None) => return Ok(()),
             Err(error) => seen.tell_once(
                 &error.to_string(),
@@ -232,14 +233,14 @@ impl MapperDirectoryJob {
 }
 
 impl Seen {
-    /// How long it has to stand still from now on before something is done with it.
+    /// Returns how long the file must stay unchanged from now on before it is processed.
     fn wait(&self) -> Duration {
         let needs = if self.is_torn { WHOLE } else { STILL };
         let rests = self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         needs.saturating_sub(self.since.elapsed()).max(rests)
     }
 
-    /// What a refusal of it would mean now.
+    /// Returns what a refusal of the file would mean now.
     fn standing(&self) -> Standing {
         if self.tries + 1 >= MOST_TRIES {
             Standing::LastTry
@@ -254,7 +255,7 @@ impl Seen {
         !self.is_done && self.wait().is_zero()
     }
 
-    /// Tells it unless it was told before.
+    /// Logs the message unless it was the last logged one.
     fn tell_once(&mut self, what: &str, tell: impl FnOnce()) {
         if self.told.as_deref() != Some(what) {
             tell();
@@ -279,7 +280,7 @@ impl FileId {
 }
 
 impl Stamp {
-    /// Of what a path leads to, through links.
+    /// Returns the stamp of the file that a path leads to through links; `None` when it is not a regular file.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         let about = fs::metadata(path)?;
         let stamp = || Ok(Self { id: FileId::of(&about), size: about.len(), modified: about.modified()? });
@@ -287,7 +288,7 @@ impl Stamp {
     }
 }
 
-/// The modules in a folder.
+/// Returns the modules in a folder.
 fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
     let mut modules = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -296,7 +297,7 @@ fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
         if hidden || path.extension().is_none_or(|extension| extension != "wasm") {
             continue;
         }
-        // Gone since it was listed, or a link to nowhere: not there.
+        // A file that was deleted since the listing, or a dangling link, counts as absent.
         if let Ok(Some(stamp)) = Stamp::of(&path) {
             modules.push((path, stamp));
         }
@@ -304,7 +305,7 @@ fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
     Ok(modules)
 }
 
-/// A file's bytes, at most one more than a module may have; none when it is not what it was.
+/// Returns a file's bytes, at most one more than a module may have; `None` when the file has changed.
 fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MODULE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -313,7 +314,7 @@ fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
 
 fn watch(directory: &Path, nudger: Nudger) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // Our own looks are events as well.
+        // The scans of this actor cause events as well.
         let is_look = |kind: &EventKind| matches!(kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(AccessMode::Write)));
         if !event.is_ok_and(|event| is_look(&event.kind)) {
             nudger.nudge();

@@ -1,10 +1,10 @@
-//! The ReaskActor: asks for many variants again, chunk by chunk.
+//! The ReaskActor: queues many variants again, chunk by chunk.
 //!
-//! Promises: the cursor is stored with each chunk, so a restart goes on where it was; a re-ask is never more than three
-//! calls ahead of the drain ([`Pace`]), so a change of the shop waits for no more than that.
-//! Payloads that Meta holds already are not sent: the drain compares hashes. A process that makes payloads with another
-//! built-in mapper, or with another prefix of image keys, than the one before begins a re-ask by itself.
-//! Left out on purpose: when a re-ask is wanted otherwise. The transaction that wants it begins it
+//! Promises: the cursor is stored with each chunk, so a re-ask continues at the same place after a restart. A re-ask is
+//! never more than three calls ahead of the drain ([`Pace`]), so a change of the shop waits for at most three calls.
+//! Payloads that Meta already has are not sent: the drain compares hashes. A process whose built-in mapper or image key
+//! prefix differs from that of the previous process starts a re-ask by itself.
+//! Left out on purpose: the other reasons for a re-ask. The transaction that needs a re-ask begins it
 //! ([`crate::store::reask::begin`]).
 
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use crate::runtime::periodic::Rest;
 use crate::store::reask::MadeWith;
 use crate::store::{self, StoreError, outbox};
 
-/// How often it looks whether there is something to do, or room for more.
+/// How often the job checks for a re-ask and for room in the outbox.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The job of the ReaskActor.
 #[derive(Debug)]
 pub struct ReaskJob {
     app: Arc<App>,
-    /// The epoch in which it was last asked what payloads are made with.
+    /// The epoch in which the payload inputs were last compared.
     compared_in: Option<i64>,
 }
 
 impl ReaskJob {
-    /// The re-asks of this installation.
+    /// Returns the re-ask job for this installation.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, compared_in: None }
     }
 
-    /// Begins a re-ask if payloads are made with something else than before. Once for each take-over: what they are made
-    /// with is part of the process.
+    /// Begins a re-ask if the payload inputs differ from the stored ones. Runs once per take-over of the lease: the
+    /// inputs are constant for a process.
     async fn compare(&mut self, lease: &Lease) -> Result<(), StoreError> {
         if self.compared_in == Some(lease.fence.epoch) {
             return Ok(());
@@ -60,7 +60,7 @@ impl ReaskJob {
     }
 }
 
-/// What this process makes payloads with.
+/// Returns the inputs from which this process makes payloads.
 #[must_use]
 pub fn made_with(app: &App) -> MadeWith {
     MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() }

@@ -1,13 +1,14 @@
-//! The RetentionActor: forgets what is settled, once it is old enough ([`RetentionConfig`]).
+//! The RetentionActor: deletes settled rows that are old enough ([`RetentionConfig`]).
 //!
-//! Promises: what is open never goes, nor what a later question needs, whatever its age: [`outbox::settled`] and
-//! [`submission::forget`] say what that is. Rows go under the lease's fence, a small transaction at a time with a pause
-//! behind each, so drain and poll never wait for more than one of them; what has to stay is only read, beside the fence.
+//! Promises: open rows are never deleted, and neither are rows that a later query needs, whatever their age:
+//! [`outbox::settled`] and [`submission::forget`] define these rows. Rows are deleted under the lease's fence in small
+//! transactions with a pause after each, so drain and poll never wait for more than one of them. Rows that stay are
+//! only read, outside the fence.
 //!
-//! Left out on purpose: the tables that do not grow with what the shop does. State rows and sets of fields are as many
-//! as variants and kinds of payloads; activations and offers of mapper modules are as many as people made and stay small
-//! ([`crate::store::mapper`]); previews and states of OAuth consents are cleared where the next one begins. Giving space
-//! back to the file system is the database's business.
+//! Left out on purpose: the tables that do not grow with the activity of the shop. The number of state rows and sets of
+//! fields is bounded by the number of variants and kinds of payloads. Activations and offers of mapper modules are made
+//! by people and stay few ([`crate::store::mapper`]). Previews and states of OAuth consents are cleared when the next
+//! one begins. Returning space to the file system is left to the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +23,15 @@ use crate::store::lease::Fence;
 use crate::store::outbox::Place;
 use crate::store::{StoreError, outbox, submission};
 
-/// From the end of a pass to the next one.
+/// The time from the end of a pass to the next pass.
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// How often it looks whether this process has the lease by now.
+/// How often the job checks whether this process has the lease.
 const LEASE_EVERY: Duration = Duration::from_secs(60);
-/// Between two chunks, so that whoever waits for the fence comes first.
+/// The pause between two chunks, so that actors that wait for the fence run first.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Intents of one chunk. Their index entries lie anywhere, so SQLite writes some pages for each of them.
+/// Number of intents in one chunk. Their index entries are scattered, so SQLite writes several pages for each intent.
 const INTENTS: i64 = 1_000;
-/// Submissions of one chunk; each has up to 5,000 records in it.
+/// Number of submissions in one chunk; each contains up to 5,000 records.
 const SUBMISSIONS: i64 = 50;
 
 /// The job of the RetentionActor.
@@ -41,7 +42,7 @@ pub struct RetentionJob {
     pass: Pass,
 }
 
-/// The pass under way; a restart or another holder begins a new one, which loses nothing.
+/// The current pass. A restart or another lease holder begins a new pass, which loses nothing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
     stage: Stage,
@@ -51,7 +52,7 @@ struct Pass {
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// The intents behind this place are next.
+    /// The intents after this place are next.
     Intents(Place),
     Submissions,
 }
@@ -63,13 +64,14 @@ impl Default for Stage {
 }
 
 impl RetentionJob {
-    /// The retention of this pipeline.
+    /// Returns the retention job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, config: RetentionConfig) -> Self {
         Self { app, config, pass: Pass::default() }
     }
 
-    /// Answers how many went, and where the next chunk begins, if there is one.
+    /// Deletes one chunk of intents. Returns the number of deleted rows and the start of the next chunk; `None` when
+    /// there is no further chunk.
     async fn forget_intents(&self, fence: &Fence, from: Place) -> Result<(u64, Option<Place>), StoreError> {
         let db = &self.app.db;
         let Some(before) = cutoff(self.config.intent_days, self.app.now()) else { return Ok((0, None)) };
@@ -85,7 +87,7 @@ impl RetentionJob {
         Ok((gone, settled.next))
     }
 
-    /// Answers how many went, and whether that were all.
+    /// Deletes one chunk of submissions. Returns the number of deleted rows and whether this was the last chunk.
     async fn forget_submissions(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
         let Some(before) = cutoff(self.config.submission_days, self.app.now()) else { return Ok((0, true)) };
         let mut tx = fence.begin(&self.app.db, None).await?;
@@ -105,7 +107,7 @@ impl LeasedJob for RetentionJob {
         Rest::For(LEASE_EVERY)
     }
 
-    /// Does one chunk.
+    /// Deletes one chunk.
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
         let (gone, is_last) = match self.pass.stage {
             Stage::Intents(from) => {
@@ -121,7 +123,7 @@ impl LeasedJob for RetentionJob {
             }
         };
         if !is_last {
-            // What was only read was in nobody's way.
+            // A chunk that was only read blocked no other actor.
             return Ok(if gone > 0 { Rest::For(PAUSE) } else { Rest::Again });
         }
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);

@@ -1,5 +1,5 @@
-//! The SaleWindowActor: a timer. When a sale starts or ends, the variant's payload changes without any event; the drain
-//! left the instant with the variant's state, and here an intent is made of it.
+//! The SaleWindowActor: a timer. When a sale starts or ends, the variant's payload changes without an event. The drain
+//! stored this instant with the variant's state, and this actor queues an intent for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::{StoreError, sync_state};
 
-/// How late a sale may end at Meta on our account; the drain's interval comes on top.
+/// The maximum delay that this actor adds to the end of a sale at Meta; the drain's interval is added to it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Variants of one transaction: at midnight, half a catalog may be due at once.
+/// Number of variants in one transaction: at midnight, half a catalog may be due at once.
 const CHUNK: i64 = 5_000;
 
 /// The job of the SaleWindowActor.
@@ -24,7 +24,7 @@ pub struct SaleWindowJob {
 }
 
 impl SaleWindowJob {
-    /// The sale windows of this pipeline.
+    /// Returns the sale window job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
