@@ -1,4 +1,4 @@
-//! Where two payloads differ, field by field.
+//! The fields in which two payloads differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 /// A field in which two payloads differ; values are JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// Its name.
+    /// Name of the field.
     pub field: String,
-    /// The value in the first payload; none when it does not have the field.
+    /// The value in the first payload; `None` when the field is absent.
     pub before: Option<&'a str>,
-    /// The value in the second payload.
+    /// The value in the second payload; `None` when the field is absent.
     pub after: Option<&'a str>,
 }
 
-/// The fields in which two payloads differ, by name.
+/// Returns the fields in which two payloads differ, sorted by name.
 #[must_use]
 pub fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Change<'a>> {
     let (mut before, mut after) = (fields(before), fields(after));
@@ -27,14 +27,14 @@ pub fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Change<'a>> {
         .collect()
 }
 
-/// Top-level fields of a payload, as JSON texts. Payloads are canonical, so equal values are equal texts.
+/// Returns the top-level fields of a payload as JSON texts. Payloads are canonical, so equal values are equal texts.
 fn fields(data: &str) -> BTreeMap<String, &str> {
     let parsed: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(data);
-    // A payload is a JSON object, whichever mapper made it: the host has checked.
+    // A payload is a JSON object, whichever mapper made it: the host has checked that.
     parsed.map(|fields| fields.into_iter().map(|(name, value)| (name, value.get())).collect()).unwrap_or_default()
 }
 
-/// The first characters of a text.
+/// Returns at most the first `most` characters of a text; an ellipsis marks a truncated one.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

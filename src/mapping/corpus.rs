@@ -1,8 +1,8 @@
 //! The samples that every mapper answers before it becomes active, and that `meta-catalog mapper check` shows.
 //!
-//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), part of the binary: each reaches a branch of
-//! the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are no items,
-//! and are left out.
+//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), embedded in the binary: each covers a branch
+//! of the field mapping that real shop data reaches. Fixtures about unreadable input lines are not items and are left
+//! out.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,21 +19,21 @@ static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtur
 /// A sample.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Short name; the fixture's file stem.
+    /// Short name: the fixture's file stem.
     pub name: String,
-    /// What it is about.
+    /// What the sample covers.
     pub purpose: String,
     item: input::Item,
 }
 
 impl Sample {
-    /// The instant that it is mapped for.
+    /// Returns the instant for which the sample is mapped.
     #[must_use]
     pub fn at(&self) -> Millis {
         self.item.now.unwrap_or_default()
     }
 
-    /// A mapper's word on it.
+    /// Returns a mapper's word on the sample.
     ///
     /// # Errors
     /// The mapper's fault.
@@ -41,7 +41,7 @@ impl Sample {
         self.ask_later(mapper, 0)
     }
 
-    /// The same, `later` milliseconds after the sample's own instant.
+    /// Returns a mapper's word on the sample `later` milliseconds after the sample's own instant.
     ///
     /// # Errors
     /// The mapper's fault.
@@ -59,8 +59,8 @@ impl Sample {
     }
 }
 
-/// What the built-in mapper makes of every sample, one line each: the payload or the reason of the rejection, and when it
-/// changes by time alone. Warnings are left out: they reach no payload.
+/// Returns the built-in mapper's result for every sample, one line each: the payload or the reason of the rejection,
+/// and when the result changes by time alone. Warnings are left out because they are not part of a payload.
 #[must_use]
 pub fn builtin_outputs() -> String {
     let line = |sample: &Sample| {
@@ -79,7 +79,7 @@ struct Fixture {
     input: serde_json::Value,
 }
 
-/// All samples, by name.
+/// Returns all samples, sorted by name.
 #[must_use]
 pub fn samples() -> &'static [Sample] {
     static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();
@@ -90,7 +90,7 @@ pub fn samples() -> &'static [Sample] {
                 let name = file.path().file_stem()?.to_str()?.to_owned();
                 let Fixture { purpose, input } = serde_json::from_slice(file.contents()).ok()?;
                 let item = input::read(&input.to_string()).ok()?;
-                // Without an id there is no item to speak of.
+                // A fixture without an id is not an item.
                 (!item.variant.id.is_empty()).then_some(Sample { name, purpose, item })
             })
             .collect();

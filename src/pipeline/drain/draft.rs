@@ -1,4 +1,4 @@
-//! The call under construction: the request body, and what must be recorded of each of its records.
+//! The call under construction: the request body, and the data to be recorded for each of its records.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::domain::state::{Op, SyncState};
 use crate::store::field_set::text_of;
 use meta_graph::{ClearValue, ItemsBatchBody, PushRefused};
 
-/// What goes over the wire for one variant.
+/// The record to be sent for one variant.
 pub(super) struct SendRow<'m> {
     pub(super) op: Op,
     pub(super) product_id: Option<&'m str>,
-    /// The payload; none for a delete.
+    /// The payload; `None` for a delete.
     pub(super) payload: Option<&'m Payload>,
     pub(super) hash: Option<String>,
 }
@@ -30,11 +30,11 @@ pub(super) struct CallRow {
     pub(super) op: Op,
     pub(super) hash: Option<String>,
     pub(super) reeval_at: Option<i64>,
-    /// Whether anything was ever sent for it before this call.
+    /// Whether a record was sent for the variant before this call.
     pub(super) at_meta: bool,
-    /// What Meta may hold before this call.
+    /// The fields that Meta may hold before this call.
     pub(super) fields_before: Option<i64>,
-    /// The fields sent, and those Meta may hold from now on; empty for a delete.
+    /// The fields sent, and the fields that Meta may hold from this call on; empty for a delete.
     pub(super) sent: String,
     pub(super) union: String,
 }
@@ -45,9 +45,9 @@ pub(super) struct CallDraft {
     cap: usize,
     full: bool,
     pub(super) rows: Vec<CallRow>,
-    /// Deletes among them that nobody asked for.
+    /// Number of implicit deletes among the rows: deletes that no event asked for.
     pub(super) implicit_deletes: usize,
-    /// How many of those the mass-delete guard lets through; `None` until counted.
+    /// Number of implicit deletes that the mass-delete guard permits; `None` until it is read.
     pub(super) implicit_allowance: Option<usize>,
 }
 
@@ -75,18 +75,18 @@ impl CallDraft {
         self.rows.len()
     }
 
-    /// The body, leaving the records behind.
+    /// Takes the body and leaves the records in place.
     pub(super) fn take_body(&mut self) -> ItemsBatchBody {
         std::mem::take(&mut self.body)
     }
 
-    /// Every set of fields that the records name.
+    /// Returns every set of fields that the records use.
     pub(super) fn field_texts(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().filter(|row| row.op == Op::Upsert).flat_map(|row| [row.sent.as_str(), row.union.as_str()])
     }
 
-    /// Adds a record; false when the call is full and the variant has to wait for the next one. A record that no
-    /// call can carry is a fault of its own.
+    /// Adds a record. Returns `false` when the call is full and the variant must wait for the next call. A record that
+    /// fits into no call is recorded as a fault of the variant.
     pub(super) fn push(
         &mut self,
         intent: &Folded,

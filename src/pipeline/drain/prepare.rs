@@ -1,4 +1,5 @@
-//! What a tick needs before it reads the outbox: settings, connection, token, a channel that is open, and the mapper.
+//! The preconditions of a tick before it reads the outbox: settings, connection, token, an open channel, and the
+//! mapper.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,10 @@ use crate::runtime::periodic::Rest;
 use crate::runtime::slots::CallError;
 use crate::store::{self, Deposed, StoreError, Tx};
 
-/// The longest a tick is put off unseen.
+/// The longest pause before a held tick checks its preconditions again.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
 
-/// Everything a tick that may call Meta knows.
+/// The data of a tick that may call Meta.
 pub(super) struct Tick {
     pub(super) lease: Lease,
     pub(super) settings: Arc<Settings>,
@@ -33,23 +34,24 @@ pub(super) struct Tick {
     pub(super) access: Access,
     pub(super) channel: Channel,
     pub(super) preview: bool,
-    /// The mapper of the whole tick: what it records counts only while this one is active.
+    /// The mapper of the whole tick: the tick can record its decisions only while this mapper is active.
     pub(super) mapper: Arc<LoadedMapper>,
     pub(super) now: Millis,
 }
 
 impl Tick {
-    /// Begins a transaction that records what this tick decided.
+    /// Begins a transaction that records the decisions of this tick.
     pub(super) async fn begin_decided(&self, app: &App) -> Result<Tx, StoreError> {
         self.lease.fence.begin_decided(&app.db, &self.catalog, self.settings.version, self.mapper.key()).await
     }
 }
 
 impl Tick {
-    /// Whether what this tick decides can still be recorded, as far as this process knows: a look that costs nothing.
+    /// Checks, without a database query, whether the decisions of this tick can still be recorded as far as this
+    /// process knows.
     ///
     /// # Errors
-    /// [`StoreError::Deposed`] when the lease, the settings or the mapper are others by now.
+    /// [`StoreError::Deposed`] when the lease, the settings or the mapper have changed.
     pub(super) fn still_counts(&self, app: &App) -> Result<(), StoreError> {
         let is_ours = app.lease.current().is_some_and(|lease| lease.fence == self.lease.fence);
         let changed = match () {
@@ -63,7 +65,7 @@ impl Tick {
 }
 
 impl DrainJob {
-    /// What a call needs, or how long to rest without it.
+    /// Returns the data that a tick needs, or how long to pause when a precondition fails.
     pub(super) async fn prepare(&mut self, lease: Lease) -> Result<Result<Tick, Rest>, StoreError> {
         let app = &self.app;
         let now = app.now();
@@ -74,7 +76,8 @@ impl DrainJob {
         let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Err(Rest::Interval)) };
         let mut tx = app.db.read().await?;
         let mut channel = store::channel::load(&mut tx).await?;
-        // Before the token: a fault may be put down to a credential that has gone, never to the one that follows it.
+        // Read before the token: a fault may be attributed to a credential that was replaced, but never to its
+        // successor.
         let version = store::credential::version(&mut tx).await?;
         drop(tx);
         let token = match app.tokens.get().await {
@@ -84,7 +87,7 @@ impl DrainJob {
         let catalog = settings.catalog_id.clone();
         let preview = settings.feed_mode == FeedMode::Preview;
         if !preview {
-            // A problem that names a credential waits for another one.
+            // A problem that names a credential ends only with another credential.
             match channel.problem_credential {
                 Some(_) if channel.is_stopped_for(token.version) => return Ok(Err(Rest::Interval)),
                 Some(_) => {
@@ -100,7 +103,7 @@ impl DrainJob {
                 Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
                 Gate::Probing => return Ok(Err(Rest::Interval)),
             }
-            // Only a look: a permit that lay around until there is something to send would come on top of the next.
+            // Only a check: a permit taken now and kept until there are records to send would add to the next permit.
             if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, now) {
                 return Ok(Err(rest));
             }
@@ -115,7 +118,7 @@ impl DrainJob {
         Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, mapper, now }))
     }
 
-    /// Another replica may be able to run the active mapper.
+    /// Gives the lease up, because another replica may be able to run the active mapper.
     async fn give_lease_up(&self, lease: &Lease, why: &NotFollowed) -> Rest {
         warn!(%why, "lease given up");
         self.app.lease.give_up(&lease.fence);
@@ -151,7 +154,7 @@ impl DrainJob {
     }
 }
 
-/// The limiter's word, as far as this tick is concerned.
+/// Converts the limiter's answer: permitted, or how long to pause.
 pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Result<(), Rest> {
     match answer {
         Ok(Admission::Permit) => Ok(()),
@@ -163,7 +166,8 @@ pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Re
     }
 }
 
-/// Waits until then, but looks again now and then: another catalog or a mended connection need not wait.
+/// Pauses until `until`, but at most [`LONGEST_HOLD`] at a time: a newly selected catalog or a repaired connection must
+/// not wait longer.
 fn hold(until: Millis, now: Millis) -> Rest {
     let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
     Rest::Hold(wait.min(LONGEST_HOLD))

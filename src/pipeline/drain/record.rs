@@ -1,4 +1,4 @@
-//! The two transactions around a call.
+//! The two transactions before and after a call.
 
 use tracing::warn;
 
@@ -19,7 +19,7 @@ use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
 use crate::store::{self, Deposed, StoreError, Tx, credential};
 
-/// Before the call: the `sending` row.
+/// Commits the `sending` row before the call.
 pub(super) async fn begin(
     app: &App,
     tick: &Tick,
@@ -41,18 +41,18 @@ pub(super) async fn begin(
         implicit_deletes: draft.implicit_deletes,
     };
     let mut tx = tick.begin_decided(app).await?;
-    // Who disconnects is not called for any more, however long the tick has been under way.
+    // After a disconnect no call is made with the old credential, however long the tick has been running.
     if credential::version(&mut tx).await? != Some(tick.access.token.version) {
         return Err(StoreError::Deposed(Deposed::Credential));
     }
     submission::begin(&mut tx, &new, app.now()).await?;
-    // The permit is used up: a crash during the call must not give another one at once.
+    // The permit is used: a crash during the call must not yield another permit at once.
     save_budgets(app, &mut tx).await?;
     at(Point::DrainBeginning).await;
     tx.commit().await
 }
 
-/// After the call: what it came to, as one.
+/// Records the outcome of the call in one transaction.
 pub(super) async fn finish(
     app: &App,
     tick: &mut Tick,
@@ -133,7 +133,7 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Writes every row as sent. What was sent may be at Meta, and a row that failed has no claim.
+    /// Writes every row as sent. Sent records may be at Meta, and a row that failed has no claim.
     async fn push(
         &self,
         tx: &mut Tx,
@@ -165,7 +165,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Nothing reached the catalog: the rows fail for good, and what Meta held it still holds.
+    /// Fails the rows permanently: no record reached the catalog, so Meta holds what it held before.
     async fn fail_by_name<'m>(&self, tx: &mut Tx, message: impl Fn(&CallRow) -> &'m str) -> Result<(), StoreError> {
         let rows: Vec<Pushed<'_>> = self
             .draft
@@ -191,8 +191,8 @@ impl Call<'_> {
         self.ask_again(tx).await
     }
 
-    /// The upserts are asked for again if another mapper is active, or the mapper's settings are others, than when they were
-    /// mapped. A re-ask may have passed over these variants while their intents were open.
+    /// Queues the upserts again if the active mapper or the mapper's settings changed after they were mapped. A re-ask
+    /// may have skipped these variants while their intents were open.
     async fn ask_again(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let mapped = self.draft.rows.iter().filter(|row| row.op.intent() == Intent::Upsert);
         let mapped: Vec<&str> = mapped.map(|row| row.variant_id.as_str()).collect();
@@ -207,7 +207,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// A fault of the channel: the intents stay open and never park for it.
+    /// Records a fault of the channel: the intents stay open and are never parked for it.
     async fn note(&self, tx: &mut Tx, class: &'static str, error: &str) -> Result<(), StoreError> {
         let seqs: Vec<i64> = self.draft.rows.iter().flat_map(|row| row.seqs.iter().copied()).collect();
         outbox::note_fault(tx, &seqs, ChannelFault { class, error }).await?;
@@ -215,8 +215,8 @@ impl Call<'_> {
     }
 }
 
-/// Another catalog was selected during the call: its handle is polled at the old one, and the intents stay open for
-/// the new one.
+/// Finishes a call during which another catalog was selected: its handle is polled at the old catalog, and the intents
+/// stay open for the new one.
 async fn finish_for_old_catalog(app: &App, tick: &Tick, id: &str, outcome: &CallOutcome) -> Result<(), StoreError> {
     warn!(catalog_id = tick.catalog, "another catalog was selected during the call");
     let now = app.now();

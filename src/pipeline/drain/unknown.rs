@@ -1,5 +1,5 @@
-//! Calls that were begun and never recorded: the process died, or its lease went, in between. And calls that were made
-//! although the lease was gone: the process stood still after its last look at it.
+//! Calls that were begun and never recorded, because the process died or lost its lease in between; and calls that were
+//! made after the lease was lost, because the process was suspended after its last check of the lease.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ use crate::store::{Deposed, StoreError};
 const REASON: &str = "outcome unknown: the process ended during the call";
 const LATE: &str = "outcome unknown: a process sent the call after it had lost the lease";
 
-/// For a process that could not record its call: notes on the call that it may have reached Meta after somebody else
-/// resolved it. That one resolves it again.
+/// Marks a call that this process could not record as late: it may have reached Meta after another process resolved it.
+/// The lease holder then resolves it again.
 pub(super) async fn note_late(app: &App, id: &str) {
     let noted = async {
         let mut tx = app.db.write().await?;
@@ -38,8 +38,8 @@ pub(super) async fn note_late(app: &App, id: &str) {
     }
 }
 
-/// Resolves every `sending` row: Meta may or may not have taken the call, so claims go, what was sent counts as
-/// possibly held, and the intents, which are still open, are decided anew.
+/// Resolves every `sending` row. Meta may or may not have taken the call, so the claims are removed, the sent records
+/// count as possibly held by Meta, and the intents, which are still open, are decided again.
 pub(super) async fn resolve(app: &App, fence: &Fence, sets: &mut FieldSets) -> Result<(), StoreError> {
     let mut tx = app.db.read().await?;
     let calls = submission::unresolved(&mut tx).await?;
@@ -55,7 +55,7 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
     let mut tx = app.db.read().await?;
     let held = sync_state::load(&mut tx, &ids).await?;
     drop(tx);
-    // Only the verdict may change a variant that waits for one: its part of a late call is resolved after that.
+    // Only the verdict may change a variant that waits for one: its part of a late call is resolved after the verdict.
     let submitted = |row: &&Row| held.get(&row.0).is_some_and(|held| held.status == SyncStatus::Submitted);
     let (waiting, rows): (Vec<&Row>, Vec<&Row>) = call.rows.iter().partition(submitted);
     if rows.is_empty() && call.late {
@@ -81,7 +81,7 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
     let now = app.now();
     let mut tx = match fence.begin(&app.db, Some(&call.catalog_id)).await {
         Ok(tx) => tx,
-        // The claims of another catalog are gone already.
+        // The claims of another catalog have already been removed.
         Err(StoreError::Deposed(Deposed::Catalog)) => {
             let mut tx = fence.begin(&app.db, None).await?;
             submission::close(&mut tx, &call.id, Some(reason), None, now).await?;
@@ -113,7 +113,8 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
     sync_state::record_pushed(&mut tx, &call.catalog_id, &pushed, now).await?;
     outbox::note_fault_of_variants(&mut tx, &ids, ChannelFault { class: "unknown", error: reason }).await?;
     if call.late {
-        // The intents were processed when the call was first resolved and sent again. What was deleted since stays so.
+        // The intents were processed when the call was first resolved and sent again. Variants that were deleted since
+        // then stay deleted.
         let deleted = |id: &&str| held.get(*id).is_some_and(|held| held.status == SyncStatus::Deleted);
         let (deleted, others): (Vec<&str>, Vec<&str>) = ids.iter().partition(|id| deleted(id));
         outbox::append_if_idle(&mut tx, &deleted, Intent::Delete, Origin::Recovery, now).await?;
