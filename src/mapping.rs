@@ -1,9 +1,10 @@
-//! The mappers that this process can run: the built-in one, and modules.
+//! The mappers that this process can run: the built-in mapper and modules.
 //!
-//! Purpose: one way to ask any mapper, and the way from a file's bytes to a mapper that was rehearsed.
-//! Promises: a [`LoadedMapper`] mapper never changes; whoever holds one maps with exactly it, however often the active one
-//! is swapped. Everything here blocks or computes: it belongs on a blocking thread ([`crate::actors::mapper`]).
-//! Left out on purpose: which mapper is active (the store says so), and what a module may do ([`wasm_host`]).
+//! Purpose: one interface to every mapper, and the steps from a file's bytes to a rehearsed mapper.
+//! Promises: a [`LoadedMapper`] never changes; a caller that holds one maps with exactly this mapper, however often the
+//! active mapper is swapped. Everything here blocks or computes, so it runs on a blocking thread
+//! ([`crate::actors::mapper`]).
+//! Left out on purpose: which mapper is active (the database defines it), and what a module may do ([`wasm_host`]).
 
 pub mod activation;
 pub mod active;
@@ -23,8 +24,8 @@ use wasm_host::{Host, LoadError, Module};
 
 use crate::store::mapper::BUILTIN;
 
-/// How state rows and submissions name the built-in mapper: its version, and a hash of what it makes of every sample. So two
-/// builds that make other payloads have other names, whatever their version says.
+/// Returns the name of the built-in mapper in state rows and submissions: its version, and a hash of its results for
+/// every sample. Two builds that make different payloads therefore have different names, even with the same version.
 #[must_use]
 pub fn builtin_digest() -> &'static str {
     static DIGEST: OnceLock<String> = OnceLock::new();
@@ -34,17 +35,17 @@ pub fn builtin_digest() -> &'static str {
     })
 }
 
-/// How long a module may take for all samples together before it is refused. One that is asked for a whole catalog has a millisecond an
-/// item; the samples are few, but each is a run of its own.
+/// The time limit for all samples together, after which a module is refused. For a whole catalog, a module has one
+/// millisecond per item; the samples are few, but each sample is a separate run.
 const REHEARSAL: Duration = Duration::from_secs(20);
 
-/// The name of a module: SHA-256 of its file, in hex.
+/// Returns the digest of a module: SHA-256 of its file, in hex.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// A mapper that can be asked.
+/// A mapper that is ready to map.
 #[derive(Debug)]
 pub struct LoadedMapper {
     key: Arc<str>,
@@ -58,40 +59,40 @@ enum Engine {
     Module(Module),
 }
 
-/// Why a file does not become a mapper.
+/// Why a file is refused as a mapper.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It cannot be loaded.
+    /// The file cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It fails on a sample that every mapper has to answer.
+    /// The module fails on a sample that every mapper must answer.
     #[error(
         "the module fails on the sample `{sample}` ({purpose}): {fault}. `meta-catalog mapper check FILE` shows every sample"
     )]
     Sample {
-        /// Name of the sample.
+        /// The name of the sample.
         sample: String,
-        /// What the sample is about.
+        /// What the sample covers.
         purpose: String,
-        /// What happened.
+        /// The fault.
         fault: MapperFault,
     },
-    /// It answers, but takes too long.
+    /// The module answers, but takes too long.
     #[error(
         "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds per sample. Make it faster (its start-up work is repeated for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` shows whether it is fast enough",
         REHEARSAL.as_secs()
     )]
     Slow {
-        /// Samples that it answered.
+        /// Number of samples that the module answered.
         answered: usize,
-        /// Samples that there are.
+        /// Number of all samples.
         samples: usize,
     },
 }
 
 impl Refused {
-    /// Whether the same file may do better another time: it took too long, perhaps since this machine was busy, or it
-    /// was [this machine's fault](Self::is_the_machines) outright.
+    /// Returns whether the same file may be accepted at another time: it took too long, possibly because this machine
+    /// was busy, or the refusal is [the machine's fault](Self::is_the_machines).
     #[must_use]
     pub fn may_pass(&self) -> bool {
         let took_too_long =
@@ -99,7 +100,7 @@ impl Refused {
         took_too_long || self.is_the_machines()
     }
 
-    /// Whether it says nothing of the file: there was no thread or place to run in, or the host failed.
+    /// Returns whether the refusal says nothing about the file: no thread or slot was available, or the host failed.
     #[must_use]
     pub fn is_the_machines(&self) -> bool {
         matches!(self, Self::Load(LoadError::Thread(_))) || self.fault().is_some_and(|f| !f.kind.blames_the_row())
@@ -112,7 +113,8 @@ impl Refused {
         }
     }
 
-    /// The refusal of a module that has spent so much time on its first `answered` samples, if that is too much.
+    /// Returns the refusal of a module that spent `spent` on its first `answered` samples; `None` when this is within
+    /// the limit.
     #[must_use]
     pub fn if_slow(spent: Duration, answered: usize, samples: usize) -> Option<Self> {
         (spent >= REHEARSAL).then_some(Self::Slow { answered, samples })
@@ -120,35 +122,35 @@ impl Refused {
 }
 
 impl LoadedMapper {
-    /// The built-in mapper.
+    /// Returns the built-in mapper.
     #[must_use]
     pub fn builtin() -> Self {
         Self { key: BUILTIN.into(), digest: builtin_digest().into(), engine: Engine::Builtin }
     }
 
-    /// A module from the bytes of its file. Not [rehearsed](LoadedMapper::rehearse) yet.
+    /// Loads a module from the bytes of its file. The module is not [rehearsed](LoadedMapper::rehearse) yet.
     ///
     /// # Errors
-    /// Says what is wrong with the file.
+    /// When the file cannot be loaded; the error says what is wrong with it.
     pub fn load(host: &Host, bytes: &[u8]) -> Result<Self, LoadError> {
         let module = host.load(bytes)?;
         let digest = Arc::clone(module.digest());
         Ok(Self { key: Arc::clone(&digest), digest, engine: Engine::Module(module) })
     }
 
-    /// As activations name it: the module's digest, or [`BUILTIN`].
+    /// Returns the key that activations use: the module's digest, or [`BUILTIN`].
     #[must_use]
     pub fn key(&self) -> &Arc<str> {
         &self.key
     }
 
-    /// As state rows name it: the module's digest, or [`builtin_digest`].
+    /// Returns the digest that state rows use: the module's digest, or [`builtin_digest`].
     #[must_use]
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
     }
 
-    /// What it calls itself.
+    /// Returns the name that the mapper reports.
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.engine {
@@ -157,7 +159,7 @@ impl LoadedMapper {
         }
     }
 
-    /// Its own version.
+    /// Returns the version that the mapper reports.
     #[must_use]
     pub fn version(&self) -> &str {
         match &self.engine {
@@ -166,7 +168,7 @@ impl LoadedMapper {
         }
     }
 
-    /// Maps; one answer an item, in order. Never panics.
+    /// Maps a batch. Returns one answer per item, in order. Never panics.
     #[must_use]
     pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, MapperFault>> {
         match &self.engine {
@@ -175,10 +177,10 @@ impl LoadedMapper {
         }
     }
 
-    /// Asks it for every sample: a module that fails on one does not become active.
+    /// Maps every sample: a module that fails on one does not become active.
     ///
     /// # Errors
-    /// Names the first sample that it fails on, or says that it is too slow.
+    /// When the mapper fails on a sample (the error names the first one) or is too slow.
     pub fn rehearse(&self) -> Result<(), Refused> {
         self.rehearse_after(Duration::ZERO)
     }

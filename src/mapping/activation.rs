@@ -1,10 +1,10 @@
-//! Changing the active mapper: activate a module, go back to the one before, or to the built-in.
+//! Changes of the active mapper: activate a module, roll back to the previous mapper, or reset to the built-in one.
 //!
-//! An activation, in order: digest, load, samples, one transaction, swap. Until the transaction is committed the old
-//! mapper is active, afterwards the new one; a process that dies in between starts with what the store says. Replicas
-//! follow when they next read the store ([`ActiveMapper::follow`]).
+//! An activation, in order: digest, load, samples, one transaction, swap. The old mapper is active until the
+//! transaction is committed, the new one afterwards; a process that dies in between starts with the mapper that the
+//! database names. Replicas follow when they next read the database ([`ActiveMapper::follow`]).
 //!
-//! The API, the command line and the watched folder come here; none needs the actors to run.
+//! The API, the command line and the watched folder use this module; none of them needs running actors.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN, Mappers, StoredModule};
 use crate::store::{StoreError, Tx, lease, reask};
 
-/// Where a module came from.
+/// The source of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `PUT /admin/meta/mapper`.
@@ -28,12 +28,12 @@ pub enum Source {
     Cli,
     /// The watched folder.
     Directory,
-    /// Back to the one before.
+    /// A rollback to the previous mapper.
     Rollback,
 }
 
 impl Source {
-    /// The word in the store.
+    /// Returns the word that the database stores.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,19 +48,19 @@ impl Source {
 /// Why the active mapper was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ActivationError {
-    /// The store did not answer.
+    /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No module can be loaded here.
+    /// This process cannot load any module.
     #[error(transparent)]
     Gone(#[from] MapperGone),
     /// The module cannot become active.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The module before is not there any more, or damaged; says what to do.
+    /// The previous module is no longer stored, or its file is damaged; the text says what to do.
     #[error("{0}")]
     Lost(String),
-    /// There is no mapper before.
+    /// There is no previous mapper.
     #[error("there is no mapper to roll back to: no other mapper than the built-in one was ever active")]
     NothingBefore,
     /// Another activation was committed first.
@@ -71,21 +71,22 @@ pub enum ActivationError {
 /// The result of an activation.
 #[derive(Clone, Debug)]
 pub struct Activated {
-    /// Which mapper is active now.
+    /// The active and the previous mapper now.
     pub state: Mappers,
-    /// False when it was active already: nothing was swapped. A requested re-map begins all the same.
+    /// `false` when the mapper was already active and no swap happened. A requested re-map begins in both cases.
     pub changed: bool,
-    /// Variants that had failed under another mapper, and are tried again.
+    /// Number of variants that failed under another mapper and are tried again.
     pub requeued: u64,
 }
 
 type Result<T> = std::result::Result<T, ActivationError>;
 
-/// Activates a module: loads it, asks it for every sample, and makes it the active mapper. With `remap`, every variant
-/// is asked for again.
+/// Activates a module: loads it, maps every sample with it, and makes it the active mapper. With `remap`, every variant
+/// is queued again.
 ///
 /// # Errors
-/// [`ActivationError::Refused`] says why the module is refused or could not be tried; nothing has changed then.
+/// [`ActivationError::Refused`] when the module is refused or could not be tried; nothing has changed then. The other
+/// variants when the database query fails or this process cannot load modules.
 pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated> {
     let digest = digest(&bytes);
     let loaded = match rehearse(active, &bytes).await? {
@@ -93,7 +94,7 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
         Err(refused) => {
             let why = refused.to_string();
             warn!(digest, why, "mapper module not activated");
-            // What may pass is not remembered, or the watched folder would leave the file.
+            // A refusal that may pass is not stored; otherwise the watched folder would ignore the file.
             if !refused.may_pass() {
                 let mut tx = active.db().write().await?;
                 mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), active.now()).await?;
@@ -110,39 +111,39 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
     finish(active, tx, loaded, source, remap).await
 }
 
-/// The result for a file that was found in the watched folder.
+/// The result for a file found in the watched folder.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// A file of this digest was offered before, from anywhere: it is not acted on again.
+    /// A file of this digest was offered before, from any source: it is not processed again.
     Known,
-    /// It is the active mapper now.
+    /// The module is the active mapper now.
     Activated(Box<Activated>),
-    /// It is refused, and remembered as such.
+    /// The module is refused, and the refusal is stored.
     Refused(String),
-    /// It would be refused, and may not be whole yet.
+    /// The module would be refused, but the file may be incomplete.
     Torn(String),
-    /// It took too long on a machine that may be busy: it may be offered again.
+    /// The module took too long on a machine that may be busy: it may be offered again.
     Slow(String),
-    /// This machine failed: it may be offered again.
+    /// This machine failed: the module may be offered again.
     NotTried(String),
 }
 
-/// What is known of a file that was found.
+/// The state of a found file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It may still be written: no refusal is final.
+    /// The file may still be written to: no refusal is final.
     Young,
-    /// It is not written any more: a refusal is final, unless the file may do better another time.
+    /// The file is complete: a refusal is final, unless the file may be accepted at another time.
     Whole,
-    /// It was too slow often enough: one that is too slow again is refused for good.
+    /// The module was too slow often enough: if it is too slow again, the refusal is final.
     LastTry,
 }
 
-/// Activates the module in a file that was found in the watched folder, once and never again: a restart must not undo
-/// what was chosen since.
+/// Activates the module in a file found in the watched folder, at most once ever: a restart must not undo a later
+/// choice.
 ///
 /// # Errors
-/// When the store does not answer, or no module can run here.
+/// When the database query fails, or this process cannot run any module.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
     const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; activate \
@@ -183,7 +184,7 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
     Ok(Found::Activated(Box::new(activated)))
 }
 
-/// A mapper that answered every sample, or why it does not.
+/// Returns a mapper that answered every sample, or why it was refused.
 async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Result<Arc<LoadedMapper>, Refused>> {
     let loaded = active.load_rehearsed(bytes.to_vec()).await?;
     at(Point::MapperRehearsed).await;
@@ -195,10 +196,10 @@ async fn keep(active: &ActiveMapper, tx: &mut Tx, loaded: &LoadedMapper, bytes: 
     Ok(mapper::keep(tx, &module, active.now()).await?)
 }
 
-/// Goes back to the built-in mapper.
+/// Activates the built-in mapper.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn reset(active: &ActiveMapper, source: Source, remap: bool) -> Result<Activated> {
     let remap = count(active, remap).await?;
     let mut tx = active.db().write().await?;
@@ -206,18 +207,18 @@ pub async fn reset(active: &ActiveMapper, source: Source, remap: bool) -> Result
     finish(active, tx, Arc::new(LoadedMapper::builtin()), source, remap).await
 }
 
-/// Goes back to the mapper before the active one. A second rollback restores the present one.
+/// Activates the mapper that was active before the current one. Rolling back twice restores the current mapper.
 ///
 /// # Errors
-/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`] and [`ActivationError::Refused`] say why it cannot;
-/// nothing has changed then.
+/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`], [`ActivationError::Refused`] and
+/// [`ActivationError::Changed`] say why the rollback is impossible; nothing has changed then.
 pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     let mut tx = active.db().read().await?;
     let (present, previous) = mapper::activations(&mut tx).await?;
     let present = present.ok_or(ActivationError::NothingBefore)?;
     let target = previous.map_or_else(|| BUILTIN.to_owned(), |previous| previous.mapper);
     let bytes = if target == BUILTIN { None } else { Some(mapper::bytes(&mut tx, &target).await?) };
-    // Loading takes long, and may wait for another load: not with a connection in hand.
+    // A load takes long and may wait for another load, so no connection is held during it.
     drop(tx);
     let loaded = match bytes {
         None => LoadedMapper::builtin(),
@@ -226,7 +227,7 @@ pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
                 format!("the file of the module {target} is no longer stored; activate the module again from its file");
             return Err(ActivationError::Lost(why));
         }
-        // Samples again: the module is the same, but the service may be a newer one.
+        // The module is rehearsed again: it is the same, but the service may be newer.
         Some(Some(bytes)) => active.load_rehearsed(bytes).await??,
     };
     if **loaded.key() != *target {
@@ -238,14 +239,15 @@ pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     let remap = count(active, remap).await?;
     let mut tx = active.db().write().await?;
     lease::hold_pipeline(&mut tx).await?;
-    // By the activation, not by its mapper: there and back again is a change as well.
+    // The activations are compared, not their mappers: a change and its reversal count as a change as well.
     if mapper::activations(&mut tx).await?.0.is_none_or(|now| now.id != present.id) {
         return Err(ActivationError::Changed);
     }
     finish(active, tx, Arc::new(loaded), Source::Rollback, remap).await
 }
 
-/// How many variants a re-map asks for, if one is wanted; counted before the pipeline is held.
+/// Returns the number of variants that a re-map queues; `None` without a re-map. They are counted before the pipeline
+/// is held.
 async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     if !remap {
         return Ok(None);
@@ -254,7 +256,8 @@ async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     Ok(Some(reask::count(&mut tx, Reason::Remap).await?))
 }
 
-/// Commits the activation and swaps. With `remap`, that many variants are asked for again.
+/// Commits the activation and swaps the mapper in. `remap` is the number of variants to queue again; `None` without a
+/// re-map.
 async fn finish(
     active: &ActiveMapper,
     mut tx: Tx,
@@ -274,25 +277,25 @@ async fn finish(
     if requeued.is_some() {
         info!(mapper = loaded.name(), version = loaded.version(), digest = %loaded.digest(), "mapper activated");
     }
-    // Through the store's word, not `loaded`: of two activations at once, the one committed last counts, and each reads
-    // the store again after its swap. What is committed is done, whatever the swap does.
+    // The database decides, not `loaded`: of two concurrent activations, the one committed last is active, and each
+    // reads the database again after its swap. A committed activation is final, even if the swap fails.
     match active.follow_with(Some(loaded)).await {
         Ok(_) => {}
-        // The lease holder looks with every tick, and gives the lease up as long as it cannot.
+        // The lease holder checks with every tick, and gives the lease up while it cannot run the mapper.
         Err(NotFollowed::Store(cause)) => {
             error!(cause = chain(&cause), "activated mapper not swapped in yet; the swap is retried");
         }
-        // Shown in `/status`, and tried again.
+        // The failure is shown in `/status`, and the load is retried.
         Err(NotFollowed::Unusable(_)) => {}
     }
     at(Point::MapperSwapped).await;
     Ok(Activated { state, changed: requeued.is_some(), requeued: requeued.unwrap_or(0) })
 }
 
-/// Asks for every variant again, with the mapper that is active: what it says differently is sent.
+/// Queues every variant again with the active mapper; payloads that differ are sent.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn remap(active: &ActiveMapper) -> Result<Mappers> {
     let mut tx = active.db().read().await?;
     let total = reask::count(&mut tx, Reason::Remap).await?;

@@ -1,11 +1,11 @@
-//! The active mapper of this process: which one it runs, loading another one, and following the store.
+//! The active mapper of this process: which mapper runs, loading another one, and following the database.
 //!
-//! The store says which mapper is active; [`ActiveMapper::follow`] makes it the one that runs here. So replicas learn of an
-//! activation elsewhere, and a process of its own before a restart.
-//! Promises: the holder of the lease runs the store's mapper or gives the lease up. A module that does not load (its file
-//! is damaged, this version of the service does not serve its world, or no module can run on this machine) is tried again
-//! only once a minute, and `/status` says what to do. Of several that follow at once, one loads. No connection to the
-//! database is held meanwhile.
+//! The database says which mapper is active; [`ActiveMapper::follow`] makes this mapper the running one. Replicas
+//! thereby learn of an activation elsewhere, and a restarted process of an activation before its restart.
+//! Promises: the lease holder runs the mapper that the database names or gives the lease up. A module that does not
+//! load (its file is damaged, this version of the service does not support its world, or this machine cannot run
+//! modules) is retried only once a minute, and `/status` says what to do. Of several concurrent followers, one loads
+//! the module. No database connection is held during the load.
 //! Left out on purpose: which mapper should be active ([`super::activation`]) and mapping itself
 //! ([`crate::actors::mapper`]).
 
@@ -22,16 +22,16 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN};
 use crate::store::{Db, StoreError};
 
-/// A module that did not load is not compiled again before this.
+/// The minimum time before a module that did not load is compiled again.
 const TRY_AGAIN_MS: Millis = 60_000;
 
-/// Why the store's mapper does not run here.
+/// Why the active mapper does not run in this process.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFollowed {
-    /// The store did not answer.
+    /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The active module cannot run here; says what to do.
+    /// The active module cannot run in this process; the text says what to do.
     #[error("{0}")]
     Unusable(String),
 }
@@ -41,11 +41,11 @@ pub enum NotFollowed {
 pub struct Unusable {
     key: String,
     since: Millis,
-    /// For operators: what is wrong and what to do.
+    /// The message for operators: what is wrong and what to do.
     pub message: String,
 }
 
-/// Holds the mapper that runs here; clones share it.
+/// Holds the mapper that runs in this process; clones share it.
 #[derive(Clone)]
 pub struct ActiveMapper {
     db: Db,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for ActiveMapper {
 }
 
 impl ActiveMapper {
-    /// Starts with the built-in mapper.
+    /// Returns a holder that starts with the built-in mapper.
     #[must_use]
     pub fn new(db: Db, clock: SharedClock) -> Self {
         Self {
@@ -74,23 +74,23 @@ impl ActiveMapper {
         }
     }
 
-    /// The store that names the active mapper.
+    /// Returns the database that names the active mapper.
     pub(super) fn db(&self) -> &Db {
         &self.db
     }
 
-    /// Now.
+    /// Returns the current time.
     pub(super) fn now(&self) -> Millis {
         self.clock.now()
     }
 
-    /// The mapper that runs now.
+    /// Returns the mapper that runs now.
     #[must_use]
     pub fn current(&self) -> Arc<LoadedMapper> {
         self.loaded.load_full()
     }
 
-    /// The active mapper that this process cannot run, if there is one.
+    /// Returns the active mapper that this process cannot run; `None` when the active mapper runs.
     #[must_use]
     pub fn unusable(&self) -> Option<Unusable> {
         self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -100,38 +100,38 @@ impl ActiveMapper {
         *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
     }
 
-    /// Loads a module and asks it for every sample.
+    /// Loads a module and maps every sample with it.
     ///
     /// # Errors
-    /// When no module can run here. The inner error says what is wrong with the file.
+    /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         self.loaders.take().await?.load_rehearsed(bytes).await
     }
 
-    /// Waits for the one loader of this process. The caller must not hold what the present user of the loader may need,
-    /// such as a connection to the database.
+    /// Waits for the only loader of this process and returns it. The caller must not hold a resource that the current
+    /// user of the loader may need, such as a database connection.
     ///
     /// # Errors
-    /// When the loader is lost.
+    /// When a mapper thread ended unexpectedly.
     pub async fn loader(&self) -> Result<Loader, MapperGone> {
         self.loaders.take().await
     }
 
-    /// Makes the store's active mapper the one that runs here, and returns it.
+    /// Makes the active mapper of the database the running one and returns it.
     ///
     /// # Errors
-    /// When the store does not answer, or its module cannot run here.
+    /// When the database query fails, or the active module cannot run in this process.
     pub async fn follow(&self) -> Result<Arc<LoadedMapper>, NotFollowed> {
         self.follow_with(None).await
     }
 
-    /// As [`ActiveMapper::follow`], with a mapper at hand that is probably the one.
+    /// Same as [`ActiveMapper::follow`], with a loaded mapper that is probably the active one.
     ///
     /// # Errors
-    /// As [`ActiveMapper::follow`].
+    /// Same as [`ActiveMapper::follow`].
     pub async fn follow_with(&self, at_hand: Option<Arc<LoadedMapper>>) -> Result<Arc<LoadedMapper>, NotFollowed> {
         let wanted = self.wanted().await?;
-        // Before what is known to be unusable: a repaired module comes this way.
+        // Checked before the known unusable mapper: a repaired module arrives this way.
         if let Some(mapper) = at_hand.filter(|mapper| **mapper.key() == *wanted) {
             at(Point::MapperFollowing).await;
             return self.swap_checked(mapper).await;
@@ -146,14 +146,16 @@ impl ActiveMapper {
             Ok(loader) => loader,
             Err(gone) => return Err(self.cannot(wanted, &chain(&gone))),
         };
-        // The loader's user before may have loaded it, or found that it does not load; and another may be active by now.
+        // The previous user of the loader may have loaded the mapper, or found that it does not load; and another
+        // mapper may be active now.
         let wanted = self.wanted().await?;
         if let Some(known) = self.known(&wanted) {
             return known;
         }
         let loaded = self.load(loader, &wanted).await?;
         if self.wanted().await? != wanted {
-            // Another was activated meanwhile, and probably swapped in: what was loaded must not take its place.
+            // Another mapper was activated during the load, and is probably swapped in: the loaded one must not replace
+            // it.
             return Box::pin(self.follow()).await;
         }
         match loaded {
@@ -162,13 +164,13 @@ impl ActiveMapper {
         }
     }
 
-    /// The key of the mapper that the store says is active.
+    /// Returns the key of the active mapper from the database.
     async fn wanted(&self) -> Result<String, StoreError> {
         let mut tx = self.db.read().await?;
         mapper::active(&mut tx).await
     }
 
-    /// What is known of this mapper without loading it.
+    /// Returns the result for this mapper as far as it is known without a load; `None` when a load is needed.
     fn known(&self, wanted: &str) -> Option<Result<Arc<LoadedMapper>, NotFollowed>> {
         let current = self.current();
         if **current.key() == *wanted {
@@ -180,8 +182,9 @@ impl ActiveMapper {
         rests.contains(&self.now()).then_some(Err(NotFollowed::Unusable(unusable.message)))
     }
 
-    /// Swaps, and reads the store again: another may have been activated, and swapped in, since it was read. The last to
-    /// swap is the last to read, so the process ends with the mapper that the store names.
+    /// Swaps the mapper in and reads the database again: another mapper may have been activated and swapped in since
+    /// the last read. The last task to swap is also the last to read, so the process ends with the mapper that
+    /// the database names.
     async fn swap_checked(&self, mapper: Arc<LoadedMapper>) -> Result<Arc<LoadedMapper>, NotFollowed> {
         if self.current().key() != mapper.key() {
             info!(mapper = mapper.name(), version = mapper.version(), digest = %mapper.digest(), "mapper swapped");
@@ -191,7 +194,7 @@ impl ActiveMapper {
         if self.wanted().await? == **mapper.key() { Ok(mapper) } else { Box::pin(self.follow()).await }
     }
 
-    /// Notes that the active mapper does not run here.
+    /// Records that the active mapper does not run in this process.
     fn cannot(&self, wanted: String, why: &str) -> NotFollowed {
         let message = format!(
             "the active mapper module {} does not run in this process: {why}. Nothing is sent until a mapper runs; activate \
@@ -203,7 +206,7 @@ impl ActiveMapper {
         NotFollowed::Unusable(message)
     }
 
-    /// The mapper of this key, or why it does not load.
+    /// Loads the mapper of this key. The inner error says why it does not load.
     async fn load(&self, loader: Loader, key: &str) -> Result<Result<LoadedMapper, String>, StoreError> {
         if key == BUILTIN {
             return Ok(Ok(LoadedMapper::builtin()));
@@ -212,10 +215,11 @@ impl ActiveMapper {
         let bytes = mapper::bytes(&mut tx, key).await?;
         drop(tx);
         let Some(bytes) = bytes else { return Ok(Err("its file is not in the database".into())) };
-        // A module that was rehearsed when it was activated is not rehearsed again: a take-over should not wait for it.
+        // A module was rehearsed at its activation and is not rehearsed again: a take-over of the lease must not wait
+        // for a rehearsal.
         Ok(match loader.load(bytes).await {
             Ok(Ok(mapper)) if **mapper.key() == *key => Ok(mapper),
-            // It would have another name than the one it was activated by, and never count as the active one.
+            // Its key would differ from the key of its activation, so it would never count as the active mapper.
             Ok(Ok(mapper)) => Err(format!(
                 "its stored file is damaged (SHA-256 {}); activate the module again from its file to repair it",
                 mapper.key()
