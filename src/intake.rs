@@ -1,6 +1,6 @@
-//! What a shop brings: files of products, and events of changes.
+//! The input from a shop: files of products, and events of changes.
 //!
-//! Promises: a change and its intents are one transaction; untrusted input is refused with its place and its cause.
+//! Promises: a change and its intents are one transaction; a refusal of untrusted input names the place and the cause.
 
 pub mod events;
 pub mod import;

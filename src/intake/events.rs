@@ -1,7 +1,7 @@
-//! Domain events of the shop, translated into intents.
+//! Translates domain events of the shop into intents.
 //!
-//! Promises: all or nothing; the order of the events is the order of their intents; one statement per step, however
-//! many events.
+//! Promises: either all events of a request are taken or none; the intents have the order of the events; each step is
+//! one statement, whatever the number of events.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::domain::intent::Intent;
 use crate::store::StoreError;
 use crate::store::events::{self, Change, Target};
 
-/// Most events of one request.
+/// Maximum number of events in one request.
 pub const MOST: usize = 1000;
 
-/// Longest id, in characters.
+/// Maximum length of an id, in characters.
 pub const LONGEST_ID: usize = 200;
 
-/// What each event is about and asks for.
+/// The subject and the intent of each event.
 const EVENTS: [(&str, About, Intent); 9] = [
     ("vendor.product.variant.created", About::Variant, Intent::Upsert),
     ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
@@ -46,42 +46,43 @@ impl About {
     }
 }
 
-/// The names of the events about a variant and of those about a product, for the OpenAPI document.
+/// Returns the names of the events about a variant and of the events about a product, for the OpenAPI document.
 #[must_use]
 pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
     let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
     (of(About::Variant), of(About::Product))
 }
 
-/// A request: one event, or many in the order they happened, each as its fields.
+/// A request: one event, or several in the order in which they happened, each as its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Events {
     /// One event.
     One(Map<String, Value>),
-    /// Many events.
+    /// Several events.
     Many(Vec<Map<String, Value>>),
 }
 
-/// Why events were not taken.
+/// Why the events were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
-    /// Some cannot be taken; nothing was queued.
+    /// Some events are invalid; nothing was queued.
     #[error("{message}")]
     Invalid {
-        /// What is wrong with the whole.
+        /// What is wrong with the request.
         message: String,
-        /// What is wrong with each event, by its place.
+        /// What is wrong with each event, keyed by its place.
         details: BTreeMap<String, String>,
     },
-    /// The store did not answer.
+    /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Queues what the events ask for; returns how many intents that makes.
+/// Queues the intents of the events. Returns the number of intents.
 ///
 /// # Errors
-/// [`EventsError::Invalid`] names each event that cannot be taken; nothing is queued then.
+/// [`EventsError::Invalid`] names each invalid event; nothing is queued then. [`EventsError::Store`] when the database
+/// query fails.
 pub async fn take(app: &App, asked: &Events) -> Result<u64, EventsError> {
     let changes = read(asked)?;
     if changes.is_empty() {

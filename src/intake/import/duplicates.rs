@@ -1,4 +1,4 @@
-//! Ids seen so far in a file.
+//! The ids seen so far in a file.
 
 use std::collections::HashMap;
 
@@ -9,26 +9,26 @@ use crate::domain::record::ProductRecord;
 
 /// Refuses a product or variant whose id an earlier line of the same file already wrote.
 ///
-/// Two lines for one id would make the result depend on how lines are grouped into transactions.
-/// Holds 16 bytes per id, not the id: the first 96 bits of its SHA-256 (a false alarm among ten
-/// million ids has a chance below 10⁻¹⁵) and the line.
+/// Two lines for one id would make the result depend on how lines are grouped into transactions. This type stores 16
+/// bytes per id instead of the id: the first 96 bits of its SHA-256 (the probability of a false duplicate among ten
+/// million ids is below 10⁻¹⁵) and the line number.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: HashMap<[u8; 12], u32>,
 }
 
 impl Duplicates {
-    /// Nothing seen yet.
+    /// Returns an empty set of ids.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compares the ids of `record`, which stands on `line` (from 1), with those of earlier lines.
+    /// Compares the ids of `record`, which is on `line` (counted from 1), with the ids of earlier lines.
     ///
     /// # Errors
-    /// One refusal per id already taken. The record is then not to be written, so its other ids
-    /// stay free for later lines.
+    /// Returns one refusal per duplicate id. The caller must not write the record then, so its other ids stay free for
+    /// later lines.
     pub fn check(&mut self, line: u64, record: &ProductRecord) -> Result<(), Vec<Refusal>> {
         let mut keys = Vec::with_capacity(1 + record.variants.len());
         let mut refusals = Vec::new();
@@ -53,7 +53,7 @@ impl Duplicates {
     }
 }
 
-/// Products and variants have id spaces of their own; `kind` keeps them apart.
+/// Products and variants have separate id spaces; `kind` distinguishes them.
 fn key(kind: u8, id: &str) -> [u8; 12] {
     let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();
     std::array::from_fn(|i| digest[i])

@@ -100,7 +100,7 @@ fn memory_is_bounded_whatever_a_module_says() {
     assert!(serde_json::to_string(&report).expect("JSON").len() < 400_000);
 }
 
-/// What a busy machine leaves open, or other variants' use of the time, says nothing of the module.
+/// Variants left open by a busy machine, or because other variants used up the time, say nothing about the module.
 #[test]
 fn what_was_not_tried_counts_apart() {
     let untried = |kind| Err(MapperFault { kind, message: "m".into() });

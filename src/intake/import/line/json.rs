@@ -1,27 +1,27 @@
-//! JSON as written: a tree that keeps duplicate keys, and places within it.
+//! JSON as it is written: a tree that keeps duplicate keys, and places in it.
 //!
-//! `serde_json::Value` silently keeps the last of two equal keys, and a derived `Deserialize` stops
-//! at the first problem; an import has to show both and all.
+//! `serde_json::Value` silently keeps the last of two equal keys, and a derived `Deserialize` stops at the first
+//! problem; an import must report both keys and all problems.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value. Text borrows from the line where it holds no escapes.
+/// A JSON value. A text without escapes borrows from the line.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no `i64`: fractional, written with an exponent, or too large.
+    /// A number that is not an `i64`: fractional, written with an exponent, or too large.
     Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// What a person wrote, short enough for a message.
+/// Writes the value as it was given, short enough for a message.
 impl fmt::Display for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,7 +37,7 @@ impl fmt::Display for Node<'_> {
     }
 }
 
-/// Outside text within a message: quoted, control characters escaped, cut to 40 characters.
+/// External text in a message: quoted, control characters escaped, truncated to 40 characters.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -66,7 +66,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Where in a line something stands. A chain on the stack, so that a clean line builds no path text.
+/// A place in a line. It is a chain on the stack, so that a line without problems builds no path text.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -95,7 +95,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A string, borrowed when the line has it without escapes.
+/// A string; it is borrowed when it has no escapes in the line.
 struct Borrowed<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Borrowed<'de> {
