@@ -61,7 +61,7 @@ pub enum ActivationError {
     #[error("{0}")]
     Lost(String),
     /// There is no previous mapper.
-    #[error("there is no mapper to roll back to: no other mapper than the built-in one was ever active")]
+    #[error("there is no mapper to roll back to: the built-in mapper was always active")]
     NothingBefore,
     /// Another activation was committed first.
     #[error("another mapper was activated during the rollback; check which mapper is active, then roll back again")]
@@ -146,8 +146,8 @@ pub enum Standing {
 /// When the database query fails, or this process cannot run any module.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
-    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; activate \
-                             it with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
+    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; \
+                             activate it with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = digest(&bytes);
     let mut tx = active.db().read().await?;
     if mapper::was_offered(&mut tx, &digest).await? {

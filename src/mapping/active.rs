@@ -197,8 +197,8 @@ impl ActiveMapper {
     /// Records that the active mapper does not run in this process.
     fn cannot(&self, wanted: String, why: &str) -> NotFollowed {
         let message = format!(
-            "the active mapper module {} does not run in this process: {why}. Nothing is sent until a mapper runs; activate \
-             another module, roll back to the previous one, or reset to the built-in mapper",
+            "the active mapper module {} does not run in this process: {why}. Nothing is sent until a mapper runs; \
+             activate another module, roll back to the previous one, or reset to the built-in mapper",
             &wanted[..wanted.len().min(12)]
         );
         error!(mapper = wanted, why, "active mapper does not run in this process");

@@ -202,7 +202,7 @@ impl MapperDirectoryJob {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
                         // The message differs between tries by the number of samples that the module answered.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder not tried; it is retried later"));
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder too slow; it is retried later"));
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);

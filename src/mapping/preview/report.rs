@@ -34,7 +34,8 @@ pub struct PreviewReport {
     /// Variants on which both mappers fail, or whose source row cannot be read.
     pub failing_anyway: Group,
     /// Variants that cannot be compared, because one of the mappers was not asked: other variants used up the time of
-    /// their chunk, or the machine was too busy. They are no evidence about the module; `effect` counts them as undecided.
+    /// their chunk, or the machine was too busy. They are no evidence about the module;
+    /// `effect` counts them as undecided.
     #[serde(default)]
     pub not_tried: u64,
     /// Warnings by code; most changed first.
