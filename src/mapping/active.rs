@@ -183,8 +183,8 @@ impl ActiveMapper {
     }
 
     /// Swaps the mapper in and reads the database again: another mapper may have been activated and swapped in since
-    /// the last read. The last task to swap is also the last to read, so the process ends with the mapper that
-    /// the database names.
+    /// the last read. The last task to swap is also the last to read, so the process ends with the mapper that the
+    /// database names.
     async fn swap_checked(&self, mapper: Arc<LoadedMapper>) -> Result<Arc<LoadedMapper>, NotFollowed> {
         if self.current().key() != mapper.key() {
             info!(mapper = mapper.name(), version = mapper.version(), digest = %mapper.digest(), "mapper swapped");

@@ -77,12 +77,12 @@ struct Stamp {
     modified: SystemTime,
 }
 
-/// A file, since its stamp last changed.
+/// The state of a file since its stamp last changed.
 #[derive(Clone, Debug)]
 struct Seen {
     stamp: Stamp,
     since: Instant,
-    /// The file is done.
+    /// The file needs no further processing.
     is_done: bool,
     /// The file did not load and may be incomplete: it is tried again after [`WHOLE`].
     is_torn: bool,
@@ -145,7 +145,7 @@ impl MapperDirectoryJob {
         for (path, seen) in ready {
             self.act(&path, seen).await?;
         }
-        // Files that have not been unchanged for long enough are checked as soon as they have.
+        // Files that changed too recently are checked as soon as they have been unchanged for long enough.
         let waits = self.files.values().filter(|seen| !seen.is_done && seen.told.is_none());
         Ok(waits.map(Seen::wait).min().map_or(Rest::Interval, Rest::For))
     }

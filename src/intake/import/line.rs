@@ -23,7 +23,7 @@ const DESCRIPTION: Limit = Limit::Bytes(1_000_000);
 /// Limit of codes, slugs and names, which may be index keys: a PostgreSQL index key has at most 2,704 bytes, and a
 /// character has at most 4 bytes.
 const SHORT: Limit = Limit::Chars(500);
-/// Long enough for a signed URL.
+/// Limit of an image URL: long enough for a signed URL.
 const IMAGE: Limit = Limit::Chars(10_000);
 
 const MAX_VARIANTS: usize = 10_000;
