@@ -215,7 +215,7 @@ fn a_line_that_is_no_json_object_is_refused_as_a_whole() {
     let refusal = "is not valid JSON at column 128: recursion limit exceeded";
     assert_eq!(refusals(deep.as_bytes()), [refusal]);
     let long = vec![b' '; MAX_LINE_BYTES + 1];
-    assert_eq!(refusals(&long), ["is too long: at most 8388608 bytes are taken"]);
+    assert_eq!(refusals(&long), ["is too long: at most 8388608 bytes are allowed"]);
 }
 
 #[test]
