@@ -1,7 +1,6 @@
-//! What a shop sends: files of products, and events about changes.
+//! The input from a shop: files of products, and events of changes.
 //!
-//! Promises: a change and its intents are committed in one transaction; invalid input is refused with its place and its
-//! cause.
+//! Promises: a change and its intents are one transaction; a refusal of untrusted input names the place and the cause.
 
 pub mod events;
 pub mod import;

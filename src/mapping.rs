@@ -1,10 +1,10 @@
-//! The mappers that this process can run: the built-in one, and modules.
+//! The mappers that this process can run: the built-in mapper and modules.
 //!
-//! Purpose: one interface to every mapper, and the way from a file's bytes to a rehearsed mapper.
-//! Promises: a [`LoadedMapper`] never changes; code that has one maps with exactly this one, however often the active
-//! mapper is swapped. Everything here blocks or computes, so it must run on a blocking thread
+//! Purpose: one interface to every mapper, and the steps from a file's bytes to a rehearsed mapper.
+//! Promises: a [`LoadedMapper`] never changes; a caller that holds one maps with exactly this mapper, however often the
+//! active mapper is swapped. Everything here blocks or computes, so it runs on a blocking thread
 //! ([`crate::actors::mapper`]).
-//! Left out on purpose: which mapper is active (the store decides), and what a module may do ([`wasm_host`]).
+//! Left out on purpose: which mapper is active (the database defines it), and what a module may do ([`wasm_host`]).
 
 pub mod activation;
 pub mod active;
@@ -24,8 +24,8 @@ use wasm_host::{Host, LoadError, Module};
 
 use crate::store::mapper::BUILTIN;
 
-/// Returns the name of the built-in mapper in state rows and submissions: its version, and a hash of its outputs for
-/// every sample. Therefore two builds that make different payloads have different names, whatever their versions are.
+/// Returns the name of the built-in mapper in state rows and submissions: its version, and a hash of its results for
+/// every sample. Two builds that make different payloads therefore have different names, even with the same version.
 #[must_use]
 pub fn builtin_digest() -> &'static str {
     static DIGEST: OnceLock<String> = OnceLock::new();
@@ -35,11 +35,11 @@ pub fn builtin_digest() -> &'static str {
     })
 }
 
-/// How long a module may take for all samples together before it is refused. For a whole catalog a module has about one
+/// The time limit for all samples together, after which a module is refused. For a whole catalog, a module has one
 /// millisecond per item; the samples are few, but each sample is a separate run.
 const REHEARSAL: Duration = Duration::from_secs(20);
 
-/// Returns the name of a module: SHA-256 of its file, in hex.
+/// Returns the digest of a module: SHA-256 of its file, in hex.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -59,31 +59,31 @@ enum Engine {
     Module(Module),
 }
 
-/// Why a file does not become a mapper.
+/// Why a file is refused as a mapper.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The file cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The module fails on a sample; every mapper must answer every sample.
+    /// The module fails on a sample that every mapper must answer.
     #[error(
         "the module fails on the sample `{sample}` ({purpose}): {fault}. `meta-catalog mapper check FILE` shows every sample"
     )]
     Sample {
-        /// Name of the sample.
+        /// The name of the sample.
         sample: String,
-        /// The purpose of the sample.
+        /// What the sample covers.
         purpose: String,
         /// The fault.
         fault: MapperFault,
     },
     /// The module answers, but takes too long.
     #[error(
-        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds for each. Make it faster (its start-up code runs for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` shows whether it is fast enough",
+        "the module took more than {} s for {answered} of {samples} samples; a mapper needs milliseconds per sample. Make it faster (its start-up work is repeated for every batch), or try again if this machine was busy; `meta-catalog mapper check FILE` shows whether it is fast enough",
         REHEARSAL.as_secs()
     )]
     Slow {
-        /// Number of samples that it answered.
+        /// Number of samples that the module answered.
         answered: usize,
         /// Number of all samples.
         samples: usize,
@@ -91,8 +91,8 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Whether the same file may succeed another time: it took too long, perhaps because this machine was busy, or the
-    /// [machine was at fault](Self::is_the_machines).
+    /// Returns whether the same file may be accepted at another time: it took too long, possibly because this machine
+    /// was busy, or the refusal is [the machine's fault](Self::is_the_machines).
     #[must_use]
     pub fn may_pass(&self) -> bool {
         let took_too_long =
@@ -100,8 +100,7 @@ impl Refused {
         took_too_long || self.is_the_machines()
     }
 
-    /// Whether the refusal says nothing about the file: no thread could be started, there was no room to run, or the
-    /// host failed.
+    /// Returns whether the refusal says nothing about the file: no thread or slot was available, or the host failed.
     #[must_use]
     pub fn is_the_machines(&self) -> bool {
         matches!(self, Self::Load(LoadError::Thread(_))) || self.fault().is_some_and(|f| !f.kind.blames_the_row())
@@ -114,8 +113,8 @@ impl Refused {
         }
     }
 
-    /// Returns the refusal of a module that has spent this much time on its first `answered` samples; `None` when the
-    /// time is within the limit.
+    /// Returns the refusal of a module that spent `spent` on its first `answered` samples; `None` when this is within
+    /// the limit.
     #[must_use]
     pub fn if_slow(spent: Duration, answered: usize, samples: usize) -> Option<Self> {
         (spent >= REHEARSAL).then_some(Self::Slow { answered, samples })
@@ -123,35 +122,35 @@ impl Refused {
 }
 
 impl LoadedMapper {
-    /// The built-in mapper.
+    /// Returns the built-in mapper.
     #[must_use]
     pub fn builtin() -> Self {
         Self { key: BUILTIN.into(), digest: builtin_digest().into(), engine: Engine::Builtin }
     }
 
-    /// Loads a module from the bytes of its file, without a [rehearsal](LoadedMapper::rehearse).
+    /// Loads a module from the bytes of its file. The module is not [rehearsed](LoadedMapper::rehearse) yet.
     ///
     /// # Errors
-    /// When the file is not a usable module; says what is wrong with it.
+    /// When the file cannot be loaded; the error says what is wrong with it.
     pub fn load(host: &Host, bytes: &[u8]) -> Result<Self, LoadError> {
         let module = host.load(bytes)?;
         let digest = Arc::clone(module.digest());
         Ok(Self { key: Arc::clone(&digest), digest, engine: Engine::Module(module) })
     }
 
-    /// The name in activations: the module's digest, or [`BUILTIN`].
+    /// Returns the key that activations use: the module's digest, or [`BUILTIN`].
     #[must_use]
     pub fn key(&self) -> &Arc<str> {
         &self.key
     }
 
-    /// The name in state rows: the module's digest, or [`builtin_digest`].
+    /// Returns the digest that state rows use: the module's digest, or [`builtin_digest`].
     #[must_use]
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
     }
 
-    /// The name that the mapper gives itself.
+    /// Returns the name that the mapper reports.
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.engine {
@@ -160,7 +159,7 @@ impl LoadedMapper {
         }
     }
 
-    /// The version that the mapper gives itself.
+    /// Returns the version that the mapper reports.
     #[must_use]
     pub fn version(&self) -> &str {
         match &self.engine {
@@ -169,7 +168,7 @@ impl LoadedMapper {
         }
     }
 
-    /// Maps a batch; returns one answer per item, in order. Never panics.
+    /// Maps a batch. Returns one answer per item, in order. Never panics.
     #[must_use]
     pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, MapperFault>> {
         match &self.engine {
@@ -178,10 +177,10 @@ impl LoadedMapper {
         }
     }
 
-    /// Asks the mapper for every sample: a module that fails on a sample does not become active.
+    /// Maps every sample: a module that fails on one does not become active.
     ///
     /// # Errors
-    /// [`Refused::Sample`] for the first sample on which it fails; [`Refused::Slow`] when it is too slow.
+    /// When the mapper fails on a sample (the error names the first one) or is too slow.
     pub fn rehearse(&self) -> Result<(), Refused> {
         self.rehearse_after(Duration::ZERO)
     }
@@ -210,7 +209,7 @@ fn map_natively(batch: &Batch, at: usize) -> Result<Word, MapperFault> {
     let product = batch
         .products
         .get(item.product_index as usize)
-        .ok_or_else(|| fault(&format!("was given no product {}", item.product_index)))?;
+        .ok_or_else(|| fault(&format!("received no product {}", item.product_index)))?;
     let map = AssertUnwindSafe(|| mapper_core::map(&batch.settings, batch.now, product, &item.variant).into());
     catch_unwind(map).map_err(|_| fault("panicked on this variant"))
 }

@@ -1,8 +1,8 @@
-//! The actors that work on their own, each on its own timer: from the outbox to Meta's verdict.
+//! The actors that run on their own timers: from the outbox to Meta's verdict.
 //!
-//! [`children`] lists them in the order of start-up; the last to start is the first to stop. All except the lease
-//! keeper and the watch over the mapper folder run only under the lease ([`crate::runtime::leased`]).
-//! Left out on purpose: the actors that answer requests ([`crate::actors`]), which this module calls.
+//! [`children`] lists them in the order of start-up; shutdown runs in the reverse order. All of them except the lease
+//! keeper and the mapper folder watcher run only under the lease ([`crate::runtime::leased`]).
+//! Left out on purpose: the actors that serve requests ([`crate::actors`]), which this module calls.
 
 pub mod channel;
 pub mod drain;
@@ -24,10 +24,10 @@ use crate::runtime::leased::{Leased, LeasedJob};
 use crate::runtime::periodic::{Job, Nudger, periodic};
 use crate::runtime::tree::Child;
 
-/// The part of the configuration that these actors need.
+/// The configuration of these actors.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
-    /// How long settled rows are kept.
+    /// The retention of settled rows.
     pub retention: RetentionConfig,
     /// The folder that is watched for mapper modules; `None` when no folder is watched.
     pub mapper_directory: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         child(app, app.lease.keeper(), lease::LeaseJob::new),
         leased(app, &wake.sale_window, sale_window::SaleWindowJob::new),
         leased(app, &wake.reask, reask::ReaskJob::new),
-        // No other work waits for the retention, so nothing nudges it.
+        // Nothing waits for deleted rows, so nothing wakes the retention.
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),
         leased(app, &wake.poll, poll::PollJob::new),
         leased(app, &wake.drain, move |app| drain::DrainJob::new(app, Jitter::clone(&jitter))),

@@ -1,7 +1,7 @@
-//! Domain events of the shop, translated into intents.
+//! Translates domain events of the shop into intents.
 //!
-//! Promises: all or nothing; the intents are in the order of the events; one statement per step, regardless of the
-//! number of events.
+//! Promises: either all events of a request are taken or none; the intents have the order of the events; each step is
+//! one statement, whatever the number of events.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::report::clip;
 use crate::store::StoreError;
 use crate::store::events::{self, Change, Target};
 
-/// Most events in one request.
+/// Maximum number of events in one request.
 pub const MOST: usize = 1000;
 
-/// Longest id, in characters.
+/// Maximum length of an id, in characters.
 pub const LONGEST_ID: usize = 200;
 
-/// The subject of each event, and the intent that it causes.
+/// The subject and the intent of each event.
 const EVENTS: [(&str, About, Intent); 9] = [
     ("vendor.product.variant.created", About::Variant, Intent::Upsert),
     ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
@@ -47,31 +47,31 @@ impl About {
     }
 }
 
-/// Returns the names of the events about a variant and of those about a product, for the OpenAPI document.
+/// Returns the names of the events about a variant and of the events about a product, for the OpenAPI document.
 #[must_use]
 pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
     let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
     (of(About::Variant), of(About::Product))
 }
 
-/// A request: one event, or many in the order in which they happened, each as its fields.
+/// A request: one event, or several in the order in which they happened, each as its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Events {
     /// One event.
     One(Map<String, Value>),
-    /// Many events.
+    /// Several events.
     Many(Vec<Map<String, Value>>),
 }
 
-/// Why events were refused.
+/// Why the events were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
-    /// Some events are not valid; nothing was queued.
+    /// Some events are invalid; nothing was queued.
     #[error("{message}")]
     Invalid {
-        /// What is wrong with the request as a whole.
+        /// What is wrong with the request.
         message: String,
-        /// What is wrong with each event, by its position.
+        /// What is wrong with each event, keyed by its place.
         details: BTreeMap<String, String>,
     },
     /// The database query failed.
@@ -79,11 +79,11 @@ pub enum EventsError {
     Store(#[from] StoreError),
 }
 
-/// Queues the intents of the events; returns their number.
+/// Queues the intents of the events. Returns the number of intents.
 ///
 /// # Errors
-/// [`EventsError::Invalid`] names each event that is not valid; nothing is queued then. [`EventsError::Store`] when the
-/// database query fails.
+/// [`EventsError::Invalid`] names each invalid event; nothing is queued then. [`EventsError::Store`] when the database
+/// query fails.
 pub async fn take(app: &App, asked: &Events) -> Result<u64, EventsError> {
     let changes = read(asked)?;
     if changes.is_empty() {
@@ -103,7 +103,7 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
         Events::Many(list) => list,
     };
     if list.len() > MOST {
-        return Err(invalid(format!("takes at most {MOST} events at a time, got {}", list.len())));
+        return Err(invalid(format!("at most {MOST} events are allowed per request, got {}", list.len())));
     }
     let mut details = BTreeMap::new();
     let mut changes = Vec::with_capacity(list.len());
@@ -118,23 +118,23 @@ fn read(asked: &Events) -> Result<Vec<Change>, EventsError> {
     if details.is_empty() {
         return Ok(changes);
     }
-    Err(EventsError::Invalid { message: "some events are not valid; nothing was queued".into(), details })
+    Err(EventsError::Invalid { message: "some events are invalid; nothing was queued".into(), details })
 }
 
 fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
-    let name = fields.get("event").and_then(Value::as_str).ok_or("event: takes the name of an event")?;
+    let name = fields.get("event").and_then(Value::as_str).ok_or("event: must be the name of an event")?;
     let (_, about, intent) = EVENTS.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
         let shown = clip(name, 100);
         format!("event: {shown:?} is not one of {}", EVENTS.map(|(known, ..)| known).join(", "))
     })?;
     let key = about.key();
     if let Some(unknown) = fields.keys().find(|field| field.as_str() != "event" && field.as_str() != key) {
-        let shown = clip(unknown, 100);
-        return Err(format!("{shown}: {name} takes only event and {key}"));
+        let shown: String = unknown.chars().take(100).collect();
+        return Err(format!("{shown}: unknown field; {name} allows only event and {key}"));
     }
     let id = fields.get(key).and_then(Value::as_str).unwrap_or_default();
     if id.is_empty() || id.chars().count() > LONGEST_ID || id.contains('\0') {
-        return Err(format!("{key}: takes an id of 1 to {LONGEST_ID} characters"));
+        return Err(format!("{key}: must be an id of 1 to {LONGEST_ID} characters"));
     }
     let target = match about {
         About::Variant => Target::Variant(id.to_owned()),
@@ -181,11 +181,11 @@ mod tests {
             ]
             .join("\n"),
             @r"
-        event: takes the name of an event
-        variantId: vendor.product.deleted takes only event and productId
-        variantId: takes an id of 1 to 200 characters
-        events[1] productId: takes an id of 1 to 200 characters; events[2] when: inventory.stock.adjusted takes only event and variantId
-        takes at most 1000 events at a time, got 1001
+        event: must be the name of an event
+        variantId: unknown field; vendor.product.deleted allows only event and productId
+        variantId: must be an id of 1 to 200 characters
+        events[1] productId: must be an id of 1 to 200 characters; events[2] when: unknown field; inventory.stock.adjusted allows only event and variantId
+        at most 1000 events are allowed per request, got 1001
         "
         );
     }

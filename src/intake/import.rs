@@ -1,10 +1,10 @@
-//! Importing products from a file of one JSON object per line (NDJSON).
+//! Import of products from a file with one JSON object per line (NDJSON).
 //!
-//! Purpose: turn untrusted lines into [`crate::domain::record`]s that every table can hold, or into refusals that tell
-//! a shop's developer what is wrong and where.
-//! Promises: pure (no clock, no store); never panics; memory is bounded by the longest permitted line plus 16 bytes per
-//! id seen.
-//! Left out on purpose: whether a record is eligible for Meta's catalog (the mapper decides) and writing it (the store
+//! Purpose: turns untrusted lines into [`crate::domain::record`]s that every table can store, or into refusals that
+//! tell a shop's developer what is wrong and where.
+//! Promises: pure (no clock, no database); never panics; memory is bounded by the longest permitted line plus 16 bytes
+//! per seen id.
+//! Left out on purpose: whether a record belongs in Meta's catalog (the mapper decides) and writing it (the store
 //! does). A zero or missing price or slug is data, not an error.
 
 pub mod duplicates;

@@ -1,11 +1,10 @@
-//! Changing the active mapper: activating a module, rolling back to the mapper before, or resetting to the built-in
-//! mapper.
+//! Changes of the active mapper: activate a module, roll back to the previous mapper, or reset to the built-in one.
 //!
 //! An activation, in order: digest, load, samples, one transaction, swap. The old mapper is active until the
 //! transaction is committed, the new one afterwards; a process that dies in between starts with the mapper that the
-//! store names. Replicas follow when they next read the store ([`ActiveMapper::follow`]).
+//! database names. Replicas follow when they next read the database ([`ActiveMapper::follow`]).
 //!
-//! The API, the command line and the watched folder use this module; it does not need running actors.
+//! The API, the command line and the watched folder use this module; none of them needs running actors.
 
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN, Mappers, StoredModule};
 use crate::store::{StoreError, Tx, lease, reask};
 
-/// The origin of an activation.
+/// The source of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `PUT /admin/meta/mapper`.
@@ -29,12 +28,12 @@ pub enum Source {
     Cli,
     /// The watched folder.
     Directory,
-    /// A rollback to the mapper before.
+    /// A rollback to the previous mapper.
     Rollback,
 }
 
 impl Source {
-    /// Returns the word in the store.
+    /// Returns the word that the database stores.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,41 +51,42 @@ pub enum ActivationError {
     /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No module can be loaded in this process.
+    /// This process cannot load any module.
     #[error(transparent)]
     Gone(#[from] MapperGone),
     /// The module cannot become active.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The file of the module before is no longer stored, or is damaged; says what to do.
+    /// The previous module is no longer stored, or its file is damaged; the text says what to do.
     #[error("{0}")]
     Lost(String),
-    /// There is no mapper before the active one.
+    /// There is no previous mapper.
     #[error("there is no mapper to roll back to: the built-in mapper was always active")]
     NothingBefore,
     /// Another activation was committed first.
-    #[error("another mapper was activated meanwhile; check which one is active, then roll back again")]
+    #[error("another mapper was activated during the rollback; check which mapper is active, then roll back again")]
     Changed,
 }
 
 /// The result of an activation.
 #[derive(Clone, Debug)]
 pub struct Activated {
-    /// Which mapper is active now.
+    /// The active and the previous mapper now.
     pub state: Mappers,
-    /// False when the mapper was already active: nothing was swapped. A requested re-map begins nevertheless.
+    /// `false` when the mapper was already active and no swap happened. A requested re-map begins in both cases.
     pub changed: bool,
-    /// Variants that had failed under another mapper and are tried again.
+    /// Number of variants that failed under another mapper and are tried again.
     pub requeued: u64,
 }
 
 type Result<T> = std::result::Result<T, ActivationError>;
 
-/// Activates a module: loads it, asks it for every sample, and makes it the active mapper. With `remap`, every variant
-/// is asked for again.
+/// Activates a module: loads it, maps every sample with it, and makes it the active mapper. With `remap`, every variant
+/// is queued again.
 ///
 /// # Errors
-/// [`ActivationError::Refused`] when the module is refused or could not be tried; nothing is changed then.
+/// [`ActivationError::Refused`] when the module is refused or could not be tried; nothing has changed then. The other
+/// variants when the database query fails or this process cannot load modules.
 pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated> {
     let digest = digest(&bytes);
     let loaded = match rehearse(active, &bytes).await? {
@@ -94,7 +94,7 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
         Err(refused) => {
             let why = refused.to_string();
             warn!(digest, why, "mapper module not activated");
-            // A refusal that may pass is not recorded; otherwise the watched folder would ignore the file from then on.
+            // A refusal that may pass is not stored; otherwise the watched folder would ignore the file.
             if !refused.may_pass() {
                 let mut tx = active.db().write().await?;
                 mapper::offered(&mut tx, &digest, source.as_str(), Some(&why), active.now()).await?;
@@ -111,43 +111,43 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
     finish(active, tx, loaded, source, remap).await
 }
 
-/// The result for a file that was found in the watched folder.
+/// The result for a file found in the watched folder.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// A file with this digest was offered before, from any source: it is ignored.
+    /// A file of this digest was offered before, from any source: it is not processed again.
     Known,
-    /// The module is now the active mapper.
+    /// The module is the active mapper now.
     Activated(Box<Activated>),
-    /// The module is refused, and the refusal is recorded.
+    /// The module is refused, and the refusal is stored.
     Refused(String),
-    /// The module would be refused, but its file may not be complete yet.
+    /// The module would be refused, but the file may be incomplete.
     Torn(String),
-    /// The module took too long, perhaps because this machine was busy: it may be offered again.
+    /// The module took too long on a machine that may be busy: it may be offered again.
     Slow(String),
     /// This machine failed: the module may be offered again.
     NotTried(String),
 }
 
-/// What is known about a file in the watched folder.
+/// The state of a found file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The file may still be written: no refusal is final.
+    /// The file may still be written to: no refusal is final.
     Young,
-    /// The file is no longer written: a refusal is final, unless it may pass another time.
+    /// The file is complete: a refusal is final, unless the file may be accepted at another time.
     Whole,
-    /// The module was too slow several times: if it is too slow again, it is refused permanently.
+    /// The module was too slow often enough: if it is too slow again, the refusal is final.
     LastTry,
 }
 
-/// Activates the module in a file that was found in the watched folder, at most once per digest: a restart must not
-/// undo a later choice.
+/// Activates the module in a file found in the watched folder, at most once ever: a restart must not undo a later
+/// choice.
 ///
 /// # Errors
-/// When the database query fails, or no module can run in this process.
+/// When the database query fails, or this process cannot run any module.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
-    const TOO_OFTEN: &str = ". It was tried several times, one minute apart, and is no longer tried automatically; offer it \
-                             again with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
+    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; \
+                             activate it with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = digest(&bytes);
     let mut tx = active.db().read().await?;
     if mapper::was_offered(&mut tx, &digest).await? {
@@ -184,7 +184,7 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
     Ok(Found::Activated(Box::new(activated)))
 }
 
-/// Loads a mapper and asks it for every sample; the inner error says why it is refused.
+/// Returns a mapper that answered every sample, or why it was refused.
 async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Result<Arc<LoadedMapper>, Refused>> {
     let loaded = active.load_rehearsed(bytes.to_vec()).await?;
     at(Point::MapperRehearsed).await;
@@ -196,7 +196,7 @@ async fn keep(active: &ActiveMapper, tx: &mut Tx, loaded: &LoadedMapper, bytes: 
     Ok(mapper::keep(tx, &module, active.now()).await?)
 }
 
-/// Activates the built-in mapper again.
+/// Activates the built-in mapper.
 ///
 /// # Errors
 /// When the database query fails.
@@ -207,44 +207,47 @@ pub async fn reset(active: &ActiveMapper, source: Source, remap: bool) -> Result
     finish(active, tx, Arc::new(LoadedMapper::builtin()), source, remap).await
 }
 
-/// Activates the mapper before the active one. Rolling back twice restores the current mapper.
+/// Activates the mapper that was active before the current one. Rolling back twice restores the current mapper.
 ///
 /// # Errors
-/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`], [`ActivationError::Refused`] or
-/// [`ActivationError::Changed`]; nothing is changed then.
+/// [`ActivationError::NothingBefore`], [`ActivationError::Lost`], [`ActivationError::Refused`] and
+/// [`ActivationError::Changed`] say why the rollback is impossible; nothing has changed then.
 pub async fn rollback(active: &ActiveMapper, remap: bool) -> Result<Activated> {
     let mut tx = active.db().read().await?;
     let (present, previous) = mapper::activations(&mut tx).await?;
     let present = present.ok_or(ActivationError::NothingBefore)?;
     let target = previous.map_or_else(|| BUILTIN.to_owned(), |previous| previous.mapper);
     let bytes = if target == BUILTIN { None } else { Some(mapper::bytes(&mut tx, &target).await?) };
-    // Loading takes long and may wait for another load, so no connection is held during it.
+    // A load takes long and may wait for another load, so no connection is held during it.
     drop(tx);
     let loaded = match bytes {
         None => LoadedMapper::builtin(),
         Some(None) => {
-            let why = format!("the file of the module {target} is no longer stored; activate it again");
+            let why =
+                format!("the file of the module {target} is no longer stored; activate the module again from its file");
             return Err(ActivationError::Lost(why));
         }
-        // The samples are asked again: the module is unchanged, but the service may be a newer version.
+        // The module is rehearsed again: it is the same, but the service may be newer.
         Some(Some(bytes)) => active.load_rehearsed(bytes).await??,
     };
     if **loaded.key() != *target {
         return Err(ActivationError::Lost(format!(
-            "the stored file of the module {target} is damaged: its digest differs; activate the module again from its file"
+            "the stored file of the module {target} is damaged: its digest does not match; activate the module again \
+             from its file"
         )));
     }
     let remap = count(active, remap).await?;
     let mut tx = active.db().write().await?;
     lease::hold_pipeline(&mut tx).await?;
-    // Compared by activation id, not by mapper: switching away and back is a change as well.
+    // The activations are compared, not their mappers: a change and its reversal count as a change as well.
     if mapper::activations(&mut tx).await?.0.is_none_or(|now| now.id != present.id) {
         return Err(ActivationError::Changed);
     }
     finish(active, tx, Arc::new(loaded), Source::Rollback, remap).await
 }
 
-/// Returns how many variants a re-map asks for, if one is requested; counted before the pipeline's lease row is locked.
+/// Returns the number of variants that a re-map queues; `None` without a re-map. They are counted before the pipeline
+/// is held.
 async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     if !remap {
         return Ok(None);
@@ -253,7 +256,8 @@ async fn count(active: &ActiveMapper, remap: bool) -> Result<Option<i64>> {
     Ok(Some(reask::count(&mut tx, Reason::Remap).await?))
 }
 
-/// Commits the activation and swaps. With `remap`, this many variants are asked for again.
+/// Commits the activation and swaps the mapper in. `remap` is the number of variants to queue again; `None` without a
+/// re-map.
 async fn finish(
     active: &ActiveMapper,
     mut tx: Tx,
@@ -273,22 +277,22 @@ async fn finish(
     if requeued.is_some() {
         info!(mapper = loaded.name(), version = loaded.version(), digest = %loaded.digest(), "mapper activated");
     }
-    // The swap uses the store's active mapper, not `loaded`: of two concurrent activations, the one committed last
-    // counts, and each reads the store again after its swap. The committed activation is valid, whatever the swap does.
+    // The database decides, not `loaded`: of two concurrent activations, the one committed last is active, and each
+    // reads the database again after its swap. A committed activation is final, even if the swap fails.
     match active.follow_with(Some(loaded)).await {
         Ok(_) => {}
-        // The lease holder checks the store with every tick, and gives the lease up as long as it cannot swap.
+        // The lease holder checks with every tick, and gives the lease up while it cannot run the mapper.
         Err(NotFollowed::Store(cause)) => {
-            error!(cause = chain(&cause), "activated mapper not swapped in yet; tried again");
+            error!(cause = chain(&cause), "activated mapper not swapped in yet; the swap is retried");
         }
-        // Reported in `/status`, and tried again.
+        // The failure is shown in `/status`, and the load is retried.
         Err(NotFollowed::Unusable(_)) => {}
     }
     at(Point::MapperSwapped).await;
     Ok(Activated { state, changed: requeued.is_some(), requeued: requeued.unwrap_or(0) })
 }
 
-/// Asks for every variant again with the active mapper: every payload that differs is sent.
+/// Queues every variant again with the active mapper; payloads that differ are sent.
 ///
 /// # Errors
 /// When the database query fails.

@@ -1,12 +1,11 @@
-//! The active mapper of this process: which one it runs, loading another one, and following the store.
+//! The active mapper of this process: which mapper runs, loading another one, and following the database.
 //!
-//! The store names the active mapper; [`ActiveMapper::follow`] makes it the one that runs in this process. This way a
-//! replica learns of an activation in another process, and a process learns after a restart of its own earlier
-//! activation.
-//! Promises: the lease holder runs the store's mapper or gives the lease up. A module that does not load (its file is
-//! damaged, this version of the service does not support its world, or no module can run on this machine) is tried
-//! again only once a minute, and `/status` says what to do. When several callers follow at once, one of them loads. No
-//! database connection is held while loading.
+//! The database says which mapper is active; [`ActiveMapper::follow`] makes this mapper the running one. Replicas
+//! thereby learn of an activation elsewhere, and a restarted process of an activation before its restart.
+//! Promises: the lease holder runs the mapper that the database names or gives the lease up. A module that does not
+//! load (its file is damaged, this version of the service does not support its world, or this machine cannot run
+//! modules) is retried only once a minute, and `/status` says what to do. Of several concurrent followers, one loads
+//! the module. No database connection is held during the load.
 //! Left out on purpose: which mapper should be active ([`super::activation`]) and mapping itself
 //! ([`crate::actors::mapper`]).
 
@@ -23,16 +22,16 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN};
 use crate::store::{Db, StoreError};
 
-/// How long a module that did not load is not compiled again, in milliseconds.
+/// The minimum time before a module that did not load is compiled again.
 const TRY_AGAIN_MS: Millis = 60_000;
 
-/// Why the store's mapper does not run in this process.
+/// Why the active mapper does not run in this process.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFollowed {
     /// The database query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The active module cannot run in this process; says what to do.
+    /// The active module cannot run in this process; the text says what to do.
     #[error("{0}")]
     Unusable(String),
 }
@@ -42,11 +41,11 @@ pub enum NotFollowed {
 pub struct Unusable {
     key: String,
     since: Millis,
-    /// For operators: what is wrong and what to do.
+    /// The message for operators: what is wrong and what to do.
     pub message: String,
 }
 
-/// The mapper that runs in this process; clones share it.
+/// Holds the mapper that runs in this process; clones share it.
 #[derive(Clone)]
 pub struct ActiveMapper {
     db: Db,
@@ -63,7 +62,7 @@ impl std::fmt::Debug for ActiveMapper {
 }
 
 impl ActiveMapper {
-    /// Starts with the built-in mapper.
+    /// Returns a holder that starts with the built-in mapper.
     #[must_use]
     pub fn new(db: Db, clock: SharedClock) -> Self {
         Self {
@@ -75,12 +74,12 @@ impl ActiveMapper {
         }
     }
 
-    /// The database that names the active mapper.
+    /// Returns the database that names the active mapper.
     pub(super) fn db(&self) -> &Db {
         &self.db
     }
 
-    /// The current time.
+    /// Returns the current time.
     pub(super) fn now(&self) -> Millis {
         self.clock.now()
     }
@@ -91,7 +90,7 @@ impl ActiveMapper {
         self.loaded.load_full()
     }
 
-    /// Returns the active mapper that this process cannot run; `None` when there is none.
+    /// Returns the active mapper that this process cannot run; `None` when the active mapper runs.
     #[must_use]
     pub fn unusable(&self) -> Option<Unusable> {
         self.unusable.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -101,24 +100,24 @@ impl ActiveMapper {
         *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
     }
 
-    /// Loads a module and asks it for every sample.
+    /// Loads a module and maps every sample with it.
     ///
     /// # Errors
-    /// When no module can run in this process. The inner error says what is wrong with the file.
+    /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         self.loaders.take().await?.load_rehearsed(bytes).await
     }
 
-    /// Waits for the one loader of this process. The caller must not hold anything that the present user of the loader
-    /// may need, such as a database connection.
+    /// Waits for the only loader of this process and returns it. The caller must not hold a resource that the current
+    /// user of the loader may need, such as a database connection.
     ///
     /// # Errors
-    /// When the loader is lost.
+    /// When a mapper thread ended unexpectedly.
     pub async fn loader(&self) -> Result<Loader, MapperGone> {
         self.loaders.take().await
     }
 
-    /// Makes the store's active mapper the one that runs in this process, and returns it.
+    /// Makes the active mapper of the database the running one and returns it.
     ///
     /// # Errors
     /// When the database query fails, or the active module cannot run in this process.
@@ -126,13 +125,13 @@ impl ActiveMapper {
         self.follow_with(None).await
     }
 
-    /// As [`ActiveMapper::follow`], with a loaded mapper that is probably the active one.
+    /// Same as [`ActiveMapper::follow`], with a loaded mapper that is probably the active one.
     ///
     /// # Errors
-    /// As [`ActiveMapper::follow`].
+    /// Same as [`ActiveMapper::follow`].
     pub async fn follow_with(&self, at_hand: Option<Arc<LoadedMapper>>) -> Result<Arc<LoadedMapper>, NotFollowed> {
         let wanted = self.wanted().await?;
-        // Before the check for a mapper that is known to be unusable, because a repaired module arrives here.
+        // Checked before the known unusable mapper: a repaired module arrives this way.
         if let Some(mapper) = at_hand.filter(|mapper| **mapper.key() == *wanted) {
             at(Point::MapperFollowing).await;
             return self.swap_checked(mapper).await;
@@ -147,15 +146,15 @@ impl ActiveMapper {
             Ok(loader) => loader,
             Err(gone) => return Err(self.cannot(wanted, &chain(&gone))),
         };
-        // The previous user of the loader may have loaded the mapper, or found that it does not load; also, another
-        // mapper may be active by now.
+        // The previous user of the loader may have loaded the mapper, or found that it does not load; and another
+        // mapper may be active now.
         let wanted = self.wanted().await?;
         if let Some(known) = self.known(&wanted) {
             return known;
         }
         let loaded = self.load(loader, &wanted).await?;
         if self.wanted().await? != wanted {
-            // Another mapper was activated in the meantime, and probably swapped in: the loaded one must not replace
+            // Another mapper was activated during the load, and is probably swapped in: the loaded one must not replace
             // it.
             return Box::pin(self.follow()).await;
         }
@@ -165,13 +164,13 @@ impl ActiveMapper {
         }
     }
 
-    /// Returns the key of the mapper that is active in the store.
+    /// Returns the key of the active mapper from the database.
     async fn wanted(&self) -> Result<String, StoreError> {
         let mut tx = self.db.read().await?;
         mapper::active(&mut tx).await
     }
 
-    /// Returns what is known of this mapper without loading it; `None` when it has to be loaded.
+    /// Returns the result for this mapper as far as it is known without a load; `None` when a load is needed.
     fn known(&self, wanted: &str) -> Option<Result<Arc<LoadedMapper>, NotFollowed>> {
         let current = self.current();
         if **current.key() == *wanted {
@@ -183,9 +182,9 @@ impl ActiveMapper {
         rests.contains(&self.now()).then_some(Err(NotFollowed::Unusable(unusable.message)))
     }
 
-    /// Swaps, and reads the store again, because another mapper may have been activated and swapped in since the store
-    /// was read. The last caller that swaps is also the last that reads, so the process ends with the mapper that the
-    /// store names.
+    /// Swaps the mapper in and reads the database again: another mapper may have been activated and swapped in since
+    /// the last read. The last task to swap is also the last to read, so the process ends with the mapper that the
+    /// database names.
     async fn swap_checked(&self, mapper: Arc<LoadedMapper>) -> Result<Arc<LoadedMapper>, NotFollowed> {
         if self.current().key() != mapper.key() {
             info!(mapper = mapper.name(), version = mapper.version(), digest = %mapper.digest(), "mapper swapped");
@@ -195,19 +194,19 @@ impl ActiveMapper {
         if self.wanted().await? == **mapper.key() { Ok(mapper) } else { Box::pin(self.follow()).await }
     }
 
-    /// Records that the active mapper cannot run in this process.
+    /// Records that the active mapper does not run in this process.
     fn cannot(&self, wanted: String, why: &str) -> NotFollowed {
         let message = format!(
-            "the active mapper module {} cannot run in this process: {why}. Nothing is sent until this is fixed; activate another module, \
-             roll back to the one before, or reset to the built-in mapper",
+            "the active mapper module {} does not run in this process: {why}. Nothing is sent until a mapper runs; \
+             activate another module, roll back to the previous one, or reset to the built-in mapper",
             &wanted[..wanted.len().min(12)]
         );
-        error!(mapper = wanted, why, "active mapper cannot run in this process");
+        error!(mapper = wanted, why, "active mapper does not run in this process");
         self.set_unusable(Some(Unusable { key: wanted, since: self.now(), message: message.clone() }));
         NotFollowed::Unusable(message)
     }
 
-    /// Loads the mapper with this key; the inner error says why it does not load.
+    /// Loads the mapper of this key. The inner error says why it does not load.
     async fn load(&self, loader: Loader, key: &str) -> Result<Result<LoadedMapper, String>, StoreError> {
         if key == BUILTIN {
             return Ok(Ok(LoadedMapper::builtin()));
@@ -216,11 +215,11 @@ impl ActiveMapper {
         let bytes = mapper::bytes(&mut tx, key).await?;
         drop(tx);
         let Some(bytes) = bytes else { return Ok(Err("its file is not in the database".into())) };
-        // A module that was rehearsed at its activation is not rehearsed again, so that a take-over does not wait for
-        // it.
+        // A module was rehearsed at its activation and is not rehearsed again: a take-over of the lease must not wait
+        // for a rehearsal.
         Ok(match loader.load(bytes).await {
             Ok(Ok(mapper)) if **mapper.key() == *key => Ok(mapper),
-            // Its digest would differ from the one of its activation, so it would never count as the active mapper.
+            // Its key would differ from the key of its activation, so it would never count as the active mapper.
             Ok(Ok(mapper)) => Err(format!(
                 "its stored file is damaged (SHA-256 {}); activate the module again from its file to repair it",
                 mapper.key()

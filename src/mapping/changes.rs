@@ -1,4 +1,4 @@
-//! The differences between two payloads, field by field.
+//! The fields in which two payloads differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 /// A field in which two payloads differ; values are JSON texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// The field's name.
+    /// Name of the field.
     pub field: String,
-    /// The value in the first payload; `None` when the field is not in it.
+    /// The value in the first payload; `None` when the field is absent.
     pub before: Option<&'a str>,
-    /// The value in the second payload; `None` when the field is not in it.
+    /// The value in the second payload; `None` when the field is absent.
     pub after: Option<&'a str>,
 }
 
-/// Returns the fields in which two payloads differ, by name.
+/// Returns the fields in which two payloads differ, sorted by name.
 #[must_use]
 pub fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Change<'a>> {
     let (mut before, mut after) = (fields(before), fields(after));
@@ -27,11 +27,20 @@ pub fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Change<'a>> {
         .collect()
 }
 
-/// Returns the top-level fields of a payload as JSON texts. Payloads are canonical, so equal values have equal texts.
+/// Returns the top-level fields of a payload as JSON texts. Payloads are canonical, so equal values are equal texts.
 fn fields(data: &str) -> BTreeMap<String, &str> {
     let parsed: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(data);
-    // A payload of any mapper is a JSON object: the host has checked it.
+    // A payload is a JSON object, whichever mapper made it: the host has checked that.
     parsed.map(|fields| fields.into_iter().map(|(name, value)| (name, value.get())).collect()).unwrap_or_default()
+}
+
+/// Returns at most the first `most` characters of a text; an ellipsis marks a truncated one.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The samples that every mapper must answer before it becomes active, and that `meta-catalog mapper check` shows.
 //!
-//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), embedded in the binary: each reaches a
-//! branch of the field mapping that a shop's data reaches sooner or later. Fixtures about unreadable input lines are
-//! not items and are left out.
+//! They are the fixtures of the built-in mapper (`mappers/core/fixtures`), embedded in the binary: each covers a branch
+//! of the field mapping that real shop data reaches. Fixtures about unreadable input lines are not items and are left
+//! out.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,15 +19,15 @@ static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappers/core/fixtur
 /// A sample.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Short name: the file stem of the fixture.
+    /// Short name: the fixture's file stem.
     pub name: String,
-    /// The purpose of the sample.
+    /// What the sample covers.
     pub purpose: String,
     item: input::Item,
 }
 
 impl Sample {
-    /// The instant for which the sample is mapped.
+    /// Returns the instant for which the sample is mapped.
     #[must_use]
     pub fn at(&self) -> Millis {
         self.item.now.unwrap_or_default()
@@ -59,8 +59,8 @@ impl Sample {
     }
 }
 
-/// Returns the built-in mapper's output for every sample, one line each: the payload or the reason of the rejection,
-/// and when it changes by time alone. Warnings are left out, because they are not part of a payload.
+/// Returns the built-in mapper's result for every sample, one line each: the payload or the reason of the rejection,
+/// and when the result changes by time alone. Warnings are left out because they are not part of a payload.
 #[must_use]
 pub fn builtin_outputs() -> String {
     let line = |sample: &Sample| {
@@ -79,7 +79,7 @@ struct Fixture {
     input: serde_json::Value,
 }
 
-/// Returns all samples, by name.
+/// Returns all samples, sorted by name.
 #[must_use]
 pub fn samples() -> &'static [Sample] {
     static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();

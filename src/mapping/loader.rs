@@ -7,21 +7,21 @@ use wasm_host::{Host, HostError, Limits};
 
 use super::{LoadedMapper, Refused};
 
-/// Why nothing was loaded.
+/// Why no module was loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum MapperGone {
-    /// No module can run in this process.
+    /// This process cannot run any module.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The thread was lost.
-    #[error("a thread that runs mappers was lost; please report it")]
+    /// The thread ended unexpectedly.
+    #[error("a mapper thread ended unexpectedly; please report it")]
     Thread,
 }
 
-/// Gives out the one loader; clones share it.
+/// Gives out the only loader of this process; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Loaders {
-    /// Created with the first module, so an installation without modules has no cost.
+    /// Created with the first module: an installation without modules has no cost for it.
     host: Arc<OnceLock<Host>>,
     one: Arc<Semaphore>,
 }
@@ -33,14 +33,14 @@ impl Default for Loaders {
 }
 
 impl Loaders {
-    /// Waits for the loader.
+    /// Waits until the loader is free and returns it.
     pub(super) async fn take(&self) -> Result<Loader, MapperGone> {
         let permit = Arc::clone(&self.one).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
         Ok(Loader { host: Arc::clone(&self.host), permit })
     }
 }
 
-/// The loader: no other module is loaded while this value exists.
+/// The exclusive right to load modules: no other load runs while this exists.
 #[derive(Debug)]
 pub struct Loader {
     host: Arc<OnceLock<Host>>,
@@ -51,15 +51,15 @@ impl Loader {
     /// Loads a module, which takes from a tenth of a second to several seconds.
     ///
     /// # Errors
-    /// When no module can run in this process. The inner error says what is wrong with the file.
+    /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load(self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         self.run(move |host| Ok(LoadedMapper::load(host, &bytes)?)).await
     }
 
-    /// Loads a module and asks it for every sample.
+    /// Loads a module and maps every sample with it.
     ///
     /// # Errors
-    /// As [`Loader::load`].
+    /// Same as [`Loader::load`].
     pub async fn load_rehearsed(self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         let rehearsed = move |host: &Host| {
             let mapper = LoadedMapper::load(host, &bytes)?;
@@ -76,7 +76,7 @@ impl Loader {
                 Some(host) => host,
                 None => {
                     let host = Host::new(Limits::default())?;
-                    // Only one thread at a time runs this code.
+                    // The permit ensures that only one thread at a time runs this.
                     shared.get_or_init(|| host)
                 }
             };

@@ -1,9 +1,9 @@
-//! What another mapper would change: the words of two mappers on the same variants, counted.
+//! The changes that another mapper would cause: the words of two mappers on the same variants, summed up.
 //!
-//! Purpose: the report of a preview, for any number of variants, in bounded memory: counts, and a few samples of each
+//! Purpose: the report of a preview of any number of variants in bounded memory: counts, and a few samples of each
 //! kind.
 //! Promises: pure; the same variants in the same order give the same report.
-//! Left out on purpose: walking the catalog and calling the mappers ([`crate::admin::preview`]).
+//! Left out on purpose: iterating over the catalog and running the mappers ([`crate::admin::preview`]).
 
 mod report;
 
@@ -19,16 +19,16 @@ pub use report::{
     Compared, Effect, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
 };
 
-/// Samples of each kind.
+/// Number of samples of each kind.
 const SAMPLES: usize = 5;
 /// Longest value in a sample, in characters.
 const LONGEST: usize = 300;
-/// How many fields and codes are counted separately; a module that invents names must not fill the memory.
+/// Number of fields and codes that are counted separately; a module that invents names must not fill the memory.
 const MOST_NAMES: usize = 200;
 /// Longest name of a field or code, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// Both mappers' words on a variant.
+/// The words of both mappers on a variant.
 pub struct Pair<'a> {
     /// The variant.
     pub variant_id: &'a str,
@@ -36,11 +36,11 @@ pub struct Pair<'a> {
     pub before: &'a Result<Word, MapperFault>,
     /// The module's word.
     pub after: &'a Result<Word, MapperFault>,
-    /// The state row of the variant.
+    /// The stored state of the variant.
     pub state: Option<&'a SyncState>,
 }
 
-/// Counts pairs.
+/// Sums up pairs.
 #[derive(Debug, Default)]
 pub struct Tally {
     report: PreviewReport,
@@ -48,7 +48,7 @@ pub struct Tally {
     warnings: BTreeMap<String, WarningDifference>,
 }
 
-/// What would happen to a variant.
+/// The step that follows for a variant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Push,
@@ -60,14 +60,14 @@ enum Step {
 }
 
 impl Tally {
-    /// Adds a variant whose source row cannot be read, so no mapper can be asked.
+    /// Adds a variant whose source row cannot be read, so no mapper can map it.
     pub fn unreadable(&mut self, variant_id: &str, reason: &str) {
         self.report.variants += 1;
         self.report.effect.undecided += 1;
         self.report.failing_anyway.add(variant_id, || reason.to_owned());
     }
 
-    /// Adds a variant. `catalog` is the selected one.
+    /// Adds a variant. `catalog` is the selected catalog.
     pub fn add(&mut self, pair: &Pair<'_>, catalog: &str) {
         self.report.variants += 1;
         if [pair.before, pair.after].into_iter().any(was_not_tried) {
@@ -173,7 +173,7 @@ impl Tally {
         *count += 1;
     }
 
-    /// Returns the report of all added variants.
+    /// Returns the report on all added variants.
     #[must_use]
     pub fn into_report(self, active: Compared) -> PreviewReport {
         let Self { mut report, fields, warnings } = self;
@@ -197,12 +197,12 @@ impl Group {
     }
 }
 
-/// Whether the word is missing for a reason that has nothing to do with the variant.
+/// Returns whether the word is missing for a reason that is unrelated to the variant.
 fn was_not_tried(word: &Result<Word, MapperFault>) -> bool {
     word.as_ref().is_err_and(|fault| !fault.kind.blames_the_row())
 }
 
-/// Returns what the drain would do with an upsert of this variant, without the mass-delete guard.
+/// Returns the step that the drain would take for an upsert of this variant, without the mass-delete guard.
 fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &str) -> Step {
     let ask = Ask { intent: Intent::Upsert, released: false };
     match plan(ask, Answer::from(word), state, Guard::Open, catalog).action {
@@ -215,7 +215,7 @@ fn step(word: &Result<Word, MapperFault>, state: Option<&SyncState>, catalog: &s
     }
 }
 
-/// Returns the entry with this name; `None` when there are too many entries to add another.
+/// Returns the entry of this name; `None` when the limit prevents a new entry.
 fn entry<'m, T>(map: &'m mut BTreeMap<String, T>, name: &str, made: impl FnOnce(String) -> T) -> Option<&'m mut T> {
     let name = clip(name, LONGEST_NAME).into_owned();
     if map.len() >= MOST_NAMES && !map.contains_key(&name) {

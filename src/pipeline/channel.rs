@@ -1,4 +1,4 @@
-//! What drain and poll both do after a call: report it to the limiter, name the problem, store the budgets.
+//! What drain and poll both do after a call: report it to the limiter, derive the problem, store the budgets.
 
 use meta_graph::{Bucket as ThrottledBy, ErrorClass, GraphFailure, Usage};
 use tracing::debug;
@@ -9,11 +9,11 @@ use crate::domain::budget::{Bucket, CallReport};
 use crate::domain::outcome::Problem;
 use crate::store::{StoreError, Tx, limiter};
 
-/// Reports to the limiter a call on `catalog` that drew on `bucket`.
+/// Reports a call on `catalog` that used `bucket` to the limiter.
 ///
-/// A throttle closes the bucket that the call drew on. It also closes the other bucket, unless Meta's code names
-/// exactly this catalog's bucket: if the app or the user is throttled, calls on the other bucket are refused too, and
-/// each further call makes the block longer.
+/// A throttle closes the bucket that the call used. It also closes the other bucket, unless Meta's code names exactly
+/// this catalog's bucket: an app or a user that is blocked gets the same answer there, and each further call makes the
+/// block longer.
 pub(super) fn report(limiter: &Limiter, catalog: &str, bucket: Bucket, answered: Result<&Usage, &GraphFailure>) {
     let usage = answered.unwrap_or_else(GraphFailure::usage);
     let percent = usage.percent_for(catalog);
@@ -40,7 +40,7 @@ pub(super) fn report(limiter: &Limiter, catalog: &str, bucket: Bucket, answered:
     }
 }
 
-/// Returns the problem that an operator sees for a failure.
+/// Returns the problem that an operator reads for a failure.
 pub(super) fn problem(failure: &GraphFailure) -> Problem {
     let code = match failure.class() {
         ErrorClass::TokenDead(_) => "meta_token_dead",
@@ -56,8 +56,8 @@ pub(super) fn problem(failure: &GraphFailure) -> Problem {
     Problem { code: code.into(), message: format!("{} ({failure})", failure.operator_hint()) }
 }
 
-/// Stores the limiter's budgets. When the limiter is down there is nothing to store: its last state is already stored
-/// with the call before.
+/// Stores the limiter's budgets. When the limiter is down there is nothing to store: its last known budgets were stored
+/// with the previous call.
 pub(super) async fn save_budgets(app: &App, tx: &mut Tx) -> Result<(), StoreError> {
     if let Ok(rows) = app.limiter.snapshot().await {
         limiter::save(tx, &rows).await?;

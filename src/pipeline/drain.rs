@@ -1,13 +1,13 @@
 //! The DrainActor: turns open intents into at most one `items_batch` call per tick.
 //!
-//! A tick, in order (the numbers in parentheses are the invariants it keeps; see `docs/architecture.md`):
-//! 1. Calls that a crash left `sending` are resolved first: their claims are removed before their variants are decided
+//! A tick, in order (the numbers in parentheses are the invariants that it keeps; see `docs/architecture.md`):
+//! 1. Calls left `sending` by a crash are resolved first: their claims are removed before their variants are decided
 //!    again (1).
 //! 2. Windows of the outbox are read, decided and mapped. Noops, skips and drops are recorded and the tick reads on;
-//!    only a call ends it, or a mapper so slow that the rest must not wait for it. Outbox and states are read as of one
-//!    moment and the source after them, so every change in the meantime has its own intent.
+//!    only a call ends the tick, or a mapper so slow that the rest must not wait for it. Outbox and states are read as
+//!    of one instant and the source after it, so every change in between has its own intent.
 //! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
-//!    handle (3), limiter, all under the lease and for the selected catalog (4).
+//!    handle (3) and limiter, all under the lease and for the selected catalog (4).
 //!
 //! No transaction is open during mapping or HTTP. A tick that is killed at any point leaves either nothing or a
 //! `sending` row.
@@ -46,31 +46,31 @@ use crate::runtime::periodic::Rest;
 use crate::store::field_set::FieldSets;
 use crate::store::{self, StoreError};
 
-/// Variants mapped at once: the batch size at which the mapper works best, and the bound on a tick's memory.
+/// Number of variants in one mapping request: the most efficient size for the mapper, and the bound on the memory of a
+/// tick.
 const CHUNK: usize = 1_000;
-/// Windows read for one call. A full call is better, but the tick must end.
+/// Maximum number of windows read for one call. A fuller call is better, but the tick must end.
 const WINDOWS_PER_CALL: usize = 40;
-/// Chunks of one tick that the mapper may leave partly unanswered; each may have taken half a minute.
+/// Number of chunks per tick that the mapper may answer only in part; each may take half a minute.
 const MOST_STALLED: usize = 2;
-/// After this time of reading, a tick makes its call with the rows that it has. Mappers are fast, so only a slow one
-/// reaches this limit.
+/// A tick that has read for this long makes the call with the records it has. Only a slow mapper reaches this limit.
 const LONGEST_FILL_MS: Millis = 60_000;
 
-/// The rest after a tick that settled intents without a call.
+/// The pause after a tick that settled intents without a call.
 const AFTER_SETTLING: Duration = Duration::from_millis(250);
 
 /// The job of the DrainActor.
 pub struct DrainJob {
     app: Arc<App>,
     field_sets: FieldSets,
-    /// Variants that were refused alone while no other row was accepted. They are passed over until a call is accepted,
-    /// so that they do not block the call that shows whether these variants or the channel are at fault. Lost on a
-    /// restart, which is harmless.
+    /// Variants that were refused alone while no other call succeeded. They are skipped until a call succeeds, so that
+    /// they do not block the call that shows whether they or the channel are at fault. Losing this set on a restart is
+    /// harmless.
     suspects: HashSet<String>,
-    /// Variants whose slow mapping held up a tick. They are passed over until a tick has read to the end, so that the
-    /// variants behind them are sent. Lost on a restart as well.
+    /// Variants that delayed a tick because the mapper was slow. They are skipped until a tick has read to the end of
+    /// the outbox, so that the intents behind them are sent. This set is lost on a restart as well.
     slow: HashSet<String>,
-    /// Whether the current tick settled anything without a call.
+    /// Whether the current tick has settled any intent without a call.
     has_settled: bool,
     jitter: Jitter,
 }
@@ -78,16 +78,16 @@ pub struct DrainJob {
 /// Why a tick stopped reading the outbox.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// The end of the outbox was reached.
+    /// The end of the outbox is reached.
     Nothing,
-    /// There may be more.
+    /// There may be more intents.
     More,
     /// The mapper is slow.
     Slow,
 }
 
 impl DrainJob {
-    /// Creates the drain of this pipeline.
+    /// Returns a drain job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, jitter: Jitter) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl DrainJob {
         }
     }
 
-    /// Reads the outbox until the call is full or nothing is left; returns the call and why reading stopped.
+    /// Reads the outbox until a call is full or no intent is left. Returns the call and why reading stopped.
     async fn fill(&mut self, tick: &Tick) -> Result<(CallDraft, Left), StoreError> {
         let limit = tick.settings.batch_size.clamp(1, meta_graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
@@ -114,7 +114,7 @@ impl DrainJob {
                 Ok(None) => return Ok((draft, Left::Nothing)),
                 Err(CoalesceError::Store(error)) => return Err(error),
                 Err(CoalesceError::Call(error)) => {
-                    debug!(%error, "no window read");
+                    debug!(%error, "outbox window request failed");
                     return Ok((draft, Left::More));
                 }
             };
@@ -124,10 +124,10 @@ impl DrainJob {
             if draft.is_full() {
                 return Ok((draft, Left::More));
             }
-            // The tick does not continue for hours when a slow mapper leaves chunks unanswered.
+            // The tick must not last for hours because a slow mapper leaves chunks unanswered.
             if stalled >= MOST_STALLED || full && self.app.now() - tick.now > LONGEST_FILL_MS {
                 if draft.is_empty() {
-                    // Everything that was read has to wait and took long: the next tick must get further.
+                    // Everything that was read stays open and took long: the next tick must read further.
                     self.slow.extend(open);
                 }
                 return Ok((draft, Left::Slow));
@@ -139,8 +139,8 @@ impl DrainJob {
         }
     }
 
-    /// Decides one window: rows to send are added to the draft, everything else is recorded. Returns the number of
-    /// chunks that the mapper did not answer in full.
+    /// Decides one window: records to be sent are added to the draft, everything else is recorded. Returns the number
+    /// of chunks that the mapper did not answer completely.
     async fn window(
         &mut self,
         tick: &Tick,
@@ -148,7 +148,7 @@ impl DrainJob {
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
     ) -> Result<usize, StoreError> {
-        // An intent that needs no mapper does not wait for a slow one.
+        // Intents that need no mapper do not wait for a slow one.
         let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
         let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f)).collect();
         self.field_sets.load(&self.app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
@@ -171,7 +171,7 @@ impl DrainJob {
                 let ask = Ask { intent: intent.intent, released: intent.released };
                 let decide = |guard| plan(ask, mapped.answer(id), state, guard, &tick.catalog);
                 let mut plan = decide(Guard::Open);
-                // A preview sends nothing, so the guard is not asked.
+                // A preview sends nothing, so it does not check the guard.
                 if !tick.preview && plan.asks_the_guard(ask) && self.deletes_left(tick, draft).await? == 0 {
                     plan = decide(Guard::Closed);
                 }
@@ -231,8 +231,7 @@ impl DrainJob {
         Ok(stalled)
     }
 
-    /// Returns how many more implicit deletes (that no caller requested) this call may contain. Counted when the first
-    /// one occurs.
+    /// Returns how many more implicit deletes this call may contain. The allowance is read when the first one appears.
     async fn deletes_left(&self, tick: &Tick, draft: &mut CallDraft) -> Result<usize, StoreError> {
         let allowance = match draft.implicit_allowance {
             Some(allowance) => allowance,
@@ -245,7 +244,7 @@ impl DrainJob {
         Ok(allowance.saturating_sub(draft.implicit_deletes))
     }
 
-    /// The mapper's word on a chunk's upserts.
+    /// Returns the mapper's words on the upserts of a chunk.
     async fn map(&self, tick: &Tick, chunk: &[Folded]) -> Result<Mapped, StoreError> {
         let wanted: Vec<&str> =
             chunk.iter().filter(|f| f.intent == Intent::Upsert).map(|f| f.variant_id.as_str()).collect();
@@ -265,8 +264,8 @@ impl DrainJob {
         match self.app.mapper.map(request).await {
             Ok(answer) => Ok(Mapped::new(answer, unreadable)),
             Err(error) => {
-                // Nothing is known of these variants: with an empty answer they would be deleted as gone.
-                debug!(%error, "chunk not mapped");
+                // Nothing is known about these variants: an empty answer would delete them as gone.
+                debug!(%error, "mapping request failed");
                 Ok(Mapped::missing())
             }
         }
@@ -285,10 +284,10 @@ impl DrainJob {
         let id = crate::ids::row();
         record::begin(&app, &tick, &id, &draft, &self.field_sets).await?;
         at(Point::DrainBegun).await;
-        // Checked again, because the commit may have taken long. The row that is now stored is resolved by the next
-        // tick.
+        // Checked again, because the commit may have taken long. The next tick resolves the `sending` row that now
+        // exists.
         if !self.lease_outlasts_a_call(&mut tick) {
-            warn!(submission = id, "lease about to end; call not made");
+            warn!(submission = id, "call not made: the lease is about to expire");
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         let body = draft.take_body();
@@ -300,7 +299,7 @@ impl DrainJob {
         channel::report(&app.limiter, &tick.catalog, Bucket::Batch, usage);
         let outcome = answer::judge(answered);
         self.suspect(&tick, &draft, &outcome);
-        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch");
+        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch call finished");
         let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, &outcome, (self.jitter)()).await;
         if recorded.is_err() && outcome.may_be_taken() {
             unknown::note_late(&app, &id).await;
@@ -318,8 +317,8 @@ impl DrainJob {
         })
     }
 
-    /// Whether the lease lasts for a call. A call that may outlive the lease is not made: its outcome could not be
-    /// recorded.
+    /// Returns whether the lease outlasts a call. A call that may outlive the lease is not made: its outcome could not
+    /// be recorded.
     fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
         let app = &self.app;
         let needs = i64::try_from(app.graph.request_timeout().as_millis()).unwrap_or(i64::MAX);
@@ -327,7 +326,7 @@ impl DrainJob {
         if lasts(&tick.lease) {
             return true;
         }
-        // The lease may have been renewed in the meantime.
+        // The lease may have been renewed since the tick began.
         if let Some(lease) = app.lease.current().filter(|lease| lease.fence == tick.lease.fence && lasts(lease)) {
             tick.lease = lease;
             return true;
@@ -336,7 +335,8 @@ impl DrainJob {
         false
     }
 
-    /// Remembers a row that was refused alone without failing; forgets all of them after an accepted call.
+    /// Adds a row that was refused alone without being failed to the suspects; clears the suspects when a call is
+    /// accepted.
     fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
         match outcome {
             CallOutcome::Accepted { .. } => self.suspects.clear(),
@@ -371,13 +371,13 @@ impl LeasedJob for DrainJob {
         }
         if left == Left::Nothing {
             self.slow.clear();
-            // The outbox has room for more of a re-ask.
+            // There is room for the next step of a re-ask.
             self.app.wake.reask.nudge();
         }
         if draft.is_empty() {
             return Ok(match left {
                 Left::Slow => Rest::Again,
-                // Only a call ends a tick: where noops were settled, a re-ask may add more of them.
+                // Only a call ends a tick: after settled noops, a re-ask may queue more intents.
                 _ if self.has_settled => Rest::For(AFTER_SETTLING),
                 _ => Rest::Interval,
             });

@@ -1,10 +1,10 @@
-//! The LeaseActor: takes, renews and loses the right to run the pipeline.
+//! The LeaseActor: takes, renews and gives up the right to run the pipeline.
 //!
-//! Promises: at most one process runs drain, poll and sale windows on a database; a process that lost the lease stops,
-//! and even before it notices the loss it commits nothing (see [`crate::store::lease`]). A renewal also returns whether
-//! the settings, the credential or the mapper changed, so replicas learn of changes. Loading a module for that does not
-//! delay renewals.
-//! Left out on purpose: waiting for the lease. The next tick tries again.
+//! Promises: at most one process runs drain, poll and sale windows on a database. A process that lost the lease stops
+//! its pipeline, and commits nothing even before it notices the loss (see [`crate::store::lease`]). A renewal also
+//! returns whether the settings, the credential or the mapper changed, so replicas learn of changes. Loading a module
+//! for such a change does not delay renewals.
+//! Left out on purpose: waiting for the lease. The next round tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use crate::store::{StoreError, limiter};
 pub struct LeaseJob {
     app: Arc<App>,
     seen: Option<Renewal>,
-    /// At most one load of the active mapper; ends with this job.
+    /// At most one load of the active mapper; it ends with this job.
     following: JoinSet<()>,
-    /// The last reason that was logged for not taking the lease.
+    /// The last logged reason for not requesting the lease.
     told: Option<String>,
 }
 
 impl LeaseJob {
-    /// Creates the lease job of this process.
+    /// Returns the lease job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, seen: None, following: JoinSet::new(), told: None }
@@ -52,7 +52,7 @@ impl LeaseJob {
                 return Ok(());
             }
         }
-        // Counted from before the query, so this process's end of the lease is never later than the server's.
+        // Counted from before the request: the local end of the lease is never later than the end in the database.
         let until = app.now() + self.ttl();
         let Some(fence) = lease::take(&app.db, &app.config.instance, self.ttl()).await? else {
             return Ok(());
@@ -63,7 +63,7 @@ impl LeaseJob {
         let budgets = limiter::load(&mut tx).await?;
         drop(tx);
         if let Err(error) = app.limiter.load(budgets) {
-            warn!(%error, "stored budgets not loaded into the limiter; Meta's answers replace them");
+            warn!(%error, "stored budgets not loaded into the limiter; the next responses from Meta supply them");
         }
         app.lease.put(Some(Lease { fence, until }));
         app.wake.all();
@@ -95,7 +95,7 @@ impl LeaseJob {
     }
 
     /// Loads the active mapper in parallel to the renewals, unless a load is running. The drain loads it as well, and
-    /// gives the lease up if it must; this load is for the API.
+    /// gives the lease up if the load fails; this load serves the API.
     fn follow(&mut self) {
         while self.following.try_join_next().is_some() {}
         if self.following.is_empty() {
@@ -124,8 +124,9 @@ impl Job for LeaseJob {
             None => self.take().await,
         };
         if let Err(error) = done {
-            // The lease expires when the database stays unavailable; a restart of this actor would not help.
-            warn!(error = %crate::report::chain(&error), "lease not renewed");
+            // The lease expires by itself while the database is unavailable; a restart of this actor would not repair
+            // that.
+            warn!(error = %crate::report::chain(&error), "lease query failed");
             if self.app.lease.current().is_some_and(|held| held.until <= self.app.now()) {
                 self.app.lease.put(None);
             }

@@ -1,14 +1,14 @@
-//! The MapperDirectoryActor: a folder into which an operator puts mapper modules.
+//! The MapperDirectoryActor: a folder into which an operator copies mapper modules.
 //!
-//! Promises: a file is processed only when it has not changed for a while, so a half-written file or a rename in
-//! progress does not count; a file that does not load is treated as half-written a little longer before it is refused;
-//! a module that could not be tried because the machine was busy is tried again later, and a module that is always too
-//! slow is refused in the end. A digest that was ever offered, from any source, is never processed again: a restart
-//! does not undo a choice, and of several replicas one processes the file. Of several new files the newest is activated
-//! last. Files are only read.
+//! Promises: a file is processed only after it has been unchanged for a while, so a half-written file or an unfinished
+//! rename has no effect. A file that does not load is treated as half-written for longer before it is refused. A file
+//! that could not be tried because the machine was busy is retried later, and a file that is always too slow is refused
+//! in the end. A digest that was ever offered, from any source, is never processed again: a restart does not undo a
+//! choice, and exactly one of several replicas processes a file. Of several new files, the newest is activated last.
+//! Files are only read.
 //!
-//! File system events only wake the actor: swapped links, changes by other machines and a recreated folder are detected
-//! by a check every two seconds.
+//! File system events only wake the actor: a scan every two seconds detects replaced links, changes by other machines
+//! and a recreated folder.
 //! Left out on purpose: deactivating a module when its file is deleted (`rollback` and `reset` do that).
 
 use std::collections::HashMap;
@@ -29,16 +29,16 @@ use crate::mapping::activation::{ActivationError, Found, Standing, found};
 use crate::runtime::periodic::{Job, JobError, Nudger, Rest};
 use crate::store::StoreError;
 
-/// How often the folder is checked without an event.
+/// How often the folder is scanned when no event wakes the actor.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A file that has not changed for this long is tried.
+/// A file that was unchanged for this long is tried.
 const STILL: Duration = Duration::from_millis(200);
-/// A file that has not changed for this long is complete.
+/// A file that was unchanged for this long counts as complete.
 const WHOLE: Duration = Duration::from_secs(2);
 
-/// How long to wait before a module that could not be tried is tried again.
+/// The delay before a file that could not be tried is retried.
 const LATER: Duration = Duration::from_secs(60);
-/// A module that is too slow this often is refused.
+/// A file that is too slow this often is refused.
 const MOST_TRIES: u32 = 5;
 
 /// The job of the MapperDirectoryActor.
@@ -48,19 +48,19 @@ pub struct MapperDirectoryJob {
     directory: PathBuf,
     watch: Option<Watch>,
     files: HashMap<PathBuf, Seen>,
-    /// The last problem of the folder itself that was logged.
+    /// The last logged problem of the folder itself.
     told: Option<String>,
 }
 
-/// The watcher of the folder, valid for this folder only.
+/// The event watcher of one folder; it is replaced when the folder is recreated.
 #[derive(Debug)]
 struct Watch {
     folder: FileId,
-    /// `None` when the system gives no events.
+    /// `None` when the system supplies no events.
     _watcher: Option<RecommendedWatcher>,
 }
 
-/// Identifies a file, also after another file was renamed over it.
+/// The identity of a file. It changes when another file is renamed over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FileId {
     #[cfg(unix)]
@@ -69,7 +69,7 @@ struct FileId {
     inode: u64,
 }
 
-/// Changes when the file changes.
+/// The properties of a file that change with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     id: FileId,
@@ -77,31 +77,31 @@ struct Stamp {
     modified: SystemTime,
 }
 
-/// A file, since its last change.
+/// The state of a file since its stamp last changed.
 #[derive(Clone, Debug)]
 struct Seen {
     stamp: Stamp,
     since: Instant,
-    /// Nothing more to do with the file.
+    /// The file needs no further processing.
     is_done: bool,
-    /// The module did not load, and its file may be incomplete: it is tried again when it is [`WHOLE`].
+    /// The file did not load and may be incomplete: it is tried again after [`WHOLE`].
     is_torn: bool,
     /// How often the module was too slow.
     tries: u32,
-    /// The module could not be tried: it is not tried again before this instant.
+    /// The file could not be tried: the earliest instant for a retry.
     rests_until: Option<Instant>,
-    /// The last message that was logged about the file.
+    /// The last logged message about the file.
     told: Option<String>,
 }
 
 impl MapperDirectoryJob {
-    /// Creates a watch over this folder, which need not exist yet.
+    /// Returns a job that watches this folder. The folder need not exist yet.
     #[must_use]
     pub fn new(app: Arc<App>, directory: PathBuf) -> Self {
         Self { app, directory, watch: None, files: HashMap::new(), told: None }
     }
 
-    /// Returns the files in the folder now.
+    /// Returns the modules that are in the folder now.
     async fn look(&mut self) -> io::Result<Vec<(PathBuf, Stamp)>> {
         let directory = self.directory.clone();
         let (folder, files) = blocking(move || {
@@ -109,11 +109,11 @@ impl MapperDirectoryJob {
             Ok((FileId::of(&fs::metadata(&directory)?), modules(&directory)?))
         })
         .await?;
-        // The watcher of a deleted folder gets no events of a folder that replaces it.
+        // A watcher of a recreated folder still watches the old folder and reports nothing.
         if self.watch.as_ref().is_none_or(|watch| watch.folder != folder) {
             let watcher = watch(&self.directory, self.app.wake.mapper_directory.clone());
             if let Err(error) = &watcher {
-                info!(folder = %self.directory.display(), %error, "no file system events for the mapper folder; checked every 2 s");
+                info!(folder = %self.directory.display(), %error, "mapper folder cannot be watched; it is scanned every 2 s");
             }
             self.watch = Some(Watch { folder, _watcher: watcher.ok() });
         }
@@ -145,12 +145,12 @@ impl MapperDirectoryJob {
         for (path, seen) in ready {
             self.act(&path, seen).await?;
         }
-        // Files that changed too recently are checked again as soon as they may be tried.
+        // Files that changed too recently are checked as soon as they have been unchanged for long enough.
         let waits = self.files.values().filter(|seen| !seen.is_done && seen.told.is_none());
         Ok(waits.map(Seen::wait).min().map_or(Rest::Interval, Rest::For))
     }
 
-    /// Compares the files with those of the last check.
+    /// Compares the found files with the known ones and keeps the state of unchanged files.
     fn notice(&mut self, found: Vec<(PathBuf, Stamp)>) {
         let mut before = std::mem::take(&mut self.files);
         self.files = found
@@ -172,7 +172,7 @@ impl MapperDirectoryJob {
             .collect();
     }
 
-    /// Processes a file that has not changed for long enough.
+    /// Processes a file that was unchanged for long enough.
     async fn act(&mut self, path: &Path, mut seen: Seen) -> Result<(), StoreError> {
         let file = path.display();
         let expected = seen.stamp.clone();
@@ -180,7 +180,7 @@ impl MapperDirectoryJob {
         match blocking(move || read(&from, &expected)).await {
             Ok(Some(bytes)) if bytes.len() > MODULE_BYTES => {
                 seen.is_done = true;
-                warn!(%file, most = MODULE_BYTES, "file too large for a mapper module; ignored");
+                warn!(%file, most = MODULE_BYTES, "mapper module ignored: file too large");
             }
             Ok(Some(bytes)) => {
                 match found(&self.app.active, bytes, seen.standing()).await {
@@ -192,37 +192,40 @@ impl MapperDirectoryJob {
                         seen.is_done = true;
                     }
                     Ok(Found::Refused(why)) => {
-                        warn!(%file, why, "mapper module from the folder refused; nothing changed");
+                        warn!(%file, why, "mapper module in the folder refused; the active mapper is unchanged");
                         seen.is_done = true;
                     }
                     Ok(Found::Torn(_)) => seen.is_torn = true,
                     Err(ActivationError::Store(error)) => return Err(error),
-                    // The file may not be at fault, so it is tried again, but not forever.
+                    // The file may not be at fault, so it is retried a limited number of times.
                     Ok(Found::Slow(why)) => {
                         seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
-                        // The message changes with the number of samples that the module answered.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module from the folder not tried; tried again later"));
+                        // The message differs between tries by the number of samples that the module answered.
+                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder too slow; it is retried later"));
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             "not tried",
-                            || warn!(%file, why, "mapper module from the folder not tried; tried again later"),
+                            || warn!(%file, why, "mapper module in the folder not tried; it is retried later"),
                         );
                     }
                     Err(fault) => {
                         seen.rests_until = Some(Instant::now() + LATER);
                         seen.tell_once(
                             &fault.to_string(),
-                            || warn!(%file, %fault, "mapper module cannot be tried in this process; tried again later"),
+                            || warn!(%file, %fault, "mapper module cannot be tried in this process; it is retried later"),
                         );
                     }
                 }
             }
-            // The file changed while it was read: the next check sees it.
+            // The file changed during the read: the next scan picks it up.
             Ok(None) => return Ok(()),
-            Err(error) => seen.tell_once(&error.to_string(), || warn!(%file, %error, "file cannot be read; ignored")),
+            Err(error) => seen.tell_once(
+                &error.to_string(),
+                || warn!(%file, %error, "file in the mapper folder cannot be read; it is ignored"),
+            ),
         }
         self.files.insert(path.to_owned(), seen);
         Ok(())
@@ -252,7 +255,7 @@ impl Seen {
         !self.is_done && self.wait().is_zero()
     }
 
-    /// Logs a message unless it was the last one logged.
+    /// Logs the message unless it was the last logged one.
     fn tell_once(&mut self, what: &str, tell: impl FnOnce()) {
         if self.told.as_deref() != Some(what) {
             tell();
@@ -277,7 +280,7 @@ impl FileId {
 }
 
 impl Stamp {
-    /// Returns the stamp of the file to which a path leads, through links; `None` when it is not a file.
+    /// Returns the stamp of the file that a path leads to through links; `None` when it is not a regular file.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         let about = fs::metadata(path)?;
         let stamp = || Ok(Self { id: FileId::of(&about), size: about.len(), modified: about.modified()? });
@@ -294,7 +297,7 @@ fn modules(directory: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
         if hidden || path.extension().is_none_or(|extension| extension != "wasm") {
             continue;
         }
-        // Deleted since the listing, or a dangling link: ignored.
+        // A file that was deleted since the listing, or a dangling link, counts as absent.
         if let Ok(Some(stamp)) = Stamp::of(&path) {
             modules.push((path, stamp));
         }
@@ -311,7 +314,7 @@ fn read(path: &Path, expected: &Stamp) -> io::Result<Option<Vec<u8>>> {
 
 fn watch(directory: &Path, nudger: Nudger) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // The checks of this actor cause events as well.
+        // The scans of this actor cause events as well.
         let is_look = |kind: &EventKind| matches!(kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(AccessMode::Write)));
         if !event.is_ok_and(|event| is_look(&event.kind)) {
             nudger.nudge();

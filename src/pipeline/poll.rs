@@ -1,11 +1,12 @@
-//! The PollActor: asks Meta for the result of each submission, and records the verdict.
+//! The PollActor: asks Meta for the result of each submission and records the verdict.
 //!
-//! Promises: a verdict changes only rows that still wait for its handle; with an incomplete error list, no unnamed row
-//! becomes synced; a handle times out only by the answer to a request that was made after its age limit, so neither a
-//! night of downtime nor a late answer costs anything; handles that never end do not starve the others (those asked
-//! longest ago come first). Handles of a catalog that is no longer selected are polled at that catalog. A submission
-//! that Meta split over several handles is judged when each of them is final.
-//! Left out on purpose: sending anything again. A row that has to be sent again gets a fresh intent.
+//! Promises: a verdict changes only rows that still wait for its handle. With an incomplete error list, no row that the
+//! list does not name becomes synced. A handle times out only by the answer to a question that was asked after the
+//! handle passed its age limit, so neither a night of downtime nor a late answer causes a timeout. Handles that never
+//! end do not starve the others (the handle asked longest ago comes first). Handles of a catalog that is no longer
+//! selected are polled at that catalog. A submission that Meta split over several handles is judged when each handle is
+//! final.
+//! Left out on purpose: resending. A row that must be sent again gets a fresh intent.
 
 mod verdict;
 
@@ -30,7 +31,7 @@ use crate::store::{self, StoreError};
 
 /// How often a handle is polled when calls are paced by budget.
 const BUDGET_POLL: Duration = Duration::from_secs(2);
-/// After this many answers that the handle is unknown, the handle is lost.
+/// After this many answers that the handle is unknown, the handle is given up.
 const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
 
 /// The job of the PollActor.
@@ -39,14 +40,14 @@ pub struct PollJob {
     app: Arc<App>,
 }
 
-/// Whether to continue with the next handle.
+/// Whether the round continues with the next handle.
 enum Next {
     Go,
     Stop(Rest),
 }
 
 impl PollJob {
-    /// Creates the poll of this pipeline.
+    /// Returns a poll job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
@@ -57,7 +58,7 @@ impl PollJob {
         let settings = app.load_settings().await?;
         let budget = settings.drain_pacing == Pacing::Budget;
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
-        // A round that the limiter spreads over several ticks must not start again with each tick.
+        // A round that the limiter spreads over several ticks must not restart with each tick.
         let before = app.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
         let mut tx = app.db.read().await?;
         let limit = settings.handles_per_poll_tick;
@@ -70,11 +71,11 @@ impl PollJob {
             let token = match app.tokens.get().await {
                 Ok(token) => token,
                 Err(fault) => {
-                    debug!(%fault, "no poll: no token");
+                    debug!(%fault, "poll skipped: no usable token");
                     return Ok(Rest::Interval);
                 }
             };
-            // A problem that names a credential lasts until another credential is stored.
+            // A problem that names a credential ends only with another credential.
             if channel.is_stopped_for(token.version) {
                 return Ok(Rest::Interval);
             }
@@ -89,7 +90,7 @@ impl PollJob {
     }
 }
 
-/// What all polls of one tick share.
+/// The data that the polls of one tick share.
 struct Round<'p> {
     app: &'p App,
     lease: Lease,
@@ -97,12 +98,12 @@ struct Round<'p> {
     access: Access,
 }
 
-/// A request to Meta about one submission.
+/// A status question to Meta about one submission.
 #[derive(Clone, Copy)]
 struct Question<'c> {
     call: &'c Submission,
     handle: &'c str,
-    /// When the request was made: Meta's answer describes this instant, however late it arrives.
+    /// When the question was asked. Meta's answer describes this instant, however late it arrives.
     at: Millis,
 }
 
@@ -111,8 +112,8 @@ impl Round<'_> {
         let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
         let mut parts = Vec::new();
         let mut judged: Option<Verdict> = None;
-        // One permit per submission. The further calls that settle it, a second handle or a look-up, use the same
-        // permit: a separate permit for them would be refused each time, because it would come too soon.
+        // One permit per submission. The permit also covers a second handle or a look-up that is needed to settle the
+        // submission: a separate request would come too early each time.
         if let Some(wait) = self.closed(call).await {
             return Ok(Next::Stop(wait));
         }
@@ -128,7 +129,7 @@ impl Round<'_> {
                 Err(failure) => return self.failed(question, failure).await,
             };
             let Some(status) = status else { return self.unknown_handle(question).await };
-            debug!(submission = call.id, state = ?status.state, "poll");
+            debug!(submission = call.id, state = ?status.state, "handle polled");
             let verdict = verdict::judge_status(&status, call);
             judged = Some(match judged {
                 Some(others) => others.and(verdict),
@@ -139,7 +140,7 @@ impl Round<'_> {
         self.apply(question, judged.unwrap_or(Verdict::Open), Some(verdict::kept(&parts))).await
     }
 
-    /// Returns how long to wait for the next call; `None` when it may be made now.
+    /// Returns how long to wait for the next call; `None` when a call is permitted now.
     async fn closed(&self, call: &Submission) -> Option<Rest> {
         match self.app.limiter.ask(&call.catalog_id, Bucket::Management).await {
             Ok(Admission::Permit) => None,
@@ -148,13 +149,13 @@ impl Round<'_> {
                 Some(Rest::For(Duration::from_millis(wait)))
             }
             Err(error) => {
-                debug!(%error, "no permit");
+                debug!(%error, "permit request failed");
                 Some(Rest::For(Duration::from_secs(1)))
             }
         }
     }
 
-    /// Records what an answer means.
+    /// Records the result of an answer.
     async fn apply(
         &self,
         question: Question<'_>,
@@ -180,28 +181,28 @@ impl Round<'_> {
         } else {
             match app.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
-                // Meta does not answer the look-up: nothing is known, so nothing is assumed.
+                // Meta refuses the look-up: nothing is known about these items, so none is recorded as absent.
                 Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
-                    warn!(submission = call.id, %failure, "errored deletes could not be looked up; left as failed");
+                    warn!(submission = call.id, %failure, "lookup of errored deletes refused");
                     HashSet::new()
                 }
                 Err(failure) => {
                     channel::report(&app.limiter, &call.catalog_id, Bucket::Management, Err(&failure));
-                    warn!(submission = call.id, %failure, "errored deletes not looked up; tried again later");
+                    warn!(submission = call.id, %failure, "lookup of errored deletes failed; it is retried later");
                     return self.troubled(question, &failure).await;
                 }
             }
         };
         let name = verdict::name(&judged);
         verdict::record(app, &self.lease.fence, &self.settings, call, handle, &judged, &absent, errors).await?;
-        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict");
+        info!(submission = call.id, rows = call.rows.len(), verdict = name, "verdict recorded");
         if self.settings.drain_pacing == Pacing::Budget {
             app.wake.drain.nudge();
         }
         Ok(Next::Go)
     }
 
-    /// Handles an answer that Meta does not know the handle. After enough such answers the handle is lost.
+    /// Meta does not know the handle. After enough such answers the submission counts as not run.
     async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
         let Question { call, at: asked_at, .. } = question;
         if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
@@ -214,20 +215,20 @@ impl Round<'_> {
     }
 
     async fn failed(&self, question: Question<'_>, failure: GraphFailure) -> Result<Next, StoreError> {
-        warn!(submission = question.call.id, %failure, "poll failed");
+        warn!(submission = question.call.id, %failure, "handle poll failed");
         let selected = self.settings.catalog_id == question.call.catalog_id;
         match failure.class() {
             ErrorClass::BadRequest => self.unknown_handle(question).await,
-            // This is an answer, although not about the batch: the age limit applies. When the present account has no
-            // access to a catalog that was selected earlier, the channel is not at fault.
+            // This is an answer, but not about the batch: the age limit applies. It is no fault of the channel that the
+            // present account may not see a catalog that was selected earlier.
             ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
             ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
             _ => self.troubled(question, &failure).await,
         }
     }
 
-    /// Handles a call without an answer about the batch: nothing is known of it, and the rest of the round would fail
-    /// as well.
+    /// There is no answer about the batch: nothing is known about it, and the rest of the round would fail in the same
+    /// way.
     async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
         let app = self.app;
         let mut tx = self.lease.fence.begin(&app.db, None).await?;

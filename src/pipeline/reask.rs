@@ -1,10 +1,10 @@
-//! The ReaskActor: asks for many variants again, chunk by chunk.
+//! The ReaskActor: queues many variants again, chunk by chunk.
 //!
-//! Promises: the cursor is stored with each chunk, so a restart continues where the re-ask was; a re-ask is never more
-//! than three calls ahead of the drain ([`Pace`]), so a change in the shop waits for at most that. Payloads that Meta
-//! already holds are not sent: the drain compares hashes. A process whose built-in mapper or prefix of image keys
-//! differs from that of the process before begins a re-ask on its own.
-//! Left out on purpose: when any other re-ask is needed. The transaction that needs it begins it
+//! Promises: the cursor is stored with each chunk, so a re-ask continues at the same place after a restart. A re-ask is
+//! never more than three calls ahead of the drain ([`Pace`]), so a change of the shop waits for at most three calls.
+//! Payloads that Meta already has are not sent: the drain compares hashes. A process whose built-in mapper or image key
+//! prefix differs from that of the previous process starts a re-ask by itself.
+//! Left out on purpose: the other reasons for a re-ask. The transaction that needs a re-ask begins it
 //! ([`crate::store::reask::begin`]).
 
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use crate::runtime::periodic::Rest;
 use crate::store::reask::MadeWith;
 use crate::store::{self, StoreError, outbox};
 
-/// How often the actor checks whether there is work, or room for more intents.
+/// How often the job checks for a re-ask and for room in the outbox.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The job of the ReaskActor.
 #[derive(Debug)]
 pub struct ReaskJob {
     app: Arc<App>,
-    /// The epoch in which `compare` last checked what payloads are made with.
+    /// The epoch in which the payload inputs were last compared.
     compared_in: Option<i64>,
 }
 
 impl ReaskJob {
-    /// Creates the re-ask job of this installation.
+    /// Returns the re-ask job for this installation.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, compared_in: None }
     }
 
-    /// Begins a re-ask if payloads are made with something else than before. Checked once per take-over, because what
-    /// they are made with does not change while the process runs.
+    /// Begins a re-ask if the payload inputs differ from the stored ones. Runs once per take-over of the lease: the
+    /// inputs are constant for a process.
     async fn compare(&mut self, lease: &Lease) -> Result<(), StoreError> {
         if self.compared_in == Some(lease.fence.epoch) {
             return Ok(());
@@ -51,10 +51,7 @@ impl ReaskJob {
         let before = store::reask::made_with(&mut tx).await?;
         if before.as_ref() != Some(&now) {
             store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
-            info!(
-                digest = now.builtin_digest,
-                "payloads are made differently since the last start; re-ask of every variant begun"
-            );
+            info!(digest = now.builtin_digest, "re-ask started: the built-in mapper or the image key prefix changed");
             store::reask::note_made_with(&mut tx, &now).await?;
             tx.commit().await?;
         }
@@ -63,7 +60,7 @@ impl ReaskJob {
     }
 }
 
-/// Returns what this process makes payloads with.
+/// Returns the inputs from which this process makes payloads.
 #[must_use]
 pub fn made_with(app: &App) -> MadeWith {
     MadeWith { builtin_digest: builtin_digest().to_owned(), s3_public_url: app.config.s3_public_url.clone() }

@@ -1,14 +1,14 @@
-//! The RetentionActor: deletes settled rows once they are old enough ([`RetentionConfig`]).
+//! The RetentionActor: deletes settled rows that are old enough ([`RetentionConfig`]).
 //!
-//! Promises: open rows are never deleted, nor rows that a later operation needs, whatever their age:
-//! [`outbox::settled`] and [`submission::forget`] define which rows these are. Rows are deleted under the lease's
-//! fence, in small transactions with a pause after each, so drain and poll never wait for more than one of them; rows
-//! that have to stay are only read, outside the fence.
+//! Promises: open rows are never deleted, and neither are rows that a later query needs, whatever their age:
+//! [`outbox::settled`] and [`submission::forget`] define these rows. Rows are deleted under the lease's fence in small
+//! transactions with a pause after each, so drain and poll never wait for more than one of them. Rows that stay are
+//! only read, outside the fence.
 //!
-//! Left out on purpose: the tables that do not grow with the shop's activity. The number of state rows and sets of
-//! fields is bounded by the variants and the kinds of payloads; activations and offers of mapper modules are made by
-//! people and stay few and small ([`crate::store::mapper`]); previews and states of OAuth consents are deleted when the
-//! next one begins. Returning space to the file system is left to the database.
+//! Left out on purpose: the tables that do not grow with the activity of the shop. The number of state rows and sets of
+//! fields is bounded by the number of variants and kinds of payloads. Activations and offers of mapper modules are made
+//! by people and stay few ([`crate::store::mapper`]). Previews and states of OAuth consents are cleared when the next
+//! one begins. Returning space to the file system is left to the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,15 @@ use crate::store::lease::Fence;
 use crate::store::outbox::Place;
 use crate::store::{StoreError, outbox, submission};
 
-/// The time from the end of a pass to the next one.
+/// The time from the end of a pass to the next pass.
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// How often the actor checks whether this process has the lease.
+/// How often the job checks whether this process has the lease.
 const LEASE_EVERY: Duration = Duration::from_secs(60);
-/// The pause between two chunks, so that transactions that wait for the fence come first.
+/// The pause between two chunks, so that actors that wait for the fence run first.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Intents per chunk. Their index entries are scattered, so SQLite writes several pages for each of them.
+/// Number of intents in one chunk. Their index entries are scattered, so SQLite writes several pages for each intent.
 const INTENTS: i64 = 1_000;
-/// Submissions per chunk; each contains up to 5,000 records.
+/// Number of submissions in one chunk; each contains up to 5,000 records.
 const SUBMISSIONS: i64 = 50;
 
 /// The job of the RetentionActor.
@@ -42,7 +42,7 @@ pub struct RetentionJob {
     pass: Pass,
 }
 
-/// The current pass; a restart or another lease holder begins a new one, which loses nothing.
+/// The current pass. A restart or another lease holder begins a new pass, which loses nothing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
     stage: Stage,
@@ -64,13 +64,14 @@ impl Default for Stage {
 }
 
 impl RetentionJob {
-    /// Creates the retention of this pipeline.
+    /// Returns the retention job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>, config: RetentionConfig) -> Self {
         Self { app, config, pass: Pass::default() }
     }
 
-    /// Returns the number of deleted intents, and where the next chunk begins; `None` when there is none.
+    /// Deletes one chunk of intents. Returns the number of deleted rows and the start of the next chunk; `None` when
+    /// there is no further chunk.
     async fn forget_intents(&self, fence: &Fence, from: Place) -> Result<(u64, Option<Place>), StoreError> {
         let db = &self.app.db;
         let Some(before) = cutoff(self.config.intent_days, self.app.now()) else { return Ok((0, None)) };
@@ -86,7 +87,7 @@ impl RetentionJob {
         Ok((gone, settled.next))
     }
 
-    /// Returns the number of deleted submissions, and whether no more are left.
+    /// Deletes one chunk of submissions. Returns the number of deleted rows and whether this was the last chunk.
     async fn forget_submissions(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
         let Some(before) = cutoff(self.config.submission_days, self.app.now()) else { return Ok((0, true)) };
         let mut tx = fence.begin(&self.app.db, None).await?;
@@ -106,7 +107,7 @@ impl LeasedJob for RetentionJob {
         Rest::For(LEASE_EVERY)
     }
 
-    /// Processes one chunk.
+    /// Deletes one chunk.
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
         let (gone, is_last) = match self.pass.stage {
             Stage::Intents(from) => {
@@ -122,12 +123,12 @@ impl LeasedJob for RetentionJob {
             }
         };
         if !is_last {
-            // A chunk that was only read blocked nothing.
+            // A chunk that was only read blocked no other actor.
             return Ok(if gone > 0 { Rest::For(PAUSE) } else { Rest::Again });
         }
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
         if intents + submissions > 0 {
-            info!(intents, submissions, "settled rows deleted");
+            info!(intents, submissions, "old settled rows deleted");
         }
         Ok(Rest::Interval)
     }

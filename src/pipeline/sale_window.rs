@@ -1,5 +1,5 @@
-//! The SaleWindowActor: a timer. When a sale starts or ends, the variant's payload changes without an event; the drain
-//! stored the instant with the variant's state, and this actor turns it into an intent.
+//! The SaleWindowActor: a timer. When a sale starts or ends, the variant's payload changes without an event. The drain
+//! stored this instant with the variant's state, and this actor queues an intent for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::{StoreError, sync_state};
 
-/// How much this actor may delay the end of a sale at Meta; the drain's interval is added to it.
+/// The maximum delay that this actor adds to the end of a sale at Meta; the drain's interval is added to it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Variants in one transaction: at midnight, half a catalog may be due at once.
+/// Number of variants in one transaction: at midnight, half a catalog may be due at once.
 const CHUNK: i64 = 5_000;
 
 /// The job of the SaleWindowActor.
@@ -24,7 +24,7 @@ pub struct SaleWindowJob {
 }
 
 impl SaleWindowJob {
-    /// Creates the sale window job of this pipeline.
+    /// Returns the sale window job for this pipeline.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
@@ -49,7 +49,7 @@ impl LeasedJob for SaleWindowJob {
         at(Point::WindowOpening).await;
         tx.commit().await?;
         at(Point::WindowOpened).await;
-        info!(queued, "sales started or ended; variants queued");
+        info!(queued, "intents queued for sales that started or ended");
         self.app.work_arrived();
         Ok(if queued < CHUNK.unsigned_abs() { Rest::Interval } else { Rest::Again })
     }

@@ -1,4 +1,4 @@
-//! The source of the TokenActor's token: the sealed credential, and Meta's exchange.
+//! The source of the TokenActor's token: the sealed credential, and Meta's token exchange.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::credential::{self, Credential};
 use crate::store::{StoreError, channel};
 use meta_graph::{ErrorClass, GraphFailure, TokenGrant};
 
-/// The pipeline's own credential.
+/// The pipeline's token source: its stored credential.
 #[derive(Debug)]
 pub struct CredentialSource(pub Arc<App>);
 
@@ -24,7 +24,7 @@ impl TokenSource for CredentialSource {
         let credential = credential::load(&mut tx, &self.0.keyring).await.map_err(unavailable)?;
         let channel = channel::load(&mut tx).await.map_err(unavailable)?;
         let Some(credential) = credential else { return Ok(None) };
-        // Meta's verdict on exactly this credential is kept across restarts.
+        // Meta's answer about exactly this credential is stored across restarts.
         match channel.problem {
             Some(problem)
                 if problem.code == "meta_token_dead" && channel.problem_credential == Some(credential.version) =>
@@ -47,21 +47,22 @@ impl TokenSource for CredentialSource {
 }
 
 impl CredentialSource {
-    /// Exchanges the token and writes the new one if the stored credential is still the one from which it was read.
+    /// Exchanges the token, and writes the new token if the stored credential is still the same version.
     async fn exchange(&self, current: &StoredToken) -> Result<StoredToken, TokenFault> {
         let app = &self.0;
         let mut tx = app.db.read().await.map_err(unavailable)?;
-        // A replica that had the exclusive right before may have renewed the token since it was read here.
+        // Another replica may have renewed the token since this process read it.
         if credential::version(&mut tx).await.map_err(unavailable)? != Some(current.version) {
             return Err(TokenFault::Superseded);
         }
         drop(tx);
         let settings = app.load_settings().await.map_err(unavailable)?;
         let Some(credentials) = app.app_credentials(&settings).await.map_err(unavailable)? else {
-            let reason = "app_id or app_secret is blank, and the exchange needs both".into();
+            let reason = "app_id or app_secret is blank; the token exchange needs both".into();
             return Err(TokenFault::Unavailable { reason });
         };
-        // Most system users' tokens do not expire and are never exchanged; some businesses get only tokens of 60 days.
+        // Most system user tokens do not expire and are never exchanged; some businesses only receive tokens that last
+        // 60 days.
         let grant = match current.kind {
             TokenKind::User => app.graph.extend_user_token(&credentials, &current.token).await,
             TokenKind::SystemUser => app.graph.renew_system_user_token(&credentials, &current.token).await,
@@ -79,7 +80,7 @@ impl CredentialSource {
             version: current.version,
             ..known
         };
-        // While the operator's token is the access token, both are the same token.
+        // For a user credential, the operator's token and the access token are the same token.
         let renewed = match current.kind {
             TokenKind::SystemUser => renewed,
             TokenKind::User => Credential {
@@ -107,7 +108,7 @@ fn stored(credential: &Credential) -> StoredToken {
     }
 }
 
-/// Returns when a grant expires, by this machine's clock; `None` when it does not expire.
+/// Returns when a grant expires by this process's clock; `None` when it does not expire.
 #[must_use]
 pub fn expires_at(grant: &TokenGrant, now: Millis) -> Option<Millis> {
     grant.expires_in.map(|span| now.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))

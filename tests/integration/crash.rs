@@ -260,7 +260,7 @@ on_both! {
         // For the process, time passes: its lease has a second left.
         plant.ahead(5_000);
         plant.go_on();
-        serve.log.until("lease about to end; call not made").await;
+        serve.log.until("call not made: the lease is about to expire").await;
         assert_eq!(plant.meta.calls().items_batch, 0);
         plant.settle(&serve).await;
         plant.check().await;

@@ -1,4 +1,4 @@
-//! The ids that were seen so far in a file.
+//! The ids seen so far in a file.
 
 use std::collections::HashMap;
 
@@ -9,26 +9,26 @@ use crate::domain::record::ProductRecord;
 
 /// Refuses a product or variant whose id already occurred on an earlier line of the same file.
 ///
-/// Two lines with one id would make the result depend on how lines are grouped into transactions. Keeps 16 bytes per
-/// id, not the id: the first 96 bits of its SHA-256 (the chance of a false alarm among ten million ids is below 10⁻¹⁵)
-/// and the line.
+/// Two lines for one id would make the result depend on how lines are grouped into transactions. This type stores 16
+/// bytes per id instead of the id: the first 96 bits of its SHA-256 (the probability of a false duplicate among ten
+/// million ids is below 10⁻¹⁵) and the line number.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: HashMap<[u8; 12], u32>,
 }
 
 impl Duplicates {
-    /// No ids seen yet.
+    /// Returns an empty set of ids.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compares the ids of `record`, which is on `line` (from 1), with those of earlier lines.
+    /// Compares the ids of `record`, which is on `line` (counted from 1), with the ids of earlier lines.
     ///
     /// # Errors
-    /// One refusal for each id that occurred before. The caller must not write the record then, so its other ids stay
-    /// free for later lines.
+    /// Returns one refusal per duplicate id. The caller must not write the record then, so its other ids stay free for
+    /// later lines.
     pub fn check(&mut self, line: u64, record: &ProductRecord) -> Result<(), Vec<Refusal>> {
         let mut keys = Vec::with_capacity(1 + record.variants.len());
         let mut refusals = Vec::new();
@@ -53,7 +53,7 @@ impl Duplicates {
     }
 }
 
-/// Returns the key of an id. Products and variants have separate id spaces; `kind` distinguishes them.
+/// Products and variants have separate id spaces; `kind` distinguishes them.
 fn key(kind: u8, id: &str) -> [u8; 12] {
     let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();
     std::array::from_fn(|i| digest[i])

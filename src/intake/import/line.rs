@@ -1,7 +1,7 @@
-//! One line of an import file: bytes in, a checked [`ProductRecord`] or every refusal out.
+//! One line of an import file: turns bytes into a checked [`ProductRecord`] or into all refusals.
 //!
-//! Strict on purpose. A misspelt field, a price in rupees instead of paise or a time without its offset would otherwise
-//! become a wrong price in a public shop without a message.
+//! The reader is strict on purpose. Otherwise a misspelt field, a price in rupees instead of paise or a time without
+//! its offset would silently become a wrong price in a public shop.
 
 mod json;
 mod object;
@@ -15,36 +15,36 @@ use self::json::{Node, Path, Quoted};
 use self::object::{Limit, Object, Problems, text};
 use crate::domain::record::{BrandRef, CategoryRef, ProductRecord, VariantRecord, VendorRef, derived_id};
 
-/// The longest line that is accepted, in bytes without its line end.
+/// Maximum length of a line, in bytes without its line end.
 pub const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 const TITLE: Limit = Limit::Chars(10_000);
 const DESCRIPTION: Limit = Limit::Bytes(1_000_000);
-/// Codes, slugs and names may be index keys; PostgreSQL's index keys hold at most 2,704 bytes, and a character has at
-/// most 4.
+/// Limit of codes, slugs and names, which may be index keys: a PostgreSQL index key has at most 2,704 bytes, and a
+/// character has at most 4 bytes.
 const SHORT: Limit = Limit::Chars(500);
-/// Long enough for a signed URL.
+/// Limit of an image URL: long enough for a signed URL.
 const IMAGE: Limit = Limit::Chars(10_000);
 
 const MAX_VARIANTS: usize = 10_000;
 const MAX_IMAGES: usize = 1_000;
 const MAX_OPTIONS: usize = 100;
-/// The depth to which the source view follows parent categories.
+/// The depth to which the source view follows parents.
 const MAX_CATEGORIES: usize = 20;
-/// The size as JSON. A batch of variants is copied into a mapper module together with it.
+/// Limit of the JSON text. It is copied into a mapper module with every batch of variants.
 const MAX_EXTRA_BYTES: usize = 16 * 1024;
 
 /// One problem of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The place, such as `variants[0].price`; empty when the whole line is refused.
+    /// The place, such as `variants[0].price`; empty for the line as a whole.
     pub path: String,
-    /// What is wrong and what is accepted; never empty, no line breaks.
+    /// What is wrong and what would be correct; never empty, without line breaks.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal of the whole line.
+    /// Returns a refusal of the line as a whole.
     pub(super) fn of_line(message: String) -> Self {
         Self { path: String::new(), message }
     }
@@ -59,20 +59,21 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Parses one line. `null` is the same as leaving a field out; a leading byte order mark is skipped.
+/// Reads one line. `null` means the same as an absent field; a leading byte order mark is skipped.
 ///
 /// # Errors
-/// All problems of the line in reading order, each with its place; after the first 20, their number.
+/// Returns the first 20 problems of the line in reading order, each with its place, and the number of the remaining
+/// ones.
 pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
     let node = syntax(line).map_err(|message| vec![Refusal::of_line(message)])?;
     let mut problems = Problems::default();
     let record = product(node, &mut problems);
     problems.finish()?;
-    // Without a problem there is a record; returning a refusal otherwise keeps this function free of panics.
+    // Without a problem there is always a record; returning a refusal instead of unwrapping avoids a panic.
     record.ok_or_else(|| vec![Refusal::of_line("must be an object".into())])
 }
 
-/// The refusal of a line that is too long.
+/// Returns the refusal of a line that is too long.
 pub(super) fn too_long() -> Refusal {
     Refusal::of_line(format!("is too long: at most {MAX_LINE_BYTES} bytes are allowed"))
 }
@@ -85,7 +86,7 @@ fn syntax(line: &[u8]) -> Result<Node<'_>, String> {
         std::str::from_utf8(line).map_err(|e| format!("is not UTF-8: invalid at byte offset {}", e.valid_up_to()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_json::from_str(text).map_err(|error| {
-        // The line number is added for the file; within one line only the column matters.
+        // The caller reports the line number of the file; within one line only the column is useful.
         let place = format!(" at line {} column {}", error.line(), error.column());
         let reason = error.to_string();
         let reason = reason.strip_suffix(&place).unwrap_or(&reason);
@@ -132,7 +133,7 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
     })
 }
 
-/// A vendor or brand: `{id?, name}`; `known` contains the names of the two fields.
+/// Reads a vendor or brand: `{id?, name}`; `known` contains the names of the two fields.
 fn named(
     object: &mut Object<'_, '_>,
     field: &str,
@@ -147,7 +148,7 @@ fn named(
     Some((id.unwrap_or_else(|| derived_id(&[&name])), name))
 }
 
-/// The category path, root first: titles, or objects `{id?, title, parentId?}`.
+/// Reads the category path, root first: titles, or objects `{id?, title, parentId?}`.
 fn categories(object: &mut Object<'_, '_>, problems: &mut Problems) -> Vec<CategoryRef> {
     const KNOWN: &[&str] = &["id", "title", "parentId"];
     let nodes = object.list("categories", MAX_CATEGORIES, problems);
@@ -267,8 +268,8 @@ fn options(object: &mut Object<'_, '_>, problems: &mut Problems) -> Vec<OptionVa
     options
 }
 
-/// A stock record. When it is left out, the variant is tracked, has no stock and takes no backorders: this is the only
-/// reading that sells nothing that the shop may not have.
+/// Reads a stock record. Without one, the variant is tracked, has no stock and accepts no backorders: the only default
+/// that cannot sell stock that the shop does not have.
 fn inventory(object: &mut Object<'_, '_>, problems: &mut Problems) -> Option<Inventory> {
     const KNOWN: &[&str] = &["trackInventory", "quantityOnHand", "reservedQuantity", "allowBackorder"];
     let node = object.take("inventory")?;

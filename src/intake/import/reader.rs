@@ -4,8 +4,7 @@ use std::io::{self, BufRead};
 
 use super::line::{MAX_LINE_BYTES, Refusal, too_long};
 
-/// Reads lines into one reused buffer that never grows beyond [`MAX_LINE_BYTES`] plus one byte; blank lines are skipped
-/// but counted.
+/// Reads lines into one reused buffer that never exceeds [`MAX_LINE_BYTES`]; blank lines are skipped but counted.
 #[derive(Debug)]
 pub struct LineReader<R> {
     input: R,
@@ -17,25 +16,25 @@ pub struct LineReader<R> {
 /// A line that is not blank.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// Its number, from 1.
+    /// Line number, counted from 1.
     pub number: u64,
-    /// Its bytes without the line end, or the refusal when it is too long; such a line is not parsed.
+    /// The bytes without the line end, or the refusal of a line that is too long and was not read.
     pub content: Result<&'a [u8], Refusal>,
 }
 
 impl<R: BufRead> LineReader<R> {
-    /// Starts before line 1.
+    /// Returns a reader that starts before line 1.
     pub fn new(input: R) -> Self {
         Self { input, buffer: Vec::new(), number: 0, bytes: 0 }
     }
 
-    /// Returns the bytes read so far, line ends included, for a progress bar.
+    /// Returns the number of bytes read so far, including line ends: the value of a progress bar.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.bytes
     }
 
-    /// Returns the next line that is not blank.
+    /// Returns the next line that is not blank; `None` at the end of the input.
     ///
     /// # Errors
     /// When reading the input fails.
@@ -53,7 +52,7 @@ impl<R: BufRead> LineReader<R> {
         }
     }
 
-    /// Reads one line into the buffer. `None` at the end, otherwise whether the line was too long.
+    /// Reads one line into the buffer. Returns whether the line is too long; `None` at the end of the input.
     fn fill(&mut self) -> io::Result<Option<bool>> {
         self.buffer.clear();
         let mut too_long = false;
@@ -73,7 +72,7 @@ impl<R: BufRead> LineReader<R> {
             }
             let end = chunk.iter().position(|b| *b == b'\n');
             let part = &chunk[..end.unwrap_or(chunk.len())];
-            // One byte more than allowed, for a carriage return that is not part of the line.
+            // The limit has one extra byte for a carriage return that is not part of the line.
             too_long |= self.buffer.len() + part.len() > MAX_LINE_BYTES + 1;
             if !too_long {
                 self.buffer.extend_from_slice(part);
@@ -98,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Number and length of each line; `None` for a refused line.
+    /// Returns number and length of each line; the length is `None` for a refused line.
     fn lines(input: &[u8]) -> Vec<(u64, Option<usize>)> {
         // A small buffer makes lines span several reads.
         let mut reader = LineReader::new(BufReader::with_capacity(7, input));

@@ -1,6 +1,6 @@
-//! Importing: lines in, chunks of products written, each chunk in one transaction with its intents.
+//! The import run: reads lines and writes products in chunks; each chunk is one transaction with its intents.
 //!
-//! Memory is bounded by one chunk and 16 bytes per id seen.
+//! Memory is bounded by one chunk plus 16 bytes per seen id.
 
 use std::io::BufRead;
 
@@ -11,11 +11,11 @@ use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
 use crate::store::{Db, StoreError, Tx};
 
-/// Most products in one transaction.
+/// Maximum number of products in a transaction.
 const CHUNK_PRODUCTS: usize = 500;
-/// Most variants in one transaction.
+/// Maximum number of variants in a transaction.
 const CHUNK_VARIANTS: usize = 2_000;
-/// Most bytes of lines in one transaction.
+/// Maximum number of line bytes in a transaction.
 const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a refused line means for the other lines.
@@ -23,26 +23,26 @@ const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 pub enum Mode {
     /// The other lines are imported, chunk by chunk.
     Lenient,
-    /// Nothing is written: all chunks are one transaction.
+    /// Nothing is written, because all chunks are one transaction.
     Strict,
 }
 
-/// Receives the progress.
+/// Receives the progress of an import.
 pub trait Progress {
     /// Called with the bytes read and the products imported so far.
     fn at(&mut self, bytes: u64, products: u64);
-    /// Called for each refusal of a line.
+    /// Called when a line is refused, with the reason.
     fn refused(&mut self, line: u64, refusal: &Refusal);
 }
 
 /// The result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Products that were written or already equal.
+    /// Number of products written or found unchanged.
     pub taken: u64,
-    /// Lines refused.
+    /// Number of refused lines.
     pub refused: u64,
-    /// What changed.
+    /// The changes that were written.
     pub written: Written,
 }
 
@@ -52,19 +52,19 @@ pub enum ImportError {
     /// Reading the file failed.
     #[error("reading the file failed")]
     Read(#[from] std::io::Error),
-    /// The database query failed.
+    /// The database write failed.
     #[error("writing a chunk to the database failed")]
     Store(#[from] StoreError),
 }
 
-/// An import into a store.
+/// An import into a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Import<'d> {
-    /// The store.
+    /// The database.
     pub db: &'d Db,
     /// What a refused line means for the other lines.
     pub mode: Mode,
-    /// The time of the import.
+    /// The timestamp of the import.
     pub now: Millis,
 }
 
@@ -72,7 +72,8 @@ impl Import<'_> {
     /// Imports every line.
     ///
     /// # Errors
-    /// When reading or writing fails: the tally so far and the cause; in [`Mode::Strict`] nothing was written then.
+    /// When reading the file or writing to the database fails: the error and the tally so far. In [`Mode::Strict`]
+    /// nothing is written then.
     pub async fn run(&self, input: impl BufRead, progress: &mut impl Progress) -> Result<Tally, (Tally, ImportError)> {
         let mut tally = Tally::default();
         match self.take(input, progress, &mut tally).await {
@@ -127,7 +128,7 @@ impl Import<'_> {
         progress.at(lines.bytes_read(), tally.taken);
         match whole {
             Some(tx) if tally.refused == 0 => tx.commit().await?,
-            // The transaction is dropped, which rolls it back.
+            // Dropping the transaction rolls it back.
             Some(_) => *tally = Tally { refused: tally.refused, ..Tally::default() },
             None => {}
         }
@@ -144,7 +145,7 @@ impl Import<'_> {
             return Ok(());
         }
         let written = match whole {
-            // A refused line has decided already: the rest is read only to report its own refusals.
+            // A refused line already prevents the commit: the remaining lines are only read to report their refusals.
             Some(_) if tally.refused > 0 => Written::default(),
             Some(tx) => catalog::write(tx, chunk, self.now).await?,
             None => {

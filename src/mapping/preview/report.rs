@@ -12,19 +12,19 @@ pub struct PreviewReport {
     /// The mapper that the module is compared with: the active mapper, or the built-in mapper when the active one
     /// cannot run.
     pub active: Compared,
-    /// Variants that both mappers were asked about.
+    /// Number of variants for which both mappers were asked.
     pub variants: u64,
-    /// Variants with the same result from both mappers.
+    /// Variants for which both mappers return the same result.
     pub unchanged: u64,
-    /// Variants for which both mappers make a payload, but different ones.
+    /// Variants for which both mappers return a payload, but different ones.
     pub changed: u64,
-    /// The fields in which those payloads differ; most changed first.
+    /// The fields in which those payloads differ, most changed first.
     pub fields: Vec<FieldDifference>,
-    /// How often other fields differ that are not listed because there are too many.
+    /// Number of differences in fields that are not listed, because there are too many fields.
     pub fields_left_out: u64,
-    /// Variants that get a payload now and that the module would reject.
+    /// Variants that have a payload now and would be rejected.
     pub newly_rejected: Group,
-    /// Variants that are rejected now and for which the module would make a payload.
+    /// Variants that are rejected now and would have a payload.
     pub newly_eligible: Group,
     /// Variants that both mappers reject, for different reasons.
     pub rejected_otherwise: Group,
@@ -34,32 +34,32 @@ pub struct PreviewReport {
     pub no_longer_failing: Group,
     /// Variants on which both mappers fail, or whose source row cannot be read.
     pub failing_anyway: Group,
-    /// Variants that cannot be compared because one of the mappers was not asked about them: other variants had used up
-    /// the time of their chunk, or the machine was too busy. They say nothing about the module; in `effect` they count
-    /// as undecided.
+    /// Variants that cannot be compared, because one of the mappers was not asked: other variants used up the time of
+    /// their chunk, or the machine was too busy. They are no evidence about the module;
+    /// `effect` counts them as undecided.
     #[serde(default)]
     pub not_tried: u64,
     /// Warnings by code whose count changes; most changed first.
     pub warnings: Vec<WarningDifference>,
-    /// What would go to Meta if every variant were asked for again (`remap`).
+    /// What would be sent to Meta if every variant were mapped again (`remap`).
     pub effect: Effect,
 }
 
-/// A mapper that is compared.
+/// A compared mapper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compared {
-    /// The name that the mapper gives itself.
+    /// Its name, as it reports it.
     pub name: String,
     /// The version that the mapper gives itself.
     pub version: String,
-    /// SHA-256 of the module's file in hex; for the built-in mapper `builtin-`, the version of this service and a hash
-    /// of its outputs for the samples.
+    /// SHA-256 of its file in hex; for the built-in mapper `builtin-`, the version of this service and a hash of its
+    /// results for the samples.
     pub digest: String,
 }
 
 impl Compared {
-    /// Describes a mapper.
+    /// Returns the names of a mapper.
     #[must_use]
     pub fn of(mapper: &LoadedMapper) -> Self {
         Self { name: mapper.name().into(), version: mapper.version().into(), digest: (**mapper.digest()).into() }
@@ -70,15 +70,15 @@ impl Compared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDifference {
-    /// The field's name.
+    /// Name of the field.
     pub field: String,
     /// Variants in which the value of the field changes.
     pub changed: u64,
-    /// Variants that do not have the field now.
+    /// Variants that do not have the field now and would have it.
     pub added: u64,
     /// Variants that would no longer have the field.
     pub removed: u64,
-    /// A few of them, first by id.
+    /// A few of these variants, the first ones by id.
     pub samples: Vec<FieldSample>,
 }
 
@@ -86,39 +86,39 @@ pub struct FieldDifference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldSample {
-    /// The variant's id.
+    /// Id of the variant.
     pub variant_id: String,
-    /// The value that the active mapper gives, as JSON text, cut when long; null when there is none.
+    /// JSON text of the value that the active mapper returns, truncated if it is long; null when there is no value.
     pub before: Option<String>,
-    /// The value that the module gives, in the same form.
+    /// JSON text of the value that the module returns, truncated if it is long; null when there is no value.
     pub after: Option<String>,
 }
 
-/// Variants of one kind.
+/// The variants of one kind of difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    /// The number of variants.
+    /// Number of variants.
     pub count: u64,
-    /// A few of them, first by id.
+    /// A few of these variants, the first ones by id.
     pub samples: Vec<GroupSample>,
 }
 
-/// One variant of a kind.
+/// A sample variant of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSample {
-    /// The variant's id.
+    /// Id of the variant.
     pub variant_id: String,
-    /// The reason of the rejection, or the fault; before and after when both mappers have one.
+    /// The reason of the rejection, or the fault; before and after if both mappers have one.
     pub reason: String,
 }
 
-/// A warning that the module gives for more or fewer variants than the active mapper.
+/// A warning that the module gives more or less often than the active mapper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarningDifference {
-    /// The warning's code.
+    /// Code of the warning.
     pub code: String,
     /// How often the active mapper gives the warning.
     pub before: u64,
@@ -126,8 +126,8 @@ pub struct WarningDifference {
     pub after: u64,
 }
 
-/// What would be sent to Meta: because of the module, and anyway. What is sent anyway would be sent with the active
-/// mapper as well, because the shop has changed or Meta has refused.
+/// What would be sent to Meta with the module. What is sent anyway would also be sent with the active mapper, because
+/// the shop has changed or Meta has refused an earlier call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
@@ -141,12 +141,12 @@ pub struct Effect {
     pub deletes_anyway: u64,
     /// Variants that are marked as not eligible because of the module; Meta does not hold them.
     pub skips: u64,
-    /// Variants that are marked as not eligible anyway.
+    /// Variants marked as not eligible anyway.
     pub skips_anyway: u64,
-    /// Variants that Meta already holds with the module's payload.
+    /// Variants that Meta already has as the module would send them.
     pub in_place: u64,
     /// Variants that wait for Meta's verdict and are decided after it.
     pub waiting: u64,
-    /// Variants for which the module has no answer, and variants that were not tried.
+    /// Variants without a result from the module, and variants that were not tried.
     pub undecided: u64,
 }

@@ -68,7 +68,7 @@ fn every_kind_of_difference_is_told() {
         ("rejected both", rejected("missing_price"), rejected("missing_price"), synced(a)),
         ("rejected otherwise", rejected("missing_price"), rejected("too_cheap"), None),
         ("fails now", mapped(a), fails("trapped"), synced(a)),
-        ("mended", fails("panicked"), mapped(a), None),
+        ("repaired", fails("panicked"), mapped(a), None),
         ("fails both", fails("panicked"), fails("trapped"), None),
         ("waits", mapped(a), mapped(b), Some(held(SyncStatus::Submitted, Some(a), true))),
     ]);
@@ -100,7 +100,7 @@ fn memory_is_bounded_whatever_a_module_says() {
     assert!(serde_json::to_string(&report).expect("JSON").len() < 400_000);
 }
 
-/// What a busy machine leaves open, or what other variants' use of the time leaves open, says nothing about the module.
+/// Variants left open by a busy machine, or because other variants used up the time, say nothing about the module.
 #[test]
 fn what_was_not_tried_counts_apart() {
     let untried = |kind| Err(MapperFault { kind, message: "m".into() });

@@ -1,4 +1,4 @@
-//! From the Graph client's answer to its meaning.
+//! From the Graph client's result to the outcome of a call.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::domain::outcome::CallOutcome;
 use crate::pipeline::channel::problem;
 use crate::store::submission::join_handles;
 
-/// Returns what the answer means for the rows of the call.
+/// Returns the outcome of the call for its rows.
 pub(super) fn judge(answered: Result<BatchAnswer, GraphFailure>) -> CallOutcome {
     let failure = match answered {
         Ok(answer) => return judge_answer(answer),
@@ -38,8 +38,8 @@ fn judge_answer(answer: BatchAnswer) -> CallOutcome {
             named.insert(id, row.errors.join("; "));
         }
     }
-    // Meta documents at most one handle. If there are more, nothing shows which row belongs to which handle: the
-    // submission waits for all of them.
+    // Meta documents at most one handle. With several handles, the answer does not say which row belongs to which
+    // handle: the submission waits for all of them.
     if answer.handles.len() > 1 {
         warn!(handles = answer.handles.len(), "Meta returned more than one handle");
     }

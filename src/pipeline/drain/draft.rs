@@ -1,4 +1,4 @@
-//! The call under construction: the request body, and what must be recorded of each record in it.
+//! The call under construction: the request body, and the data to be recorded for each of its records.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::domain::state::{Op, SyncState};
 use crate::store::field_set::text_of;
 use meta_graph::{ClearValue, ItemsBatchBody, PushRefused};
 
-/// What is sent for one variant.
+/// The record to be sent for one variant.
 pub(super) struct SendRow<'m> {
     pub(super) op: Op,
     pub(super) product_id: Option<&'m str>,
@@ -30,11 +30,11 @@ pub(super) struct CallRow {
     pub(super) op: Op,
     pub(super) hash: Option<String>,
     pub(super) reeval_at: Option<i64>,
-    /// Whether anything was sent for the variant before this call.
+    /// Whether a record was sent for the variant before this call.
     pub(super) at_meta: bool,
     /// The fields that Meta may hold before this call.
     pub(super) fields_before: Option<i64>,
-    /// The fields that are sent, and (`union`) the fields that Meta may hold from now on; empty for a delete.
+    /// The fields sent, and the fields that Meta may hold from this call on; empty for a delete.
     pub(super) sent: String,
     pub(super) union: String,
 }
@@ -45,9 +45,9 @@ pub(super) struct CallDraft {
     cap: usize,
     full: bool,
     pub(super) rows: Vec<CallRow>,
-    /// Implicit deletes among the rows, which no caller requested.
+    /// Number of implicit deletes among the rows: deletes that no event asked for.
     pub(super) implicit_deletes: usize,
-    /// How many implicit deletes the mass-delete guard allows; `None` until counted.
+    /// Number of implicit deletes that the mass-delete guard permits; `None` until it is read.
     pub(super) implicit_allowance: Option<usize>,
 }
 
@@ -75,18 +75,18 @@ impl CallDraft {
         self.rows.len()
     }
 
-    /// Takes the body; the records stay.
+    /// Takes the body and leaves the records in place.
     pub(super) fn take_body(&mut self) -> ItemsBatchBody {
         std::mem::take(&mut self.body)
     }
 
-    /// Returns every set of fields that the records name.
+    /// Returns every set of fields that the records use.
     pub(super) fn field_texts(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().filter(|row| row.op == Op::Upsert).flat_map(|row| [row.sent.as_str(), row.union.as_str()])
     }
 
-    /// Adds a record; returns false when the call is full and the variant has to wait for the next one. A record that
-    /// no call can carry is a fault of its variant.
+    /// Adds a record. Returns `false` when the call is full and the variant must wait for the next call. A record that
+    /// fits into no call is recorded as a fault of the variant.
     pub(super) fn push(
         &mut self,
         intent: &Folded,
@@ -124,7 +124,7 @@ impl CallDraft {
                 return false;
             }
             Err(refused) => {
-                warn!(variant_id = intent.variant_id, %refused, "variant cannot be sent");
+                warn!(variant_id = intent.variant_id, %refused, "record cannot be sent in any call");
                 settlement.fault(intent, state, refused.to_string());
                 return true;
             }

@@ -1,4 +1,5 @@
-//! What a tick needs before it reads the outbox: settings, connection, token, an open channel, and the mapper.
+//! The preconditions of a tick before it reads the outbox: settings, connection, token, an open channel, and the
+//! mapper.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,10 @@ use crate::runtime::periodic::Rest;
 use crate::runtime::slots::CallError;
 use crate::store::{self, Deposed, StoreError, Tx};
 
-/// The longest time for which a tick is put off without a new check.
+/// The longest pause before a held tick checks its preconditions again.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
 
-/// Everything that a tick needs in order to call Meta.
+/// The data of a tick that may call Meta.
 pub(super) struct Tick {
     pub(super) lease: Lease,
     pub(super) settings: Arc<Settings>,
@@ -33,20 +34,21 @@ pub(super) struct Tick {
     pub(super) access: Access,
     pub(super) channel: Channel,
     pub(super) preview: bool,
-    /// The mapper for the whole tick: the results of the tick count only while this mapper is active.
+    /// The mapper of the whole tick: the tick can record its decisions only while this mapper is active.
     pub(super) mapper: Arc<LoadedMapper>,
     pub(super) now: Millis,
 }
 
 impl Tick {
-    /// Begins a transaction that records what this tick decided.
+    /// Begins a transaction that records the decisions of this tick.
     pub(super) async fn begin_decided(&self, app: &App) -> Result<Tx, StoreError> {
         self.lease.fence.begin_decided(&app.db, &self.catalog, self.settings.version, self.mapper.key()).await
     }
 }
 
 impl Tick {
-    /// Checks, without a query, whether the decisions of this tick can still be recorded, as far as this process knows.
+    /// Checks, without a database query, whether the decisions of this tick can still be recorded as far as this
+    /// process knows.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the lease, the settings or the mapper have changed.
@@ -63,7 +65,7 @@ impl Tick {
 }
 
 impl DrainJob {
-    /// Returns what a call needs, or how long to rest without it.
+    /// Returns the data that a tick needs, or how long to pause when a precondition fails.
     pub(super) async fn prepare(&mut self, lease: Lease) -> Result<Result<Tick, Rest>, StoreError> {
         let app = &self.app;
         let now = app.now();
@@ -74,7 +76,7 @@ impl DrainJob {
         let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Err(Rest::Interval)) };
         let mut tx = app.db.read().await?;
         let mut channel = store::channel::load(&mut tx).await?;
-        // Read before the token: a fault may be attributed to a credential that is already replaced, but never to its
+        // Read before the token: a fault may be attributed to a credential that was replaced, but never to its
         // successor.
         let version = store::credential::version(&mut tx).await?;
         drop(tx);
@@ -85,7 +87,7 @@ impl DrainJob {
         let catalog = settings.catalog_id.clone();
         let preview = settings.feed_mode == FeedMode::Preview;
         if !preview {
-            // A problem that names a credential lasts until another credential is stored.
+            // A problem that names a credential ends only with another credential.
             match channel.problem_credential {
                 Some(_) if channel.is_stopped_for(token.version) => return Ok(Err(Rest::Interval)),
                 Some(_) => {
@@ -101,7 +103,7 @@ impl DrainJob {
                 Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
                 Gate::Probing => return Ok(Err(Rest::Interval)),
             }
-            // Only a peek: a permit taken now and kept until there is something to send would add to the next one.
+            // Only a check: a permit taken now and kept until there are records to send would add to the next permit.
             if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, now) {
                 return Ok(Err(rest));
             }
@@ -121,7 +123,7 @@ impl DrainJob {
         warn!(%why, "lease given up");
         self.app.lease.give_up(&lease.fence);
         if let Err(error) = store::lease::release(&self.app.db, &lease.fence).await {
-            warn!(%error, "lease not released; it expires");
+            warn!(%error, "lease release failed; the lease expires by itself");
         }
         Rest::Interval
     }
@@ -142,7 +144,7 @@ impl DrainJob {
         let problem = Problem { code: code.into(), message: fault.to_string() };
         let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
         if !known || channel.problem_credential != version {
-            warn!(code, message = problem.message, "calls to Meta stopped");
+            warn!(code, message = problem.message, "calls to Meta stopped: no usable token");
             channel.note_problem(problem, version);
             let mut tx = lease.fence.begin(&self.app.db, None).await?;
             store::channel::save(&mut tx, &channel, self.app.now()).await?;
@@ -152,20 +154,20 @@ impl DrainJob {
     }
 }
 
-/// Translates the limiter's answer for this tick.
+/// Converts the limiter's answer: permitted, or how long to pause.
 pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Result<(), Rest> {
     match answer {
         Ok(Admission::Permit) => Ok(()),
         Ok(Admission::ClosedUntil(until)) => Err(hold(until, now)),
         Err(error) => {
-            debug!(%error, "no permit");
+            debug!(%error, "permit request failed");
             Err(Rest::For(Duration::from_secs(1)))
         }
     }
 }
 
-/// Waits until then, but checks again in between, so that another catalog or a repaired connection does not have to
-/// wait.
+/// Pauses until `until`, but at most [`LONGEST_HOLD`] at a time: a newly selected catalog or a repaired connection must
+/// not wait longer.
 fn hold(until: Millis, now: Millis) -> Rest {
     let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(10));
     Rest::Hold(wait.min(LONGEST_HOLD))

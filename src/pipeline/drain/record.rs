@@ -1,4 +1,4 @@
-//! The two transactions around a call.
+//! The two transactions before and after a call.
 
 use tracing::warn;
 
@@ -19,7 +19,7 @@ use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
 use crate::store::{self, Deposed, StoreError, Tx, credential};
 
-/// Before the call: commits the `sending` row.
+/// Commits the `sending` row before the call.
 pub(super) async fn begin(
     app: &App,
     tick: &Tick,
@@ -46,13 +46,13 @@ pub(super) async fn begin(
         return Err(StoreError::Deposed(Deposed::Credential));
     }
     submission::begin(&mut tx, &new, app.now()).await?;
-    // The permit is used up: a crash during the call must not grant another one at once.
+    // The permit is used: a crash during the call must not yield another permit at once.
     save_budgets(app, &mut tx).await?;
     at(Point::DrainBeginning).await;
     tx.commit().await
 }
 
-/// After the call: records its outcome in one transaction.
+/// Records the outcome of the call in one transaction.
 pub(super) async fn finish(
     app: &App,
     tick: &mut Tick,
@@ -133,7 +133,7 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Writes every row as sent. What was sent may be at Meta, and a failed row has no claim.
+    /// Writes every row as sent. Sent records may be at Meta, and a row that failed has no claim.
     async fn push(
         &self,
         tx: &mut Tx,
@@ -165,7 +165,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Nothing reached the catalog: the rows fail permanently, and Meta holds what it held before.
+    /// Fails the rows permanently: no record reached the catalog, so Meta holds what it held before.
     async fn fail_by_name<'m>(&self, tx: &mut Tx, message: impl Fn(&CallRow) -> &'m str) -> Result<(), StoreError> {
         let rows: Vec<Pushed<'_>> = self
             .draft
@@ -191,8 +191,8 @@ impl Call<'_> {
         self.ask_again(tx).await
     }
 
-    /// Asks for the upserts again if the active mapper or the mapper's settings changed since they were mapped. A
-    /// re-ask may have passed over these variants while their intents were open.
+    /// Queues the upserts again if the active mapper or the mapper's settings changed after they were mapped. A re-ask
+    /// may have skipped these variants while their intents were open.
     async fn ask_again(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let mapped = self.draft.rows.iter().filter(|row| row.op.intent() == Intent::Upsert);
         let mapped: Vec<&str> = mapped.map(|row| row.variant_id.as_str()).collect();
@@ -207,7 +207,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Records a fault of the channel: the intents stay open and are never parked because of it.
+    /// Records a fault of the channel: the intents stay open and are never parked for it.
     async fn note(&self, tx: &mut Tx, class: &'static str, error: &str) -> Result<(), StoreError> {
         let seqs: Vec<i64> = self.draft.rows.iter().flat_map(|row| row.seqs.iter().copied()).collect();
         outbox::note_fault(tx, &seqs, ChannelFault { class, error }).await?;

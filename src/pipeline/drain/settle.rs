@@ -1,4 +1,4 @@
-//! The mapper's answers on a window, and recording the intents that need no call.
+//! The decisions on a window, and the record of the intents that need no call.
 
 use std::collections::HashMap;
 
@@ -24,12 +24,12 @@ pub(super) enum Done {
     Drop,
 }
 
-/// The mapper's answers on a chunk.
+/// The mapper's answers for a chunk.
 #[derive(Default)]
 pub(super) struct Mapped {
     items: HashMap<String, MapItem>,
     unreadable: HashMap<String, String>,
-    /// True when the mapper gave no answer.
+    /// Whether the mapper returned no answer at all.
     is_missing: bool,
 }
 
@@ -46,13 +46,13 @@ impl Mapped {
         Self { is_missing: true, ..Self::default() }
     }
 
-    /// Whether the mapper left variants unanswered for a reason that is not the variants' fault.
+    /// Returns whether the mapper left variants unanswered without being at fault for them.
     pub(super) fn is_partial(&self) -> bool {
         let unanswered = |fault: &MapperFault| !fault.kind.blames_the_row();
         self.is_missing || self.items.values().any(|item| item.outcome.as_ref().is_err_and(unanswered))
     }
 
-    /// Returns what source and mapper say about a variant.
+    /// Returns the answer of source and mapper for a variant.
     pub(super) fn answer(&self, variant_id: &str) -> Answer<'_> {
         match (self.items.get(variant_id), self.unreadable.get(variant_id)) {
             (Some(item), _) => Answer::from(&item.outcome),
@@ -81,7 +81,7 @@ struct FaultEntry {
     reason: String,
 }
 
-/// What is recorded of a window, except the call.
+/// The records of a window, except those of the call.
 pub(super) struct Settlement {
     preview: bool,
     previewed: Vec<i64>,
@@ -95,23 +95,23 @@ impl Settlement {
         Self { preview, previewed: Vec::new(), held_back: Vec::new(), done: Vec::new(), faults: Vec::new() }
     }
 
-    /// Whether no intent ends without a call.
+    /// Returns whether no intent ends without a call.
     pub(super) fn is_empty(&self) -> bool {
         self.done.is_empty() && self.previewed.is_empty()
     }
 
-    /// Records an intent that would have been sent (preview).
+    /// Adds an intent that a preview would have sent.
     pub(super) fn previewed(&mut self, intent: &Folded, row: &SendRow<'_>) {
-        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: would be sent");
+        info!(variant_id = intent.variant_id, op = row.op.as_str(), hash = row.hash, "preview: record would be sent");
         self.previewed.extend(&intent.seqs);
     }
 
-    /// Records a delete that the mass-delete guard holds back.
+    /// Adds a delete that the mass-delete guard holds back.
     pub(super) fn hold_back(&mut self, intent: &Folded) {
         self.held_back.extend(&intent.seqs);
     }
 
-    /// Records an intent that ends without a call.
+    /// Adds an intent that ends without a call.
     pub(super) fn done(&mut self, intent: &Folded, state: Option<&SyncState>, done: Done) {
         if self.preview {
             self.previewed.extend(&intent.seqs);
@@ -125,7 +125,7 @@ impl Settlement {
         });
     }
 
-    /// Records an intent that cannot be mapped; it is tried again until `max_attempts`.
+    /// Adds an intent that cannot be mapped; it is retried up to `max_attempts` times.
     pub(super) fn fault(&mut self, intent: &Folded, state: Option<&SyncState>, reason: String) {
         if !self.preview {
             self.faults.push(FaultEntry {
@@ -137,10 +137,10 @@ impl Settlement {
         }
     }
 
-    /// Records everything: first the faults, then the rest.
+    /// Records all entries: the faults first, then everything else.
     ///
-    /// Two transactions, because each may create rows in the order of their ids. One transaction that did so twice
-    /// could deadlock with an intake that waits for it.
+    /// Uses two transactions, because each may create rows, in the order of their ids. A transaction that created rows
+    /// twice could deadlock with an intake transaction.
     pub(super) async fn commit(self, app: &App, tick: &Tick) -> Result<(), StoreError> {
         let now = app.now();
         if !self.faults.is_empty() {
@@ -184,7 +184,7 @@ impl Settlement {
             };
             by_variant.insert(&entry.variant_id, (entry, outcome));
         }
-        // Only rows whose state is unchanged since the decision count; the others stay open and are decided again.
+        // Only rows that are unchanged since the decision are confirmed; the others stay open and are decided again.
         let mut confirmed = Vec::new();
         if !noops.is_empty() {
             confirmed.extend(sync_state::confirm_noops(&mut tx, &noops.iter().collect::<Vec<_>>()).await?);
@@ -209,7 +209,7 @@ impl Settlement {
     }
 
     async fn record_faults(&self, tx: &mut crate::store::Tx, tick: &Tick, now: i64) -> Result<(), StoreError> {
-        // A variant with an open submission keeps its state: only the verdict may change it.
+        // A variant whose submission is open keeps its state: only the verdict may change that state.
         let rows: Vec<Pushed<'_>> = self
             .faults
             .iter()

@@ -17,10 +17,10 @@ use crate::store::sync_state::{self, Pushed};
 use crate::store::{Deposed, StoreError};
 
 const REASON: &str = "outcome unknown: the process ended during the call";
-const LATE: &str = "outcome unknown: a process that no longer runs the pipeline sent it late";
+const LATE: &str = "outcome unknown: a process sent the call after it had lost the lease";
 
-/// For a process that could not record its call: records on the submission that the call may have reached Meta after
-/// another process resolved it. The lease holder then resolves it again.
+/// Marks a call that this process could not record as late: it may have reached Meta after another process resolved it.
+/// The lease holder then resolves it again.
 pub(super) async fn note_late(app: &App, id: &str) {
     let noted = async {
         let mut tx = app.db.write().await?;
@@ -30,7 +30,7 @@ pub(super) async fn note_late(app: &App, id: &str) {
     };
     match noted.await {
         Ok(false) => {}
-        Ok(true) => warn!(submission = id, "call sent late; the lease holder sends its rows again"),
+        Ok(true) => warn!(submission = id, "call sent after the lease was lost; the lease holder sends its rows again"),
         Err(error) => {
             let error = crate::report::chain(&error);
             error!(submission = id, error, "late call not recorded; queue its variants again");
@@ -38,8 +38,8 @@ pub(super) async fn note_late(app: &App, id: &str) {
     }
 }
 
-/// Resolves every `sending` row. Meta may or may not have accepted the call, so claims are removed, what was sent
-/// counts as possibly held by Meta, and the intents, which are still open, are decided again.
+/// Resolves every `sending` row. Meta may or may not have taken the call, so the claims are removed, the sent records
+/// count as possibly held by Meta, and the intents, which are still open, are decided again.
 pub(super) async fn resolve(app: &App, fence: &Fence, sets: &mut FieldSets) -> Result<(), StoreError> {
     let mut tx = app.db.read().await?;
     let calls = submission::unresolved(&mut tx).await?;
@@ -81,7 +81,7 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
     let now = app.now();
     let mut tx = match fence.begin(&app.db, Some(&call.catalog_id)).await {
         Ok(tx) => tx,
-        // The claims of another catalog are already removed.
+        // The claims of another catalog have already been removed.
         Err(StoreError::Deposed(Deposed::Catalog)) => {
             let mut tx = fence.begin(&app.db, None).await?;
             submission::close(&mut tx, &call.id, Some(reason), None, now).await?;
@@ -113,8 +113,8 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
     sync_state::record_pushed(&mut tx, &call.catalog_id, &pushed, now).await?;
     outbox::note_fault_of_variants(&mut tx, &ids, ChannelFault { class: "unknown", error: reason }).await?;
     if call.late {
-        // The intents were processed after the call was first resolved and sent again. A variant that was deleted since
-        // then stays deleted.
+        // The intents were processed when the call was first resolved and sent again. Variants that were deleted since
+        // then stay deleted.
         let deleted = |id: &&str| held.get(*id).is_some_and(|held| held.status == SyncStatus::Deleted);
         let (deleted, others): (Vec<&str>, Vec<&str>) = ids.iter().partition(|id| deleted(id));
         outbox::append_if_idle(&mut tx, &deleted, Intent::Delete, Origin::Recovery, now).await?;

@@ -1,4 +1,4 @@
-//! From a poll answer to rows: Meta's answer, its consequences, and the transaction that records them.
+//! From a poll answer to rows: Meta's answer, the verdict, and the transaction that records it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::store::submission::{self, RowVerdict, Submission};
 use crate::store::{StoreError, outbox};
 use meta_graph::{BatchState, BatchStatus, RowMessage};
 
-/// Judges Meta's answer on this submission.
+/// Returns the verdict that Meta's answer means for this submission.
 pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
     let answer = PollAnswer {
         status: match &status.state {
@@ -37,7 +37,7 @@ pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
     judge(&answer, &rows)
 }
 
-/// Returns what is stored of Meta's answers, merged over all handles, in the `errors` column.
+/// Returns the part of Meta's answers, one answer per handle, that is stored in the `errors` column.
 pub(super) fn kept(parts: &[BatchStatus]) -> Value {
     let messages = |rows: fn(&BatchStatus) -> &[RowMessage]| -> Vec<Value> {
         let message = |row: &RowMessage| json!({"id": row.id, "line": row.line, "message": row.message});
@@ -53,7 +53,7 @@ pub(super) fn kept(parts: &[BatchStatus]) -> Value {
     })
 }
 
-/// The verdict's name in logs.
+/// Returns the verdict's name for logs.
 pub(super) fn name(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Open => "open",
@@ -63,8 +63,8 @@ pub(super) fn name(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// Returns the deletes that failed, or that an incomplete list leaves open: only the catalog shows whether they are
-/// done. A delete is done when its item does not exist, even if Meta reported an error.
+/// Returns the deletes that Meta reported with an error, or that an incomplete list leaves open. Only the catalog shows
+/// whether they are done: a delete whose item is absent is done in spite of the error.
 pub(super) fn doubtful_deletes(call: &Submission, verdict: &Verdict) -> Vec<String> {
     let (named, incomplete) = match verdict {
         Verdict::Settled { failed } => (failed, false),
@@ -76,7 +76,7 @@ pub(super) fn doubtful_deletes(call: &Submission, verdict: &Verdict) -> Vec<Stri
 }
 
 /// Records a final verdict in one transaction: rows, fresh intents, the submission.
-#[expect(clippy::too_many_arguments, reason = "one verdict with everything that it depends on")]
+#[expect(clippy::too_many_arguments, reason = "one verdict with everything it rests on")]
 pub(super) async fn record(
     app: &App,
     fence: &Fence,
@@ -123,7 +123,7 @@ pub(super) async fn record(
         .filter(|(verdict, _)| changed.contains_key(verdict.variant_id))
         .map(|(verdict, _)| verdict.variant_id)
         .collect();
-    // A changed setting needs no check here: these rows are `submitted`, so its re-ask includes them.
+    // A changed setting requeues these rows without this: they are `submitted` during its re-ask.
     let with = MappedWith { digest: call.mapper_digest.as_deref().unwrap_or_default(), settings: None };
     mapper::ask_again_if_replaced(&mut tx, with, &failed, now).await?;
     if again {

@@ -199,7 +199,7 @@ async fn a_committed_activation_is_answered_as_one() {
     let (answer, ()) = tokio::join!(put(&plant, &serve, twin.clone()), meanwhile);
     let answer = answer.expect("an answer");
     assert_eq!((&answer["statusCode"], &answer["data"]["changed"]), (&json!(200), &json!(true)), "{answer}");
-    serve.log.until("mapper not swapped in yet").await;
+    serve.log.until("not swapped in yet").await;
     sqlx::query("ALTER TABLE away RENAME TO mapper_activation").execute(pool).await.expect("renamed");
     goes_on_with(&plant, &serve, &digest(&twin)).await;
     serve.kill().await;

@@ -1,16 +1,14 @@
-//! JSON as written: a tree that keeps duplicate keys, and the places in it.
+//! JSON as it is written: a tree that keeps duplicate keys, and places in it.
 //!
 //! `serde_json::Value` silently keeps the last of two equal keys, and a derived `Deserialize` stops at the first
-//! problem; an import has to report both keys and every problem.
+//! problem; an import must report both keys and all problems.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::report::clip;
-
-/// A JSON value. Text is borrowed from the line when it has no escapes.
+/// A JSON value. A text without escapes borrows from the line.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Null,
@@ -23,7 +21,7 @@ pub(super) enum Node<'a> {
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// The value as it was written, short enough for a message.
+/// Writes the value as it was given, short enough for a message.
 impl fmt::Display for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -39,7 +37,7 @@ impl fmt::Display for Node<'_> {
     }
 }
 
-/// Text from outside in a message: quoted, control characters escaped, cut to 40 characters.
+/// External text in a message: quoted, control characters escaped, truncated to 40 characters.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -64,7 +62,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The place of a value in a line. A chain on the stack, so that a valid line builds no path text.
+/// A place in a line. It is a chain on the stack, so that a line without problems builds no path text.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -93,7 +91,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A string, borrowed when it is in the line without escapes.
+/// A string; it is borrowed when it has no escapes in the line.
 struct Borrowed<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Borrowed<'de> {

@@ -1,4 +1,4 @@
-//! Reading the fields of one JSON object. Each reader reports what is wrong with its field and continues, so that one
+//! Readers for the fields of one JSON object. Each reader reports what is wrong with its field and continues, so one
 //! pass finds every problem of a line.
 
 use std::borrow::Cow;
@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use super::Refusal;
 use super::json::{Node, Path, Quoted};
 
-/// The largest whole number that every JSON reader keeps exact (2⁵³ − 1); mapper modules may be
+/// The largest whole number that every JSON reader represents exactly (2⁵³ − 1); mapper modules may be written in
 /// JavaScript.
 const MAX_EXACT: i64 = 9_007_199_254_740_991;
 
-/// Year 1. Earlier times have no common text form in the two databases.
+/// Year 1. Earlier instants have no common text form in the two databases.
 const EARLIEST_MS: i64 = -62_135_596_800_000;
 
-/// Collects refusals: the first [`Problems::KEPT`], and the number of the others.
+/// Collects refusals and keeps the first [`Problems::KEPT`] of them.
 #[derive(Default)]
 pub(super) struct Problems {
     kept: Vec<Refusal>,
@@ -35,7 +35,7 @@ impl Problems {
         }
     }
 
-    /// Returns `Err` if anything was reported.
+    /// Returns `Err` when a problem was reported.
     pub(super) fn finish(mut self) -> Result<(), Vec<Refusal>> {
         if self.more > 0 {
             self.kept.push(Refusal::of_line(format!("and {} more problems", self.more)));
@@ -44,7 +44,7 @@ impl Problems {
     }
 }
 
-/// How long a text may be.
+/// The maximum length of a text.
 #[derive(Clone, Copy)]
 pub(super) enum Limit {
     /// In characters (Unicode scalar values).
@@ -69,14 +69,14 @@ impl Limit {
     }
 }
 
-/// An object whose fields are taken out one by one.
+/// An object whose fields are removed one by one.
 pub(super) struct Object<'p, 'n> {
     path: &'p Path<'p>,
     fields: Vec<(Cow<'n, str>, Node<'n>)>,
 }
 
 impl<'p, 'n> Object<'p, 'n> {
-    /// Opens `node`; reports unknown and repeated fields. `None` (reported) when it is not an object.
+    /// Opens `node` and reports unknown and repeated fields. Returns `None`, with a report, when it is not an object.
     pub(super) fn open(
         node: Node<'n>,
         path: &'p Path<'p>,
@@ -105,7 +105,7 @@ impl<'p, 'n> Object<'p, 'n> {
         self.path
     }
 
-    /// Takes a field's value; `null` counts as left out.
+    /// Removes and returns a field's value; `null` counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<Node<'n>> {
         let (_, node) = self.fields.iter_mut().find(|(given, _)| given == name)?;
         match std::mem::replace(node, Node::Null) {
@@ -114,12 +114,12 @@ impl<'p, 'n> Object<'p, 'n> {
         }
     }
 
-    /// An optional text.
+    /// Reads an optional text.
     pub(super) fn text(&mut self, name: &str, limit: Limit, problems: &mut Problems) -> Option<String> {
         text(self.take(name)?, self.path.field(name), limit, problems)
     }
 
-    /// A required text; empty when it is missing (reported).
+    /// Reads a required text; returns an empty text, with a report, when it is absent.
     pub(super) fn required_text(&mut self, name: &str, limit: Limit, problems: &mut Problems) -> String {
         match self.take(name) {
             Some(node) => text(node, self.path.field(name), limit, problems).unwrap_or_default(),
@@ -130,7 +130,7 @@ impl<'p, 'n> Object<'p, 'n> {
         }
     }
 
-    /// An optional object with the shop's own content, kept unchanged.
+    /// Reads an optional object with the shop's own fields, unchanged.
     pub(super) fn extra(
         &mut self,
         name: &str,
@@ -151,7 +151,7 @@ impl<'p, 'n> Object<'p, 'n> {
         Some(object)
     }
 
-    /// An optional id: 1 to 100 characters without control characters, so that it can be written to a log line.
+    /// Reads an optional id: 1 to 100 characters that can be printed in a log line.
     pub(super) fn id(&mut self, name: &str, problems: &mut Problems) -> Option<String> {
         let id = self.text(name, Limit::Chars(100), problems)?;
         let message = if id.trim().is_empty() {
@@ -165,7 +165,7 @@ impl<'p, 'n> Object<'p, 'n> {
         None
     }
 
-    /// A required id; empty when it is missing (reported).
+    /// Reads a required id; returns an empty text, with a report, when it is absent.
     pub(super) fn required_id(&mut self, name: &str, problems: &mut Problems) -> String {
         if self.fields.iter().any(|(given, node)| given == name && !matches!(node, Node::Null)) {
             return self.id(name, problems).unwrap_or_default();
@@ -174,7 +174,7 @@ impl<'p, 'n> Object<'p, 'n> {
         String::new()
     }
 
-    /// A required word out of `words`; empty when it is missing (reported).
+    /// Reads a required word out of a few permitted words; returns an empty text, with a report, when it is absent.
     pub(super) fn choice(&mut self, name: &str, words: &[&str], problems: &mut Problems) -> String {
         let node = self.take(name);
         if let Some(Node::Text(text)) = &node
@@ -191,7 +191,7 @@ impl<'p, 'n> Object<'p, 'n> {
         String::new()
     }
 
-    /// An optional price in subunits.
+    /// Reads an optional price in subunits.
     pub(super) fn price(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
         const WHAT: &str = "must be a whole number of subunits (paise, cents)";
         let amount = whole(self.take(name)?, self.path.field(name), WHAT, problems)?;
@@ -203,14 +203,14 @@ impl<'p, 'n> Object<'p, 'n> {
         Some(amount)
     }
 
-    /// A number of units; 0 when it is left out. Negative stock is data.
+    /// Reads a number of units; 0 when absent. Negative stock is valid data.
     pub(super) fn quantity(&mut self, name: &str, problems: &mut Problems) -> i64 {
         const WHAT: &str = "must be a whole number of units";
         let node = self.take(name);
         node.and_then(|node| whole(node, self.path.field(name), WHAT, problems)).unwrap_or(0)
     }
 
-    /// A boolean; `default` when it is left out.
+    /// Reads a boolean; `default` when absent.
     pub(super) fn flag(&mut self, name: &str, default: bool, problems: &mut Problems) -> bool {
         match self.take(name) {
             None => default,
@@ -223,7 +223,7 @@ impl<'p, 'n> Object<'p, 'n> {
         }
     }
 
-    /// An optional instant, in milliseconds since the Unix epoch.
+    /// Reads an optional instant, in milliseconds since the Unix epoch.
     pub(super) fn time(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
         let node = self.take(name)?;
         let time = match &node {
@@ -245,7 +245,8 @@ impl<'p, 'n> Object<'p, 'n> {
         ms
     }
 
-    /// The elements of a list; empty when it is left out. Also empty when there are more than `most` (reported).
+    /// Reads the elements of a list; no elements when it is absent. Returns no elements, with a report, when there are
+    /// more than `most`.
     pub(super) fn list(&mut self, name: &str, most: usize, problems: &mut Problems) -> Vec<Node<'n>> {
         let message = match self.take(name) {
             None => return Vec::new(),
@@ -259,7 +260,7 @@ impl<'p, 'n> Object<'p, 'n> {
         Vec::new()
     }
 
-    /// A list of texts; empty when it is left out.
+    /// Reads a list of texts; empty when absent.
     pub(super) fn texts(&mut self, name: &str, most: usize, limit: Limit, problems: &mut Problems) -> Vec<String> {
         let nodes = self.list(name, most, problems);
         let path = self.path.field(name);
@@ -268,7 +269,7 @@ impl<'p, 'n> Object<'p, 'n> {
     }
 }
 
-/// A text that both databases can store.
+/// Reads a text that both databases can store.
 pub(super) fn text(node: Node<'_>, path: Path<'_>, limit: Limit, problems: &mut Problems) -> Option<String> {
     let text = match node {
         Node::Text(text) => text,
@@ -302,14 +303,14 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     }
 }
 
-/// A date alone means midnight UTC; any other time must have its offset.
+/// Parses an instant. A date without a time means midnight UTC; every other form must contain its offset.
 fn instant(text: &str) -> Option<Timestamp> {
     let date_alone = text.len() == "2026-01-31".len();
     if date_alone { format!("{text}T00:00:00Z").parse().ok() } else { text.parse().ok() }
 }
 
-/// The message for a field that is not in `known`, with the likely intended field if the name differs only in case or
-/// separators (`special_price`).
+/// Returns the message for a field that is not in `known`, with the likely field name when the two differ only in case
+/// or separators (`special_price`).
 fn unknown(name: &str, known: &[&str]) -> String {
     let folded =
         |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };

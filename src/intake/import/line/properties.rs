@@ -1,10 +1,10 @@
-//! Any record survives being written and read; no bytes make the parser panic.
+//! Every record is unchanged after being written and read; no input makes the parser panic.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Any short text that a line may contain.
+/// Any text that a line may contain, kept short.
 fn words() -> impl Strategy<Value = String> {
     "[^\\x00]{0,12}"
 }
@@ -120,7 +120,7 @@ proptest! {
         let _ = parse(&bytes);
     }
 
-    /// Truncated and damaged lines reach deeper code than random bytes do.
+    /// Truncated and modified lines reach deeper code than random bytes.
     #[test]
     fn no_spoilt_line_makes_it_panic(
         record in records(),

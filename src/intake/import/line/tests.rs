@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A line with every field, which the cases below damage.
+/// A line with every field; the cases below change one field to an invalid value.
 fn full() -> Value {
     json!({
         "id": "p1", "title": "Kurta", "subtitle": "Cotton", "description": "<p>Soft</p>",
@@ -33,8 +33,8 @@ fn refusals(line: &[u8]) -> Vec<String> {
     parse(line).err().into_iter().flatten().map(|r| r.to_string()).collect()
 }
 
-/// The refusals of [`full`] after `value` was put at `pointer` (a JSON pointer to an existing place, or a new key of an
-/// existing object).
+/// Returns the refusals of [`full`] after `value` was put at `pointer` (a JSON pointer to an existing place, or a new
+/// key of an existing object).
 fn spoilt(pointer: &str, value: Value) -> Vec<String> {
     let mut line = full();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
