@@ -1,7 +1,8 @@
 //! One variant as Meta returns it now.
 //!
 //! Meta's view may lag behind a push by minutes. Everything that an operator has to set or fix is reported inside the
-//! answer, so the page that shows it need not know error codes. Only a failure of Meta itself is an error.
+//! answer, so the page that shows it need not know error codes. The rest is an error: Meta fails, Meta refuses the call
+//! itself, or the token cannot be read or renewed.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -57,7 +57,7 @@ codes! {
         "app_id or app_secret is blank; set both with PATCH /admin/settings/admin";
     OAuthState = "meta_oauth_state_invalid", BAD_REQUEST,
         "The OAuth state is missing, unknown, used or expired.",
-        "this login was completed before; start it again from the settings page";
+        "the state of this login was already used; start it again from the settings page";
     OAuthExchange = "meta_oauth_exchange_failed", BAD_REQUEST,
         "Facebook refused the authorization code.",
         "Facebook did not accept the login: This authorization code has expired.";
@@ -69,7 +69,7 @@ codes! {
         "the module fails on the sample `sale_running` (a sale that is on): the mapper module x 1.0.0 trapped";
     PreviewRunning = "mapper_preview_running", BAD_REQUEST,
         "Another preview is running.",
-        "a preview is being made already (019ab7d0-0000-7000-8000-000000000000); wait for its end, or look how far it is";
+        "a preview is already running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or check its progress";
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED,
         "No valid credentials were sent.",
         "sign in, or send an API token";

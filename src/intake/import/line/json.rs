@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::report::clip;
+
 /// A JSON value. A text without escapes borrows from the line.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
