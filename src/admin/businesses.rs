@@ -30,9 +30,9 @@ pub struct CatalogSummary {
     pub id: String,
     /// Its name; empty when Meta gives none.
     pub name: String,
-    /// How many items it holds.
+    /// Number of items in the catalog.
     pub product_count: Option<u64>,
-    /// What it is for.
+    /// The kind of catalog, such as `commerce`.
     pub vertical: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Operator {
         let own_token = living && credential.user_token.is_some();
         if !own_token && credential.access_token_expires_at.is_some_and(|ends| ends <= now) {
             return Err(AdminError::Misconfigured(
-                "the access token has ended; connect again, with GET /admin/meta/oauth/start".into(),
+                "the access token has expired; connect again with GET /admin/meta/oauth/start".into(),
             ));
         }
         Ok(Self { credentials, credential, own_token })

@@ -93,7 +93,7 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     let scope = match graph.debug_token(&credentials, &grant.access_token).await {
         Ok(info) => Some(info.scopes.join(",")),
         Err(failure) => {
-            warn!(%failure, "the granted scopes are not known");
+            warn!(%failure, "reading the granted scopes failed");
             None
         }
     };

@@ -55,13 +55,13 @@ pub enum AdminError {
     #[error("{0}")]
     Module(String),
     /// No mapper module can run in this process, whatever is in its file; says why.
-    #[error("no mapper module can run here, nothing has changed: {0}")]
+    #[error("no mapper module can run on this machine; nothing was changed: {0}")]
     NoModules(HostError),
     /// The module could not be tried, which says nothing of it; says why.
-    #[error("{0}. It says nothing of the module: offer it again in a moment")]
+    #[error("{0}. The module was not judged: offer it again in a moment")]
     NotTried(String),
     /// One preview of a mapper module at a time.
-    #[error("a preview is being made already ({0}); wait for its end, or look how far it is")]
+    #[error("another preview is running ({0}); wait until it ends, or read its progress")]
     PreviewRunning(String),
     /// There is no such thing.
     #[error("{0}")]
@@ -70,10 +70,10 @@ pub enum AdminError {
     #[error("{0}")]
     Changed(String),
     /// A call to Meta came to nothing.
-    #[error("the call to Meta did not succeed: {} {}", sentence(.0), what_to_do(.0))]
+    #[error("the call to Meta failed: {} {}", sentence(.0), what_to_do(.0))]
     Graph(GraphFailure),
     /// The store did not answer or holds what it must not.
-    #[error("the store did not do it")]
+    #[error("the database query failed")]
     Store(#[from] StoreError),
     /// Something of ours did not work.
     #[error("{0}")]
@@ -165,7 +165,7 @@ impl From<MapperGone> for AdminError {
 fn what_to_do(failure: &GraphFailure) -> &'static str {
     match failure.class() {
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => {
-            "It may pass by itself: try again in a moment."
+            "The failure may be temporary: try again in a moment."
         }
         ErrorClass::PolicyBlocked
         | ErrorClass::TokenDead(_)

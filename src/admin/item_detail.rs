@@ -22,7 +22,7 @@ use crate::store::field_set::FieldSets;
 use crate::store::items::{self, OpenIntents, SourceColumns, Standing, StateColumns};
 use crate::store::{StoreError, source, submission, sync_state};
 
-/// The answer.
+/// One variant with its state and payload.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemDetail {
@@ -32,33 +32,33 @@ pub struct ItemDetail {
     pub product: ProductView,
     /// Its stock record.
     pub inventory: Option<InventoryView>,
-    /// What is known of it at Meta.
+    /// The recorded state at Meta.
     pub sync_state: Option<StateView>,
-    /// Whether it belongs into the catalog.
+    /// Whether the variant belongs in the catalog.
     pub eligibility: Eligibility,
-    /// The payload as the mapper makes it now.
+    /// The payload that the mapper builds now.
     #[schema(value_type = Option<Object>)]
     pub mapped_item_data: Option<Value>,
-    /// What Meta or a shopper may mind.
+    /// Possible problems with the payload for Meta or for shoppers.
     pub warnings: Vec<WarningView>,
-    /// Fields that Meta may still hold and the next push empties.
+    /// Fields that Meta may still hold and that the next push clears.
     pub clears: Vec<String>,
-    /// What the drain would do with it now.
+    /// The action that the drain would take now.
     pub next: Next,
-    /// Why the mapper has no word.
+    /// Why the mapper returned no word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapper_error: Option<String>,
 }
 
-/// What Meta or a shopper may mind.
+/// A possible problem with the payload for Meta or for shoppers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WarningView {
     /// Stable code.
     pub code: String,
-    /// The field of Meta's that it is about, if one.
+    /// The Meta field concerned, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For people; says how to mend it.
+    /// Human-readable message; says how to fix the problem.
     pub message: String,
 }
 
@@ -109,13 +109,13 @@ pub struct InventoryView {
     pub track_inventory: bool,
     /// Units in the warehouse.
     pub quantity_on_hand: i64,
-    /// Units promised.
+    /// Reserved units.
     pub reserved_quantity: i64,
     /// Whether orders are taken without stock.
     pub allow_backorder: bool,
 }
 
-/// What is known of it at Meta.
+/// The recorded state of a variant at Meta.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StateView {
@@ -124,7 +124,7 @@ pub struct StateView {
     pub status: String,
     /// Its id at Meta, once sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that contained the variant.
     pub last_handle: Option<String>,
     /// Hash of the payload that Meta confirmed or is judging.
     pub last_pushed_hash: Option<String>,
@@ -132,26 +132,26 @@ pub struct StateView {
     pub last_pushed_at: Option<String>,
     /// Why it failed or was skipped.
     pub last_error: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
 }
 
-/// Whether it belongs into the catalog.
+/// Whether the variant belongs in the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Eligibility {
-    /// It does.
+    /// `true` when the variant is eligible.
     pub eligible: bool,
-    /// Why not.
+    /// Why the variant is not eligible.
     pub reason: Option<String>,
 }
 
-/// What the drain does with it next, and why.
+/// The next action of the drain, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
     /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete guard)
-    /// or `fault` (the mapper has no word).
+    /// or `fault` (the mapper returned no word).
     pub action: &'static str,
-    /// A code: an eligibility reason, or one of ours.
+    /// A code: an eligibility reason, or a reason of this service.
     pub reason: String,
 }
 
@@ -297,7 +297,9 @@ fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warn
     let stale = clears.stale.iter().map(|name| Warning {
         code: "stale_required_field".into(),
         field: Some(name.clone()),
-        message: format!("Meta goes on showing the old {name}, since it cannot be emptied; give the product a new one"),
+        message: format!(
+            "Meta keeps showing the old {name}, because this field cannot be cleared; give the product a new one"
+        ),
     });
     mapped.warnings.iter().cloned().chain(group_warning(group)).chain(stale).collect()
 }

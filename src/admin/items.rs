@@ -105,13 +105,13 @@ pub struct ItemSummary {
     pub sync_status: String,
     /// Its id at Meta, once sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that contained the variant.
     pub last_handle: Option<String>,
     /// ISO 8601.
     pub last_pushed_at: Option<String>,
     /// Why it failed or was skipped.
     pub last_error: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
 }
 
@@ -186,11 +186,11 @@ pub struct FailedItem {
     pub variant_id: String,
     /// Its id at Meta, once sent.
     pub meta_retailer_id: Option<String>,
-    /// The handle it was last part of.
+    /// The last handle that contained the variant.
     pub last_handle: Option<String>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub attempts: i64,
-    /// Why.
+    /// Why it failed.
     pub last_error: Option<String>,
     /// ISO 8601.
     pub last_pushed_at: Option<String>,

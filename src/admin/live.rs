@@ -14,15 +14,15 @@ use crate::app::App;
 use crate::store::items;
 use meta_graph::{Caller, ErrorClass, ItemError, LiveItem};
 
-/// The answer.
+/// The state of a variant at Meta.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveStatus {
-    /// Whether Meta shows it.
+    /// Whether Meta returned the variant.
     pub found: bool,
-    /// Meta's own id of it.
+    /// Meta's own id of the variant.
     pub meta_id: Option<String>,
-    /// The id we gave it.
+    /// The id that this service assigned.
     pub retailer_id: Option<String>,
     /// Such as `in stock`.
     pub availability: Option<String>,
@@ -30,14 +30,14 @@ pub struct LiveStatus {
     pub price: Option<String>,
     /// Meta's verdict.
     pub review_status: Option<String>,
-    /// What Meta holds against it, or what keeps us from asking.
+    /// The errors that Meta reports, or what prevents the query.
     pub errors: Vec<LiveError>,
 }
 
-/// Something to mend.
+/// A problem to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LiveError {
-    /// For people.
+    /// Human-readable message.
     pub message: String,
 }
 

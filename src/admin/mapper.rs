@@ -20,9 +20,9 @@ pub struct Activated {
     /// Which mapper is active now.
     #[serde(flatten)]
     pub state: MapperState,
-    /// False when it was active already: nothing was swapped. A requested re-map begins all the same.
+    /// `false` when the mapper was already active: nothing was swapped. A requested re-map starts anyway.
     pub changed: bool,
-    /// Variants that had failed under another mapper, and are tried again.
+    /// Number of variants that failed under another mapper and are tried again.
     pub requeued: u64,
 }
 

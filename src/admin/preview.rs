@@ -58,17 +58,17 @@ impl Drop for Turn {
     }
 }
 
-/// How a preview is.
+/// The state of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PreviewState {
-    /// Under way.
+    /// The comparison is running.
     Running,
-    /// The report is there.
+    /// The report is available.
     Done,
-    /// It came to nothing; `error` says why.
+    /// The preview failed; `error` says why.
     Failed,
-    /// The process that made it ended; start it again.
+    /// The process that ran the preview ended; start the preview again.
     Lost,
 }
 
@@ -76,9 +76,9 @@ pub enum PreviewState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewView {
-    /// To ask for it again.
+    /// The id to read the preview with.
     pub id: String,
-    /// How it is.
+    /// The state of the preview.
     pub state: PreviewState,
     /// The module.
     pub module: Compared,
@@ -153,7 +153,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
         (None, Some(error)) => (PreviewState::Failed, Some(error)),
         (None, None) if lost => (
             PreviewState::Lost,
-            Some("the process that made this preview ended before it was done; start it again".into()),
+            Some("the process that ran this preview ended before the preview was complete; start it again".into()),
         ),
         (None, None) => (PreviewState::Running, None),
     };
@@ -177,7 +177,7 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
     let ended = match walked {
         Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
         Err(fault) => {
-            error!(preview = id, cause = chain(&fault), "the preview came to nothing");
+            error!(preview = id, cause = chain(&fault), "preview failed");
             Err(format!("{fault}; start it again"))
         }
     };
@@ -188,7 +188,7 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
         tx.commit().await
     };
     if let Err(error) = finish.await {
-        error!(preview = id, cause = chain(&error), "the end of the preview was not written down");
+        error!(preview = id, cause = chain(&error), "preview result not recorded");
     }
     info!(preview = id, module = candidate.name(), variants = notes.done, "preview ended");
     drop(turn);
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn one_at_a_time_and_the_turn_comes_back() {
         let previewing = Previewing::default();
-        let Ok(turn) = previewing.begin("one") else { panic!("nobody else makes one") };
+        let Ok(turn) = previewing.begin("one") else { panic!("no other preview runs") };
         let Err(refused) = previewing.clone().begin("two") else { panic!("one is being made") };
         let refused = refused.to_string();
         assert!(refused.contains("(one)"), "{refused}");

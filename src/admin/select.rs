@@ -55,11 +55,11 @@ pub struct Selection {
     pub catalog_name: String,
 }
 
-/// What came of it.
+/// The result of a selection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Selected {
-    /// Whose token is used from now on.
+    /// The system user whose token is used from now on.
     pub system_user_id: String,
     /// The catalog.
     pub catalog_id: String,
@@ -104,7 +104,7 @@ pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, Ad
     let selection = selection.checked()?;
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
         return Err(AdminError::Changed(
-            "another selection of a catalog is under way; wait until it ends and try again".into(),
+            "another catalog selection is running; wait until it ends and try again".into(),
         ));
     };
     let selected = select_now(app, selection).await;
@@ -166,7 +166,7 @@ async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Resul
         SCOPES.into_iter().filter(|scope| !info.scopes.iter().any(|granted| granted == scope)).collect();
     if !info.is_valid || !missing.is_empty() {
         return Err(AdminError::Unusable(format!(
-            "the system user's token does not serve: {}; grant the app both permissions and select the catalog again",
+            "the system user's token is not usable: {}; grant the app both permissions and select the catalog again",
             if info.is_valid { format!("it lacks {}", missing.join(" and ")) } else { "Meta calls it invalid".into() }
         )));
     }
@@ -226,7 +226,9 @@ async fn commit(app: &App, operator: &Operator, selection: &Selection, minted: &
     store::lease::hold_pipeline(&mut tx).await?;
     let written = credential::replace_if_current(&mut tx, &app.keyring, &connection, now).await?;
     if written.is_none() {
-        return Err(AdminError::Changed("the connection to Meta changed meanwhile; select the catalog again".into()));
+        return Err(AdminError::Changed(
+            "the connection to Meta changed during the selection; select the catalog again".into(),
+        ));
     }
     store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
     super::clear_problem(&mut tx, now).await?;

@@ -15,7 +15,7 @@ use crate::store::credential::{self, Credential};
 use crate::store::reask::{self, Reask};
 use crate::store::{channel, outbox, submission, sync_state};
 
-/// The answer.
+/// The status of the connection and of the synchronization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatus {
@@ -33,34 +33,34 @@ pub struct ConnectionStatus {
     pub configuration: Configuration,
     /// The chosen catalog.
     pub selection: Option<SelectionView>,
-    /// How many of what.
+    /// Numbers of variants, intents and submissions.
     pub counts: Counts,
-    /// What an operator has to mend before calls are made.
+    /// The problem that the operator has to fix before calls are made.
     pub problem: Option<ProblemView>,
     /// Intents set aside after too many faults of their own.
     pub outbox_parked: i64,
     /// Deletes that wait for a confirmation.
     pub held_deletes: i64,
-    /// Re-asks under way, and the last one of each reason.
+    /// Running re-asks, and the last re-ask of each reason.
     pub reasks: Vec<ReaskView>,
 }
 
-/// A re-ask: many variants asked for again, chunk by chunk and behind what the shop changes.
+/// A re-ask: many variants are queued again, in chunks and with lower priority than changes of the shop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReaskView {
     /// `bootstrap`, `remap`, `settings` (a setting changed that the mapper reads) or `mapper_upgrade`.
     #[schema(schema_with = super::schema::reask_reason)]
     pub reason: &'static str,
-    /// Whether it is under way.
+    /// Whether the re-ask is running.
     pub running: bool,
-    /// Variants that it walks; null until they are counted.
+    /// Number of variants to process; null until they are counted.
     pub total: Option<i64>,
-    /// Variants that it has passed.
+    /// Number of variants processed so far.
     pub queued: i64,
     /// When it began, ISO 8601.
     pub started_at: Option<String>,
-    /// When it ended; null while it is under way.
+    /// When it ended, ISO 8601; null while it is running.
     pub finished_at: Option<String>,
 }
 
@@ -81,9 +81,9 @@ impl From<Reask> for ReaskView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// It is.
+    /// Set.
     Configured,
-    /// It is not.
+    /// Not set.
     Missing,
 }
 
@@ -139,7 +139,7 @@ pub struct Counts {
     pub handles_pending: i64,
 }
 
-/// Something to mend.
+/// A problem to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemView {
     /// Stable code.
@@ -221,7 +221,7 @@ fn held_back(variants: i64) -> Option<ProblemView> {
         code: "mass_delete_held".into(),
         message: format!(
             "{variants} variants stopped being eligible at once and are still at Meta. If that is meant, release their \
-             deletion with POST /admin/meta/held-deletes/release; if not, mend the source and bootstrap again"
+             deletion with POST /admin/meta/held-deletes/release; if not, fix the source and bootstrap again"
         ),
     })
 }
@@ -237,7 +237,7 @@ fn problem(credential: Option<&Credential>, channel: Channel, now: Millis) -> Op
     Some(ProblemView {
         code: "meta_token_expired".into(),
         message: format!(
-            "the access token ended at {}; connect the account again",
+            "the access token expired at {}; connect the account again",
             iso(ended).unwrap_or_else(|| ended.to_string())
         ),
     })

@@ -49,7 +49,7 @@ impl fmt::Display for Subject {
         match self {
             Self::ApiToken { id, .. } => write!(f, "api-token:{id}"),
             Self::Session { user_id, impersonated_by: None } => write!(f, "user:{user_id}"),
-            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id} taken on by user:{by}"),
+            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id} via user:{by}"),
         }
     }
 }
@@ -100,7 +100,7 @@ impl Sessions {
     }
 }
 
-const AWAY: &str = "sessions cannot be verified just now, so nobody who is signed in gets in; API tokens work. If this \
+const AWAY: &str = "sessions cannot be verified at the moment, so every session is refused; API tokens work. If this \
                     lasts, check BETTER_AUTH_DATABASE_URL and sessions.names in the configuration; the log has the cause";
 
 impl From<LookUpError> for ApiError {
@@ -118,7 +118,7 @@ pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), 
         let mut tx = api.app.db.read().await?;
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
         let token =
-            token.ok_or_else(|| ApiError::unauthorized().because("there is no such API token, or no longer"))?;
+            token.ok_or_else(|| ApiError::unauthorized().because("the API token does not exist or was revoked"))?;
         let permissions = permissions(&token.role).to_vec();
         return Ok((
             Principal { subject: Subject::ApiToken { id: token.id, name: token.name }, permissions },
@@ -147,7 +147,7 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     Ok(principal)
 }
 
-const FOREIGN_PAGE: &str = "a request that a cookie vouches for changes something only when its Origin is that of \
+const FOREIGN_PAGE: &str = "a request with a session cookie may change something only when its Origin is that of \
                             PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url): configure where \
                             browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
 
@@ -182,7 +182,7 @@ mod tests {
         let named = |by: Option<&str>| {
             Subject::Session { user_id: "u".into(), impersonated_by: by.map(str::to_owned) }.to_string()
         };
-        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u taken on by user:i"]);
+        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u via user:i"]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ codes! {
         "the module fails on the sample `sale_running` (a sale that is on): the mapper module x 1.0.0 trapped";
     PreviewRunning = "mapper_preview_running", BAD_REQUEST,
         "Another preview is running.",
-        "a preview is being made already (019ab7d0-0000-7000-8000-000000000000); wait for its end, or look how far it is";
+        "another preview is running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or read its progress";
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED,
         "No valid credentials were sent.",
         "sign in, or send an API token";
@@ -84,7 +84,7 @@ codes! {
         "/health does not take POST";
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT,
         "The request took too long.",
-        "not answered within 30 s; try again";
+        "no response within 30 s; try again";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE,
         "The body is too long.",
         "the body is longer than 1048576 bytes";
@@ -93,8 +93,8 @@ codes! {
         "send the body as JSON";
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR,
         "A call to Meta failed (the `fb…` fields hold Meta's error), or the service has an internal error.",
-        "the call to Meta did not succeed: Service temporarily unavailable.";
+        "the call to Meta failed: Service temporarily unavailable.";
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE,
-        "The database does not answer, another process holds a lock on the resource, or this machine could not try the mapper module.",
-        "the database does not answer just now";
+        "The database does not respond, another process holds a lock on the resource, or this machine could not try the mapper module.",
+        "the database does not respond";
 }

@@ -20,14 +20,14 @@ use meta_graph::GraphFailure;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEnvelope {
-    /// For people: what is wrong and what to do.
+    /// Human-readable message: what is wrong and what to do.
     pub message: String,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status_code: u16,
-    /// For programs.
+    /// Machine-readable error code.
     pub error_code: &'static str,
-    /// What is wrong with each part of the input, or what a third party said, by name.
+    /// By name: what is wrong with each part of the input, or what a third party returned.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
     /// Meta's `error.type`.
@@ -106,7 +106,7 @@ impl ApiError {
     /// An internal error; the cause is for the log alone.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
-        let message = "something went wrong here; the log has it under this request's id";
+        let message = "internal error; the log has the cause under this request's id";
         Self { cause: Some(cause.into()), ..Self::new(Code::Internal, message) }
     }
 
@@ -154,7 +154,7 @@ impl From<StoreError> for ApiError {
             return Self::new(Code::Unavailable, message).because(cause);
         }
         if away(&error) {
-            let message = "the database does not answer just now; try again in a moment";
+            let message = "the database does not respond; try again in a moment";
             let error = Self::new(Code::Unavailable, message);
             return Self { cause: Some(cause), ..error };
         }
@@ -262,7 +262,7 @@ mod tests {
             let (status, code, message) = answer(refused);
             assert_eq!((status, code), (503, "SERVICE_UNAVAILABLE"));
             assert!(message.ends_with("offer it again in a moment"), "{message}");
-            assert!(!message.contains("it is tried again"), "nobody does: {message}");
+            assert!(!message.contains("it is tried again"), "nothing retries it: {message}");
         }
         for refused in [
             sample(FaultKind::Time),

@@ -45,7 +45,7 @@ fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
         JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
             ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {most} bytes"))
         }
-        _ => ApiError::bad_request("the body broke off"),
+        _ => ApiError::bad_request("the body is incomplete"),
     }
 }
 
@@ -81,7 +81,7 @@ impl FromRequest<Api> for ModuleFile {
                     "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
                 ),
             )),
-            Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
+            Ok(Err(_)) => Err(ApiError::bad_request("the body is incomplete")),
             Err(_) => Err(late_body(time)),
         }
     }

@@ -36,7 +36,11 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
         Span::current().record("status", status);
-        info!(status, elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "answered");
+        info!(
+            status,
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request finished"
+        );
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         // What an operator sees is not for a cache, and the callback's address, which holds a code, for nobody.
@@ -62,7 +66,7 @@ fn request_id(request: &Request) -> HeaderValue {
 pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::late(format!("not answered within {} s; try again", limit.as_secs())).into_response(),
+        Err(_) => ApiError::late(format!("no response within {} s; try again", limit.as_secs())).into_response(),
     }
 }
 
@@ -144,9 +148,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_late_and_a_panicking_handler_answer_in_the_envelope() {
-        let late = json!({"message": "not answered within 0 s; try again", "statusCode": 408,
+        let late = json!({"message": "no response within 0 s; try again", "statusCode": 408,
                           "errorCode": "REQUEST_TIMEOUT"});
-        let panicked = json!({"message": "something went wrong here; the log has it under this request's id",
+        let panicked = json!({"message": "internal error; the log has the cause under this request's id",
                               "statusCode": 500, "errorCode": "INTERNAL_SERVER_ERROR"});
         let answers = ask(&["/slow", "/panics", "/panics-apart"]).await;
         assert_eq!(answers, [(408, late), (500, panicked.clone()), (500, panicked)]);

@@ -12,28 +12,28 @@ use crate::store::reask::Reask;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MapperView {
-    /// What it calls itself; `builtin` for the built-in one.
+    /// The name that the module declares; `builtin` for the built-in one.
     pub name: String,
     /// Its own version.
     pub version: String,
     /// SHA-256 of the module's file in hex, or `builtin-`, the version of this service and a hash of what it makes of
     /// the samples: what the variants that it mapped are marked with.
     pub digest: String,
-    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in that nobody chose.
+    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in mapper when no mapper was activated.
     pub source: String,
-    /// When it became active; null for the built-in that nobody chose.
+    /// When it became active; null for the built-in mapper when no mapper was activated.
     pub activated_at: Option<String>,
 }
 
-/// A re-map: every variant asked for again, so that what the new mapper says differently is sent.
+/// A re-map: every variant is queued again, so that each payload that the new mapper changes is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemapView {
-    /// Whether it is under way.
+    /// Whether the re-map is running.
     pub running: bool,
     /// Variants at its start.
     pub total: i64,
-    /// Variants asked for again so far.
+    /// Number of variants queued so far.
     pub queued: i64,
     /// When it began.
     pub started_at: Option<String>,
@@ -55,15 +55,15 @@ pub struct RefusedView {
     pub offered_at: Option<String>,
 }
 
-/// Which mapper is active, and which one `rollback` goes back to.
+/// The active mapper, and the mapper that `rollback` restores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MapperState {
     /// The active one.
     pub active: MapperView,
-    /// The one before; null when there was none.
+    /// The previous mapper; null when there was none.
     pub previous: Option<MapperView>,
-    /// The re-map under way, or the last one; null when there was none.
+    /// The running or last re-map; null when there was none.
     pub remap: Option<RemapView>,
     /// The file that was offered last, if it was refused and no mapper was activated since.
     pub refused: Option<RefusedView>,
