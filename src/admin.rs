@@ -1,10 +1,10 @@
 //! What an operator can do: the use cases of the admin surface, without HTTP.
 //!
-//! Purpose: one function per use case, from checked input to an answer or a [`AdminError`]; the HTTP API ([`crate::http`])
-//! only reads requests, asks who is asking, and writes answers.
-//! Promises: whatever changes several things changes them in one transaction; whatever the pipeline should notice, it
-//! is told at once; no secret is in an answer, an error or a log.
-//! Left out on purpose: who may do what, paths, envelopes and status codes.
+//! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API ([`crate::http`])
+//! only reads requests, authenticates the caller and writes responses.
+//! Promises: a use case that changes several things changes them in one transaction; the pipeline is notified at once of
+//! each change that concerns it; no secret is in a response, an error or a log.
+//! Left out on purpose: permissions, paths, envelopes and status codes.
 
 pub mod bootstrap;
 pub mod bulk;
@@ -28,8 +28,8 @@ pub use error::AdminError;
 use crate::app::App;
 use crate::store::{self, StoreError, Tx};
 
-/// Another token, another catalog, other settings: whatever this process remembers of the old ones is void, and the
-/// pipeline looks at once. Other replicas learn of it when they renew or ask for the lease.
+/// Discards what this process caches of the old token, catalog and settings, and nudges the pipeline. Other replicas
+/// notice the change when they renew or request the lease.
 async fn connection_changed(app: &App) -> Result<(), StoreError> {
     app.tokens.forget();
     app.load_settings().await?;
@@ -39,7 +39,8 @@ async fn connection_changed(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What stopped the channel rested on something that is being replaced in this transaction: the next call finds out.
+/// Clears the channel's problem and breaker, because this transaction replaces what caused them; the next call shows
+/// whether the problem persists.
 ///
 /// The pipeline writes this row under its lease, so the transaction must hold that first
 /// ([`store::lease::hold_pipeline`]).

@@ -1,15 +1,15 @@
-//! Queueing every variant that may belong into the catalog.
+//! Queues every variant that may belong in the catalog.
 
 use crate::app::App;
 use crate::domain::reask::{Pace, Reason};
 use crate::store::{StoreError, reask};
 
-/// Begins to queue an upsert for every variant whose product is active, public and not deleted; returns how many there are.
-/// The first step is taken here, so a small catalog is under way at once; the ReaskActor takes the others, paced and across
+/// Starts to queue an upsert for every variant whose product is active, public and not deleted; returns how many there are.
+/// The first step is taken here, so a small catalog starts at once; the ReaskActor takes the other steps, paced and across
 /// restarts ([`crate::pipeline::reask`]).
 ///
 /// # Errors
-/// When the store does not answer; nothing has begun then.
+/// When the database query fails; nothing is started then.
 pub async fn bootstrap(app: &App) -> Result<u64, StoreError> {
     let pace = Pace::of(app.load_settings().await?.batch_size);
     let mut tx = app.db.read().await?;

@@ -4,10 +4,10 @@ use super::AdminError;
 use crate::app::App;
 use crate::store::{bulk, outbox};
 
-/// Queues every failed variant again, with the kind of intent that failed; answers how many.
+/// Queues every failed variant again, with the kind of intent that failed; returns how many.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
     let enqueued = bulk::requeue_failed(&mut tx, app.now()).await?;
@@ -16,10 +16,10 @@ pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
     Ok(enqueued)
 }
 
-/// Queues every skipped variant again; answers how many.
+/// Queues every skipped variant again; returns how many.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
     let enqueued = bulk::requeue_skipped(&mut tx, app.now()).await?;
@@ -28,10 +28,10 @@ pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
     Ok(enqueued)
 }
 
-/// Releases the deletes that the mass-delete guard holds back; answers of how many variants.
+/// Releases the deletes that the mass-delete guard holds back; returns the number of variants.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn release_held(app: &App) -> Result<i64, AdminError> {
     let mut tx = app.db.write().await?;
     let released = outbox::release_held(&mut tx, app.now()).await?;

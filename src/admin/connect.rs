@@ -1,7 +1,7 @@
 //! Connecting to Meta through Facebook Login, and disconnecting.
 //!
-//! Promises: a state is good for ten minutes and for one callback, whoever sends how many; a callback that fails changes
-//! nothing but its state; a new connection clears what stopped the old one.
+//! Promises: a state is valid for ten minutes and for one callback, however many are sent; a failed callback changes only
+//! its state; a new connection clears what stopped the old one.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,10 @@ use meta_graph::{AppCredentials, Caller};
 /// The path that Facebook sends the operator's browser back to.
 pub const CALLBACK_PATH: &str = "/admin/meta/oauth/callback";
 
-/// The longest text of Facebook's that is given back.
+/// Longest text from Facebook that is returned, in characters.
 const QUOTED: usize = 300;
 
-/// The app, or the fault that says what to set.
+/// Returns the app's credentials.
 ///
 /// # Errors
 /// [`AdminError::Misconfigured`] when id or secret is blank.
@@ -36,7 +36,7 @@ pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCreden
     })
 }
 
-/// Where to send the operator's browser. `api_url` is where browsers reach this API.
+/// Returns the URL to send the operator's browser to. `api_url` is the URL at which browsers reach this API.
 ///
 /// # Errors
 /// [`AdminError::Misconfigured`] when the app is not set.
@@ -50,7 +50,7 @@ pub async fn start(app: &App, api_url: &str) -> Result<Url, AdminError> {
     Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
 }
 
-/// Must be the same, to the letter, in the dialog and in the exchange.
+/// The redirect URI must be identical in the dialog and in the exchange.
 fn redirect_uri(settings: &Settings, api_url: &str) -> String {
     if settings.redirect_uri.is_empty() {
         return format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/'));
@@ -58,21 +58,21 @@ fn redirect_uri(settings: &Settings, api_url: &str) -> String {
     settings.redirect_uri.clone()
 }
 
-/// What Facebook sent along.
+/// The parameters that Facebook sent.
 #[derive(Debug, Default)]
 pub struct Callback {
     /// The authorization code.
     pub code: Option<SecretString>,
     /// Our nonce.
     pub state: Option<SecretString>,
-    /// Everything with which Facebook says that it went wrong, by parameter.
+    /// The error parameters from Facebook, by name.
     pub refusal: BTreeMap<String, String>,
 }
 
 /// Completes a login: the code becomes a token of about 60 days, and that the connection.
 ///
 /// # Errors
-/// Who said no: the state, the operator, Facebook, or the store.
+/// When the state, the operator or Facebook refuses the login, or the database query fails.
 pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<(), AdminError> {
     let state = use_up(app, callback.state.as_ref()).await?;
     if !callback.refusal.is_empty() {
@@ -89,7 +89,7 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     let grant = graph.extend_user_token(&credentials, &short.access_token).await.map_err(AdminError::of_exchange)?;
     let caller = Caller { app: &credentials, token: &grant.access_token };
     let me = graph.me(caller).await.map_err(AdminError::of_exchange)?;
-    // For the record only, so its failure is no reason to send the operator round again.
+    // The scopes are only informative, so a failure does not require a new login.
     let scope = match graph.debug_token(&credentials, &grant.access_token).await {
         Ok(info) => Some(info.scopes.join(",")),
         Err(failure) => {
@@ -123,7 +123,7 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     Ok(())
 }
 
-/// Uses the state up, also of a login that Facebook refused: it is over either way.
+/// Consumes the state, also when Facebook refused the login: the login is finished either way.
 async fn use_up(
     app: &App,
     state: Option<&SecretString>,
@@ -149,7 +149,7 @@ fn denied(said: BTreeMap<String, String>) -> AdminError {
 /// Ends the connection. State and open submissions are kept: the operator may connect again.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn disconnect(app: &App) -> Result<(), AdminError> {
     let mut tx = app.db.write().await?;
     let had_one = credential::delete(&mut tx).await?;

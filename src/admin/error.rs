@@ -1,4 +1,4 @@
-//! Why a use case did not come to its answer.
+//! Why a use case failed.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::store::oauth_state::Refused;
 use meta_graph::{ErrorClass, FailureKind, GraphFailure};
 use wasm_host::HostError;
 
-/// Why a use case did not come to its answer. The text of each is for the operator and holds no secret; what is behind
-/// [`AdminError::Store`] and [`AdminError::Internal`] is for the log alone.
+/// Why a use case failed. The text of each is for the operator and holds no secret; the cause behind
+/// [`AdminError::Store`] and [`AdminError::Internal`] is only for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The input is not what it must be.
@@ -29,7 +29,7 @@ pub enum AdminError {
     /// The state of an OAuth callback is not one to be used now.
     #[error("{}", state_message(*.0))]
     State(Option<Refused>),
-    /// Facebook came back without a code, most often because the operator said no.
+    /// Facebook sent no code, most often because the operator refused.
     #[error("{message}")]
     Denied {
         /// What happened and what to do.
@@ -48,34 +48,34 @@ pub enum AdminError {
         /// Meta's word.
         failure: GraphFailure,
     },
-    /// Meta did what it was asked, and yet the result does not serve.
+    /// Meta's call succeeded, but the result is not usable.
     #[error("{0}")]
     Unusable(String),
-    /// The file is no mapper module that can become active; says why and how to mend it.
+    /// The file is no mapper module that can become active; says why and how to fix it.
     #[error("{0}")]
     Module(String),
     /// No mapper module can run in this process, whatever is in its file; says why.
     #[error("no mapper module can run on this machine; nothing was changed: {0}")]
     NoModules(HostError),
-    /// The module could not be tried, which says nothing of it; says why.
+    /// The module could not be tried, so it is not judged; says why.
     #[error("{0}. The module was not judged: offer it again in a moment")]
     NotTried(String),
     /// One preview of a mapper module at a time.
     #[error("another preview is running ({0}); wait until it ends, or read its progress")]
     PreviewRunning(String),
-    /// There is no such thing.
+    /// The resource does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Somebody else changed it meanwhile.
+    /// A concurrent change conflicts with the request.
     #[error("{0}")]
     Changed(String),
-    /// A call to Meta came to nothing.
+    /// A call to Meta failed.
     #[error("the call to Meta failed: {} {}", sentence(.0), what_to_do(.0))]
     Graph(GraphFailure),
-    /// The store did not answer or holds what it must not.
+    /// The database query failed, or a stored value is invalid.
     #[error("the database query failed")]
     Store(#[from] StoreError),
-    /// Something of ours did not work.
+    /// An internal error.
     #[error("{0}")]
     Internal(String),
 }
@@ -106,7 +106,7 @@ impl AdminError {
     }
 }
 
-/// Whether Meta understood the call and said no, as against trouble that passes by itself.
+/// Returns whether Meta understood and refused the call, as opposed to a temporary failure.
 fn refused_for_good(failure: &GraphFailure) -> bool {
     match failure.class() {
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => false,
@@ -161,7 +161,8 @@ impl From<MapperGone> for AdminError {
     }
 }
 
-/// The hint of a failure is written for calls that the pipeline repeats by itself; nobody repeats an operator's.
+/// Returns the next step. A failure's own hint is for calls that the pipeline retries; an operator's call is not
+/// retried.
 fn what_to_do(failure: &GraphFailure) -> &'static str {
     match failure.class() {
         ErrorClass::Transient | ErrorClass::Unknown | ErrorClass::Throttled(_) | ErrorClass::ReduceData => {
@@ -177,7 +178,7 @@ fn what_to_do(failure: &GraphFailure) -> &'static str {
     }
 }
 
-/// Meta's message, with a full stop.
+/// Returns Meta's message, with a full stop.
 pub(super) fn sentence(failure: &GraphFailure) -> String {
     let text = failure.message().trim();
     if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }

@@ -155,7 +155,7 @@ pub struct Next {
     pub reason: String,
 }
 
-/// Collects it.
+/// Returns the detail view of a variant.
 ///
 /// # Errors
 /// [`AdminError::NotFound`] when the shop does not know the variant.

@@ -18,7 +18,7 @@ pub const NEVER_SYNCED: &str = "never_synced";
 
 /// Longest text to search for, in characters.
 const LONGEST_SEARCH: usize = 200;
-/// Pages beyond this are refused: nobody reads so far, and each costs all before it.
+/// Pages beyond this are refused: no reader needs them, and the cost of a page includes all pages before it.
 const LAST_PAGE: u64 = 1_000_000;
 
 /// A page asked for: numbers from 1.

@@ -1,7 +1,7 @@
 //! One variant as Meta shows it now.
 //!
-//! Meta's view may lag the push by minutes. Whatever an operator has to set or mend is told in the answer, so the page
-//! that shows it need not know error codes; only Meta being in trouble is a failure.
+//! Meta's view may lag the push by minutes. The response lists everything that the operator has to set or fix, so the
+//! page that shows it need not know error codes; only a temporary failure of Meta is an error.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -44,7 +44,7 @@ pub struct LiveError {
 /// Asks Meta.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when neither shop nor state knows the variant; [`AdminError::Graph`] when Meta is in trouble.
+/// [`AdminError::NotFound`] when the variant is neither in the shop nor in the state; [`AdminError::Graph`] when Meta fails temporarily.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
     let mut tx = app.db.read().await?;
     if !items::known(&mut tx, variant_id).await? {

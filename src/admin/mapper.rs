@@ -26,10 +26,10 @@ pub struct Activated {
     pub requeued: u64,
 }
 
-/// Reads it.
+/// Returns the active and previous mapper, the re-map and the last refused file.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn state(app: &App) -> Result<MapperState, AdminError> {
     let mut tx = app.db.read().await?;
     Ok(state_view(mapper::mappers(&mut tx).await?))
@@ -47,7 +47,7 @@ pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) ->
 /// Goes back to the built-in mapper.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::reset(&app.active, source, remap).await)
 }
@@ -55,7 +55,7 @@ pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, 
 /// Goes back to the mapper before the active one. A second rollback restores the present one.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when there was none; [`AdminError::Module`] when it does not run any more;
+/// [`AdminError::NotFound`] when there was none; [`AdminError::Module`] when it no longer runs;
 /// [`AdminError::NotTried`] when this machine cannot tell; nothing has changed then.
 pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::rollback(&app.active, remap).await)
@@ -64,7 +64,7 @@ pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
 /// Asks for every variant again, with the mapper that is active: what it says differently is sent.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn remap(app: &App) -> Result<MapperState, AdminError> {
     let state = activation::remap(&app.active).await?;
     app.wake.reask.nudge();

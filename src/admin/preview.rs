@@ -1,8 +1,8 @@
 //! Previews: what would change on the real catalog if a module were activated.
 //!
 //! Promises: nothing is changed; the whole catalog is walked in chunks, with bounded memory, never more than one chunk
-//! at a time and in turn with the drain's; how far it is, and in the end the report, is in the store, so any replica
-//! can tell. A preview whose process died says so.
+//! at a time and alternating with the drain's; the progress, and at the end the report, is in the store, so any replica
+//! can return it. A preview whose process died is reported as lost.
 //! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +28,9 @@ use wasm_host::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
-/// How often progress is written down.
+/// How often progress is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// A preview that was not heard of for so long will not be heard of any more. The slowest chunk of two mappers takes
+/// A preview without recorded progress for this long counts as lost. The slowest chunk of two mappers takes
 /// less.
 const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
 
@@ -96,7 +96,7 @@ pub struct PreviewView {
     pub report: Option<PreviewReport>,
 }
 
-/// Starts a preview and answers how it is found again.
+/// Starts a preview and returns its view with the id.
 ///
 /// # Errors
 /// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another preview is being
@@ -170,7 +170,7 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     })
 }
 
-/// Walks, and writes down how far it is and what came of it.
+/// Runs the comparison, and records its progress and its result.
 async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>) {
     let mut notes = Notes { app: Arc::clone(&app), id: id.clone(), done: 0, noted: Instant::now() };
     let walked = compare(&app, &candidate, &mut notes).await;
@@ -194,7 +194,7 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
     drop(turn);
 }
 
-/// Hears how far a walk is.
+/// Receives the progress of a walk.
 pub trait Progress: Send {
     /// So many variants are compared.
     ///
@@ -226,7 +226,7 @@ impl Progress for Notes {
 /// Compares a mapper with the active one on the whole catalog.
 ///
 /// # Errors
-/// When the store does not answer or a thread is lost.
+/// When the database query fails or a thread is lost.
 pub async fn compare(
     app: &App,
     candidate: &Arc<LoadedMapper>,
@@ -235,7 +235,7 @@ pub async fn compare(
     let active = match app.active.follow().await {
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
-        // Whoever looks for a way out of that compares with what they would get without a module.
+        // The active module is unusable, so compare with the mapper that runs without a module.
         Err(NotFollowed::Unusable(_)) => Arc::new(LoadedMapper::builtin()),
     };
     let settings = app.load_settings().await?;

@@ -1,8 +1,8 @@
 //! Choosing the catalog: from the operator's login to a system user that may manage exactly it.
 //!
 //! The flow of Meta's API: find or create the system user, install the app for it, assign the catalog to it, mint its
-//! token, look whether that token serves. Each step may be repeated, so a selection that failed half-way is simply made
-//! again. What comes of it (credential, settings, dropped claims) is committed as one.
+//! token, check that the token is usable. Each step may be repeated, so after a partial failure the selection is sent
+//! again. The result (credential, settings, dropped claims) is committed in one transaction.
 //!
 //! One selection at a time over all replicas ([`Work::Selection`]), so the second finds the system user that the first
 //! one made. A replica that loses its turn half-way is caught by the credential's version: its commit fails, and a
@@ -95,11 +95,11 @@ impl Selection {
     }
 }
 
-/// Carries the selection out.
+/// Carries out the selection.
 ///
 /// # Errors
 /// [`AdminError::Account`] when Meta refuses a step, [`AdminError::Graph`] when it is in trouble, [`AdminError::Changed`] when the
-/// connection changed meanwhile or another selection does not end; nothing is changed here then.
+/// connection changed during the selection or another selection does not end; nothing is changed here then.
 pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let selection = selection.checked()?;
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
@@ -182,12 +182,12 @@ async fn prepare(app: &App, operator: &Operator, selection: &Selection) -> Resul
     Ok(Minted { system_user_id, grant, scope: info.scopes.join(",") })
 }
 
-/// A token without end; some businesses are made to use tokens of 60 days and refuse that.
+/// A token without end; some businesses must use tokens of 60 days, and Meta refuses the call for them.
 async fn mint(app: &App, caller: Caller<'_>, system_user_id: &str) -> Result<TokenGrant, GraphFailure> {
     let graph = &app.graph;
     match graph.mint_token(caller, system_user_id, TokenLifetime::Unlimited).await {
         Err(first) if first.class() == ErrorClass::BadRequest => {
-            // If it was something else, the first refusal says it best.
+            // If the cause is another one, the first refusal describes it best.
             graph.mint_token(caller, system_user_id, TokenLifetime::SixtyDays).await.map_err(|_| first)
         }
         answer => answer,

@@ -11,19 +11,19 @@ use crate::domain::settings::{Kind, MASK, find, key};
 use crate::store::settings::Changes;
 use crate::store::{self, StoreError};
 
-/// Settings that calls to Meta rest on: with another one, what stopped the channel may be mended.
+/// Settings that calls to Meta rest on: a new value may resolve the channel's problem.
 const OF_THE_CHANNEL: [&str; 2] = [key::app_id, key::catalog_id];
 
 /// Every setting by key, the secret masked.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn read(app: &App) -> Result<Map<String, Value>, StoreError> {
     Ok(app.load_settings().await?.values())
 }
 
-/// Changes settings, all or none, and answers all of them. `null` asks for the default; the mask, or leaving the key
-/// out, keeps the secret.
+/// Changes settings, all or none, and returns all settings. `null` restores the default; the mask, or omitting the
+/// key, keeps the secret.
 ///
 /// # Errors
 /// [`AdminError::Invalid`] names each key that does not exist or does not take its value.
@@ -46,7 +46,7 @@ pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, 
     Ok(read(app).await?)
 }
 
-/// Checks every change and answers the stored forms.
+/// Checks every change and returns the stored forms.
 fn check(asked: &Map<String, Value>) -> Result<Changes, AdminError> {
     let mut changes = Changes::default();
     let mut wrong = BTreeMap::new();

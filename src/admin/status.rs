@@ -1,4 +1,4 @@
-//! The one view of everything: connection, configuration, selection, counts, and what is in the way.
+//! The status view: connection, configuration, selection, counts and the current problem.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -148,10 +148,10 @@ pub struct ProblemView {
     pub message: String,
 }
 
-/// Collects it.
+/// Returns the status.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the database query fails.
 pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let settings = app.load_settings().await?;
     let mut tx = app.db.read().await?;
@@ -196,7 +196,7 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     })
 }
 
-/// Whoever chose no catalog through the selection, but set one by hand, has selected one too.
+/// A catalog that was set by hand, not through the selection, counts as selected too.
 fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<SelectionView> {
     if settings.catalog_id.is_empty() {
         return None;

@@ -2,7 +2,7 @@
 
 use crate::clock::Millis;
 
-/// ISO 8601 in UTC with milliseconds, such as `2026-01-31T09:30:00.000Z`; none when the year has more than four
+/// ISO 8601 in UTC with milliseconds, such as `2026-01-31T09:30:00.000Z`; `None` when the year has more than four
 /// digits.
 #[must_use]
 pub fn iso(at: Millis) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, its span, its limits, and answers where no handler gave one.
+//! The layers around every request: request id, span, limits, and responses when no handler produces one.
 
 use std::any::Any;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::runtime::vitals::panic_text;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Gives the request its id and its span, and tells its end. The query stays out of the log: a callback's holds a code.
+/// Gives the request its id and its span, and logs its end. The query is not logged, because a callback's query holds a code.
 pub(super) async fn per_request(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -43,7 +43,7 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
         );
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
-        // What an operator sees is not for a cache, and the callback's address, which holds a code, for nobody.
+        // Responses must not be cached, and the callback's URL, which holds a code, must not leak as a referrer.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -53,7 +53,7 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
     .await
 }
 
-/// The caller's id, if it is one that a log line can hold, or a new one.
+/// Returns the caller's request id if it is safe to log, otherwise a new one.
 fn request_id(request: &Request) -> HeaderValue {
     let fit = |value: &&HeaderValue| {
         (1..=LONGEST_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -62,7 +62,7 @@ fn request_id(request: &Request) -> HeaderValue {
     given.unwrap_or_else(|| HeaderValue::from_str(&ids::request()).unwrap_or(HeaderValue::from_static("-")))
 }
 
-/// Answers 408 when the handler takes longer.
+/// Responds with 408 when the handler takes longer.
 pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
@@ -70,7 +70,7 @@ pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, 
     }
 }
 
-/// Refuses a query where none is taken: a misspelt key must not be taken for no key.
+/// Refuses a query on routes without parameters, so that a misspelt key is not ignored.
 pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
     match request.uri().query() {
         None | Some("") => next.run(request).await,
@@ -89,18 +89,19 @@ pub(super) async fn wrong_method(request: Request) -> ApiError {
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response<Body>;
 
-/// A panic costs its request a 500, nobody else anything.
+/// A panic results in a 500 for its own request and does not affect other requests.
 pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
     CatchPanicLayer::custom(|panic| ApiError::internal(panic_text(&*panic)).into_response())
 }
 
-/// Runs to its end even when the asker is gone or timed out: for work that should not be left half-done.
+/// Runs the work to its end even when the caller disconnects or times out. Use it for work that must not be left
+/// incomplete.
 pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work.in_current_span()).await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only the end of the runtime cancels it, and then nobody waits for this.
+            // Only the shutdown of the runtime cancels the task, and then nothing waits for this result.
             Err(_) => std::future::pending().await,
         },
     }
@@ -124,7 +125,7 @@ mod tests {
         to_the_end(async { panic!("on purpose") }).await
     }
 
-    /// Answers of a small server with these layers, by path.
+    /// Returns the responses of a small server with these layers, by path.
     async fn ask(paths: &[&str]) -> Vec<(u16, Value)> {
         let router = Router::new()
             .route("/slow", get(std::future::pending::<StatusCode>))

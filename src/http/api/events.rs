@@ -57,7 +57,7 @@ impl EventsRequest {
 /// `POST /events`, one event or a list.
 ///
 /// # Errors
-/// 400 with each event that cannot be taken under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each event that cannot be taken under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/events", tag = "Events", operation_id = "takeEvents",
     summary = "Report changes in the shop",

@@ -68,7 +68,7 @@ impl<T> From<Listed<T>> for Paged<T> {
 /// `GET /admin/meta/items`.
 ///
 /// # Errors
-/// 400 with each unacceptable parameter under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each unacceptable parameter under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/items", tag = "Items", operation_id = "listItems",
     summary = "List variants with their state at Meta",
@@ -126,7 +126,7 @@ pub async fn errors(
 /// `GET /admin/meta/items/{variantId}`.
 ///
 /// # Errors
-/// 401, 403; 404 when the shop does not know the variant; 5xx when the store does not answer.
+/// 401, 403; 404 when the variant is not in the shop; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/items/{variantId}", tag = "Items", operation_id = "getItem",
     summary = "One variant with its current payload",
@@ -158,7 +158,7 @@ pub async fn detail(
 /// `GET /admin/meta/items/{variantId}/meta-status`.
 ///
 /// # Errors
-/// 401, 403; 404 when neither shop nor state knows the variant; 500 when Meta is in trouble.
+/// 401, 403; 404 when the variant is neither in the shop nor in the state; 500 when Meta fails temporarily.
 #[utoipa::path(
     get, path = "/admin/meta/items/{variantId}/meta-status", tag = "Items", operation_id = "getItemMetaStatus",
     summary = "The current state of one variant at Meta",
@@ -183,7 +183,7 @@ pub async fn meta_status(
 /// `POST /admin/meta/items/bulk/resync-failed`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/bulk/resync-failed", tag = "Items", operation_id = "resyncFailed",
     summary = "Queue every failed variant again",
@@ -200,7 +200,7 @@ pub async fn resync_failed(_: Manage, State(api): State<Api>) -> Result<Envelope
 /// `POST /admin/meta/items/bulk/resync-skipped`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/bulk/resync-skipped", tag = "Items", operation_id = "resyncSkipped",
     summary = "Queue every skipped variant again",
@@ -224,7 +224,7 @@ pub struct Released {
 /// `POST /admin/meta/held-deletes/release`: the explicit confirm that the mass-delete guard waits for.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/held-deletes/release", tag = "Items", operation_id = "releaseHeldDeletes",
     summary = "Release held deletes",

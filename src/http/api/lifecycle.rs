@@ -35,7 +35,7 @@ pub struct EnqueuedVariant {
 /// `GET /admin/meta/status`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/status", tag = "Connection", operation_id = "getStatus",
     summary = "Connection, configuration and counts",
@@ -69,7 +69,7 @@ pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<Connecti
 /// `POST /admin/meta/bootstrap`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/bootstrap", tag = "Catalog", operation_id = "bootstrap",
     summary = "Queue every eligible variant",
@@ -86,7 +86,7 @@ pub async fn bootstrap(_: Manage, State(api): State<Api>) -> Result<Envelope<Boo
 /// `POST /admin/meta/items/{variantId}/resync`.
 ///
 /// # Errors
-/// 401, 403; 404 when neither shop nor state knows the variant; 5xx when the store does not answer.
+/// 401, 403; 404 when the variant is neither in the shop nor in the state; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/{variantId}/resync", tag = "Items", operation_id = "resyncItem",
     summary = "Queue one variant again",

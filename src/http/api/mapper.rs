@@ -46,7 +46,7 @@ impl utoipa::PartialSchema for ModuleBody {
 /// `GET /admin/meta/mapper`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "getMapper",
     summary = "Which mapper is active",
@@ -107,7 +107,7 @@ pub async fn activate(
 /// `DELETE /admin/meta/mapper`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     delete, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "resetMapper",
     summary = "Go back to the built-in mapper",
@@ -137,8 +137,8 @@ pub async fn reset(
 /// `POST /admin/meta/mapper/rollback`.
 ///
 /// # Errors
-/// 400 when the mapper before does not run any more; 401, 403; 404 when there was none; 503 when this machine could not
-/// try it; 5xx when the store does not answer.
+/// 400 when the mapper before no longer runs; 401, 403; 404 when there was none; 503 when this machine could not
+/// try it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/rollback", tag = "Mapper", operation_id = "rollbackMapper",
     summary = "Roll back to the previous mapper",
@@ -169,7 +169,7 @@ pub async fn rollback(
 /// `POST /admin/meta/mapper/remap`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/remap", tag = "Mapper", operation_id = "remap",
     summary = "Queue every variant again",
@@ -192,7 +192,7 @@ pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperS
 ///
 /// # Errors
 /// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 503 when this
-/// machine could not try it; 5xx when the store does not answer.
+/// machine could not try it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/preview", tag = "Mapper", operation_id = "previewMapper",
     summary = "Preview the effect of a module",
@@ -221,7 +221,7 @@ pub async fn preview(
 /// `GET /admin/meta/mapper/preview/{id}`.
 ///
 /// # Errors
-/// 401, 403; 404 when there is none of this id any more; 5xx when the store does not answer.
+/// 401, 403; 404 when there is none of this id any more; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/mapper/preview/{id}", tag = "Mapper", operation_id = "getPreview",
     summary = "The progress or the report of a preview",

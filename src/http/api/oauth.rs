@@ -40,7 +40,7 @@ pub struct Disconnected {
 /// `GET /admin/meta/oauth/start`.
 ///
 /// # Errors
-/// 400 `meta_misconfigured` without `app_id` and `app_secret`; 401, 403; 5xx when the store does not answer.
+/// 400 `meta_misconfigured` without `app_id` and `app_secret`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/oauth/start", tag = "Connection", operation_id = "startOAuth",
     summary = "Start Facebook Login",
@@ -85,7 +85,7 @@ pub async fn callback(
     let (code, state) = (take_one(&mut query, "code")?, take_one(&mut query, "state")?);
     let refusal = query.into_iter().filter(|(name, _)| name.starts_with("error")).collect();
     let site = api.site.clone();
-    // The state is used up: the one login it stands for is carried through even when the browser gives up.
+    // The state is used up: its login is completed even when the browser disconnects.
     to_the_end(async move { connect::callback(&api.app, &api.site.api_url, Callback { code, state, refusal }).await })
         .await?;
     Ok(match &site.admin_url {
@@ -97,7 +97,7 @@ pub async fn callback(
     })
 }
 
-/// Takes a parameter out. Which of two is meant nobody can know.
+/// Removes a parameter from the query. A repeated parameter is refused, because its intended value is ambiguous.
 fn take_one(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<SecretString>, ApiError> {
     let mut found = query.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
     let one = found.next();
@@ -111,7 +111,7 @@ fn take_one(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<Secr
 /// `DELETE /admin/meta/oauth`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     delete, path = "/admin/meta/oauth", tag = "Connection", operation_id = "disconnect",
     summary = "Disconnect from Meta",

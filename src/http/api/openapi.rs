@@ -1,7 +1,6 @@
 //! The description of the API: `/openapi.json` and `meta-catalog openapi`.
 //!
-//! Purpose: completes what the handlers say of themselves with what is true of many of them: who may call, and how
-//! they fail.
+//! Purpose: completes the handlers' own annotations with what applies to many of them: permissions and failures.
 //! Promises: paths, methods and bodies come from the handlers that the router serves, so the document cannot describe
 //! another API; every failure that an operation can give is listed with its code.
 //! Left out on purpose: serving it, and its page for people ([`super::docs`]).

@@ -35,7 +35,7 @@ pub struct SettingsPatch {
 /// `GET /admin/settings/admin`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/settings/admin", tag = "Settings", operation_id = "getSettings",
     summary = "Read all settings",
@@ -51,7 +51,7 @@ pub async fn read(_: View, State(api): State<Api>) -> Result<Envelope<SettingsDo
 /// `PATCH /admin/settings/admin`.
 ///
 /// # Errors
-/// 400 with each unacceptable key under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each unacceptable key under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     patch, path = "/admin/settings/admin", tag = "Settings", operation_id = "changeSettings",
     summary = "Change settings",
