@@ -1,7 +1,7 @@
 //! Authentication and permissions of a request.
 //!
-//! Promises: a handler that takes [`View`] or [`Manage`] runs only for a caller with that permission. It must be
-//! the first argument, so that nothing else of the request is read before. A program authenticates with an API token, a
+//! Promises: a handler that takes [`View`] or [`Manage`] runs only for a caller with that permission. It must be the
+//! first argument, so that nothing else of the request is read before. A program authenticates with an API token, a
 //! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database.
 //! Left out on purpose: making tokens (`meta-catalog token create`) and signing in (Better-Auth).
 
@@ -49,7 +49,7 @@ impl fmt::Display for Subject {
         match self {
             Self::ApiToken { id, .. } => write!(f, "api-token:{id}"),
             Self::Session { user_id, impersonated_by: None } => write!(f, "user:{user_id}"),
-            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id} via user:{by}"),
+            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id}, impersonator {by}"),
         }
     }
 }
@@ -85,8 +85,8 @@ impl Sessions {
         Self { rules, db }
     }
 
-    /// Looks up a session that does not exist, and logs why the query fails, so that a wrong URL or name shows before the first
-    /// user is refused.
+    /// Looks up a session that does not exist, and logs why the query fails, so that a wrong URL or name shows before
+    /// the first user is refused.
     pub async fn try_out(&self) {
         match self.db.session(&SecretString::from("")).await {
             Ok(_) => info!("sessions can be looked up"),
@@ -182,7 +182,7 @@ mod tests {
         let named = |by: Option<&str>| {
             Subject::Session { user_id: "u".into(), impersonated_by: by.map(str::to_owned) }.to_string()
         };
-        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u via user:i"]);
+        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u, impersonator i"]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub async fn serve(mut listener: TcpListener, router: Router, head: Duration, st
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                debug!(%from, %error, "a connection broke");
+                debug!(%from, %error, "connection failed");
             }
         });
     }
