@@ -1,9 +1,9 @@
 //! What an operator can do: the use cases of the admin surface, without HTTP.
 //!
-//! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API ([`crate::http`])
-//! only reads requests, authenticates the caller and writes responses.
-//! Promises: a use case that changes several things changes them in one transaction; the pipeline is notified at once of
-//! each change that concerns it; no secret is in a response, an error or a log.
+//! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API
+//! ([`crate::http`]) only reads requests, authenticates the caller and writes responses.
+//! Promises: a use case that changes several things changes them in one transaction; the pipeline is notified at once
+//! of each change that concerns it; no secret is in a response, an error or a log.
 //! Left out on purpose: permissions, paths, envelopes and status codes.
 
 pub mod bootstrap;

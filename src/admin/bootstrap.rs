@@ -4,9 +4,9 @@ use crate::app::App;
 use crate::domain::reask::{Pace, Reason};
 use crate::store::{StoreError, reask};
 
-/// Starts to queue an upsert for every variant whose product is active, public and not deleted; returns how many there are.
-/// The first step is taken here, so a small catalog starts at once; the ReaskActor takes the other steps, paced and across
-/// restarts ([`crate::pipeline::reask`]).
+/// Starts to queue an upsert for every variant whose product is active, public and not deleted; returns how many there
+/// are. The first step is taken here, so a small catalog starts at once; the ReaskActor takes the other steps, paced
+/// and across restarts ([`crate::pipeline::reask`]).
 ///
 /// # Errors
 /// When the database query fails; nothing is started then.

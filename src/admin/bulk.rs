@@ -1,4 +1,4 @@
-//! What is done to many variants at once: queueing again what failed or was skipped, releasing what is held back.
+//! Bulk operations on variants: queueing again what failed or was skipped, releasing what is held back.
 
 use super::AdminError;
 use crate::app::App;

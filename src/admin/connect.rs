@@ -1,7 +1,7 @@
 //! Connecting to Meta through Facebook Login, and disconnecting.
 //!
-//! Promises: a state is valid for ten minutes and for one callback, however many are sent; a failed callback changes only
-//! its state; a new connection clears what stopped the old one.
+//! Promises: a state is valid for ten minutes and for one callback, however many are sent; a failed callback changes
+//! only its state; a new connection clears what stopped the old one.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ pub enum AdminError {
     /// The input is not what it must be.
     #[error("{message}")]
     Invalid {
-        /// What is wrong with the whole of it.
+        /// What is wrong with the input as a whole.
         message: String,
         /// What is wrong with each part, by its name.
         details: BTreeMap<String, String>,

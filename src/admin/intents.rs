@@ -1,4 +1,4 @@
-//! What an operator asks for single variants.
+//! Intents of the operator for single variants.
 
 use super::AdminError;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! One variant: what the shop holds, what is known of it at Meta, what the mapper makes of it, and what comes next.
+//! One variant: the shop's data, the recorded state at Meta, the mapper's payload and the next action.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -148,8 +148,8 @@ pub struct Eligibility {
 /// The next action of the drain, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
-    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete guard)
-    /// or `fault` (the mapper returned no word).
+    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete
+    /// guard) or `fault` (the mapper returned no word).
     pub action: &'static str,
     /// A code: an eligibility reason, or a reason of this service.
     pub reason: String,
@@ -225,7 +225,7 @@ async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> 
     Ok(sets.get(Some(id)).map(|set| BTreeSet::clone(&set)).unwrap_or_default())
 }
 
-/// What the view rests on.
+/// The inputs of the view.
 struct Seen<'a> {
     answer: Answer<'a>,
     at_meta: BTreeSet<String>,
@@ -291,7 +291,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
     }
 }
 
-/// The mapper's warnings, and those that only a look at the whole can give.
+/// Returns the mapper's warnings and those that need more than one payload.
 fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warning> {
     let Some(mapped) = mapped else { return Vec::new() };
     let stale = clears.stale.iter().map(|name| Warning {

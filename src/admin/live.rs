@@ -44,7 +44,8 @@ pub struct LiveError {
 /// Asks Meta.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when the variant is neither in the shop nor in the state; [`AdminError::Graph`] when Meta fails temporarily.
+/// [`AdminError::NotFound`] when the variant is neither in the shop nor in the state; [`AdminError::Graph`] when Meta
+/// fails temporarily.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
     let mut tx = app.db.read().await?;
     if !items::known(&mut tx, variant_id).await? {

@@ -35,11 +35,11 @@ pub async fn state(app: &App) -> Result<MapperState, AdminError> {
     Ok(state_view(mapper::mappers(&mut tx).await?))
 }
 
-/// Activates a module. With `remap`, every variant is asked for again.
+/// Activates a module. With `remap`, every variant is queued again.
 ///
 /// # Errors
-/// [`AdminError::Module`] says why the module is refused, [`AdminError::NotTried`] why this machine cannot tell; nothing has
-/// changed then.
+/// [`AdminError::Module`] says why the module is refused, [`AdminError::NotTried`] why this machine cannot tell;
+/// nothing has changed then.
 pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::activate(&app.active, bytes, source, remap).await)
 }
@@ -52,7 +52,7 @@ pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, 
     told(app, activation::reset(&app.active, source, remap).await)
 }
 
-/// Goes back to the mapper before the active one. A second rollback restores the present one.
+/// Goes back to the mapper before the active one. Rolling back twice restores the current mapper.
 ///
 /// # Errors
 /// [`AdminError::NotFound`] when there was none; [`AdminError::Module`] when it no longer runs;
@@ -61,7 +61,7 @@ pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
     told(app, activation::rollback(&app.active, remap).await)
 }
 
-/// Asks for every variant again, with the mapper that is active: what it says differently is sent.
+/// Queues every variant again for the active mapper; payloads that differ are sent.
 ///
 /// # Errors
 /// When the database query fails.

@@ -30,8 +30,7 @@ use wasm_host::Batch;
 const CHUNK: usize = 1_000;
 /// How often progress is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// A preview without recorded progress for this long counts as lost. The slowest chunk of two mappers takes
-/// less.
+/// A preview without recorded progress for this long counts as lost. The slowest chunk of two mappers takes less.
 const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
 
 /// One preview at a time in this process; clones share the turn.
@@ -99,8 +98,8 @@ pub struct PreviewView {
 /// Starts a preview and returns its view with the id.
 ///
 /// # Errors
-/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another preview is being
-/// made.
+/// [`AdminError::Module`] and [`AdminError::NotTried`] as in [`load`], [`AdminError::PreviewRunning`] when another
+/// preview is being made.
 pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let id = ids::row();
     let turn = previewing.begin(&id)?;
@@ -239,7 +238,8 @@ pub async fn compare(
         Err(NotFollowed::Unusable(_)) => Arc::new(LoadedMapper::builtin()),
     };
     let settings = app.load_settings().await?;
-    // One instant and one set of settings for all of it, or a sale that ends meanwhile would look like the module's work.
+    // One instant and one set of settings for all of it, or a sale that ends during the walk would look like an effect
+    // of the module.
     let now = app.now();
     let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
     let catalog: Arc<str> = settings.catalog_id.as_str().into();
@@ -251,7 +251,7 @@ pub async fn compare(
         let Some(last) = ids.last() else { break };
         after.clone_from(last);
         let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
-        // As in the drain: the state first, so that a variant which changes in between is not told of twice.
+        // As in the drain: the state first, so that a variant which changes in between is not counted twice.
         let states = store::sync_state::load(&mut tx, &wanted).await?;
         let mut batch = store::source::load(&mut tx, &wanted).await?;
         drop(tx);

@@ -98,8 +98,9 @@ impl Selection {
 /// Carries out the selection.
 ///
 /// # Errors
-/// [`AdminError::Account`] when Meta refuses a step, [`AdminError::Graph`] when it is in trouble, [`AdminError::Changed`] when the
-/// connection changed during the selection or another selection does not end; nothing is changed here then.
+/// [`AdminError::Account`] when Meta refuses a step, [`AdminError::Graph`] when it is in trouble,
+/// [`AdminError::Changed`] when the connection changed during the selection or another selection does not end; nothing
+/// is changed here then.
 pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let selection = selection.checked()?;
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {

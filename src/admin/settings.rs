@@ -22,8 +22,8 @@ pub async fn read(app: &App) -> Result<Map<String, Value>, StoreError> {
     Ok(app.load_settings().await?.values())
 }
 
-/// Changes settings, all or none, and returns all settings. `null` restores the default; the mask, or omitting the
-/// key, keeps the secret.
+/// Changes settings, all or none, and returns all settings. `null` restores the default; the mask, or omitting the key,
+/// keeps the secret.
 ///
 /// # Errors
 /// [`AdminError::Invalid`] names each key that does not exist or does not take its value.

@@ -57,8 +57,8 @@ fn open_query() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
 }
 
-/// Routes that walk the whole catalog, make several calls to Meta or compile a module. They run to their end
-/// even when the caller disconnects.
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module. They run to their end even when
+/// the caller disconnects.
 fn long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))

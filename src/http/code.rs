@@ -1,7 +1,7 @@
 //! The codes of failures: one table of code, status, description and example.
 //!
-//! [`super::error`] answers with it and the OpenAPI document describes it. Which failure of a use case has which code is in
-//! [`super::error`] too. A handler names the codes of its own by word, in `x-error-codes`.
+//! [`super::error`] responds with it and the OpenAPI document describes it. Which failure of a use case has which code
+//! is in [`super::error`] too. A handler names the codes of its own by word, in `x-error-codes`.
 
 use axum::http::StatusCode;
 
@@ -30,7 +30,7 @@ macro_rules! codes {
                 match self { $(Self::$code => StatusCode::$status,)+ }
             }
 
-            /// When it happens, for people.
+            /// The human-readable description.
             #[must_use]
             pub fn description(self) -> &'static str {
                 match self { $(Self::$code => $description,)+ }

@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for Unique {
 /// For `deserialize_with` beside `default`: the field may be absent, but not `null`.
 ///
 /// # Errors
-/// What the value itself says, `null` included.
+/// When the value is invalid, `null` included.
 pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,8 +1,9 @@
 //! Signed-in users: sessions of a Better-Auth instance.
 //!
-//! Purpose: find the session token in a request, and decide from the session's rows who the caller is and which permissions it has.
-//! Promises: a cookie is accepted only with its signature; only the rows are trusted; every cause of a refusal looks the
-//! same from outside. All functions are pure: [`crate::store::better_auth`] reads the rows.
+//! Purpose: find the session token in a request, and decide from the session's rows who the caller is and which
+//! permissions it has.
+//! Promises: a cookie is accepted only with its signature; only the rows are trusted; every cause of a refusal looks
+//! the same from outside. All functions are pure: [`crate::store::better_auth`] reads the rows.
 //! Left out on purpose: refreshing, ending and creating sessions, which Better-Auth does, and its other plugins (jwt,
 //! api-key), which create no sessions.
 
@@ -85,8 +86,7 @@ pub enum Refusal {
     Impersonator,
 }
 
-/// The secret of an `Authorization: Bearer` header. The scheme is case-insensitive; an unreadable header is
-/// ignored.
+/// The secret of an `Authorization: Bearer` header. The scheme is case-insensitive; an unreadable header is ignored.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
@@ -94,7 +94,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
 }
 
-/// The session token of a request. A bearer token takes precedence over a cookie; a token with a wrong signature is ignored.
+/// The session token of a request. A bearer token takes precedence over a cookie; a token with a wrong signature is
+/// ignored.
 #[must_use]
 pub fn claim(headers: &HeaderMap, rules: &SessionRules) -> Option<Claim> {
     let by_bearer = bearer(headers).and_then(|secret| {

@@ -19,7 +19,8 @@ use crate::runtime::vitals::panic_text;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Gives the request its id and its span, and logs its end. The query is not logged, because a callback's query holds a code.
+/// Gives the request its id and its span, and logs its end. The query is not logged, because a callback's query holds a
+/// code.
 pub(super) async fn per_request(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);

@@ -19,7 +19,8 @@ pub struct MapperView {
     /// SHA-256 of the module's file in hex, or `builtin-`, the version of this service and a hash of what it makes of
     /// the samples: what the variants that it mapped are marked with.
     pub digest: String,
-    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in mapper when no mapper was activated.
+    /// Where it came from: `api`, `cli`, `directory` or `rollback`; `default` for the built-in mapper when no mapper
+    /// was activated.
     pub source: String,
     /// When it became active; null for the built-in mapper when no mapper was activated.
     pub activated_at: Option<String>,
@@ -69,10 +70,10 @@ pub struct MapperState {
     pub refused: Option<RefusedView>,
 }
 
-/// How operators see the mappers.
+/// Returns the mappers as operators see them.
 pub(super) fn state_view(mappers: Mappers) -> MapperState {
     let Mappers { active, previous, remap, refused } = mappers;
-    // The first module took the place of the built-in, which nobody had activated.
+    // The first module replaced the built-in mapper, which has no activation of its own.
     let previous = match (&active, previous) {
         (Some(_), None) => Some(builtin_view()),
         (_, previous) => previous.map(view),
@@ -101,7 +102,7 @@ fn view(activation: Activation) -> MapperView {
     if mapper == BUILTIN {
         return MapperView { source, activated_at, ..builtin_view() };
     }
-    // A module of long ago whose file is not kept any more has lost its name.
+    // The name of an old module is unknown when its file is no longer kept.
     MapperView {
         name: name.unwrap_or_default(),
         version: version.unwrap_or_default(),

@@ -1,8 +1,9 @@
-//! `/openapi.json`, the description of the API for programs, and `/docs`, the same for readers, with calls that can be tried.
+//! `/openapi.json`, the description of the API for programs, and `/docs`, the same for readers, with calls that can be
+//! tried.
 //!
-//! The page is Swagger UI, in the vendored form of `utoipa-swagger-ui`: it comes from the utoipa project, needs no network
-//! and no Node when it is built, and runs under a policy without inline scripts, inline styles and evaluation. RapiDoc's
-//! crate loads its script from elsewhere, and Scalar's bundle is twice as large.
+//! The page is Swagger UI, in the vendored form of `utoipa-swagger-ui`: it comes from the utoipa project, needs no
+//! network and no Node when it is built, and runs under a policy without inline scripts, inline styles and evaluation.
+//! RapiDoc's crate loads its script from elsewhere, and Scalar's bundle is twice as large.
 //! Promises: everything comes from this server; a token that is entered there stays in the page until it is closed.
 //! Left out on purpose: the content of the description ([`super::openapi`]).
 

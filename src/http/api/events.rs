@@ -110,7 +110,7 @@ pub async fn take_admin(
     take(may, api, request).await
 }
 
-/// What an [`EventsRequest`] takes, as its schema: which id belongs to which event cannot be told by its fields alone.
+/// What an [`EventsRequest`] takes, as its schema: its fields alone do not determine which id belongs to which event.
 #[derive(Clone, Copy, Debug)]
 pub struct EventsBody;
 

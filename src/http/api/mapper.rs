@@ -137,8 +137,8 @@ pub async fn reset(
 /// `POST /admin/meta/mapper/rollback`.
 ///
 /// # Errors
-/// 400 when the mapper before no longer runs; 401, 403; 404 when there was none; 503 when this machine could not
-/// try it; 5xx when the database query fails.
+/// 400 when the previous mapper no longer runs; 401, 403; 404 when there was none; 503 when this machine could not try
+/// it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/rollback", tag = "Mapper", operation_id = "rollbackMapper",
     summary = "Roll back to the previous mapper",
@@ -191,7 +191,7 @@ pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperS
 /// `POST /admin/meta/mapper/preview`.
 ///
 /// # Errors
-/// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 503 when this
+/// 400 with what is wrong with the module, or when another preview is running; 401, 403, 413, 415; 503 when this
 /// machine could not try it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/preview", tag = "Mapper", operation_id = "previewMapper",
