@@ -1,11 +1,11 @@
 //! The HTTP API.
 //!
-//! Purpose: read requests, ask who is asking, hand over to [`crate::admin`], write answers in the one envelope.
-//! Promises: every answer, of whatever went wrong, is JSON of one of two shapes ([`envelope`], [`error`]) with an
-//! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description asks for a
-//! permission before it looks at anything else of the request; unknown query keys and body fields, and such that come
-//! twice, are refused, but on the callback; bodies and time are limited; what is served is what the OpenAPI document
-//! describes, for both are made of one list.
+//! Purpose: reads requests, authenticates the caller, calls [`crate::admin`], writes responses in one envelope.
+//! Promises: every response, also of a failure, is JSON of one of two shapes ([`envelope`], [`error`]) with an
+//! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description checks a
+//! permission before it reads anything else of the request; unknown and repeated query keys and body fields are
+//! refused, except on the callback; bodies and time are limited; the served routes are those of the OpenAPI document,
+//! because both are built from one list.
 //! Left out on purpose: what the endpoints do.
 //!
 //! One file per endpoint group.
@@ -34,18 +34,18 @@ use crate::app::App;
 use crate::mapping::MODULE_BYTES;
 use crate::runtime::vitals::VitalsBoard;
 
-/// What a request may cost.
+/// Limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Longest body, in bytes.
     pub body: usize,
-    /// Longest the head of a request may take, and a connection lie idle; see [`serve`].
+    /// Time limit for the head of a request, and for an idle connection; see [`serve`].
     pub head: Duration,
     /// Longest mapper module, in bytes.
     pub module: usize,
-    /// Longest a request may take, or its body.
+    /// Time limit for a request, and for its body.
     pub time: Duration,
-    /// Longest a request may take that walks the whole catalog or makes several calls to Meta.
+    /// Time limit for a request that walks the whole catalog or makes several calls to Meta.
     pub long_time: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Default for Limits {
         Self {
             body: 1024 * 1024,
             module: MODULE_BYTES,
-            // Proxies keep idle connections for a minute; one that is closed here just then costs a request.
+            // Proxies keep idle connections for a minute. Closing one earlier could lose a request.
             head: Duration::from_secs(75),
             time: Duration::from_secs(30),
             long_time: Duration::from_secs(10 * 60),
@@ -62,36 +62,36 @@ impl Default for Limits {
     }
 }
 
-/// What every handler reaches.
+/// The state that every handler has access to.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// What the actors share.
+    /// The state that the actors share.
     pub app: Arc<App>,
-    /// How the actors are doing.
+    /// The vitals of the actors.
     pub board: VitalsBoard,
     /// One preview of a mapper module at a time.
     pub previewing: Previewing,
-    /// How people sign in; none = only API tokens count.
+    /// Verifies sessions of signed-in users. `None` means that only API tokens are accepted.
     pub sessions: Option<Arc<Sessions>>,
-    /// What the configuration says of the API itself.
+    /// The configuration of the API itself.
     pub site: Arc<Site>,
-    /// What a request may cost.
+    /// Limits of a request.
     pub limits: Limits,
 }
 
-/// What the configuration says of the API itself.
+/// The configuration of the API itself.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// False = only health, readiness and the API's description are served.
+    /// `false` means that only health, readiness and the API's description are served.
     pub enabled: bool,
-    /// Where browsers reach this API.
+    /// URL at which browsers reach this API.
     pub api_url: String,
-    /// Where browsers reach the admin UI.
+    /// URL at which browsers reach the admin UI.
     pub admin_url: Option<String>,
 }
 
 impl Api {
-    /// Puts it together.
+    /// Returns the state with default limits.
     #[must_use]
     pub fn new(app: Arc<App>, board: VitalsBoard, sessions: Option<Arc<Sessions>>, site: Site) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Api {
     }
 }
 
-/// Every route.
+/// Returns the router with every route.
 pub fn router(api: Api) -> Router {
     let (routes, document) = api::described(api.site.enabled, api.limits).split_for_parts();
     routes
@@ -118,7 +118,7 @@ pub fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-/// The OpenAPI document of these routes. `enabled` = with those of the module.
+/// Returns the OpenAPI document of these routes. `enabled` includes the routes of the module.
 #[must_use]
 pub fn document(enabled: bool) -> serde_json::Value {
     openapi::complete(api::described(enabled, Limits::default()).into_openapi())

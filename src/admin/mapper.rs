@@ -35,7 +35,7 @@ pub async fn state(app: &App) -> Result<MapperState, AdminError> {
     Ok(state_view(mapper::mappers(&mut tx).await?))
 }
 
-/// Activates a module. With `remap`, every variant is asked for again.
+/// Activates a module. With `remap`, every variant is queued again.
 ///
 /// # Errors
 /// [`AdminError::Module`] when the module is refused, [`AdminError::NotTried`] when this machine cannot try it; nothing

@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn one_at_a_time_and_the_turn_comes_back() {
         let previewing = Previewing::default();
-        let Ok(turn) = previewing.begin("one") else { panic!("nobody else makes one") };
+        let Ok(turn) = previewing.begin("one") else { panic!("no other preview runs") };
         let Err(refused) = previewing.clone().begin("two") else { panic!("one is being made") };
         let refused = refused.to_string();
         assert!(refused.contains("(one)"), "{refused}");

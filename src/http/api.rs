@@ -57,8 +57,8 @@ fn open_query() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
 }
 
-/// Routes that walk the whole catalog, make several calls to Meta or compile a module. What they began they end,
-/// whoever waits.
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module. They run to their end even when
+/// the caller disconnects.
 fn long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))
@@ -70,6 +70,6 @@ fn long() -> OpenApiRouter<Api> {
         .layer(from_fn(shell::refuse_query))
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))
         .routes(routes!(mapper::rollback))
-        // Facebook adds parameters of its own.
+        // Facebook adds its own parameters.
         .routes(routes!(oauth::callback))
 }

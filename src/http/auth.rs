@@ -1,8 +1,8 @@
-//! Who is asking, and what they may do.
+//! Authentication and permissions of a request.
 //!
-//! Promises: a handler that takes [`View`] or [`Manage`] runs only for somebody with that permission; take it as the
-//! first argument, and nothing else of the request is looked at before. A program says who it is with an API token, a
-//! person with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database.
+//! Promises: a handler that takes [`View`] or [`Manage`] runs only for a caller with that permission. It must be the
+//! first argument, so that nothing else of the request is read before. A program authenticates with an API token, a
+//! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database.
 //! Left out on purpose: making tokens (`meta-catalog token create`) and signing in (Better-Auth).
 
 use std::fmt;
@@ -21,10 +21,10 @@ use crate::report::chain;
 use crate::store::api_token;
 use crate::store::better_auth::{BetterAuthDb, LookUpError};
 
-/// What every API token begins with; everything else is a session's.
+/// Prefix of every API token; every other token belongs to a session.
 pub const API_TOKEN_PREFIX: &str = "mct_";
 
-/// Who is asking.
+/// The authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A program with an API token.
@@ -34,37 +34,37 @@ pub enum Subject {
         /// What it is for.
         name: String,
     },
-    /// A person who is signed in.
+    /// A signed-in user.
     Session {
         /// The user.
         user_id: String,
-        /// The user who took on that user.
+        /// The user who impersonates that user.
         impersonated_by: Option<String>,
     },
 }
 
-/// As the log names it.
+/// The form that is logged.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiToken { id, .. } => write!(f, "api-token:{id}"),
             Self::Session { user_id, impersonated_by: None } => write!(f, "user:{user_id}"),
-            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id} taken on by user:{by}"),
+            Self::Session { user_id, impersonated_by: Some(by) } => write!(f, "user:{user_id}, impersonator {by}"),
         }
     }
 }
 
-/// Who is asking, with what they may do.
+/// The authenticated caller with its permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Who it is.
+    /// The caller.
     pub subject: Subject,
-    /// What they may do.
+    /// The caller's permissions.
     pub permissions: Vec<Permission>,
 }
 
 impl Principal {
-    /// Whether they may.
+    /// Returns whether the caller has the permission.
     #[must_use]
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
@@ -85,8 +85,8 @@ impl Sessions {
         Self { rules, db }
     }
 
-    /// Looks up a session that does not exist, and logs why that fails: a wrong URL or name shows before the first
-    /// person is turned away.
+    /// Looks up a session that does not exist, and logs why the query fails, so that a wrong URL or name shows before
+    /// the first user is refused.
     pub async fn try_out(&self) {
         match self.db.session(&SecretString::from("")).await {
             Ok(_) => info!("sessions can be looked up"),
@@ -94,13 +94,13 @@ impl Sessions {
         }
     }
 
-    /// Closes the connections and waits for it.
+    /// Closes the connections and waits until they are closed.
     pub async fn close(&self) {
         self.db.close().await;
     }
 }
 
-const AWAY: &str = "sessions cannot be verified just now, so nobody who is signed in gets in; API tokens work. If this \
+const AWAY: &str = "sessions cannot be verified at the moment, so every session is refused; API tokens work. If this \
                     lasts, check BETTER_AUTH_DATABASE_URL and sessions.names in the configuration; the log has the cause";
 
 impl From<LookUpError> for ApiError {
@@ -109,16 +109,16 @@ impl From<LookUpError> for ApiError {
     }
 }
 
-/// Finds out who is asking, and by what.
+/// Returns the caller, and how the credentials were sent.
 ///
 /// # Errors
-/// 401 when nobody says so or what they say does not hold; 5xx when that cannot be found out.
+/// 401 when no valid credentials were sent; 5xx when the credentials cannot be verified.
 pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), ApiError> {
     if let Some(secret) = session::bearer(&parts.headers).filter(|secret| secret.starts_with(API_TOKEN_PREFIX)) {
         let mut tx = api.app.db.read().await?;
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
         let token =
-            token.ok_or_else(|| ApiError::unauthorized().because("there is no such API token, or no longer"))?;
+            token.ok_or_else(|| ApiError::unauthorized().because("the API token does not exist or was revoked"))?;
         let permissions = permissions(&token.role).to_vec();
         return Ok((
             Principal { subject: Subject::ApiToken { id: token.id, name: token.name }, permissions },
@@ -147,15 +147,15 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     Ok(principal)
 }
 
-const FOREIGN_PAGE: &str = "a request that a cookie vouches for changes something only when its Origin is that of \
+const FOREIGN_PAGE: &str = "a request with a session cookie may change something only when its Origin is that of \
                             PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url): configure where \
                             browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
 
-/// Somebody who may view.
+/// A caller with the view permission.
 #[derive(Clone, Debug)]
 pub struct View(pub Principal);
 
-/// Somebody who may manage.
+/// A caller with the manage permission.
 #[derive(Clone, Debug)]
 pub struct Manage(pub Principal);
 
@@ -182,7 +182,7 @@ mod tests {
         let named = |by: Option<&str>| {
             Subject::Session { user_id: "u".into(), impersonated_by: by.map(str::to_owned) }.to_string()
         };
-        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u taken on by user:i"]);
+        assert_eq!([named(None), named(Some("i"))], ["user:u", "user:u, impersonator i"]);
     }
 
     #[test]

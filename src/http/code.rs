@@ -1,7 +1,7 @@
 //! The codes of failures: one table of code, status, description and example.
 //!
-//! [`super::error`] answers with it and the OpenAPI document describes it. Which failure of a use case has which code is in
-//! [`super::error`] too. A handler names the codes of its own by word, in `x-error-codes`.
+//! [`super::error`] responds with it and the OpenAPI document describes it. Which failure of a use case has which code
+//! is in [`super::error`] too. A handler names the codes of its own by word, in `x-error-codes`.
 
 use axum::http::StatusCode;
 
@@ -30,7 +30,7 @@ macro_rules! codes {
                 match self { $(Self::$code => StatusCode::$status,)+ }
             }
 
-            /// When it happens, for people.
+            /// The human-readable description.
             #[must_use]
             pub fn description(self) -> &'static str {
                 match self { $(Self::$code => $description,)+ }
@@ -84,7 +84,7 @@ codes! {
         "/health does not take POST";
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT,
         "The request took too long.",
-        "not answered within 30 s; try again";
+        "no response within 30 s; try again";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE,
         "The body is too long.",
         "the body is longer than 1048576 bytes";
@@ -95,6 +95,6 @@ codes! {
         "A call to Meta failed (the `fb…` fields hold Meta's error), or the service has an internal error.",
         "the call to Meta failed: Service temporarily unavailable.";
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE,
-        "The database does not answer, another process holds a lock on the resource, or this machine could not try the mapper module.",
-        "the database does not answer just now";
+        "The database does not respond, another process holds a lock on the resource, or this machine could not try the mapper module.",
+        "the database does not respond";
 }

@@ -12,7 +12,7 @@ const SUCCESS: &str = "Success";
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<T> {
-    /// The answer.
+    /// The result.
     pub data: T,
     /// Always `Success`.
     #[schema(pattern = "^Success$", example = "Success")]
@@ -32,21 +32,21 @@ pub struct Paged<T> {
     pub message: &'static str,
     /// The HTTP status.
     pub status_code: u16,
-    /// Where in the list the page is.
+    /// The position of the page in the list.
     pub metadata: PageInfo,
 }
 
-/// Where in a list a page is.
+/// The position of a page in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageInfo {
-    /// Number of the page, from 1.
+    /// Page number, from 1.
     pub page: u64,
-    /// Most rows of a page.
+    /// Maximum number of rows per page.
     pub limit: u64,
-    /// Rows of all pages.
+    /// Number of rows on all pages.
     pub total: u64,
-    /// Pages.
+    /// Number of pages.
     pub total_pages: u64,
 }
 

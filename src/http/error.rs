@@ -1,4 +1,4 @@
-//! The shape of every failure, made in one place.
+//! The JSON shape of every failure, built in one place.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +20,14 @@ use meta_graph::GraphFailure;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEnvelope {
-    /// For people: what is wrong and what to do.
+    /// Human-readable message: what is wrong and what to do.
     pub message: String,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub status_code: u16,
-    /// For programs.
+    /// Machine-readable error code.
     pub error_code: &'static str,
-    /// What is wrong with each part of the input, or what a third party said, by name.
+    /// By name: what is wrong with each part of the input, or what a third party returned.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
     /// Meta's `error.type`.
@@ -49,7 +49,7 @@ pub struct ErrorEnvelope {
 pub struct ApiError {
     code: Code,
     envelope: Box<ErrorEnvelope>,
-    /// For the log alone.
+    /// Only for the log.
     cause: Option<String>,
 }
 
@@ -103,14 +103,14 @@ impl ApiError {
         Self::new(Code::RequestTimeout, message)
     }
 
-    /// An internal error; the cause is for the log alone.
+    /// An internal error; the cause is only for the log.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
-        let message = "something went wrong here; the log has it under this request's id";
+        let message = "internal error; the log has the cause under this request's id";
         Self { cause: Some(cause.into()), ..Self::new(Code::Internal, message) }
     }
 
-    /// With a cause, which is for the log alone.
+    /// Adds a cause, which is only for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
@@ -132,13 +132,13 @@ impl ApiError {
     }
 }
 
-/// Whether the database is not there just now, as against saying no.
+/// Returns whether the database is unavailable, as opposed to having refused the query.
 fn away(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else { return false };
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-        // PostgreSQL's own words for it: connection lost, no connection to spare, starting or shutting down; waited too
-        // long for another transaction.
+        // PostgreSQL's error codes for: connection lost, no free connection, starting or shutting down, lock timeout
+        // behind another transaction.
         sqlx::Error::Database(said) => {
             let code = said.code().unwrap_or_default();
             code.starts_with("08") || code.starts_with("57P") || ["53300", "55P03", "57014"].contains(&&*code)
@@ -154,7 +154,7 @@ impl From<StoreError> for ApiError {
             return Self::new(Code::Unavailable, message).because(cause);
         }
         if away(&error) {
-            let message = "the database does not answer just now; try again in a moment";
+            let message = "the database does not respond; try again in a moment";
             let error = Self::new(Code::Unavailable, message);
             return Self { cause: Some(cause), ..error };
         }
@@ -219,7 +219,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { code, envelope, cause } = self;
         let (status, code) = (code.status(), code.word());
-        // The one place that logs a failure.
+        // The only place that logs a failure.
         match cause {
             Some(cause) if status.is_server_error() => error!(error_code = code, cause, "request failed"),
             Some(cause) => info!(error_code = code, cause, "request refused"),

@@ -1,4 +1,4 @@
-//! Reading requests: axum's extractors, refusing in the one envelope.
+//! Reading requests: axum's extractors, with refusals in the error envelope.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -24,7 +24,7 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
-        // Of its own: what a long request may take is not for a client that sends a byte now and then.
+        // A separate limit: the time of a long request must not be available to a client that sends its body slowly.
         let limit = api.limits.time;
         match tokio::time::timeout(limit, Json::<T>::from_request(request, api)).await {
             Ok(Ok(Json(body))) => Ok(Self(body)),
@@ -46,7 +46,7 @@ fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
         JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => {
             ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {most} bytes"))
         }
-        _ => ApiError::bad_request("the body broke off"),
+        _ => ApiError::bad_request("the body is incomplete"),
     }
 }
 
@@ -82,7 +82,7 @@ impl FromRequest<Api> for ModuleFile {
                     "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
                 ),
             )),
-            Ok(Err(_)) => Err(ApiError::bad_request("the body broke off")),
+            Ok(Err(_)) => Err(ApiError::bad_request("the body is incomplete")),
             Err(_) => Err(late_body(time)),
         }
     }
@@ -99,7 +99,7 @@ pub struct Params<T>(pub T);
 impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
-        // The parser itself would put a replacement character in its place.
+        // The parser itself would substitute a replacement character.
         if percent_decode_str(parts.uri.query().unwrap_or_default()).decode_utf8().is_err() {
             return Err(ApiError::bad_request("the query is not UTF-8 text"));
         }
@@ -139,7 +139,7 @@ async fn id_in_path(parts: &mut Parts, api: &Api, of: &str) -> Result<String, Ap
     }
 }
 
-/// What the deserializer itself said, without axum's wrapping.
+/// Returns the deserializer's own message, without axum's wrapping.
 fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(cause) = error.source() {
@@ -148,7 +148,7 @@ fn innermost(error: &dyn Error) -> String {
     error.to_string()
 }
 
-/// A JSON object in which no key comes twice. Objects within it are not looked at.
+/// A JSON object without repeated keys. Nested objects are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UniqueMap(pub Map<String, Value>);
 
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for Unique {
 /// For `deserialize_with` beside `default`: the field may be absent, but not `null`.
 ///
 /// # Errors
-/// What the value itself says, `null` included.
+/// When the value is invalid, `null` included.
 pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -1,9 +1,9 @@
 //! Connections: accepting them, and ending them.
 //!
-//! Promises: a client that dawdles over the head of a request, or sends none, is not waited for (what it takes over
-//! the body and the answer is [`super::Limits::time`]); asked to stop, nothing new is accepted, and what is under way
-//! ends.
-//! Left out on purpose: TLS and HTTP/2, which are the proxy's in front.
+//! Promises: a client that sends the head of a request too slowly, or not at all, is disconnected (the limit for the
+//! body and the response is [`super::Limits::time`]); after the stop signal no new connection is accepted, and running
+//! requests finish.
+//! Left out on purpose: TLS and HTTP/2, which the proxy in front provides.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ pub async fn serve(mut listener: TcpListener, router: Router, head: Duration, st
         let (stream, from) = tokio::select! {
             biased;
             () = &mut stop => break,
-            // Out of file descriptors, it waits and tries again.
+            // When file descriptors run out, this call waits and tries again.
             accepted = Listener::accept(&mut listener) => accepted,
         };
         let service = TowerToHyperService::new(router.clone());
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                debug!(%from, %error, "a connection broke");
+                debug!(%from, %error, "connection failed");
             }
         });
     }

@@ -1,10 +1,11 @@
-//! Signed-in people: sessions of a Better-Auth instance.
+//! Signed-in users: sessions of a Better-Auth instance.
 //!
-//! Purpose: find the session token in a request, and decide from the session's rows who is asking and what they may do.
-//! Promises: a cookie counts only with its signature; nothing but the rows is believed; every cause of a refusal looks
-//! the same from outside. All of it is pure: [`crate::store::better_auth`] reads the rows.
-//! Left out on purpose: refreshing, ending and making sessions, which are Better-Auth's, and its other plugins (jwt,
-//! api-key), which make no sessions.
+//! Purpose: find the session token in a request, and decide from the session's rows who the caller is and which
+//! permissions it has.
+//! Promises: a cookie is accepted only with its signature; only the rows are trusted; every cause of a refusal looks
+//! the same from outside. All functions are pure: [`crate::store::better_auth`] reads the rows.
+//! Left out on purpose: refreshing, ending and creating sessions, which Better-Auth does, and its other plugins (jwt,
+//! api-key), which create no sessions.
 
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine as _;
@@ -19,7 +20,7 @@ use crate::clock::Millis;
 use crate::domain::access::{Permission, Roles};
 use crate::store::better_auth::{Ban, Session};
 
-/// The role of a user who has none.
+/// The role of a user without a stored role.
 const DEFAULT_ROLE: &str = "user";
 /// 32 bytes of base64, with padding.
 const SIGNATURE_LENGTH: usize = 44;
@@ -39,12 +40,12 @@ pub struct SessionRules {
     pub roles: Roles,
 }
 
-/// How a request says who is asking.
+/// How a request carries its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// By a header that only a program of ours sets.
+    /// In a header, which a browser does not send by itself.
     Bearer,
-    /// By a cookie, which a browser sends along with requests of any page.
+    /// In a cookie, which a browser sends with requests of any page.
     Cookie,
 }
 
@@ -57,36 +58,35 @@ pub struct Claim {
     pub via: Via,
 }
 
-/// Who holds a session that stands.
+/// The holder of a valid session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The user.
     pub user_id: String,
-    /// The user who took on that user.
+    /// The user who impersonates that user.
     pub impersonated_by: Option<String>,
     /// What they may do.
     pub permissions: Vec<Permission>,
 }
 
-/// Why a session does not count. For the log: from outside, all look the same.
+/// Why a session is refused. Only for the log: from outside, all causes look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Revoked, or never made.
+    /// Revoked, or never created.
     #[error("there is no such session")]
     Unknown,
-    /// Over.
+    /// Expired.
     #[error("the session has expired")]
     Expired,
     /// The user is banned.
     #[error("the session's user is banned")]
     Banned,
-    /// The user who took on the session's user is banned or gone.
+    /// The impersonator of the session's user is banned or deleted.
     #[error("the session's impersonator is banned or gone")]
     Impersonator,
 }
 
-/// The secret of an `Authorization: Bearer` header. The scheme is case-insensitive; a header that cannot be read says
-/// nothing.
+/// The secret of an `Authorization: Bearer` header. The scheme is case-insensitive; an unreadable header is ignored.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
@@ -94,7 +94,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
 }
 
-/// The session token of a request. A bearer token goes before a cookie; one with a wrong signature is as good as none.
+/// The session token of a request. A bearer token takes precedence over a cookie; a token with a wrong signature is
+/// ignored.
 #[must_use]
 pub fn claim(headers: &HeaderMap, rules: &SessionRules) -> Option<Claim> {
     let by_bearer = bearer(headers).and_then(|secret| {
@@ -115,7 +116,7 @@ pub fn claim(headers: &HeaderMap, rules: &SessionRules) -> Option<Claim> {
 /// The value of the first cookie with exactly this name, without the quotes around it.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get_all(header::COOKIE).iter().find_map(|line| {
-        // Bytes that are no UTF-8 may stand in a cookie of somebody else's.
+        // Another application's cookie may contain bytes that are not UTF-8.
         let line = String::from_utf8_lossy(line.as_bytes());
         let mut pairs = line.split(';').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.find(|(known, _)| known.trim() == name)?;
@@ -125,7 +126,7 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
-/// Decoded once; what cannot be decoded is taken as it is.
+/// Decodes once; undecodable text is returned unchanged.
 fn percent_decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), |decoded| decoded.into_owned())
 }
@@ -144,10 +145,10 @@ fn verified(signed: &str, secret: &SecretString) -> Option<SecretString> {
     mac.verify_slice(&signature).ok().map(|()| SecretString::from(token))
 }
 
-/// Who holds the session.
+/// Returns the holder of the session.
 ///
 /// # Errors
-/// Why it does not count.
+/// When the session is refused.
 pub fn decide(session: Option<Session>, now: Millis, rules: &SessionRules) -> Result<Holder, Refusal> {
     let session = session.ok_or(Refusal::Unknown)?;
     if session.expires_at < now {
@@ -169,7 +170,7 @@ pub fn decide(session: Option<Session>, now: Millis, rules: &SessionRules) -> Re
     Ok(Holder { user_id: session.user_id, impersonated_by, permissions })
 }
 
-/// A ban with an end in the past is none.
+/// Returns whether the ban is active; a ban that ended is not.
 fn in_force(ban: Ban, now: Millis) -> bool {
     ban.banned && ban.until.is_none_or(|until| until >= now)
 }
@@ -183,7 +184,7 @@ fn granted(role: Option<&str>, roles: &Roles) -> Vec<Permission> {
     [Permission::View, Permission::Manage].into_iter().filter(of).collect()
 }
 
-/// Whether a request that a cookie vouches for was made on purpose: it changes nothing, or a page of ours made it.
+/// Returns whether a request with a session cookie is intended: it changes nothing, or a trusted page sent it.
 ///
 /// `ours` are the URLs whose origins are trusted. A browser names the origin with every such request, and no page can
 /// make it name another one.

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, its span, its limits, and answers where no handler gave one.
+//! The layers around every request: request id, span, limits, and responses when no handler produces one.
 
 use std::any::Any;
 use std::time::Duration;
@@ -19,7 +19,8 @@ use crate::runtime::vitals::panic_text;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Gives the request its id and its span, and tells its end. The query stays out of the log: a callback's holds a code.
+/// Gives the request its id and its span, and logs its end. The query is not logged, because a callback's query holds a
+/// code.
 pub(super) async fn per_request(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -36,10 +37,14 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
         Span::current().record("status", status);
-        info!(status, elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "answered");
+        info!(
+            status,
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request finished"
+        );
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
-        // What an operator sees is not for a cache, and the callback's address, which holds a code, for nobody.
+        // Responses must not be cached, and the callback's URL, which holds a code, must not leak as a referrer.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -49,7 +54,7 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
     .await
 }
 
-/// The caller's id, if it is one that a log line can hold, or a new one.
+/// Returns the caller's request id if it is safe to log, otherwise a new one.
 fn request_id(request: &Request) -> HeaderValue {
     let fit = |value: &&HeaderValue| {
         (1..=LONGEST_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -58,15 +63,15 @@ fn request_id(request: &Request) -> HeaderValue {
     given.unwrap_or_else(|| HeaderValue::from_str(&ids::request()).unwrap_or(HeaderValue::from_static("-")))
 }
 
-/// Answers 408 when the handler takes longer.
+/// Responds with 408 when the handler takes longer.
 pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::late(format!("not answered within {} s; try again", limit.as_secs())).into_response(),
+        Err(_) => ApiError::late(format!("no response within {} s; try again", limit.as_secs())).into_response(),
     }
 }
 
-/// Refuses a query where none is taken: a misspelt key must not be taken for no key.
+/// Refuses a query on routes without parameters, so that a misspelt key is not ignored.
 pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
     match request.uri().query() {
         None | Some("") => next.run(request).await,
@@ -85,18 +90,19 @@ pub(super) async fn wrong_method(request: Request) -> ApiError {
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response<Body>;
 
-/// A panic costs its request a 500, nobody else anything.
+/// A panic results in a 500 for its own request and does not affect other requests.
 pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
     CatchPanicLayer::custom(|panic| ApiError::internal(panic_text(&*panic)).into_response())
 }
 
-/// Runs to its end even when the asker is gone or timed out: for work that should not be left half-done.
+/// Runs the work to its end even when the caller disconnects or times out. Use it for work that must not be left
+/// incomplete.
 pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work.in_current_span()).await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only the end of the runtime cancels it, and then nobody waits for this.
+            // Only the shutdown of the runtime cancels the task, and then nothing waits for this result.
             Err(_) => std::future::pending().await,
         },
     }
@@ -120,7 +126,7 @@ mod tests {
         to_the_end(async { panic!("on purpose") }).await
     }
 
-    /// Answers of a small server with these layers, by path.
+    /// Returns the responses of a small server with these layers, by path.
     async fn ask(paths: &[&str]) -> Vec<(u16, Value)> {
         let router = Router::new()
             .route("/slow", get(std::future::pending::<StatusCode>))
@@ -144,9 +150,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_late_and_a_panicking_handler_answer_in_the_envelope() {
-        let late = json!({"message": "not answered within 0 s; try again", "statusCode": 408,
+        let late = json!({"message": "no response within 0 s; try again", "statusCode": 408,
                           "errorCode": "REQUEST_TIMEOUT"});
-        let panicked = json!({"message": "something went wrong here; the log has it under this request's id",
+        let panicked = json!({"message": "internal error; the log has the cause under this request's id",
                               "statusCode": 500, "errorCode": "INTERNAL_SERVER_ERROR"});
         let answers = ask(&["/slow", "/panics", "/panics-apart"]).await;
         assert_eq!(answers, [(408, late), (500, panicked.clone()), (500, panicked)]);

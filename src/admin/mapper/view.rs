@@ -34,7 +34,7 @@ pub struct RemapView {
     pub running: bool,
     /// Variants at the start of the re-map.
     pub total: i64,
-    /// Variants asked for again so far.
+    /// Number of variants queued so far.
     pub queued: i64,
     /// When the re-map began.
     pub started_at: Option<String>,

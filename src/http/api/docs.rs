@@ -1,4 +1,5 @@
-//! `/openapi.json`, the description of the API for programs, and `/docs`, the same for people, where a call can be tried.
+//! `/openapi.json`, the description of the API for programs, and `/docs`, the same for readers, with calls that can be
+//! tried.
 //!
 //! The viewer is Swagger UI, in the vendored form of `utoipa-swagger-ui`: it comes from the utoipa project, needs no network
 //! and no Node when it is built, and runs under a policy without inline scripts, inline styles and evaluation. The crates

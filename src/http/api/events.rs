@@ -15,10 +15,10 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Body, UniqueMap, present};
 use crate::intake::events::{self, Events, LONGEST_ID, MOST};
 
-/// How much was queued.
+/// Number of queued intents.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Enqueued {
-    /// Intents.
+    /// Number of intents.
     pub enqueued: u64,
 }
 
@@ -49,7 +49,7 @@ impl EventsRequest {
         match events {
             None => Ok(Events::One(single)),
             Some(events) if single.is_empty() => Ok(Events::Many(events.into_iter().map(|one| one.0).collect())),
-            Some(_) => Err(ApiError::validation("takes either one event or a list under `events`, not both")),
+            Some(_) => Err(ApiError::validation("send either one event or a list under `events`, not both")),
         }
     }
 }
@@ -57,11 +57,11 @@ impl EventsRequest {
 /// `POST /events`, one event or a list.
 ///
 /// # Errors
-/// 400 with each event that cannot be taken under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each event that cannot be taken under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/events", tag = "Events", operation_id = "takeEvents",
-    summary = "Tell what changed in the shop",
-    description = "All or nothing; answers how many intents the events came to. An event of a product queues each of its variants.",
+    summary = "Report changes in the shop",
+    description = "Accepts all events or none. Returns how many intents were queued. A product event queues each variant of the product.",
     request_body(content = EventsBody, description = "One event, or many in the order they happened.", examples(
         ("one" = (summary = "One event",
             value = json!(one_example()))),
@@ -85,7 +85,7 @@ pub async fn take(
 /// As [`take`].
 #[utoipa::path(
     post, path = "/admin/meta/events", tag = "Events", operation_id = "takeAdminEvents",
-    summary = "Tell what changed in the shop",
+    summary = "Report changes in the shop",
     description = "The same as `POST /events`.",
     request_body(content = EventsBody, description = "One event, or many in the order they happened.", examples(
         ("one" = (summary = "One event",

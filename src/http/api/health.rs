@@ -17,7 +17,7 @@ use crate::store::ping::ping;
 /// A database that takes longer is not ready.
 const PING_WITHIN: Duration = Duration::from_secs(2);
 
-/// A plain word: probes need no envelope.
+/// Health status without an envelope: probes do not need one.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`.
@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(
     get, path = "/health", tag = "Health", operation_id = "getHealth",
     summary = "Whether the process is running",
-    description = "Answers as long as the process does; asks nothing of the database.",
+    description = "Responds as long as the process is running. Does not query the database.",
     responses((status = 200, description = "The process is running.", body = Health,
         example = json!({"status": "ok"}))),
 )]
@@ -48,10 +48,10 @@ pub async fn health() -> Json<Health> {
 /// 503, naming what is not ready.
 #[utoipa::path(
     get, path = "/ready", tag = "Health", operation_id = "getReadiness",
-    summary = "Whether the service can serve",
-    description = "Ready when the database answers and no actor keeps failing.",
+    summary = "Whether the service can serve requests",
+    description = "Ready when the database responds and no actor fails repeatedly.",
     extensions(("x-error-codes" = json!(["SERVICE_UNAVAILABLE"]))),
-    responses((status = 200, description = "The service can serve.", body = Health,
+    responses((status = 200, description = "The service can serve requests.", body = Health,
         example = json!({"status": "ok"}))),
 )]
 pub async fn ready(State(api): State<Api>) -> Result<Json<Health>, ApiError> {

@@ -16,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Params, VariantId};
 use crate::http::shell::to_the_end;
 
-/// What `/items` takes. Read as text: what is wrong with a value is told by its name.
+/// Query parameters of `/items`. They are read as text, so that an error names the parameter.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -33,17 +33,17 @@ pub struct ItemsQuery {
     #[serde(default)]
     #[param(schema_with = crate::admin::schema::item_status, required = false)]
     pub status: Option<String>,
-    /// Found in id, sku, title or slug, whatever the case.
+    /// Text to find in the id, sku, title or slug; case-insensitive.
     #[serde(default)]
     #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
     pub search: Option<String>,
-    /// `true` = only variants whose product is active, public and not deleted.
+    /// `true`: only variants whose product is active, public and not deleted.
     #[serde(default)]
     #[param(value_type = Option<bool>)]
     pub eligible_only: Option<String>,
 }
 
-/// What `/errors` takes.
+/// Query parameters of `/errors`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -68,11 +68,11 @@ impl<T> From<Listed<T>> for Paged<T> {
 /// `GET /admin/meta/items`.
 ///
 /// # Errors
-/// 400 with each unacceptable parameter under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each unacceptable parameter under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/items", tag = "Items", operation_id = "listItems",
-    summary = "Variants beside their state at Meta",
-    description = "Every variant of the shop, those sent last first, then by id. One that was never queued shows as `never_synced`.",
+    summary = "List variants with their state at Meta",
+    description = "Every variant of the shop, most recently sent first, then by id. A variant that was never queued has the status `never_synced`.",
     params(ItemsQuery),
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "A page of variants.", body = Paged<ItemSummary>,
@@ -104,8 +104,8 @@ pub async fn list(
 /// As [`list`].
 #[utoipa::path(
     get, path = "/admin/meta/errors", tag = "Items", operation_id = "listErrors",
-    summary = "Variants that failed",
-    description = "Those whose last push or mapping failed, the last changed first.",
+    summary = "List failed variants",
+    description = "Variants whose last push or mapping failed, most recently changed first.",
     params(PageQuery),
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "A page of failed variants.", body = Paged<FailedItem>,
@@ -126,11 +126,11 @@ pub async fn errors(
 /// `GET /admin/meta/items/{variantId}`.
 ///
 /// # Errors
-/// 401, 403; 404 when the shop does not know the variant; 5xx when the store does not answer.
+/// 401, 403; 404 when the variant is not in the shop; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/items/{variantId}", tag = "Items", operation_id = "getItem",
-    summary = "One variant, with what would be sent for it",
-    description = "What the shop holds, what is known of it at Meta, the payload as the mapper makes it now, and what the next drain would do with it.",
+    summary = "One variant with its current payload",
+    description = "The shop's data, the recorded state at Meta, the payload that the mapper builds now, and the action that the next drain would take.",
     params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
     security(("bearerToken" = ["metaCatalog:view"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
@@ -158,11 +158,11 @@ pub async fn detail(
 /// `GET /admin/meta/items/{variantId}/meta-status`.
 ///
 /// # Errors
-/// 401, 403; 404 when neither shop nor state knows the variant; 500 when Meta is in trouble.
+/// 401, 403; 404 when the variant is neither in the shop nor in the state; 500 when Meta fails temporarily.
 #[utoipa::path(
     get, path = "/admin/meta/items/{variantId}/meta-status", tag = "Items", operation_id = "getItemMetaStatus",
-    summary = "One variant as Meta shows it now",
-    description = "Asks Meta, whose view may lag a push by minutes. What has to be set or mended before it can be asked is told under `errors`.",
+    summary = "The current state of one variant at Meta",
+    description = "Queries Meta, whose view may lag a push by minutes. Anything that must be configured or fixed before the query is listed under `errors`.",
     params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
     security(("bearerToken" = ["metaCatalog:view"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
@@ -183,11 +183,11 @@ pub async fn meta_status(
 /// `POST /admin/meta/items/bulk/resync-failed`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/bulk/resync-failed", tag = "Items", operation_id = "resyncFailed",
     summary = "Queue every failed variant again",
-    description = "With the kind of intent that failed.",
+    description = "Each variant is queued with the kind of intent that failed.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
         example = json!({"data": {"enqueued": 4}, "message": "Success", "statusCode": 202}))),
@@ -200,11 +200,11 @@ pub async fn resync_failed(_: Manage, State(api): State<Api>) -> Result<Envelope
 /// `POST /admin/meta/items/bulk/resync-skipped`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/bulk/resync-skipped", tag = "Items", operation_id = "resyncSkipped",
     summary = "Queue every skipped variant again",
-    description = "For when settings or the shop changed so that they may belong into the catalog now.",
+    description = "Use it after a change of settings or of the shop that may make skipped variants eligible.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
         example = json!({"data": {"enqueued": 12}, "message": "Success", "statusCode": 202}))),
@@ -214,21 +214,21 @@ pub async fn resync_skipped(_: Manage, State(api): State<Api>) -> Result<Envelop
     Ok(Envelope::accepted(Enqueued { enqueued }))
 }
 
-/// How many variants' deletes were released.
+/// Number of variants whose deletes were released.
 #[derive(Clone, Copy, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Released {
-    /// Variants.
+    /// Number of variants.
     pub released: i64,
 }
 
 /// `POST /admin/meta/held-deletes/release`: the explicit confirm that the mass-delete guard waits for.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/held-deletes/release", tag = "Items", operation_id = "releaseHeldDeletes",
-    summary = "Let deletes go that were held back",
-    description = "When many variants stop being eligible at once, their deletion waits for this confirmation: a broken source must not empty the shop at Meta.",
+    summary = "Release held deletes",
+    description = "When many variants stop being eligible at once, their deletes are held until this confirmation, because a broken source must not empty the catalog at Meta.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Released.", body = Envelope<Released>,
         example = json!({"data": {"released": 120}, "message": "Success", "statusCode": 202}))),

@@ -14,11 +14,11 @@ use crate::http::error::ApiError;
 use crate::http::extract::VariantId;
 use crate::http::shell::to_the_end;
 
-/// How much was queued.
+/// Number of queued variants.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Bootstrapped {
-    /// Variants.
+    /// Number of variants.
     pub enqueued_variants: u64,
 }
 
@@ -28,18 +28,18 @@ pub struct Bootstrapped {
 pub struct EnqueuedVariant {
     /// The variant.
     pub variant_id: String,
-    /// True.
+    /// Always `true`.
     pub enqueued: bool,
 }
 
 /// `GET /admin/meta/status`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/status", tag = "Connection", operation_id = "getStatus",
     summary = "Connection, configuration and counts",
-    description = "The one view of everything: whether Meta is connected, which settings are missing, which catalog is selected, how many variants are in which state, and what an operator has to mend.",
+    description = "Whether Meta is connected, which settings are missing, which catalog is selected, how many variants are in each state, and which problem the operator has to fix.",
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "The status.", body = Envelope<ConnectionStatus>,
         example = json!({"data": {
@@ -69,11 +69,11 @@ pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<Connecti
 /// `POST /admin/meta/bootstrap`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/bootstrap", tag = "Catalog", operation_id = "bootstrap",
     summary = "Queue every eligible variant",
-    description = "Begins to queue an upsert for every variant whose product is active, public and not deleted, and returns how many there are. The first are queued at once, the others in the background, paced so that changes of the shop do not wait; `reasks` of the status shows the progress. What Meta holds already is not sent again.",
+    description = "Starts to queue an upsert for every variant whose product is active, public and not deleted, and returns how many there are. The first are queued at once, the others in the background, paced so that changes of the shop do not wait; `reasks` of the status shows the progress. Payloads that Meta already holds are not sent again.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Bootstrapped>,
         example = json!({"data": {"enqueuedVariants": 444}, "message": "Success", "statusCode": 202}))),
@@ -86,11 +86,11 @@ pub async fn bootstrap(_: Manage, State(api): State<Api>) -> Result<Envelope<Boo
 /// `POST /admin/meta/items/{variantId}/resync`.
 ///
 /// # Errors
-/// 401, 403; 404 when neither shop nor state knows the variant; 5xx when the store does not answer.
+/// 401, 403; 404 when the variant is neither in the shop nor in the state; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/items/{variantId}/resync", tag = "Items", operation_id = "resyncItem",
     summary = "Queue one variant again",
-    description = "Queues an upsert; what it comes to is decided when it is processed.",
+    description = "Queues an upsert. The resulting action is decided when the intent is processed.",
     params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
@@ -135,7 +135,7 @@ pub async fn resync_variant(
 #[utoipa::path(
     post, path = "/admin/meta/items/{variantId}/delete-from-meta", tag = "Items", operation_id = "deleteItemFromMeta",
     summary = "Queue the removal of one variant from Meta",
-    description = "The variant stays in the shop and comes back with its next change or resync. For one that was never sent nothing happens.",
+    description = "The variant stays in the shop and is sent again with its next change or resync. A variant that was never sent is not affected.",
     params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),

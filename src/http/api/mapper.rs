@@ -14,13 +14,13 @@ use crate::http::error::ApiError;
 use crate::http::extract::{ModuleFile, Params, PreviewId};
 use crate::http::shell::to_the_end;
 
-/// What the swaps take.
+/// Query parameters of the mapper swaps.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SwapQuery {
-    /// `true` = every variant is asked for again, so that what the new mapper says differently is sent. Otherwise a
-    /// variant is mapped anew when it changes.
+    /// `true`: every variant is queued again, so that each payload that the new mapper changes is sent. `false`: a
+    /// variant is mapped again when it changes.
     #[serde(default)]
     #[param(required = false, default = false)]
     pub remap: bool,
@@ -47,11 +47,11 @@ impl utoipa::PartialSchema for ModuleBody {
 /// `GET /admin/meta/mapper`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "getMapper",
     summary = "Which mapper is active",
-    description = "The active mapper, the one that a rollback goes back to, the re-map under way or the last one, and the file that was offered last if it was refused.",
+    description = "The active mapper, the mapper that a rollback restores, the running or last re-map, and the last offered file if it was refused.",
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "The mappers.", body = Envelope<MapperState>,
         example = json!({"data": {
@@ -73,14 +73,14 @@ pub async fn read(_: View, State(api): State<Api>, _: Params<NoQuery>) -> Result
 #[utoipa::path(
     put, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "activateMapper",
     summary = "Activate a mapper module",
-    description = "The body is the module's file. It is loaded and asked for every sample; a module that fails on one is refused, and then nothing has changed. Batches under way end with the mapper before; other replicas follow. What had failed under another mapper is tried again.",
+    description = "The body is the module's file. The module is loaded and run on every sample. A module that fails on a sample is refused and nothing is changed. Running batches finish with the previous mapper; other replicas follow. Variants that failed under another mapper are tried again.",
     params(SwapQuery),
     request_body(description = "The module's file.", content(
         (ModuleBody = "application/wasm"), (ModuleBody = "application/octet-stream"),
     )),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused"]))),
-    responses((status = 200, description = "It is active.", body = Envelope<Activated>,
+    responses((status = 200, description = "The module is active.", body = Envelope<Activated>,
         example = json!({"data": {
             "active": module_example(),
             "previous": builtin_example("default", None),
@@ -100,11 +100,11 @@ pub async fn activate(
 /// `DELETE /admin/meta/mapper`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     delete, path = "/admin/meta/mapper", tag = "Mapper", operation_id = "resetMapper",
     summary = "Go back to the built-in mapper",
-    description = "Always possible, whatever is wrong with the active module. What had failed under another mapper is tried again.",
+    description = "Always possible, also when the active module is unusable. Variants that failed under another mapper are tried again.",
     params(SwapQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 200, description = "The built-in mapper is active.", body = Envelope<Activated>,
@@ -126,16 +126,16 @@ pub async fn reset(
 /// `POST /admin/meta/mapper/rollback`.
 ///
 /// # Errors
-/// 400 when the mapper before does not run any more; 401, 403; 404 when there was none; 503 when this machine could not
-/// try it; 5xx when the store does not answer.
+/// 400 when the previous mapper no longer runs; 401, 403; 404 when there was none; 503 when this machine could not try
+/// it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/rollback", tag = "Mapper", operation_id = "rollbackMapper",
-    summary = "Go back to the mapper before",
-    description = "Twice is back again. A module is asked for every sample again: the service may be a newer one than when it was activated.",
+    summary = "Roll back to the previous mapper",
+    description = "Rolling back twice restores the current mapper. A module is run on every sample again, because the service may be newer than at the activation.",
     params(SwapQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND", "BAD_REQUEST"]))),
-    responses((status = 200, description = "The mapper before is active.", body = Envelope<Activated>,
+    responses((status = 200, description = "The previous mapper is active.", body = Envelope<Activated>,
         example = json!({"data": {
             "active": builtin_example("rollback", Some("2025-11-24T17:00:00.000Z")),
             "previous": module_example(),
@@ -154,13 +154,13 @@ pub async fn rollback(
 /// `POST /admin/meta/mapper/remap`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/remap", tag = "Mapper", operation_id = "remap",
-    summary = "Ask for every variant again",
-    description = "With the active mapper, bit by bit and behind what the shop changes; what comes out as Meta holds it already is not sent. One that is under way begins anew.",
+    summary = "Queue every variant again",
+    description = "Maps every variant with the active mapper, in chunks and with lower priority than changes of the shop. Payloads that Meta already holds are not sent. A running re-map restarts.",
     security(("bearerToken" = ["metaCatalog:manage"])),
-    responses((status = 202, description = "It has begun.", body = Envelope<MapperState>,
+    responses((status = 202, description = "The re-map has started.", body = Envelope<MapperState>,
         example = json!({"data": {
             "active": builtin_example("default", None),
             "previous": null,
@@ -176,18 +176,18 @@ pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperS
 /// `POST /admin/meta/mapper/preview`.
 ///
 /// # Errors
-/// 400 with what is wrong with the module, or when a preview is being made already; 401, 403, 413, 415; 503 when this
-/// machine could not try it; 5xx when the store does not answer.
+/// 400 with what is wrong with the module, or when another preview is running; 401, 403, 413, 415; 503 when this
+/// machine could not try it; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/mapper/preview", tag = "Mapper", operation_id = "previewMapper",
-    summary = "See what a module would change",
-    description = "Compares the module with the active mapper on the whole catalog, in the background; nothing is changed. A module that could not become active is refused at once. One preview at a time.",
+    summary = "Preview the effect of a module",
+    description = "Compares the module with the active mapper on the whole catalog, in the background; nothing is changed. A module that cannot be activated is refused at once. Only one preview runs at a time.",
     request_body(description = "The module's file.", content(
         (ModuleBody = "application/wasm"), (ModuleBody = "application/octet-stream"),
     )),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused", "mapper_preview_running"]))),
-    responses((status = 202, description = "It has begun.", body = Envelope<PreviewView>,
+    responses((status = 202, description = "The preview has started.", body = Envelope<PreviewView>,
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "running",
             "module": compared_example(),
@@ -206,11 +206,11 @@ pub async fn preview(
 /// `GET /admin/meta/mapper/preview/{id}`.
 ///
 /// # Errors
-/// 401, 403; 404 when there is none of this id any more; 5xx when the store does not answer.
+/// 401, 403; 404 when there is none of this id any more; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/mapper/preview/{id}", tag = "Mapper", operation_id = "getPreview",
-    summary = "How far a preview is, or its report",
-    description = "The last 20 are kept. Counts are of variants; samples are a few of each kind, and long values are cut. What goes `anyway` would go to Meta with the active mapper as well.",
+    summary = "The progress or the report of a preview",
+    description = "The last 20 previews are kept. Counts are numbers of variants. Samples are a few of each kind, with long values truncated. The `…Anyway` counts also occur with the active mapper.",
     params(("id" = String, Path, description = "The preview's id.", pattern = r"^[^\u0000]+$", example = "019ab7d0-0000-7000-8000-000000000000")),
     security(("bearerToken" = ["metaCatalog:view"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),

@@ -23,28 +23,28 @@ pub struct Started {
     pub auth_url: String,
 }
 
-/// The connection stands.
+/// Meta is connected.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Connected {
-    /// True.
+    /// Always `true`.
     pub connected: bool,
 }
 
-/// The connection is gone.
+/// Meta is disconnected.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Disconnected {
-    /// True.
+    /// Always `true`.
     pub disconnected: bool,
 }
 
 /// `GET /admin/meta/oauth/start`.
 ///
 /// # Errors
-/// 400 `meta_misconfigured` without `app_id` and `app_secret`; 401, 403; 5xx when the store does not answer.
+/// 400 `meta_misconfigured` without `app_id` and `app_secret`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/meta/oauth/start", tag = "Connection", operation_id = "startOAuth",
-    summary = "Where to send the browser for Facebook Login",
-    description = "Makes a state that is good for ten minutes and one callback.",
+    summary = "Start Facebook Login",
+    description = "Creates a state that is valid for ten minutes and one callback, and returns the address to send the browser to.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["meta_misconfigured"]))),
     responses((status = 200, description = "The address of the consent page.", body = Envelope<Started>,
@@ -62,20 +62,20 @@ pub async fn start(_: Manage, State(api): State<Api>) -> Result<Envelope<Started
 /// code; 500 when Facebook is in trouble.
 #[utoipa::path(
     get, path = "/admin/meta/oauth/callback", tag = "Connection", operation_id = "finishOAuth",
-    summary = "Where Facebook sends the browser back to",
-    description = "Open: the state guards it, which stands for one login and is used up. Facebook adds parameters of its own, so unknown ones are ignored; `code` and `state` must not come twice.",
+    summary = "The redirect target of Facebook Login",
+    description = "Needs no credentials: the single-use state of one login protects it. Facebook adds its own parameters, so unknown parameters are ignored. `code` and `state` must not be repeated.",
     params(
         ("code" = Option<String>, Query, description = "The authorization code.", example = "AQB1…"),
         ("state" = Option<String>, Query, description = "The state that the login was started with.",
             example = "kq3v…"),
-        ("error" = Option<String>, Query, description = "Set when the operator said no."),
-        ("error_reason" = Option<String>, Query, description = "Why, in a word."),
-        ("error_description" = Option<String>, Query, description = "Why, in a sentence."),
+        ("error" = Option<String>, Query, description = "Set when the operator refused."),
+        ("error_reason" = Option<String>, Query, description = "The reason as a code."),
+        ("error_description" = Option<String>, Query, description = "The reason as a sentence."),
     ),
     extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
     responses((status = 200, description = "Connected; no address of the admin UI is configured.", body = Envelope<Connected>,
         example = json!({"data": {"connected": true}, "message": "Success", "statusCode": 200})),
-        (status = 303, description = "Connected; on to the admin UI.",
+        (status = 303, description = "Connected; redirects to the admin UI.",
             headers(("Location" = String, description = "`${PUBLIC_ADMIN_URL}/settings/meta?connected=1`")))),
 )]
 pub async fn callback(
@@ -85,7 +85,7 @@ pub async fn callback(
     let (code, state) = (take_one(&mut query, "code")?, take_one(&mut query, "state")?);
     let refusal = query.into_iter().filter(|(name, _)| name.starts_with("error")).collect();
     let site = api.site.clone();
-    // The state is used up: the one login it stands for is carried through even when the browser gives up.
+    // The state is used up: its login is completed even when the browser disconnects.
     to_the_end(async move { connect::callback(&api.app, &api.site.api_url, Callback { code, state, refusal }).await })
         .await?;
     Ok(match &site.admin_url {
@@ -97,7 +97,7 @@ pub async fn callback(
     })
 }
 
-/// Takes a parameter out. Which of two is meant nobody can know.
+/// Removes a parameter from the query. A repeated parameter is refused, because its intended value is ambiguous.
 fn take_one(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<SecretString>, ApiError> {
     let mut found = query.extract_if(.., |(key, _)| key == name).map(|(_, value)| value);
     let one = found.next();
@@ -111,13 +111,13 @@ fn take_one(query: &mut Vec<(String, String)>, name: &str) -> Result<Option<Secr
 /// `DELETE /admin/meta/oauth`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     delete, path = "/admin/meta/oauth", tag = "Connection", operation_id = "disconnect",
     summary = "Disconnect from Meta",
-    description = "Forgets the token. What is known of the variants and of open submissions is kept, for the operator may connect again.",
+    description = "Deletes the token. The state of variants and of open submissions is kept, because the operator may connect again.",
     security(("bearerToken" = ["metaCatalog:manage"])),
-    responses((status = 200, description = "Disconnected, also if it was before.", body = Envelope<Disconnected>,
+    responses((status = 200, description = "Disconnected, also when Meta was not connected.", body = Envelope<Disconnected>,
         example = json!({"data": {"disconnected": true}, "message": "Success", "statusCode": 200}))),
 )]
 pub async fn disconnect(_: Manage, State(api): State<Api>) -> Result<Envelope<Disconnected>, ApiError> {

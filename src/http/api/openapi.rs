@@ -1,7 +1,6 @@
 //! The description of the API: `/openapi.json` and `meta-catalog openapi`.
 //!
-//! Purpose: completes what the handlers say of themselves with what is true of many of them: who may call, and how
-//! they fail.
+//! Purpose: completes the handlers' own annotations with what applies to many of them: permissions and failures.
 //! Promises: paths, methods and bodies come from the handlers that the router serves, so the document cannot describe
 //! another API; every failure that an operation can give is listed with its code.
 //! Left out on purpose: serving it, and its page for people ([`super::docs`]).
@@ -18,11 +17,11 @@ use crate::http::error::ErrorEnvelope;
 /// Where a handler's annotation lists the codes of the failures that are its own.
 const CODES: &str = "x-error-codes";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-const DESCRIPTION: &str = "Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.\n\n\
+const DESCRIPTION: &str = "Synchronizes a shop's catalog to a Meta Commerce Catalog (Facebook and Instagram shops).\n\n\
     Every success is `{\"data\", \"message\": \"Success\", \"statusCode\", \"metadata\"?}`, every failure \
     `{\"message\", \"statusCode\", \"errorCode\", \"details\"?, \"fbType\"?, \"fbCode\"?, \"fbSubcode\"?, \
-    \"fbTraceId\"?}`. Every answer names its request in `X-Request-Id`. Unknown query parameters and body fields, and \
-    such that come twice, are refused.";
+    \"fbTraceId\"?}`. Every response carries its request id in `X-Request-Id`. Unknown and repeated query parameters and \
+    body fields are refused.";
 
 /// Makes the whole document of what the handlers say of themselves.
 pub(in crate::http) fn complete(described: OpenApi) -> Value {
@@ -41,13 +40,13 @@ pub(in crate::http) fn complete(described: OpenApi) -> Value {
         "bearerToken": {
             "type": "http",
             "scheme": "bearer",
-            "description": "An API token of `meta-catalog token create`, or a signed-in person's session token.",
+            "description": "An API token from `meta-catalog token create`, or the session token of a signed-in user.",
         },
         "sessionCookie": {
             "type": "apiKey",
             "in": "cookie",
             "name": "better-auth.session_token",
-            "description": "The session of a signed-in person; `__Secure-better-auth.session_token` over https.",
+            "description": "The session of a signed-in user; `__Secure-better-auth.session_token` over https.",
         },
     });
     let used: Vec<Value> = TAGS
@@ -69,13 +68,13 @@ pub(in crate::http) fn complete(described: OpenApi) -> Value {
 }
 
 const TAGS: [(&str, &str); 7] = [
-    ("Connection", "Facebook Login, the choice of the catalog, and how the connection is."),
+    ("Connection", "Facebook Login, catalog selection and connection status."),
     ("Catalog", "The catalog as a whole."),
-    ("Items", "Single variants and lists of them."),
-    ("Mapper", "Which field mapper makes the payloads: the built-in one or a module."),
-    ("Settings", "What an operator sets."),
-    ("Events", "What changes in the shop."),
-    ("Health", "For probes."),
+    ("Items", "Single variants and lists of variants."),
+    ("Mapper", "The field mapper that builds the payloads: the built-in mapper or a module."),
+    ("Settings", "The settings that an operator changes."),
+    ("Events", "Change events from the shop."),
+    ("Health", "Liveness and readiness probes."),
 ];
 
 /// Path, method and description of every operation of a document.

@@ -17,8 +17,8 @@ use crate::http::shell::to_the_end;
 /// 400 `meta_misconfigured` when not connected; 401, 403; 500 with Meta's word.
 #[utoipa::path(
     get, path = "/admin/meta/businesses", tag = "Connection", operation_id = "listBusinesses",
-    summary = "The businesses and catalogs to choose from",
-    description = "Every business of the connected operator, with at most 50 catalogs that it owns and 50 shared with it. Empty when they administer none.",
+    summary = "List the businesses and catalogs to select from",
+    description = "Every business of the connected operator, with at most 50 catalogs that it owns and 50 shared with it. Empty when the operator administers no business.",
     security(("bearerToken" = ["metaCatalog:view"])),
     extensions(("x-error-codes" = json!(["meta_misconfigured"]))),
     responses((status = 200, description = "The businesses.", body = Envelope<Vec<BusinessSummary>>,
@@ -37,8 +37,8 @@ pub async fn businesses(_: View, State(api): State<Api>) -> Result<Envelope<Vec<
 /// trouble.
 #[utoipa::path(
     post, path = "/admin/meta/select-catalog", tag = "Connection", operation_id = "selectCatalog",
-    summary = "Choose the catalog",
-    description = "Finds or makes the system user, assigns the catalog to it and mints its token. Each step may be repeated: a selection that failed half-way is simply made again.",
+    summary = "Select the catalog",
+    description = "Finds or creates the system user, assigns the catalog to it and creates its token. Each step can be repeated: after a partial failure, send the selection again.",
     request_body(content = Selection, description = "The choice; the names are kept for display."),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["meta_account_error", "meta_misconfigured"]))),

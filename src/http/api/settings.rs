@@ -15,7 +15,7 @@ use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, UniqueMap};
 
-/// The settings by group; there is one.
+/// The settings by group; there is one group.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SettingsDocument {
     /// The group `meta`: value by key.
@@ -23,11 +23,11 @@ pub struct SettingsDocument {
     pub meta: Map<String, Value>,
 }
 
-/// Settings to be changed, by group; there is one.
+/// The settings to change, by group; there is one group.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPatch {
-    /// The group `meta`: new value by key; `null` asks for the default.
+    /// The group `meta`: new value by key; `null` restores the default.
     #[schema(schema_with = changes)]
     pub meta: UniqueMap,
 }
@@ -35,10 +35,10 @@ pub struct SettingsPatch {
 /// `GET /admin/settings/admin`.
 ///
 /// # Errors
-/// 401, 403; 5xx when the store does not answer.
+/// 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     get, path = "/admin/settings/admin", tag = "Settings", operation_id = "getSettings",
-    summary = "Every setting",
+    summary = "Read all settings",
     description = "The secret reads as `********` when it is set.",
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "The settings.", body = Envelope<SettingsDocument>,
@@ -51,11 +51,11 @@ pub async fn read(_: View, State(api): State<Api>) -> Result<Envelope<SettingsDo
 /// `PATCH /admin/settings/admin`.
 ///
 /// # Errors
-/// 400 with each unacceptable key under `details`; 401, 403; 5xx when the store does not answer.
+/// 400 with each unacceptable key under `details`; 401, 403; 5xx when the database query fails.
 #[utoipa::path(
     patch, path = "/admin/settings/admin", tag = "Settings", operation_id = "changeSettings",
     summary = "Change settings",
-    description = "All or none. `null` asks for the default; the mask, or leaving the key out, keeps the secret.",
+    description = "Changes all given settings or none. `null` restores the default. The mask, or omitting the key, keeps the secret.",
     request_body(content = SettingsPatch, description = "The settings to change.",
         example = json!({"meta": {"currency": "INR", "batch_size": 1000}})),
     security(("bearerToken" = ["metaCatalog:manage"])),
