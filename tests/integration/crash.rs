@@ -273,7 +273,7 @@ on_both! {
         serve.log.until("failpoint drain.mapped").await;
         plant.disconnect().await;
         plant.go_on();
-        serve.log.until("the connection to Meta changed during the selection").await;
+        serve.log.until("the connection to Meta changed meanwhile").await;
         assert_eq!(plant.meta.calls().items_batch, 0);
         plant.connect().await;
         plant.settle(&serve).await;
