@@ -38,7 +38,7 @@ struct Cli {
     command: Command,
 }
 
-/// What stands below the commands in `--help`.
+/// Returns the text below the commands in `--help`.
 fn first_steps() -> String {
     let demo = if cfg!(feature = "demo") {
         "  meta-catalog demo                     see everything work against a local Meta\n"
@@ -46,7 +46,7 @@ fn first_steps() -> String {
         ""
     };
     format!(
-        "First steps:\n{demo}  meta-catalog serve                    run it: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        a token for the API\n  meta-catalog import products.ndjson   take a catalog in\n\nConfiguration: flags beat the environment, the environment beats the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
+        "First steps:\n{demo}  meta-catalog serve                    run the service: SQLite in data/, API on http://127.0.0.1:8080\n  meta-catalog token create --role catalog-admin\n                                        create a token for the API\n  meta-catalog import products.ndjson   import a catalog\n\nConfiguration: flags override the environment, which overrides the file given with --config; config/meta-catalog.toml\nlists every key with its default and its variable."
     )
 }
 
