@@ -1,10 +1,10 @@
 //! The effect of a misbehaving module on its neighbours: `cargo bench --bench evil [-- --check]`.
 //!
-//! A shop whose variants are pushed over and over while somebody keeps asking for the status. First with a module that
-//! behaves, then with one that spins, allocates, traps, overflows its stack, answers too much, too little and wrongly
-//! on some rows of every batch. Told are the 99th percentiles of the status requests and what the process holds in
-//! memory after each run. With `--check` the process fails when the evil run's percentile is above twice the other's,
-//! when memory does not return to within 64 MiB, or when a good row was not pushed.
+//! The bench pushes the variants of a shop over and over while a client polls the status endpoint. The first run uses a
+//! well-behaved module. The second uses a module that spins, allocates, traps, overflows its stack, or returns too
+//! much, too little or wrong output on some rows of every batch. The bench prints the 99th percentile of the status
+//! requests and the resident memory after each run. With `--check` the process fails when the percentile of the evil
+//! run is above twice the other's, when memory does not return to within 64 MiB, or when a good row was not pushed.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ const VARIANTS: usize = 5_000;
 const A_PRODUCT: usize = 5;
 const KINDS: &[&str] =
     &["spin", "allocate", "trap", "overflow", "foreign_id", "wrong_type", "bad_json", "huge", "short", "long"];
-/// One row in so many is evil, if the run is.
+/// In an evil run, one row in this many is evil.
 const EVERY: usize = 250;
 const RUN: Duration = Duration::from_secs(30);
 const TOKEN: &str = "mct_a-token-for-the-bench";
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 async fn measure() -> bool {
     let shop = Shop::open(Engine::Postgres).await;
-    // Evil rows are retried as long as the run takes.
+    // Evil rows must stay in retry for the whole run.
     shop.set(json!({ "max_attempts": 1_000 })).await;
     let token = ApiToken {
         id: "bench".into(),
@@ -75,8 +75,8 @@ async fn measure() -> bool {
     ratio <= BAR && grown <= MEMORY_BAR && synced >= good
 }
 
-/// Pushes everything over and over for a while; the times of the status requests meanwhile, and how often it was all
-/// queued.
+/// Pushes everything repeatedly for the length of a run. Returns the durations of the status requests made meanwhile,
+/// and the number of rounds.
 async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappers/modules").join(module);
     let module = std::fs::read(path).expect("a module");
@@ -88,7 +88,7 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     while began.elapsed() < RUN {
         rounds += 1;
         shop.import(&catalog(if evil { 10_000 } else { 1_000 } + i64::try_from(rounds).expect("few"), evil)).await;
-        // Until what can be pushed is pushed: evil rows stay behind.
+        // Evil rows stay in the outbox, so the round ends when only they are left.
         let calls = shop.batches();
         while began.elapsed() < RUN && (shop.batches() == calls || waiting(shop).await > VARIANTS / EVERY) {
             shop.service.app.wake.drain.nudge();
@@ -97,7 +97,7 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     }
     stop.store(true, Ordering::Relaxed);
     let times = asking.await.expect("the asker ends");
-    // The run's last batch may be under way; evil rows go on failing, so what is waited for is the good ones.
+    // The last batch of the run may still be in flight. Evil rows keep failing, so only the good rows are awaited.
     let good = VARIANTS - VARIANTS / EVERY;
     let patience = Instant::now();
     while synced_good(shop).await < good && patience.elapsed() < 4 * RUN {
@@ -138,7 +138,7 @@ fn catalog(price: i64, evil: bool) -> Vec<Value> {
         .collect()
 }
 
-/// Whether a variant is evil in a run that is.
+/// Returns whether a variant is evil in an evil run.
 fn is_evil(n: usize) -> bool {
     n.is_multiple_of(EVERY)
 }
@@ -147,14 +147,15 @@ fn id(n: usize) -> String {
     format!("v{n:05}")
 }
 
-/// Open intents.
+/// Returns the number of open intents.
 async fn waiting(shop: &Shop) -> usize {
     let mut tx = shop.db().read().await.expect("a connection");
     let backlog = outbox::backlog(&mut tx).await.expect("counted");
     usize::try_from(backlog.live).expect("no fewer than none")
 }
 
-/// Good variants that are synced. An evil one may still be what the run before left it as, so it does not count.
+/// Returns the number of good variants that are synced. An evil variant may keep its state from the previous run, so it
+/// is not counted.
 async fn synced_good(shop: &Shop) -> usize {
     let good: Vec<String> = (0..VARIANTS).filter(|n| !is_evil(*n)).map(id).collect();
     let good: Vec<&str> = good.iter().map(String::as_str).collect();
@@ -163,7 +164,8 @@ async fn synced_good(shop: &Shop) -> usize {
     states.values().filter(|held| held.status == SyncStatus::Synced).count()
 }
 
-/// What the process holds in memory, in bytes, once it has given back what it does not need.
+/// Returns the lowest resident memory within two seconds, in bytes. The minimum gives the allocator time to release
+/// memory.
 async fn resident() -> i64 {
     let mut least = i64::MAX;
     for _ in 0..20 {

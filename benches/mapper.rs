@@ -1,9 +1,10 @@
 //! The cost of a mapper module compared with the native mapper: `cargo bench --bench mapper [-- --check]`.
 //!
-//! Each way maps the same batch of 5,000 variants and does what the service does with the words: canonical data, hash,
-//! row in the body of the call. The ways take turns in every round, so that the machine's moods hit all of them; what
-//! counts is the median of the rounds' ratios. With `--check` the process fails when a ratio is above its bar. With
-//! `--plain` the descriptions are without markup: less work for the native mapper, so the harder comparison.
+//! Each mapper maps the same batch of 5,000 variants and processes the words as the service does: canonical data, hash,
+//! row in the body of the call. The mappers take turns in every round, so that changes in machine load affect all of
+//! them. The result is the median of the rounds' ratios. With `--check` the process fails when a ratio is above its
+//! bar. With `--plain` the descriptions contain no markup. The native mapper then has less work, so the comparison is
+//! harder.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -24,7 +25,7 @@ const NOW: i64 = 1_795_521_600_000;
 
 type Map = Box<dyn Fn(&Arc<Batch>) -> Vec<Word>>;
 
-/// A way to map, and the most that it may cost.
+/// A mapper under test and the highest ratio allowed for it.
 struct Way {
     name: &'static str,
     bar: f64,
@@ -95,7 +96,7 @@ fn native(batch: &Batch) -> Vec<Word> {
     batch.items.iter().map(map).collect()
 }
 
-/// What follows the word: the hash that is compared, and the row.
+/// Processes the words as the service does: computes the hash that is compared and writes the row.
 fn body(words: &[Word]) -> Vec<u8> {
     let mut body = ItemsBatchBody::new();
     for word in words {
@@ -169,7 +170,7 @@ fn variant(n: usize) -> Variant {
     }
 }
 
-/// The size of the source: each variant with its product, as a mapper would read it.
+/// Returns the size of the source: each variant with its product, as a mapper reads it.
 fn source_bytes(batch: &Batch) -> usize {
     let length = |json: Result<String, serde_json::Error>| json.expect("plain data").len();
     let of = |item: &Item| {

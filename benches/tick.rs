@@ -1,9 +1,9 @@
 //! The time that a patching module adds to a whole drain tick: `cargo bench --bench tick [-- --check]`.
 //!
-//! PostgreSQL (a server of its own), a local Meta over HTTP, calls of 5,000 rows. A tick is everything from reading the
-//! outbox to the committed outcome of the call. The built-in mapper and the module take turns, each pushing every
-//! variant anew, so that the machine's moods hit both; what counts is the median of the pairs' ratios. With `--check`
-//! the process fails when the ratio is above the bar.
+//! The bench uses its own PostgreSQL server, a local Meta over HTTP, and calls of 5,000 rows. A tick covers everything
+//! from reading the outbox to committing the outcome of the call. The built-in mapper and the module take turns, and
+//! each pushes every variant again, so that changes in machine load affect both. The result is the median of the pairs'
+//! ratios. With `--check` the process fails when the ratio is above the bar.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ async fn measure() -> f64 {
     let app = &shop.service.app;
     let mut price = 1_000;
     let (mut builtin, mut patched) = (Vec::new(), Vec::new());
-    // The first two warm up.
+    // The first two rounds are warm-up.
     for round in 0..=ROUNDS {
         for with_module in [round % 2 == 0, round % 2 != 0] {
             if with_module {
@@ -57,7 +57,7 @@ async fn measure() -> f64 {
     ratio
 }
 
-/// Changes every variant's price, and times the tick that pushes them all.
+/// Changes every variant's price and returns the duration of the tick that pushes them all.
 async fn tick(shop: &Shop, price: i64) -> Duration {
     shop.set(json!({ "sync_enabled": false })).await;
     let products: Vec<Value> = (0..VARIANTS / A_PRODUCT)
@@ -86,7 +86,7 @@ async fn tick(shop: &Shop, price: i64) -> Duration {
     while shop.service.board.get("drain").and_then(|drain| drain.last_finished_at) < Some(called) {
         pause().await;
     }
-    // The write of the setting is in it, the same for both.
+    // The time includes writing the setting, which costs both mappers the same.
     let time = began.elapsed();
     shop.settle().await;
     assert_eq!(shop.batches(), calls + 1, "all of it in one call");

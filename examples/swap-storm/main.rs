@@ -1,10 +1,10 @@
-//! A storm of mapper swaps during a drain: 100,000 variants in batches of 500, a hundred swaps between two modules, and
-//! then the comparison that must hold for every call and every item.
+//! Runs a storm of mapper swaps during a drain: 100,000 variants in batches of 500 and a hundred swaps between two
+//! modules. Then checks every call and every item.
 //!
 //! ```sh
 //! cargo run --release --example swap-storm                                  # SQLite
-//! cargo run --release --example swap-storm -- --postgres                    # a PostgreSQL server of its own
-//! cargo run --release --example swap-storm -- --variants 5000 --swaps 20    # a small one
+//! cargo run --release --example swap-storm -- --postgres                    # its own PostgreSQL server
+//! cargo run --release --example swap-storm -- --variants 5000 --swaps 20    # a small storm
 //! ```
 
 use std::process::ExitCode;
@@ -15,16 +15,16 @@ use testkit::swaps::{Storm, run};
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many variants are pushed
+    /// Number of variants to push
     #[arg(long, default_value_t = 100_000)]
     variants: usize,
-    /// Rows of one call
+    /// Rows per call
     #[arg(long, default_value_t = 500)]
     batch: usize,
-    /// How many swaps
+    /// Number of swaps
     #[arg(long, default_value_t = 100)]
     swaps: usize,
-    /// Start a PostgreSQL server for the run, instead of SQLite
+    /// Start a PostgreSQL server for the run instead of using SQLite
     #[arg(long)]
     postgres: bool,
 }

@@ -1,31 +1,31 @@
-//! Torture: random edits, faults and kills against a real installation, then the comparison that must hold.
+//! Runs random edits, faults and kills against a real installation, then compares Meta's items with the mapper's word.
 //!
 //! ```sh
-//! cargo run --example torture -- --kills 200                         # SQLite, any seed
-//! cargo run --example torture -- --kills 200 --seed 7 --postgres     # a PostgreSQL server of its own, two replicas
-//! cargo run --example torture -- --database-url postgres://…/empty   # one of yours; it has to be empty
+//! cargo run --example torture -- --kills 200                         # SQLite, random seed
+//! cargo run --example torture -- --kills 200 --seed 7 --postgres     # its own PostgreSQL server, two replicas
+//! cargo run --example torture -- --database-url postgres://…/empty   # an existing database, which must be empty
 //! ```
 //!
-//! It prints its seed; the same seed makes the same plan. The processes it kills are this program itself, as
-//! `meta-catalog`.
+//! The program prints its seed. The same seed gives the same plan. The processes that it kills are this same program,
+//! which then runs as `meta-catalog`.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use testkit::torture::{Torture, run};
 
-/// In the environment of a process that is to be `meta-catalog`.
+/// The environment variable that makes this program run as `meta-catalog`.
 const CHILD: &str = "TORTURE_CHILD";
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The seed; left out, any
+    /// The seed of the plan; random when omitted
     #[arg(long)]
     seed: Option<u64>,
-    /// How many kills; failpoints add to them
+    /// Number of kills; exits at failpoints are additional
     #[arg(long, default_value_t = 20)]
     kills: usize,
-    /// An empty PostgreSQL database
+    /// URL of an empty PostgreSQL database
     #[arg(long, conflicts_with = "postgres")]
     database_url: Option<String>,
     /// Start a PostgreSQL server for the run
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_some() {
         return meta_catalog::cli::main();
     }
-    // Time passes by the test clock, and some processes die at failpoints: a release build has neither.
+    // Time passes by the test clock, and some processes exit at failpoints. A release build has neither.
     if !cfg!(any(debug_assertions, feature = "failpoints")) {
         eprintln!("torture needs failpoints: leave --release out, or add --features failpoints");
         return ExitCode::from(2);

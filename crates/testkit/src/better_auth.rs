@@ -1,4 +1,4 @@
-//! Better-Auth's tables without Better-Auth, and the recorded sessions that fill them.
+//! Better-Auth's tables without a running Better-Auth, and the recorded sessions that fill them.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use crate::installation::Plan;
 use crate::site::Engine;
 
-/// `tests/better-auth/vectors.json`; its `reading` explains it.
+/// The content of `tests/better-auth/vectors.json`. Its `reading` field explains it.
 #[derive(Debug, Deserialize)]
 pub struct Vectors {
-    /// Statuses by verdict and permission.
+    /// Expected statuses by verdict and permission.
     pub verdicts: BTreeMap<String, BTreeMap<String, u16>>,
-    /// Statements that make the tables, by schema.
+    /// SQL statements that create the tables, by schema.
     pub schemas: BTreeMap<String, String>,
     /// The recorded sessions.
     pub scenarios: Vec<Scenario>,
@@ -22,19 +22,19 @@ pub struct Vectors {
 /// A recorded session and the requests made with it.
 #[derive(Debug, Deserialize)]
 pub struct Scenario {
-    /// Its name.
+    /// The name of the scenario.
     pub id: String,
     /// The schema of its tables.
     pub schema: String,
-    /// How the session was made.
+    /// The deployment that issued the session.
     pub deployment: Deployment,
-    /// The moment of the requests.
+    /// The time at which the requests are made.
     pub now: String,
-    /// The row of the user.
+    /// The row of the user; `None` when the user does not exist.
     pub user: Option<Map<String, Value>>,
-    /// The row of the session.
+    /// The row of the session; `None` when the session does not exist.
     pub session: Option<Map<String, Value>>,
-    /// The row of the user who impersonates.
+    /// The row of the impersonating user; `None` without impersonation.
     pub impersonator: Option<Map<String, Value>>,
     /// Rows of another user.
     pub others: Option<Others>,
@@ -42,7 +42,7 @@ pub struct Scenario {
     pub requests: Vec<Asked>,
 }
 
-/// A user and a session that are not the ones asked for.
+/// A user and a session other than the requested ones.
 #[derive(Debug, Deserialize)]
 pub struct Others {
     /// The row of the user.
@@ -51,7 +51,7 @@ pub struct Others {
     pub session: Map<String, Value>,
 }
 
-/// The settings of a Better-Auth.
+/// The settings of a Better-Auth deployment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
@@ -59,45 +59,45 @@ pub struct Deployment {
     pub secret: String,
     /// The name of the cookie.
     pub cookie_name: String,
-    /// Whether a bearer token has to be signed.
+    /// Whether a bearer token must be signed.
     pub bearer_requires_signature: bool,
 }
 
 /// A recorded request.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
-    /// Its name.
+    /// The name of the request.
     pub id: String,
-    /// Its headers.
+    /// The headers of the request.
     pub headers: BTreeMap<String, String>,
     /// The expected verdict.
     pub expect: String,
 }
 
-/// The recorded sessions.
+/// Reads the recorded sessions.
 pub fn vectors() -> Vectors {
     let text = include_str!("../../../tests/better-auth/vectors.json");
     serde_json::from_str(text).expect("the vectors are of this form")
 }
 
 impl Scenario {
-    /// The one with this name.
+    /// Returns the scenario with this name.
     pub fn named(id: &str) -> Self {
         vectors().scenarios.into_iter().find(|scenario| scenario.id == id).expect("there is such a scenario")
     }
 
-    /// The moment of the requests, in milliseconds.
+    /// Returns the time of the requests, in milliseconds.
     pub fn now(&self) -> i64 {
         self.now.parse::<jiff::Timestamp>().expect("a time").as_millisecond()
     }
 
-    /// The headers of one of its requests.
+    /// Returns the headers of one of the requests.
     pub fn headers(&self, request: &str) -> &BTreeMap<String, String> {
         &self.requests.iter().find(|asked| asked.id == request).expect("there is such a request").headers
     }
 }
 
-/// The configuration of a service that trusts this deployment.
+/// Returns the configuration of a service that trusts this deployment.
 pub fn config(deployment: &Deployment, url: &str, more: &str) -> String {
     let Deployment { secret, cookie_name, bearer_requires_signature } = deployment;
     let raw_bearer = !bearer_requires_signature;
@@ -106,7 +106,7 @@ pub fn config(deployment: &Deployment, url: &str, more: &str) -> String {
     )
 }
 
-/// A plan for a service with this configuration.
+/// Returns a plan for a service with this configuration.
 pub fn plan(config: String) -> Plan {
     Plan { config, ..Plan::on(Engine::Sqlite) }
 }
@@ -125,7 +125,7 @@ enum Pool {
 }
 
 impl AuthDb {
-    /// An empty one on the database that the schema's name begins with.
+    /// Creates an empty database on the engine that the schema's name begins with.
     pub async fn new(schema: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (url, pool) = if schema.starts_with("sqlite") {
@@ -152,7 +152,7 @@ impl AuthDb {
         .expect("it runs");
     }
 
-    /// Makes the rows those of the scenario.
+    /// Replaces all rows with those of the scenario.
     pub async fn hold(&self, scenario: &Scenario) {
         self.run("DELETE FROM \"session\"; DELETE FROM \"user\"").await;
         let others = scenario.others.as_ref();

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use crate::site::{Engine, KEY, PICTURES, Site};
 
-/// Where the service's clock stands at the start.
+/// The time of the service's clock at the start.
 pub const NOW: Millis = 1_764_000_000_000;
 
 /// The business of the local Meta.
 pub const BUSINESS: &str = "3000000001";
-/// Another of its catalogs.
+/// Another catalog of this business.
 pub const SECOND_CATALOG: &str = "4000000002";
 
-/// Everything, running until it is dropped or [`Installation::stop`]ped.
+/// A running installation. It ends when it is dropped or [`Installation::stop`]ped.
 pub struct Installation {
     /// The service.
     pub service: Service,
@@ -40,7 +40,7 @@ impl Deref for Installation {
     }
 }
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -52,26 +52,26 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body, which is JSON in every case.
+    /// Returns the body, which must be JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.status, self.text))
     }
 
-    /// What a success carries.
+    /// Returns the `data` of a successful response.
     pub fn data(&self) -> Value {
         let mut body = self.json();
         assert!(self.status.is_success(), "{} {body}", self.status);
         body["data"].take()
     }
 
-    /// Status and code of a failure.
+    /// Returns the status and error code of a failed response.
     pub fn failure(&self) -> (u16, String) {
         let body = self.json();
         assert_eq!(body["statusCode"], self.status.as_u16(), "{body}");
         (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Both, for snapshots, without what differs from run to run.
+    /// Returns status and body for snapshots, without the values that differ between runs.
     pub fn told(&self) -> Value {
         let mut body = self.json();
         redact(&mut body);
@@ -79,27 +79,28 @@ impl Answer {
     }
 }
 
-/// What a test may change before the start.
+/// The options that a test can set before the start.
 pub struct Plan {
-    /// The database to make.
+    /// The engine of the database to create.
     pub database: Engine,
     /// The configuration of the local Meta.
     pub meta: graph_simulator::Config,
-    /// Lines of the configuration file.
+    /// Content of the configuration file.
     pub config: String,
-    /// A database to stand on instead of a fresh one.
+    /// The URL of an existing database; `None` to create a new one.
     pub url: Option<String>,
 }
 
 impl Plan {
-    /// The usual plan on this database.
+    /// Returns the default plan on this database.
     pub fn on(database: Engine) -> Self {
         let mut meta = graph_simulator::Config { seed: Some(7), ..graph_simulator::Config::default() };
         meta.app.auto_consent = true;
         Self { database, meta, config: String::new(), url: None }
     }
 
-    /// Starts it. The actors' intervals are long and the clock stands still: nothing is drained by itself.
+    /// Starts the installation. The actors' intervals are long and the clock is frozen, so nothing is drained without a
+    /// nudge.
     pub async fn start(self) -> Installation {
         let meta = Simulator::spawn(self.meta).await.expect("the local Meta starts");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -137,12 +138,12 @@ impl Plan {
 }
 
 impl Installation {
-    /// Starts the usual plan on this database.
+    /// Starts the default plan on this database.
     pub async fn start(database: Engine) -> Self {
         Plan::on(database).start().await
     }
 
-    /// Ends the service in order; a drop ends it too, but only by and by.
+    /// Shuts the service down and waits for it. A drop also ends the service, but does not wait.
     pub async fn stop(self) {
         self.service.shutdown().await.expect("every actor ends in time");
     }
@@ -160,50 +161,50 @@ impl Installation {
         tx.commit().await.expect("committed");
     }
 
-    /// Every byte of the SQLite database, its write-ahead log included.
+    /// Returns every byte of the SQLite database, including its write-ahead log.
     pub fn raw_database(&self) -> Vec<u8> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder").map(|entry| entry.expect("an entry"));
         let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("shop.db"));
         ours.flat_map(|entry| std::fs::read(entry.path()).expect("it can be read")).collect()
     }
 
-    /// Where it listens.
+    /// Returns the base URL of the service.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Moves the service's clock to a moment, also an earlier one.
+    /// Sets the service's clock to a time, which may be in the past.
     pub fn stand_at(&self, moment: Millis) {
         self.clock.advance(moment - self.clock.now());
     }
 
-    /// A request in the name of a role.
+    /// Builds a request with the API token of a role.
     pub fn request_as(&self, role: &str, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(secret_of(role))
     }
 
-    /// Where one of its paths is.
+    /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// A request in nobody's name.
+    /// Builds a request without credentials.
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path))
     }
 
-    /// A GET with every permission.
+    /// Sends a GET request with every permission.
     pub async fn get(&self, path: &str) -> Answer {
         answer(self.request_as("catalog-admin", Method::GET, path)).await
     }
 
-    /// A POST with every permission.
+    /// Sends a POST request with every permission.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         let request = self.request_as("catalog-admin", Method::POST, path);
         answer(if body.is_null() { request } else { request.json(&body) }).await
     }
 
-    /// A DELETE with every permission.
+    /// Sends a DELETE request with every permission.
     pub async fn delete(&self, path: &str) -> Answer {
         answer(self.request_as("catalog-admin", Method::DELETE, path)).await
     }
@@ -219,7 +220,7 @@ impl Installation {
         self.send_module(Method::PUT, "/admin/meta/mapper", bytes).await
     }
 
-    /// Digests of the active mapper and of the one before.
+    /// Returns the digests of the active and the previous mapper.
     pub async fn mappers(&self) -> (String, Option<String>) {
         let state = self.get("/admin/meta/mapper").await.data();
         let digest = |mapper: &Value| mapper["digest"].as_str().map(str::to_owned);
@@ -237,17 +238,17 @@ impl Installation {
         self.set(json!({"app_id": "1000000001", "app_secret": "simulator-app-secret"})).await.data();
     }
 
-    /// Plans a fault of the local Meta, as its control API takes it.
+    /// Plans a fault of the local Meta, in the format of its control API.
     pub fn plan(&self, fault: Value) {
         self.meta.plan(serde_json::from_value(fault).expect("a fault"));
     }
 
-    /// How often the local Meta was called on this method and edge.
+    /// Returns the number of calls that the local Meta received on this method and edge.
     pub fn called(&self, edge: &str) -> u64 {
         self.meta.calls().by_edge.get(edge).copied().unwrap_or_default()
     }
 
-    /// Starts a login and lets the operator's browser say yes; answers the path that Facebook sends it back to.
+    /// Starts a login and consents as the operator. Returns the path to which Facebook redirects the browser.
     pub async fn consent(&self) -> String {
         let started = self.get("/admin/meta/oauth/start").await.data();
         let url = started["authUrl"].as_str().expect("a URL");
@@ -256,7 +257,7 @@ impl Installation {
         back.strip_prefix(&self.base).expect("back to the service").to_owned()
     }
 
-    /// Sends the browser back to the callback.
+    /// Sends the browser to the callback.
     pub async fn come_back(&self, path: &str) -> Answer {
         answer(self.anonymous(Method::GET, path)).await
     }
@@ -268,30 +269,30 @@ impl Installation {
         assert_eq!(self.come_back(&back).await.data(), json!({"connected": true}));
     }
 
-    /// Chooses a catalog.
+    /// Selects a catalog.
     pub async fn select(&self, catalog: &str) -> Answer {
         self.post("/admin/meta/select-catalog", selection(catalog)).await
     }
 
-    /// Puts products into the shop, as the import does, and forgets the intents that this makes.
+    /// Imports products into the shop and discards the intents that this creates.
     pub async fn stock(&self, lines: &[Value]) {
         self.import(lines).await;
         self.sql("DELETE FROM meta_outbox").await;
         self.sql("DELETE FROM meta_sync_state").await;
     }
 
-    /// What is queued, in order: variant and intent.
+    /// Returns the queue in order, as variant and intent.
     pub async fn queued(&self) -> Vec<(String, String)> {
         self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await
     }
 }
 
-/// Replaces what differs from run to run.
+/// Replaces the values that differ between runs.
 fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| match key.as_str() {
             "fbTraceId" if value.is_string() => *value = json!("[trace]"),
-            // Its last part moves with the samples.
+            // The last part of the built-in digest changes with the samples.
             "digest" if value == meta_catalog::mapping::builtin_digest() => *value = json!("[builtin]"),
             _ => redact(value),
         }),
@@ -300,12 +301,12 @@ fn redact(value: &mut Value) {
     }
 }
 
-/// Pins an answer in the folder of reviewed snapshots; both databases must give it.
+/// Compares a response with its reviewed snapshot. Both databases must give the same response.
 #[macro_export]
 macro_rules! assert_told {
     ($name:expr, $answer:expr) => {
         let told = $answer.told();
-        // The crate that pins it is the root package, whose snapshots these are.
+        // The calling crate is the root package, which owns these snapshots.
         insta::with_settings!({
             snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
             prepend_module_to_snapshot => false,
@@ -316,7 +317,7 @@ macro_rules! assert_told {
     };
 }
 
-/// A choice of one of the local Meta's catalogs.
+/// Returns the body that selects one of the local Meta's catalogs.
 pub fn selection(catalog: &str) -> Value {
     json!({
         "businessId": BUSINESS,
@@ -326,12 +327,12 @@ pub fn selection(catalog: &str) -> Value {
     })
 }
 
-/// The API token of a role.
+/// Returns the API token of a role.
 pub fn secret_of(role: &str) -> String {
     format!("mct_secret-of-{role}")
 }
 
-/// Sends a request.
+/// Sends a request and returns the response.
 pub async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());

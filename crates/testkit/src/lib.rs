@@ -1,11 +1,11 @@
-//! One installation for tests, benches and examples: database, local Meta, service, operator.
+//! An installation for tests, benches and examples: database, local Meta, service, operator.
 //!
-//! [`Site`] is the shared core: the store, the local Meta, and what a shop and an operator do to them. Each variant adds
-//! one thing: [`Shop`] runs the service in this process, [`Plant`] runs it as a process of its own, [`Installation`]
-//! speaks HTTP with it, and [`Stage`] makes time stand still.
+//! [`Site`] is the shared core: the store, the local Meta, and the actions of a shop and an operator on them. Each
+//! variant adds one thing: [`Shop`] runs the service in this process, [`Plant`] runs it in a separate process,
+//! [`Installation`] uses its HTTP API, and [`Stage`] freezes the clocks.
 //!
-//! Left out on purpose: `env!("CARGO_BIN_EXE_meta-catalog")` and `CARGO_TARGET_TMPDIR`, which only a test crate has; it
-//! passes the paths in.
+//! Left out on purpose: `env!("CARGO_BIN_EXE_meta-catalog")` and `CARGO_TARGET_TMPDIR`. Only a test crate has them, so
+//! the test crate passes the paths in.
 
 use std::path::{Path, PathBuf};
 
@@ -30,14 +30,14 @@ pub use site::{CATALOG, Engine, KEY, OPERATOR, Row, Site};
 pub use stage::{Asked, Sent, Stage, graph_error};
 pub use testbed::Testbed;
 
-/// The repository.
+/// Returns the root directory of the repository.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Fails in `scripts/test.sh fast`, which runs without this program: the test belongs into its list of what it leaves
-/// out. Nothing is ever skipped from here.
+/// Panics in `scripts/test.sh fast`, which runs without this program. Such a test must be added to the list of tests
+/// that the script leaves out. This crate never skips a test.
 pub(crate) fn only_in_the_whole_run(program: &str) {
     let fast = std::env::var_os("TESTKIT_FAST").is_some();
     assert!(!fast, "this test needs {program}: scripts/test.sh names it among what fast leaves out");

@@ -1,5 +1,5 @@
-//! An installation whose service is another process: the files, the database and the local Meta, with the hands of a
-//! shop and of an operator on the store. Kills and restarts leave it as it is.
+//! An installation whose service is a separate process: the files, the database, the local Meta, and the actions of a
+//! shop and an operator on the store. Kills and restarts of the process leave them unchanged.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use serde_json::json;
 use crate::process::{PATIENCE, Program, Serve};
 use crate::site::{Engine, KEY, PICTURES, Site, quick_meta};
 
-/// The installation. Its [`Site::app`] has no actors: this process is a shop, not a replica.
+/// The installation. Its [`Site::app`] has no actors: this process acts as a shop, not as a replica.
 pub struct Plant {
-    /// How the service is started.
+    /// The program that runs the service.
     pub program: Program,
     /// The configuration file.
     pub config: PathBuf,
@@ -35,12 +35,13 @@ impl Deref for Plant {
 }
 
 impl Plant {
-    /// A connected shop with an empty catalog and no process; `database` is a PostgreSQL URL; without one it is SQLite.
+    /// Opens a connected shop with an empty catalog and no process. `database` is a PostgreSQL URL; `None` means
+    /// SQLite.
     pub async fn open(binary: &Path, database: Option<String>) -> Self {
         Self::open_with(binary, database, Duration::from_secs(6)).await
     }
 
-    /// As [`Plant::open`], with a lease of whole seconds.
+    /// Works like [`Plant::open`], with a lease of whole seconds.
     pub async fn open_with(binary: &Path, database: Option<String>, lease: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let meta = quick_meta().await;
@@ -87,10 +88,10 @@ impl Plant {
         self.program.with("FAILPOINTS", failpoints).serve(&self.config)
     }
 
-    /// As [`Plant::serve_with`], with one more failpoint, at which a task stands still until [`Plant::go_on`].
+    /// Works like [`Plant::serve_with`], with one more failpoint, at which a task waits until [`Plant::go_on`].
     pub fn serve_waiting_at(&self, failpoint: &str, others: &str) -> Serve {
         let go = self.folder().join("go");
-        // Of an earlier process.
+        // The file may be left over from an earlier process.
         let _ = std::fs::remove_file(&go);
         self.serve_with(&format!("{failpoint}=wait:{},{others}", go.display()))
     }
@@ -100,12 +101,12 @@ impl Plant {
         std::fs::write(self.folder().join("go"), "").expect("written");
     }
 
-    /// Puts the services' clock ahead of the machine's.
+    /// Sets the offset of the services' clock from the machine's clock.
     pub fn ahead(&self, ms: i64) {
         std::fs::write(&self.clock, ms.to_string()).expect("written");
     }
 
-    /// Ends the lease of a process that is gone, as waiting does.
+    /// Expires the lease of a process that has ended, as the passage of time does.
     pub async fn lease_ends(&self) {
         if let Db::Postgres { pool, .. } = self.db() {
             let sql = "UPDATE lease SET expires_at = to_timestamp(0)";
@@ -113,27 +114,27 @@ impl Plant {
         }
     }
 
-    /// An API token with every permission.
+    /// Creates an API token with every permission.
     pub async fn token(&self) -> SecretString {
         let made = self.program.run(&["token", "create", "--role", "catalog-admin"], &self.config).await;
         SecretString::from(String::from_utf8(made.stdout).expect("text").trim())
     }
 
-    /// Makes a running service look at once instead of at its interval: a renewal of the lease learns of the new
-    /// revision of the settings.
+    /// Bumps the revision of the settings. A running service sees it at its next lease renewal and works at once
+    /// instead of at its interval.
     pub async fn nudge(&self) {
         let mut tx = self.db().write().await.expect("a transaction");
         settings::write(&mut tx, &self.app.keyring, &Changes::default(), SystemClock.now()).await.expect("written");
         tx.commit().await.expect("committed");
     }
 
-    /// The services' time.
+    /// Returns the services' time.
     pub fn now(&self) -> i64 {
         let ahead = std::fs::read_to_string(&self.clock).ok().and_then(|text| text.parse::<i64>().ok());
         SystemClock.now() + ahead.unwrap_or(0)
     }
 
-    /// Whether no live intent, no open submission and no sale that is over remains. Releases what is held back.
+    /// Returns whether no live intent, no open submission and no expired sale remains. Releases held deletes.
     pub async fn settled(&self) -> bool {
         let mut tx = self.db().read().await.expect("a connection");
         if sync_state::windows_due(&mut tx, self.now()).await.expect("read") {
@@ -141,7 +142,7 @@ impl Plant {
         }
         let backlog = outbox::backlog(&mut tx).await.expect("counted");
         if backlog.held > 0 {
-            // A long run deletes more within an hour than the mass-delete guard lets pass unasked.
+            // A long run deletes more rows within an hour than the mass-delete guard lets pass without confirmation.
             drop(tx);
             let mut tx = self.db().write().await.expect("a transaction");
             outbox::release_held(&mut tx, self.now()).await.expect("released");
@@ -156,7 +157,7 @@ impl Plant {
         self.until("everything is settled", serve, async || self.settled().await).await;
     }
 
-    /// Waits until a condition holds, looking often; fails after [`PATIENCE`] with what the process said.
+    /// Polls until a condition is true. Fails after [`PATIENCE`] with the output of the process.
     pub async fn until(&self, what: &str, serve: &Serve, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         let mut nudged = Instant::now();
@@ -170,7 +171,7 @@ impl Plant {
         }
     }
 
-    /// Variants with more than one open submission.
+    /// Returns the number of variants with more than one open submission.
     pub async fn twice_open(&self) -> i64 {
         self.count(match self.db() {
             Db::Sqlite { .. } => {
@@ -186,12 +187,12 @@ impl Plant {
         .await
     }
 
-    /// What differs between Meta's items and the mapper's word.
+    /// Returns the differences between Meta's items and the mapper's word.
     pub async fn differences(&self) -> Vec<String> {
         self.differences_at(self.now()).await
     }
 
-    /// What must hold whenever everything is settled.
+    /// Checks the invariants of a settled installation.
     pub async fn check(&self) {
         self.check_at(self.now()).await;
     }

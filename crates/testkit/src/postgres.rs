@@ -1,10 +1,10 @@
 //! A private PostgreSQL server for the tests of this process.
 //!
 //! Purpose: [`database`] gives each test an empty database of its own.
-//! Promises: one server a process, started on first use from the binaries on this machine, in a
-//! temporary directory, reachable from this machine only; it ends with this process however that
-//! ends (return, panic, kill), and its directory with it. Works as root, too.
-//! Left out on purpose: durability (`fsync` is off), and installing PostgreSQL (`scripts/test.sh`).
+//! Promises: one server per process. The first use starts it from the binaries on this machine, in a temporary
+//! directory. Only this machine can reach it. The server and its directory end with this process, however the process
+//! ends (return, panic, kill). Works as root, too.
+//! Left out on purpose: durability (`fsync` is off), and the installation of PostgreSQL (`scripts/test.sh` does it).
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection};
 
-/// The URL of a fresh, empty database on the process's server. The first call starts the server,
-/// which takes a few seconds.
+/// Returns the URL of a new, empty database on the process's server. The first call starts the server, which takes a
+/// few seconds.
 pub async fn database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    // Never dropped: what ends the server is that its keeper's standard input closes.
+    // The server is never dropped. It ends when the standard input of its keeper closes.
     let server = SERVER.get_or_init(|| Server::start().expect("PostgreSQL starts"));
     server.database().await
 }
@@ -38,11 +38,11 @@ pub struct Server {
     databases: AtomicU32,
 }
 
-/// Sets a server up, says `ready DIRECTORY`, and waits until its standard input ends, which the
-/// kernel sees to when the test process is gone. Then it takes the server down again.
+/// Sets up a server, prints `ready DIRECTORY`, and waits for the end of its standard input. The kernel closes that
+/// input when the test process ends. Then the script takes the server down.
 ///
-/// Locale: linguistic order, where the build has ICU, shows a query that forgot `COLLATE "C"`;
-/// under the C locale it would pass here and fail at a shop.
+/// Locale: linguistic order, where the build has ICU, exposes a query without `COLLATE "C"`. Under the C locale such a
+/// query passes here and fails in production.
 const KEEPER: &str = r#"
 exec 2>&1
 bin=$1 port=$2
@@ -74,15 +74,15 @@ cat
 "#;
 
 impl Server {
-    /// Starts a server and waits until it takes connections.
+    /// Starts a server and waits until it accepts connections.
     ///
     /// # Errors
-    /// What is missing, or what the server said when it did not start.
+    /// When something is missing, or when the server does not start; the error carries the server's output.
     pub fn start() -> Result<Self, String> {
         crate::only_in_the_whole_run("PostgreSQL");
         let bin = binaries()?;
         let mut last = String::new();
-        // Between asking for a free port and taking it, another process may take it.
+        // Another process may take the free port before the server binds it, so the start is retried.
         for _ in 0..5 {
             match Self::start_on(&bin, free_port()?) {
                 Ok(server) => return Ok(server),
@@ -99,9 +99,9 @@ impl Server {
             .arg(bin)
             .arg(port.to_string())
             .arg(temporary_directory())
-            // An ordinary user may not enter root's directories.
+            // An ordinary user cannot enter root's directories.
             .current_dir("/")
-            // Ctrl-C is for the tests; the keeper then still has to clean up.
+            // Ctrl-C must reach only the tests, because the keeper still has to clean up.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -122,7 +122,7 @@ impl Server {
         Err(format!("PostgreSQL from {} did not start ({status}):\n{said}", bin.display()))
     }
 
-    /// The URL of a fresh, empty database.
+    /// Creates a new, empty database and returns its URL.
     pub async fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed) + 1);
         let mut admin = PgConnection::connect(&self.url("postgres")).await.expect("the server takes connections");
@@ -132,17 +132,18 @@ impl Server {
         self.url(&name)
     }
 
-    /// The URL of one of its databases.
+    /// Returns the URL of one of the server's databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Takes it down; its connections break. In order, because without `fsync` a crash would lose what it holds.
+    /// Stops the server and breaks its connections. The shutdown is orderly, because without `fsync` a crash would lose
+    /// data.
     pub fn stop(&self) {
         self.control(&["stop", "--wait", "--mode=fast", "--silent"]);
     }
 
-    /// Starts it again after [`Server::stop`], with what it held.
+    /// Starts the server again after [`Server::stop`], with its data.
     pub fn start_again(&self) {
         self.control(&["start", "--wait", "--timeout=60", "--silent"]);
     }
@@ -167,7 +168,7 @@ impl Server {
         assert!(status.success(), "pg_ctl {what:?}: {status}");
     }
 
-    /// Where its data and its socket are.
+    /// Returns the directory with the data and the socket.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -176,12 +177,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
-        // Nothing can be done about a failure here, and a panic in a drop would hide the test's.
+        // A failure here cannot be handled, and a panic in a drop would hide the panic of the test.
         let _ = self.keeper.wait();
     }
 }
 
-/// The directory with the server's programs.
+/// Finds the directory with the server's programs.
 fn binaries() -> Result<PathBuf, String> {
     let has_all = |dir: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|p| dir.join(p).is_file());
     let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>());
@@ -197,7 +198,7 @@ fn binaries() -> Result<PathBuf, String> {
     })
 }
 
-/// Debian keeps each version's programs apart; the newest comes first.
+/// Returns Debian's program directories, newest version first. Debian keeps each version in its own directory.
 fn debian_versions() -> Vec<PathBuf> {
     let entries = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> =
@@ -211,7 +212,7 @@ fn free_port() -> Result<u16, String> {
     listener.local_addr().map(|address| address.port()).map_err(|e| e.to_string())
 }
 
-/// The usual temporary directory; as root only if the user that the server runs as may write there.
+/// Returns the usual temporary directory. As root, only when the server's user may write there.
 fn temporary_directory() -> PathBuf {
     let usual = env::temp_dir();
     let open = usual.metadata().is_ok_and(|m| m.permissions().mode() & 0o003 == 0o003);
@@ -222,7 +223,7 @@ fn is_root() -> bool {
     output("id", &["-u"]).is_some_and(|id| id == "0")
 }
 
-/// A command that runs its arguments as a user that PostgreSQL accepts: it refuses root.
+/// Returns a command that runs its arguments as a user that PostgreSQL accepts. PostgreSQL refuses root.
 fn as_ordinary_user() -> Result<Command, String> {
     if !is_root() {
         return Ok(Command::new("env"));
@@ -236,7 +237,7 @@ fn as_ordinary_user() -> Result<Command, String> {
     Ok(command)
 }
 
-/// What a command prints, if it succeeds.
+/// Returns the output of a command, if it succeeds.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

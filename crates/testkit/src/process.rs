@@ -1,4 +1,4 @@
-//! A real `meta-catalog` process: started, signalled, killed.
+//! Starts, signals and kills a real `meta-catalog` process.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
-/// How long a test waits for what must come true. It only ends a test that hangs: nothing passes because of it, so it
-/// is long enough for a small machine that does many things at once.
+/// The timeout of a wait. It only ends a test that hangs; no test passes because of it. It is long enough for a small
+/// machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How to start the program: its path, its configuration, its environment.
+/// A program to start: its path, its configuration, its environment.
 #[derive(Clone, Debug)]
 pub struct Program {
     binary: PathBuf,
-    /// What comes before its own arguments.
+    /// Arguments that precede the program's own.
     leading: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
 }
 
 impl Program {
-    /// The program at this path.
+    /// Returns the program at this path.
     pub fn new(binary: &Path) -> Self {
         Self { binary: binary.to_owned(), leading: Vec::new(), environment: Vec::new() }
     }
 
-    /// The same with so little address space.
+    /// Returns the same program with limited address space.
     pub fn within(&self, kib: u64) -> Self {
         let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
         let mut leading = vec!["-c".into(), limited.into(), self.binary.clone().into_os_string()];
@@ -36,7 +36,7 @@ impl Program {
         Self { binary: "/bin/sh".into(), leading, environment: self.environment.clone() }
     }
 
-    /// One more variable.
+    /// Adds an environment variable.
     pub fn with(&self, name: &'static str, value: impl Into<OsString>) -> Self {
         let mut with = self.clone();
         with.environment.push((name, value.into()));
@@ -51,7 +51,7 @@ impl Program {
             .arg("--config")
             .arg(config)
             .envs(self.environment.iter().map(|(k, v)| (k, v)));
-        // Whatever the tester's shell has set, the file counts.
+        // Variables of the tester's shell must not override the configuration file.
         for name in ["DATABASE_URL", "META_CATALOG_KEY", "META_CATALOG_LISTEN", "META_GRAPH_BASE_URL", "RUST_LOG"] {
             command.env_remove(name);
         }
@@ -59,12 +59,12 @@ impl Program {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command and waits until it exits.
     pub async fn run(&self, arguments: &[&str], config: &Path) -> Output {
         self.command(arguments, config).output().await.expect("the program runs")
     }
 
-    /// Starts `serve`; it may or may not come to listen.
+    /// Starts `serve` without waiting until it listens.
     pub fn serve(&self, config: &Path) -> Serve {
         let mut command = self.command(&["serve"], config);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
@@ -79,12 +79,12 @@ impl Program {
 #[derive(Debug)]
 pub struct Serve {
     child: Child,
-    /// What it prints.
+    /// The captured output.
     pub log: Log,
 }
 
 impl Serve {
-    /// Waits until it listens, or has ended.
+    /// Waits until the process listens or has ended.
     pub async fn listening(&mut self) {
         let began = Instant::now();
         while !self.log.has("listening http://") && self.ended().is_none() {
@@ -93,36 +93,36 @@ impl Serve {
         }
     }
 
-    /// Where its API is.
+    /// Returns the base URL of its API.
     pub fn address(&self) -> String {
         let log = self.log.text();
         let line = log.lines().find_map(|line| line.strip_prefix("listening ")).expect("it listens");
         line.to_owned()
     }
 
-    /// Its exit status, if it has ended.
+    /// Returns the exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("it can be asked for")
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends and returns its exit status.
     pub async fn end(&mut self) -> ExitStatus {
         let end = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         end.unwrap_or_else(|_| panic!("does not end:\n{}", self.log.text())).expect("it can be waited for")
     }
 
-    /// `kill -9`, and waits for it.
+    /// Sends `kill -9` and waits until the process ends.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it can be killed");
     }
 
-    /// `SIGSTOP` now, and `SIGCONT` after so long, whatever the caller waits for meanwhile.
+    /// Sends `SIGSTOP` now and `SIGCONT` after this time. The resume does not depend on what the caller awaits.
     pub async fn stop_for(&self, span: Duration) {
         self.signal("STOP").await;
         let Some(id) = self.child.id() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(span).await;
-            // Killed meanwhile: then there is nobody to wake.
+            // The command fails when the process was killed meanwhile, which is fine.
             let _ = Command::new("kill").args(["-s", "CONT", &id.to_string()]).stderr(Stdio::null()).status().await;
         });
     }
@@ -135,7 +135,7 @@ impl Serve {
     }
 }
 
-/// What a process says, on both streams.
+/// The output of a process on both streams.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<String>>);
 
@@ -152,17 +152,17 @@ impl Log {
         });
     }
 
-    /// Everything so far.
+    /// Returns the output so far.
     pub fn text(&self) -> String {
         self.0.lock().expect("no panic").clone()
     }
 
-    /// Whether it contains this text.
+    /// Returns whether the output contains this text.
     pub fn has(&self, text: &str) -> bool {
         self.0.lock().expect("no panic").contains(text)
     }
 
-    /// Waits until it says this.
+    /// Waits until the output contains this text.
     pub async fn until(&self, text: &str) {
         let began = Instant::now();
         while !self.has(text) {

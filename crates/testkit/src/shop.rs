@@ -33,12 +33,12 @@ impl Deref for Shop {
 }
 
 impl Shop {
-    /// A connected shop with an empty catalog; sync is on, calls are paced by budget with no quota to meet.
+    /// Opens a connected shop with an empty catalog. Sync is on, and calls are paced by budget without a quota.
     pub async fn open(engine: Engine) -> Self {
         Self::open_with(engine, |_| Arc::new(SystemClock), |_| ()).await
     }
 
-    /// As [`Shop::open`], with a clock made for this Meta and with a changed configuration.
+    /// Works like [`Shop::open`], with a custom clock and a changed configuration.
     pub async fn open_with(
         engine: Engine,
         clock: impl FnOnce(&Handle) -> SharedClock,
@@ -65,7 +65,7 @@ impl Shop {
         shop
     }
 
-    /// Stops the service and starts it anew on the same database; `meanwhile` happens in between.
+    /// Stops the service, runs `meanwhile`, and starts the service again on the same database.
     pub async fn restart(self, meanwhile: impl FnOnce(&Handle)) -> Self {
         let Self { service, config, site: Site { meta, app, folder } } = self;
         let clock = Arc::clone(&app.clock);
@@ -77,7 +77,7 @@ impl Shop {
         Self { service, config, site }
     }
 
-    /// Takes products in, as the import does.
+    /// Imports products as the import does, and wakes the drain.
     pub async fn import(&self, products: &[Value]) -> Written {
         let written = self.site.import(products).await;
         self.app.wake.drain.nudge();
@@ -90,7 +90,7 @@ impl Shop {
         self.app.wake.drain.nudge();
     }
 
-    /// Queues every eligible variant, as the POST does.
+    /// Queues every eligible variant, as the POST request does.
     pub async fn bootstrap(&self) -> u64 {
         let count = bootstrap::bootstrap(&self.app).await.expect("begun");
         self.app.wake.drain.nudge();
@@ -106,13 +106,13 @@ impl Shop {
         .await;
     }
 
-    /// Makes the drain and the poll look at once.
+    /// Wakes the drain and the poll.
     pub fn wake(&self) {
         self.app.wake.drain.nudge();
         self.app.wake.poll.nudge();
     }
 
-    /// Waits until a condition holds, looking often; fails after [`PATIENCE`].
+    /// Polls until a condition is true. Fails after [`PATIENCE`].
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
@@ -121,7 +121,7 @@ impl Shop {
         }
     }
 
-    /// Waits until an actor has ended this many more ticks, woken as often as needed.
+    /// Waits until an actor has completed this many more ticks, and wakes it as often as needed.
     pub async fn ticks(&self, actor: &str, more: u64) {
         let enough = self.ticked(actor) + more;
         self.until("the actor has ticked", async || {
@@ -131,30 +131,30 @@ impl Shop {
         .await;
     }
 
-    /// How many ticks an actor has ended.
+    /// Returns the number of ticks that an actor has completed.
     #[must_use]
     pub fn ticked(&self, actor: &str) -> u64 {
         self.service.board.get(actor).expect("an actor").ticks
     }
 
-    /// How many calls `items_batch` has seen.
+    /// Returns the number of calls of `items_batch`.
     #[must_use]
     pub fn batches(&self) -> u64 {
         self.meta.calls().items_batch
     }
 
-    /// What must hold whenever everything is settled.
+    /// Checks the invariants of a settled shop.
     pub async fn check(&self) {
         self.check_at(self.app.now()).await;
     }
 
-    /// Ends the service in order.
+    /// Shuts the service down and waits for it.
     pub async fn close(self) {
         self.service.shutdown().await.expect("a clean end");
     }
 }
 
-/// A product that syncs without a complaint.
+/// Returns a product that syncs without a finding.
 #[must_use]
 pub fn product(id: &str, variants: &[Value]) -> Value {
     json!({
@@ -163,7 +163,7 @@ pub fn product(id: &str, variants: &[Value]) -> Value {
     })
 }
 
-/// A variant that syncs without a complaint.
+/// Returns a variant that syncs without a finding.
 #[must_use]
 pub fn variant(id: &str, price: i64) -> Value {
     json!({ "id": id, "sku": format!("SKU-{id}"), "price": price, "inventory": {"quantityOnHand": 5} })

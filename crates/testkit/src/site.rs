@@ -1,4 +1,4 @@
-//! What every variant shares: the store, the local Meta, and what a shop and an operator do to them.
+//! The shared core of all variants: the store, the local Meta, and the actions of a shop and an operator on them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,20 +31,20 @@ pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub const CATALOG: &str = "4000000001";
 /// The account of the operator at Meta.
 pub const OPERATOR: &str = "2000000001";
-/// Where the pictures of the shop are.
+/// The base URL of the shop's pictures.
 pub(crate) const PICTURES: &str = "https://cdn.shop.example";
 
-/// Which database a test runs on.
+/// The database engine of a test.
 #[derive(Clone, Copy, Debug)]
 pub enum Engine {
     /// A file in the folder of the installation.
     Sqlite,
-    /// A fresh database on the server of this process.
+    /// A new database on the server of this process.
     Postgres,
 }
 
 impl Engine {
-    /// The URL of a fresh database; SQLite keeps it in this folder.
+    /// Returns the URL of a new database. SQLite keeps it in this folder.
     pub async fn url(self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("sqlite://{}", folder.join("shop.db").display()),
@@ -53,7 +53,7 @@ impl Engine {
     }
 }
 
-/// A row that either database answers.
+/// A row that both engines can return.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<R> Row for R where R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
@@ -66,7 +66,7 @@ pub struct Site {
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// A local Meta that ends a batch at once and has no quota to meet.
+/// Starts a local Meta that finishes a batch at once and has no quota.
 pub(crate) async fn quick_meta() -> Handle {
     let meta = Simulator::spawn(graph_simulator::Config::default()).await.expect("a simulator");
     meta.configure(|world| {
@@ -77,13 +77,13 @@ pub(crate) async fn quick_meta() -> Handle {
 }
 
 impl Site {
-    /// The store.
+    /// Returns the store.
     #[must_use]
     pub fn db(&self) -> &Db {
         &self.app.db
     }
 
-    /// A place for files.
+    /// Returns a folder for files.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -94,7 +94,7 @@ impl Site {
         self.connect_until(None).await;
     }
 
-    /// Connects with a token that ends after so many seconds.
+    /// Connects with a token that expires after this many seconds.
     pub async fn connect_for(&self, seconds: i64) {
         self.connect_until(Some(seconds)).await;
     }
@@ -128,12 +128,12 @@ impl Site {
         self.app.tokens.forget();
     }
 
-    /// Changes settings: the use case behind the PATCH.
+    /// Changes settings through the use case behind the PATCH request.
     pub async fn set(&self, values: Value) {
         settings::patch(&self.app, values.as_object().expect("an object")).await.expect("the settings are taken");
     }
 
-    /// Sets the app, the catalog and what else a shop needs to sync, with some settings more.
+    /// Sets the app, the catalog, the other settings that sync needs, and `more`.
     pub(crate) async fn set_up(&self, more: Value) {
         let mut values = json!({
             "app_id": "1000000001", "app_secret": "simulator-app-secret", "catalog_id": CATALOG,
@@ -146,7 +146,7 @@ impl Site {
         self.set(values).await;
     }
 
-    /// Takes products in, as the import does, and wakes nothing.
+    /// Imports products as the import does, and wakes no actor.
     pub async fn import(&self, products: &[Value]) -> Written {
         let records: Vec<ProductRecord> = products
             .iter()
@@ -158,7 +158,7 @@ impl Site {
         written
     }
 
-    /// Queues intents, as an event or an operator does, and wakes nothing.
+    /// Queues intents, as an event or an operator does, and wakes no actor.
     pub async fn ask(&self, variants: &[impl AsRef<str>], intent: Intent, origin: Origin) {
         let ids: Vec<String> = variants.iter().map(|id| id.as_ref().to_owned()).collect();
         let mut tx = self.db().write().await.expect("a transaction");
@@ -166,27 +166,27 @@ impl Site {
         tx.commit().await.expect("committed");
     }
 
-    /// The state of a variant.
+    /// Returns the status of a variant.
     pub async fn status(&self, variant: &str) -> Option<SyncStatus> {
         let mut tx = self.db().read().await.expect("a connection");
         let held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
         held.get(variant).map(|held| held.status)
     }
 
-    /// The error that a variant shows.
+    /// Returns the error of a variant.
     pub async fn last_error(&self, variant: &str) -> Option<String> {
         let rows = self.rows_of("SELECT last_error FROM meta_sync_state WHERE variant_id = $1", variant).await;
         let [(error,)]: [(Option<String>,); 1] = rows.try_into().expect("one row");
         error
     }
 
-    /// An item as Meta holds it.
+    /// Returns an item at Meta.
     #[must_use]
     pub fn item(&self, variant: &str) -> Option<Value> {
         self.meta.items(CATALOG).expect("the catalog").get(variant).cloned()
     }
 
-    /// Runs SQL that changes something.
+    /// Runs an SQL statement that changes data.
     pub async fn sql(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.db() {
@@ -196,12 +196,12 @@ impl Site {
         .expect("it runs");
     }
 
-    /// The rows that a query answers.
+    /// Returns the rows of a query.
     pub async fn rows<R: Row>(&self, sql: &str) -> Vec<R> {
         rows(self.db(), sql).await
     }
 
-    /// The rows that a query with one parameter answers.
+    /// Returns the rows of a query with one parameter.
     pub async fn rows_of<R: Row>(&self, sql: &str, parameter: &str) -> Vec<R> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.db() {
@@ -211,14 +211,14 @@ impl Site {
         .expect("it runs")
     }
 
-    /// What a `SELECT COUNT(*)` answers.
+    /// Returns the result of a `SELECT COUNT(*)`.
     pub async fn count(&self, sql: &str) -> i64 {
         let [(count,)]: [(i64,); 1] = self.rows(sql).await.try_into().expect("one row");
         count
     }
 
-    /// How many intents and submissions are open. One query: between two, a verdict could close a submission and ask
-    /// again.
+    /// Returns the number of open intents and submissions. It is one query, because between two queries a verdict could
+    /// close a submission and queue an intent.
     pub async fn open_work(&self) -> i64 {
         self.count(
             "SELECT (SELECT COUNT(*) FROM meta_outbox
@@ -228,7 +228,7 @@ impl Site {
         .await
     }
 
-    /// What differs between Meta's items and the mapper's word at a moment.
+    /// Returns the differences between Meta's items and the mapper's word at a time.
     pub async fn differences_at(&self, now: Millis) -> Vec<String> {
         let settings = self.app.load_settings().await.expect("loaded");
         let map = settings.mapper.with(&self.app.config.s3_public_url);
@@ -239,7 +239,7 @@ impl Site {
         told
     }
 
-    /// Rows that are `submitted` without an open handle, or the other way round.
+    /// Returns the number of rows that are `submitted` without an open handle, or not `submitted` with one.
     pub async fn stranded(&self) -> i64 {
         self.count(
             "SELECT COUNT(*) FROM meta_sync_state s WHERE (status = 'submitted') <> EXISTS (
@@ -248,8 +248,8 @@ impl Site {
         .await
     }
 
-    /// What must hold at a moment when everything is settled: Meta's items equal the mapper's word, and no row waits for
-    /// a closed handle.
+    /// Checks the invariants of a settled installation at a time: Meta's items equal the mapper's word, and no row
+    /// waits for a closed handle.
     pub async fn check_at(&self, now: Millis) {
         let told = self.differences_at(now).await;
         assert!(told.is_empty(), "{told:#?}");
@@ -257,7 +257,7 @@ impl Site {
     }
 }
 
-/// The rows that a query answers.
+/// Returns the rows of a query.
 pub(crate) async fn rows<R: Row>(db: &Db, sql: &str) -> Vec<R> {
     let sql = AssertSqlSafe(sql.to_owned());
     match db {

@@ -1,4 +1,4 @@
-//! A shop whose two clocks, the service's and Meta's, stand still until a test moves them together.
+//! A shop with frozen clocks: the service's clock and Meta's clock move only when a test moves them together.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::process::PATIENCE;
 use crate::shop::{Shop, product, variant};
 use crate::site::Engine;
 
-/// How far time goes at once, in milliseconds, where a test lets it go by.
+/// The length of a time step, in milliseconds, where a test lets time pass.
 const STEP: i64 = 250;
-/// The actors that are woken when time has passed.
+/// The actors that are woken when time passes.
 const AWAKE: [&str; 3] = ["lease", "drain", "poll"];
 
 /// The shop and its clocks.
@@ -36,41 +36,41 @@ impl Deref for Stage {
     }
 }
 
-/// An intent as the outbox holds it.
+/// An intent in the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: i64,
     /// The class of the last failure.
     pub class: Option<String>,
     /// Whether it is parked.
     pub parked: bool,
-    /// What became of it; `None` while it is open.
+    /// The outcome; `None` while the intent is open.
     pub outcome: Option<String>,
 }
 
-/// A submission as the store holds it.
+/// A submission in the store.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The catalog.
     pub catalog: String,
     /// The state.
     pub state: String,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: i64,
-    /// Why it ended without a verdict.
+    /// The reason for an end without a verdict.
     pub reason: Option<String>,
-    /// The errors that Meta named.
+    /// The errors that Meta reported.
     pub errors: Option<Value>,
 }
 
 impl Stage {
-    /// A connected shop with clocks that stand still.
+    /// Opens a connected shop with frozen clocks.
     pub async fn open(engine: Engine) -> Self {
         Self::open_with(engine, |_| ()).await
     }
 
-    /// As [`Stage::open`], with a changed configuration.
+    /// Works like [`Stage::open`], with a changed configuration.
     pub async fn open_with(engine: Engine, tune: impl FnOnce(&mut Config)) -> Self {
         let mut clock = None;
         let frozen = |meta: &Handle| {
@@ -83,7 +83,7 @@ impl Stage {
         Self { shop, clock: clock.expect("a clock") }
     }
 
-    /// Restarts the service; so much time passes in between.
+    /// Restarts the service and moves the clocks by this much in between.
     pub async fn restart(self, meanwhile_ms: i64) -> Self {
         let Self { shop, clock } = self;
         let shop = shop
@@ -95,12 +95,12 @@ impl Stage {
         Self { shop, clock }
     }
 
-    /// The time on the clocks.
+    /// Returns the time on the clocks.
     pub fn now(&self) -> i64 {
         self.clock.now()
     }
 
-    /// Moves both clocks and wakes the actors that look at them.
+    /// Moves both clocks and wakes the actors that depend on the time.
     pub fn pass(&self, ms: i64) {
         self.drift(ms);
         let app = &self.service.app;
@@ -109,16 +109,16 @@ impl Stage {
         app.wake.poll.nudge();
     }
 
-    /// Moves both clocks and wakes no actor.
+    /// Moves both clocks without waking an actor.
     pub fn drift(&self, ms: i64) {
         self.meta.advance(ms);
         self.clock.advance(ms);
     }
 
-    /// Lets time go by in small steps until a condition holds; fails after [`PATIENCE`].
+    /// Lets time pass in small steps until a condition is true. Fails after [`PATIENCE`].
     ///
-    /// Each step waits until every actor that is able to has looked at the new time. However slow the machine, a tick spans
-    /// no more than a step of this time; a service that stands still makes it stand still as well.
+    /// Each step waits until every actor that is not on hold has processed the new time. So a tick spans at most one
+    /// step of this time, even on a slow machine. If the service hangs, this time stops as well.
     pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
@@ -129,12 +129,12 @@ impl Stage {
         }
     }
 
-    /// How many ticks each of these actors has ended.
+    /// Returns the number of ticks that each of these actors has completed.
     fn ticks(&self) -> [u64; 3] {
         AWAKE.map(|name| self.ticked(name))
     }
 
-    /// Waits until every actor that is able to has ended a tick since then: ticks that were under way are over.
+    /// Waits until every actor that is not on hold has completed a tick since `before`. Earlier ticks are then over.
     async fn looked_since(&self, before: [u64; 3]) {
         self.wait("everybody has looked", async || {
             AWAKE.iter().zip(before).all(|(name, before)| self.ticked(name) > before || self.holds(name))
@@ -142,14 +142,14 @@ impl Stage {
         .await;
     }
 
-    /// Writes settings, and waits for the ticks that still have the old ones: what such a tick had decided to send, it
-    /// does not send, and its permit is gone in a time that stands still.
+    /// Writes settings and waits for the ticks that still use the old ones. Such a tick does not send the call that it
+    /// had prepared, and while the clock is frozen its permit stays used.
     pub async fn set(&self, values: Value) {
         self.shop.set(values).await;
         self.looked_since(self.ticks()).await;
     }
 
-    /// Waits for a condition without letting time go by.
+    /// Waits for a condition without moving the clocks.
     pub async fn wait(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !holds().await {
@@ -159,25 +159,25 @@ impl Stage {
         }
     }
 
-    /// Lets time go by until no live intent and no open submission remain.
+    /// Lets time pass until no live intent and no open submission remain.
     pub async fn settle(&self) {
         self.until("everything is settled", async || {
-            // As one look: between two, a verdict could close a submission and ask again.
+            // It is one query, because between two queries a verdict could close a submission and queue an intent.
             let sql = "SELECT (SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND parked_at IS NULL),
                               (SELECT COUNT(*) FROM meta_batch_handles WHERE state IN ('pending', 'sending'))";
             self.rows::<(i64, i64)>(sql).await == [(0, 0)]
         })
         .await;
-        // The next call is not held up by the limiter's millisecond after the last one.
+        // The limiter requires a millisecond after a call. Passing it here keeps it from delaying the next call.
         self.pass(2);
     }
 
-    /// Whether an actor is between two ticks and waits for a moment, deaf to wake-ups.
+    /// Returns whether an actor is between two ticks and ignores wake-ups until a set time.
     fn holds(&self, actor: &str) -> bool {
         self.service.board.get(actor).expect("an actor").held_until.is_some_and(|until| until > self.now())
     }
 
-    /// Lets the drain and the poll each look at least twice; `step` must reach over a hold of theirs.
+    /// Lets the drain and the poll each tick at least twice. `step` must be longer than any hold of theirs.
     pub async fn look_twice(&self, step: i64) {
         let before = (self.ticked("drain"), self.ticked("poll"));
         for looks in 1..=2 {
@@ -189,7 +189,7 @@ impl Stage {
         }
     }
 
-    /// Lets time go by to the last millisecond before `until`, and lets the awake actors look twice.
+    /// Moves the clocks to the last millisecond before `until` and waits for two ticks of the poll.
     pub async fn almost(&self, until: i64) {
         self.pass(until - self.now() - 1);
         let before = self.ticked("poll");
@@ -202,14 +202,14 @@ impl Stage {
         self.import(&[product("p", &variants)]).await;
     }
 
-    /// Archives the product, which deletes its variants at Meta, or takes it back.
+    /// Archives the product, which deletes its variants at Meta, or restores it.
     pub async fn archive(&self, archived: bool) {
         let mut product = product("p", &[]);
         product["status"] = json!(if archived { "archived" } else { "active" });
         self.import(&[product]).await;
     }
 
-    /// Takes every product back without an event, as a repair of the source by hand does.
+    /// Restores every product without an event, as a manual repair of the source does.
     pub async fn restore_silently(&self) {
         match self.db() {
             Db::Sqlite { writer, .. } => {
@@ -227,36 +227,36 @@ impl Stage {
         self.strikes(on, 0, 1, kind);
     }
 
-    /// Plans a fault for several calls of an edge, after some that pass.
+    /// Plans a fault for several calls of an edge, after `skip` calls that pass.
     pub fn strikes(&self, on: &str, skip: u32, times: u32, kind: Kind) {
         self.meta.plan(Fault { on: on.into(), skip, times, kind });
     }
 
-    /// The state of a variant, whole.
+    /// Returns the complete state of a variant.
     pub async fn held(&self, variant: &str) -> SyncState {
         let mut tx = self.db().read().await.expect("a connection");
         let mut held = sync_state::load(&mut tx, &[variant]).await.expect("loaded");
         held.remove(variant).expect("a state")
     }
 
-    /// Whether a variant is in this state.
+    /// Returns whether a variant has this status.
     pub async fn is(&self, variant: &str, status: SyncStatus) -> bool {
         self.status(variant).await == Some(status)
     }
 
-    /// What stops the channel.
+    /// Returns the problem that stops the channel.
     pub async fn problem(&self) -> Option<Problem> {
         let mut tx = self.db().read().await.expect("a connection");
         channel::load(&mut tx).await.expect("loaded").problem
     }
 
-    /// The channel.
+    /// Returns the channel.
     pub async fn channel(&self) -> Channel {
         let mut tx = self.db().read().await.expect("a connection");
         channel::load(&mut tx).await.expect("loaded")
     }
 
-    /// The intents of a variant, oldest first.
+    /// Returns the intents of a variant, oldest first.
     pub async fn asked(&self, variant: &str) -> Vec<Asked> {
         let sql = "SELECT attempts, class, parked_at, outcome FROM meta_outbox WHERE variant_id = $1 ORDER BY seq";
         self.rows_of::<(i64, Option<String>, Option<i64>, Option<String>)>(sql, variant)
@@ -266,12 +266,12 @@ impl Stage {
             .collect()
     }
 
-    /// The latest intent of a variant.
+    /// Returns the latest intent of a variant.
     pub async fn last_asked(&self, variant: &str) -> Asked {
         self.asked(variant).await.pop().expect("an intent")
     }
 
-    /// The submissions, oldest first.
+    /// Returns the submissions, oldest first.
     pub async fn sent(&self) -> Vec<Sent> {
         let sql =
             "SELECT catalog_id, state, row_count, reason, CAST(errors AS TEXT) FROM meta_batch_handles ORDER BY id";
@@ -285,7 +285,7 @@ impl Stage {
             .collect()
     }
 
-    /// Writes an unreadable `images` column, or repairs it: a fault of the source that only the mapper's input shows.
+    /// Writes an unreadable `images` column, or repairs it. Only the mapper's input exposes this fault of the source.
     pub async fn images(&self, variant: &str, text: &str) {
         let (sqlite, postgres) = (
             "UPDATE product_variant SET images = $1 WHERE id = $2",
@@ -301,13 +301,13 @@ impl Stage {
         }
     }
 
-    /// Ends the service in order.
+    /// Shuts the service down and waits for it.
     pub async fn close(self) {
         self.shop.close().await;
     }
 }
 
-/// A Graph error as Meta would send it.
+/// Returns a Graph error as Meta sends it.
 pub fn graph_error(code: i64, subcode: Option<i64>) -> Kind {
     Kind::GraphError {
         code,

@@ -1,8 +1,8 @@
-//! A drain under a storm of swaps: two modules take turns while every variant is pushed.
+//! Runs a drain during a storm of swaps: two modules take turns while every variant is pushed.
 //!
-//! What must hold at the end: every variant is synced; every submission was mapped by exactly the module whose digest
-//! it carries, row by row; every item at Meta is exactly that module's; no actor failed. What of this is in the store
-//! can be asked of any installation ([`Words`]).
+//! The invariants at the end: every variant is synced; every submission was mapped by exactly the module whose digest
+//! it carries, row by row; every item at Meta is exactly that module's; no actor failed. [`Words`] checks the part that
+//! is in the store, and works on any installation.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use crate::site::{CATALOG, Engine, rows};
 
 const VARIANTS_A_PRODUCT: usize = 5;
 
-/// How much of it.
+/// The size of a storm.
 #[derive(Clone, Copy, Debug)]
 pub struct Storm {
     /// The database.
     pub engine: Engine,
-    /// How many variants are pushed.
+    /// The number of variants to push.
     pub variants: usize,
-    /// Rows of one call.
+    /// Rows per call.
     pub batch: usize,
-    /// How many swaps.
+    /// The number of swaps.
     pub swaps: usize,
 }
 
@@ -41,9 +41,9 @@ pub struct Storm {
 #[derive(Debug)]
 #[allow(dead_code, reason = "read through Debug")]
 pub struct Tally {
-    /// How many swaps.
+    /// The number of swaps.
     pub swaps: usize,
-    /// Swaps made while something was left to push.
+    /// The swaps made while variants were left to push.
     pub during: usize,
     /// Calls of `items_batch`.
     pub calls: u64,
@@ -51,11 +51,11 @@ pub struct Tally {
     pub calls_by_module: BTreeMap<String, usize>,
     /// Variants by the module that mapped them.
     pub variants_by_module: BTreeMap<String, usize>,
-    /// How long the drain took.
+    /// The duration of the drain.
     pub drain: Duration,
 }
 
-/// Runs a storm and checks what must hold.
+/// Runs a storm and checks the invariants.
 pub async fn run(storm: Storm) -> Tally {
     let modules = [module("margin-label"), module("fixtures/twin")];
     let shop = Shop::open(storm.engine).await;
@@ -97,7 +97,7 @@ pub async fn run(storm: Storm) -> Tally {
     tally
 }
 
-/// Fills the shop, with a cost for the margin label.
+/// Fills the shop. Each variant has a cost for the margin label.
 async fn stock(shop: &Shop, variants: usize) {
     let ids: Vec<usize> = (0..variants).collect();
     let mut products = Vec::new();
@@ -118,11 +118,11 @@ async fn stock(shop: &Shop, variants: usize) {
     }
 }
 
-/// What modules say of every variant of an installation: by digest and variant, hash and payload.
+/// The words of several modules for every variant of an installation: hash and payload by digest and variant.
 pub struct Words(HashMap<String, HashMap<String, (String, String)>>);
 
 impl Words {
-    /// Asks these modules, with the settings as they are now.
+    /// Maps all variants with these modules under the current settings.
     pub async fn of(app: &App, modules: &[Vec<u8>]) -> Self {
         let settings = app.load_settings().await.expect("loaded");
         let settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
@@ -153,14 +153,15 @@ impl Words {
         Self(words)
     }
 
-    /// Hash and payload of a variant by the module of this digest, which must be one of these.
+    /// Returns the hash and payload of a variant by the module of this digest. Panics when the digest is of none of the
+    /// modules.
     fn word(&self, digest: &str, variant: &str) -> &(String, String) {
         let of_module = self.0.get(digest).unwrap_or_else(|| panic!("{variant} is of none of the modules: {digest}"));
         &of_module[variant]
     }
 
-    /// Checks each submission: all of its rows are the words of the module whose digest it carries. Answers how many
-    /// there are by module.
+    /// Checks that all rows of each submission are the words of the module whose digest it carries. Returns the number
+    /// of submissions by module.
     pub async fn whole_calls(&self, db: &Db) -> BTreeMap<String, usize> {
         let sql = "SELECT mapper_digest, CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY id";
         let calls: Vec<(String, String)> = rows(db, sql).await;
@@ -176,8 +177,8 @@ impl Words {
         by_module
     }
 
-    /// Checks each item at Meta: it is exactly the word of the module whose digest its state carries. Answers how many
-    /// there are by module.
+    /// Checks that each item at Meta is exactly the word of the module whose digest its state carries. Returns the
+    /// number of items by module.
     pub async fn pushed_by_one(&self, db: &Db, meta: &Handle) -> BTreeMap<String, usize> {
         let sql = "SELECT variant_id, mapper_digest FROM meta_sync_state";
         let states: Vec<(String, String)> = rows(db, sql).await;

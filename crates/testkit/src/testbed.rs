@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "testbed.mjs"];
 
-/// Running until it is dropped.
+/// The Node process. It runs until it is dropped.
 pub struct Testbed {
     _process: Child,
     commands: ChildStdin,
@@ -18,7 +18,8 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Installs it if need be, in this directory for test files, and starts it on this database.
+    /// Starts the testbed on this database. Installs its packages into `target`, the directory for test files, when
+    /// they are missing.
     pub async fn start(database_url: &str, secret: &str, target: &Path) -> Self {
         crate::only_in_the_whole_run("Node");
         let folder = installed(target).await;
@@ -38,7 +39,7 @@ impl Testbed {
         Self { _process: process, commands, answers }
     }
 
-    /// Runs a command and answers its result.
+    /// Runs a command and returns its result.
     pub async fn run(&mut self, command: &[&str]) -> Value {
         let line = format!("{}\n", Value::from(command));
         self.commands.write_all(line.as_bytes()).await.expect("it listens");
@@ -50,7 +51,7 @@ impl Testbed {
     }
 }
 
-/// The folder with the packages that the lock file names; they are fetched once for each lock file.
+/// Returns the folder with the packages that the lock file names. They are fetched once for each lock file.
 async fn installed(target: &Path) -> PathBuf {
     let source = crate::root().join("tests/better-auth");
     let folder = target.join("better-auth");

@@ -1,7 +1,7 @@
-//! A run of random edits, faults and kills; then peace, and the comparison that must hold.
+//! Runs random edits, faults and kills, then turns all faults off and compares Meta's items with the mapper's word.
 //!
-//! The plan is made from the seed; when the processes happen to be where is the machine's doing, so a seed replays the
-//! plan, not the schedule. Invariants that hold at every moment are asked after every step.
+//! The plan is made from the seed. The timing of the processes depends on the machine, so a seed reproduces the plan,
+//! not the schedule. Invariants that are true at every moment are checked after every step.
 
 mod plan;
 
@@ -16,29 +16,29 @@ use serde_json::{Value, json};
 use crate::plant::Plant;
 use crate::process::Serve;
 
-/// What to run.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct Torture {
     /// The seed of the plan.
     pub seed: u64,
-    /// How many kills.
+    /// The number of kills.
     pub kills: usize,
     /// The program.
     pub binary: PathBuf,
-    /// A variable that makes the binary be `meta-catalog`, if it needs one.
+    /// An environment variable that makes the binary run as `meta-catalog`, if it needs one.
     pub marker: Option<&'static str>,
-    /// A PostgreSQL URL, with two replicas; without one, SQLite and one process.
+    /// A PostgreSQL URL, used by two replicas. `None` means SQLite and one process.
     pub database: Option<String>,
 }
 
 /// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// How many kills.
+    /// The number of kills.
     pub kills: usize,
-    /// Processes that ended at a failpoint.
+    /// Processes that exited at a failpoint.
     pub failpoint_deaths: usize,
-    /// Processes that stood still for a while.
+    /// The number of times a process was stopped by `SIGSTOP`.
     pub stops: usize,
     /// Steps of the plan.
     pub steps: usize,
@@ -55,7 +55,7 @@ struct Variant {
 
 struct Replica {
     serve: Serve,
-    /// When it goes on; `None` while it runs.
+    /// The time at which the stopped process resumes; `None` while it runs.
     stopped: Option<Instant>,
     failpoint: Option<String>,
 }
@@ -65,15 +65,16 @@ struct Run {
     replicas: Vec<Replica>,
     variants: Vec<Variant>,
     active: Vec<bool>,
-    /// Removed by an operator, perhaps asked for again by events: whether it is at Meta depends on the batches.
+    /// Variants removed by an operator and perhaps queued again by events. Their presence at Meta depends on the
+    /// batches.
     removed: BTreeSet<usize>,
     ahead: i64,
-    /// Calls counted when the operator had been disconnected for a while.
+    /// The number of calls once no call was in flight after a disconnect.
     silent_since: Option<u64>,
     tally: Tally,
 }
 
-/// Runs it. Panics, naming the seed's step, when an invariant does not hold.
+/// Runs the plan. Panics with the seed and the step when an invariant is violated.
 pub async fn run(torture: &Torture) -> Tally {
     let mut plant = Plant::open(&torture.binary, torture.database.clone()).await;
     if let Some(marker) = torture.marker {
@@ -155,7 +156,7 @@ impl Run {
             Act::ClearRejects => self.plant.meta.clear_rejects(),
             Act::Disconnect => {
                 self.plant.disconnect().await;
-                // A call that was under way may still end; a stopped process may have one in its hands.
+                // A call in flight may still end, and a stopped process may still make a prepared call.
                 if self.replicas.iter().all(|replica| replica.stopped.is_none()) {
                     self.silent_since = Some(self.silence().await);
                 }
@@ -198,7 +199,7 @@ impl Run {
         calls.items_batch + calls.check_batch
     }
 
-    /// Waits until for longer than a call may take none has been made; answers how many were made until then.
+    /// Waits until no call was made for longer than a call may take. Returns the number of calls so far.
     async fn silence(&self) -> u64 {
         let mut before = self.calls();
         loop {
@@ -213,7 +214,8 @@ impl Run {
 
     async fn settings(&mut self, values: &Value) {
         self.plant.set(values.clone()).await;
-        // What the payloads depend on, and the end of a preview, make an operator push everything again.
+        // After a change of a setting that affects payloads, and at the end of a preview, an operator pushes everything
+        // again.
         if values["feed_mode"] == json!("live") || values.get("default_condition").is_some() {
             let all: Vec<usize> = (0..self.variants.len()).collect();
             self.ask(&all, Intent::Upsert, Origin::Operator).await;
@@ -258,7 +260,7 @@ impl Run {
         self.plant.import(&[line]).await;
     }
 
-    /// What holds at every moment, and who is alive.
+    /// Checks the invariants of every moment, and replaces processes that exited at a failpoint.
     async fn look(&mut self, what: &str) {
         assert_eq!(self.plant.twice_open().await, 0, "{what}: a variant has two open submissions");
         assert_eq!(self.plant.stranded().await, 0, "{what}: submitted iff the last handle is open");
@@ -274,11 +276,12 @@ impl Run {
         }
     }
 
-    /// Faults off, everything on; then it settles, and Meta holds what the mapper says.
+    /// Turns all faults off and sync on, waits until everything is settled, and compares Meta's items with the mapper's
+    /// word.
     async fn peace(&mut self, seed: u64) {
         self.plant.meta.clear_faults();
         self.plant.meta.clear_rejects();
-        // Processes that stand still, calls under way, batches that take their time.
+        // The wait covers stopped processes, calls in flight and batches that Meta still processes.
         let stopped = self.replicas.iter().filter_map(|replica| replica.stopped).max();
         let left = stopped.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         tokio::time::sleep(left + Duration::from_millis(2_700)).await;
@@ -287,7 +290,7 @@ impl Run {
         self.plant.connect().await;
         self.settle(seed).await;
         self.compare(seed, "after the run").await;
-        // What Meta refused, and what gave up after faults: asked for again, none may fail.
+        // Rows that Meta refused and rows that gave up after faults are queued again. None may fail.
         let all: Vec<usize> = (0..self.variants.len()).collect();
         self.ask(&all, Intent::Upsert, Origin::Operator).await;
         self.settle(seed).await;
@@ -296,9 +299,11 @@ impl Run {
         assert_eq!(failed, 0, "seed {seed}: failed with all faults off\n{}", self.log());
     }
 
-    /// Waits; when nothing moves, time passes (back-offs, quotas, handles that never end) and the processes restart.
+    /// Waits until everything is settled. Each round restarts the processes; a round without success moves the clock
+    /// past backoffs, quotas and handles that never end.
     async fn settle(&mut self, seed: u64) {
-        // A round is longer than the one before: on a busy machine it takes a while until a process has begun to work.
+        // Each round is longer than the previous one, because on a busy machine a process takes a while to start
+        // working.
         for seconds in 5..20 {
             for replica in &mut self.replicas {
                 replica.serve.kill().await;

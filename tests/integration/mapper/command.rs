@@ -1,4 +1,4 @@
-//! `meta-catalog mapper …` as its user meets it: the real binary, in an empty folder.
+//! Runs `meta-catalog mapper …` as a user does: the real binary, in an empty folder.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use testkit::modules::{digest, module};
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meta-catalog"));
-    // Nothing of the developer's own environment may decide a test.
+    // The developer's environment must not affect a test.
     command.current_dir(folder).args(args).env_clear();
     command
 }
 
-/// Runs it; answers exit code, stdout and stderr.
+/// Runs the command. Returns exit code, stdout and stderr.
 fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command(folder, args).stdin(Stdio::null()).output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (status.code().expect("an exit code"), text(stdout), text(stderr))
 }
 
-/// A folder with modules in it, under their own names.
+/// Creates a folder that contains these modules under their own names.
 fn folder_with(modules: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     for name in modules {
@@ -34,7 +34,7 @@ fn folder_with(modules: &[&str]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn told(name: &str, text: &str) {
-    // Its last part moves with the samples.
+    // The last part of the built-in digest changes with the samples.
     let text = text.replace(meta_catalog::mapping::builtin_digest(), "[builtin]");
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/cli"),
@@ -68,10 +68,10 @@ fn map_answers_with_a_module_as_soon_as_it_is_asked() {
     let mut asking = child.stdin.take().expect("a stdin");
     let mut answers = BufReader::new(child.stdout.take().expect("a stdout")).lines();
     let mut answer = || json_of(&answers.next().expect("an answer").expect("a line"));
-    // One line, and its answer while the pipe is open.
+    // A single line gets its output line while the pipe is still open.
     writeln!(asking, "{}", item("v-0", 1)).expect("written");
     assert_eq!(answer()["data"]["custom_label_2"], "margin-high");
-    // Many at once, some of them no items, in order.
+    // Many lines at once, some of which are not items, keep their order.
     for n in 0..1_500 {
         match n % 3 {
             0 => writeln!(asking, "{}", item(&format!("v-{n}"), 9_000)),
@@ -176,7 +176,7 @@ fn a_module_is_compared_activated_and_taken_back() {
     let (_, shown, _) = run(&folder, &["mapper", "activate", "margin-label.wasm", "--remap"]);
     assert!(shown.contains("was already the active mapper; every variant is asked for again"), "{shown}");
     assert_eq!(active(&["status"]), margin);
-    // What is told to do next must not roll back to where one came from.
+    // The suggested next step must not roll back to the previous mapper.
     let (_, shown, _) = run(&folder, &["mapper", "rollback"]);
     assert!(
         shown.contains("`meta-catalog mapper remap` asks for all of them") && !shown.contains("--remap"),

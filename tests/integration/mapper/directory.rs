@@ -1,4 +1,4 @@
-//! Modules that are dropped into the watched folder of a running service.
+//! Modules that are copied into the watched folder of a running service.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use meta_catalog::store::Db;
 use testkit::modules::{digest, module};
 use testkit::{Engine, Shop};
 
-/// A shop with a watched folder.
+/// Opens a shop with a watched folder.
 async fn watching(engine: Engine) -> (Shop, PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let watched = folder.path().join("mappers");
@@ -29,7 +29,7 @@ async fn watching(engine: Engine) -> (Shop, PathBuf, tempfile::TempDir) {
     (shop, watched, folder)
 }
 
-/// Puts a file into the folder as it should be done: under another name, then renamed.
+/// Puts a file into the folder in the recommended way: writes it under another name, then renames it.
 fn drop_in(folder: &Path, name: &str, bytes: &[u8]) {
     let hidden = folder.join(format!(".{name}"));
     fs::write(&hidden, bytes).expect("written");
@@ -46,7 +46,7 @@ async fn becomes_active(shop: &Shop, bytes: &[u8]) -> MapperState {
     state(shop).await
 }
 
-/// Waits until the actor has looked so often again.
+/// Waits until the actor has completed this many more ticks.
 async fn looks(shop: &Shop, more: u64) {
     let ticks = || shop.service.board.get("mapper-directory").expect("an actor").ticks;
     let enough = ticks() + more;
@@ -69,7 +69,7 @@ async fn a_folder_s_life(engine: Engine) {
     let (shop, folder, _keep) = watching(engine).await;
     let (margin, twin) = (module("margin-label"), module("fixtures/twin"));
 
-    // A rename, and what else lies around.
+    // A renamed module is activated, and other files in the folder are ignored.
     fs::write(folder.join("notes.txt"), "not a module").expect("written");
     fs::create_dir(folder.join("old.wasm")).expect("made");
     fs::write(folder.join("large.wasm"), vec![0; (4 << 20) + 1]).expect("written");
@@ -77,7 +77,7 @@ async fn a_folder_s_life(engine: Engine) {
     let active = becomes_active(&shop, &margin).await;
     assert_eq!((active.active.source.as_str(), active.refused), ("directory", None));
 
-    // A copy that takes its time: it does not count before it is whole, and is not refused meanwhile.
+    // A slow copy is not activated before it is complete, and is not refused meanwhile.
     let mut file = File::create(folder.join("twin.wasm")).expect("made");
     for piece in twin.chunks(4_000) {
         file.write_all(piece).expect("written");
@@ -89,13 +89,14 @@ async fn a_folder_s_life(engine: Engine) {
     assert_eq!(active.refused, None, "a half-written file was refused");
     assert_eq!(activations(&shop).await, 2);
 
-    // What the API chose stays, whatever lies in the folder, also after a restart and when a file is touched or copied.
+    // The API's choice stays, whatever files are in the folder, also after a restart and when a file is touched or
+    // copied.
     mapper::reset(&shop.service.app, Source::Api, false).await.expect("reset");
     let shop = shop.restart(|_| ()).await;
     fs::copy(folder.join("margin.wasm"), folder.join("again.wasm")).expect("copied");
     drop_in(&folder, "twin.wasm", &twin);
     shop.until("the copies have been looked at", async || {
-        // They have stood still as long as it takes.
+        // The files must be unchanged for long enough to be considered.
         looks(&shop, 1).await;
         fs::metadata(folder.join("twin.wasm"))
             .and_then(|about| about.modified())
@@ -105,7 +106,7 @@ async fn a_folder_s_life(engine: Engine) {
     assert_eq!(state(&shop).await.active.name, "builtin");
     assert_eq!(activations(&shop).await, 3);
 
-    // What is refused is told, once, and nothing changes.
+    // A refused module is reported once, and nothing changes.
     let bad = module("fixtures/always-trap");
     drop_in(&folder, "bad.wasm", &bad);
     shop.until("it is refused", async || state(&shop).await.refused.is_some()).await;
@@ -113,7 +114,7 @@ async fn a_folder_s_life(engine: Engine) {
     assert_eq!((refused.digest, refused.source.as_str()), (digest(&bad), "directory"));
     assert_eq!(state(&shop).await.active.name, "builtin");
 
-    // A link that is swapped to another file, as orchestrators do it.
+    // A link is replaced to point to another file, as orchestrators do it.
     let (elsewhere, link) = (folder.parent().expect("a folder").join("v2"), folder.join("linked.wasm"));
     symlink(folder.join("nowhere"), &link).expect("linked");
     looks(&shop, 1).await;

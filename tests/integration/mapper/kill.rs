@@ -1,5 +1,5 @@
-//! A real process dies at each named place of an activation and of a re-map: the next start runs the old or the new
-//! module, never neither, and goes on.
+//! A real process is killed at each failpoint of an activation and of a re-map. The next start runs the old or the new
+//! module, never neither, and continues the work.
 
 use meta_catalog::admin::mapper::{self, Source};
 use meta_catalog::failpoints::Point;
@@ -10,7 +10,7 @@ use crate::crash::{open, open_with};
 use testkit::modules::{digest, module};
 use testkit::{Engine, Plant, Serve, product, variant};
 
-/// Where an activation may die, and whether it counts by then.
+/// The failpoints of an activation, and whether the activation is committed at each of them.
 const ACTIVATION: [(Point, bool); 5] = [
     (Point::MapperRehearsed, false),
     (Point::MapperActivating, false),
@@ -21,7 +21,7 @@ const ACTIVATION: [(Point, bool); 5] = [
 
 const REMAP: [Point; 2] = [Point::ReaskWriting, Point::ReaskWritten];
 
-/// The places that the tests here run into.
+/// Returns the failpoints that the tests of this module cover.
 pub(crate) fn killed() -> impl Iterator<Item = Point> {
     ACTIVATION.into_iter().map(|(point, _)| point).chain(REMAP)
 }
@@ -38,7 +38,7 @@ async fn active(plant: &Plant) -> String {
     mapper::state(&plant.app).await.expect("a state").active.digest
 }
 
-/// The mapper that a row was pushed by.
+/// Returns the digest of the mapper that pushed a row.
 async fn pushed_by(plant: &Plant, variant: &'static str) -> Option<String> {
     let sql = "SELECT mapper_digest FROM meta_sync_state WHERE variant_id = $1";
     match plant.db() {
@@ -51,7 +51,7 @@ async fn pushed_by(plant: &Plant, variant: &'static str) -> Option<String> {
     }
 }
 
-/// A start after a kill: it runs what the store says, and everything settles.
+/// Starts the service after a kill. It runs the mapper in the store, and everything settles.
 async fn goes_on(plant: &Plant, round: i64, expected: &str) {
     plant.import(&[product("p", &[variant("a", 1_000 + round)])]).await;
     let mut serve = plant.serve().await;
@@ -151,11 +151,12 @@ async fn a_killed_remap_goes_on_where_it_was_on_postgres() {
     killed_in_a_remap(Engine::Postgres).await;
 }
 
-/// Two activations at once on one replica: it ends with the one committed last, whichever it swapped last. This replica
-/// does not hold the lease, so it has no other occasion to look.
+/// After two concurrent activations on one replica, it runs the one committed last, whichever it swapped last. This
+/// replica does not hold the lease, so nothing else makes it read the active mapper.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_swap_gives_way_to_what_was_activated_since() {
-    // Who does not hold the lease asks for it every sixth of its length, and looks at the store then.
+    // A replica without the lease requests it every sixth of its length, and reads the store then. The long lease rules
+    // that out.
     let plant = open_with(Engine::Postgres, std::time::Duration::from_secs(3_600)).await;
     let mut holder = plant.serve().await;
     let held = "SELECT COUNT(*) FROM lease WHERE expires_at > now()";
@@ -182,7 +183,7 @@ async fn a_late_swap_gives_way_to_what_was_activated_since() {
     holder.kill().await;
 }
 
-/// What is committed is done: a store that does not answer afterwards is no failure of the activation.
+/// A committed activation is complete: a store failure after the commit does not fail the activation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_committed_activation_is_answered_as_one() {
     let plant = open(Engine::Postgres).await;
@@ -205,7 +206,7 @@ async fn a_committed_activation_is_answered_as_one() {
     serve.kill().await;
 }
 
-/// What is pushed now is pushed by this mapper.
+/// Checks that a new push is made by this mapper.
 async fn goes_on_with(plant: &Plant, serve: &Serve, expected: &str) {
     plant.import(&[product("p", &[variant("a", 1_000)])]).await;
     plant.settle(serve).await;

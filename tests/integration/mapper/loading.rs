@@ -1,4 +1,4 @@
-//! What goes on while a module is being loaded: renewals of the lease.
+//! Renewals of the lease while a module is being loaded.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use meta_catalog::startup;
 use testkit::modules::{digest, module};
 use testkit::{Engine, Shop, product, variant};
 
-/// Waits until this process has the lease, and answers its epoch and how long it lasts.
+/// Waits until this process has the lease. Returns its epoch and its expiry.
 async fn holding(shop: &Shop) -> (i64, i64) {
     let current = || shop.service.app.lease.current();
     shop.until("it has the lease", async || current().is_some()).await;
@@ -17,7 +17,7 @@ async fn holding(shop: &Shop) -> (i64, i64) {
     (held.fence.epoch, held.until)
 }
 
-/// Waits until the lease was renewed so often again.
+/// Waits until the lease was renewed this many more times.
 async fn renewals(shop: &Shop, more: u64) {
     let enough = shop.ticked("lease") + more;
     shop.until("the lease was renewed", async || {
@@ -27,14 +27,14 @@ async fn renewals(shop: &Shop, more: u64) {
     .await;
 }
 
-/// A load that does not end: the holder goes on renewing, sends nothing with the mapper that it has, and takes the new
-/// one when it is there.
+/// While a load does not end, the lease holder keeps renewing, sends nothing with its current mapper, and switches to
+/// the new one once it is loaded.
 async fn a_load_without_an_end(engine: Engine) {
     let shop = Shop::open(engine).await;
     let app = &shop.service.app;
     let (epoch, until) = holding(&shop).await;
     let builtin = app.active.current();
-    // Whoever has the turn is loading, as far as everybody else can tell.
+    // A task that has the loader's turn counts as loading.
     let loader = app.active.loader().await.expect("a turn");
 
     let twin = module("fixtures/twin");
@@ -67,8 +67,8 @@ async fn the_lease_outlasts_a_load_without_an_end_on_postgres() {
     a_load_without_an_end(Engine::Postgres).await;
 }
 
-/// A real compile, of a module that takes about a second, where one thread does everything else: were it done on that
-/// one, nothing would happen before its end.
+/// Compiles a real module, which takes about a second, on a runtime with one thread. If that thread compiled, nothing
+/// else would happen before the end of the compilation.
 #[tokio::test]
 async fn a_compile_is_not_on_the_runtime_s_threads() {
     let shop = Shop::open(Engine::Sqlite).await;

@@ -1,5 +1,5 @@
-//! Real processes on one PostgreSQL database: a swap that is asked for at one replica while another drains, and a
-//! replica on a machine where no module runs.
+//! Real processes on one PostgreSQL database: a swap requested at one replica while another drains, and a replica on a
+//! machine where no module runs.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use testkit::modules::{digest, module};
 use testkit::swaps::Words;
 use testkit::{Engine, Plant, Serve, product, variant};
 
-/// Short, since somebody waits for its end.
+/// The lease is short, because a test waits for its expiry.
 const LEASE: Duration = Duration::from_secs(12);
 const RUNS: &str = "this process runs the pipeline";
 const MAPPER: &str = "/admin/meta/mapper";
 const STATUS: &str = "/admin/meta/status";
 
-/// Variants of a call.
+/// Variants per call.
 const BATCH: usize = 10;
 
-/// Somebody with every permission, who asks whichever replica.
+/// An operator with every permission, who can call any replica.
 struct Operator {
     client: reqwest::Client,
     token: SecretString,
@@ -35,7 +35,7 @@ impl Operator {
         Self { client: reqwest::Client::new(), token: plant.token().await }
     }
 
-    /// An answer: status and body.
+    /// Sends a request and returns status and body.
     async fn ask(&self, replica: &Serve, method: Method, path: &str, module: Option<&[u8]>) -> (u16, Value) {
         let url = format!("{}{path}", replica.address());
         let mut request = self.client.request(method, url).bearer_auth(self.token.expose_secret());
@@ -46,14 +46,14 @@ impl Operator {
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
-    /// The data of an answer that is a success.
+    /// Returns the data of a successful response.
     async fn told(&self, replica: &Serve, method: Method, path: &str, module: Option<&[u8]>) -> Value {
         let (status, mut body) = self.ask(replica, method, path, module).await;
         assert_eq!(status, 200, "{body}\n{}", replica.log.text());
         body["data"].take()
     }
 
-    /// What replicas say of the mappers: the same.
+    /// Checks that two replicas report the same mappers, and returns them.
     async fn agreed(&self, replicas: [&Serve; 2]) -> Value {
         let [one, other] = replicas;
         let said = self.told(one, Method::GET, MAPPER, None).await;
@@ -62,7 +62,7 @@ impl Operator {
     }
 }
 
-/// So many variants of the shop, with what both modules look at.
+/// Returns this many variants with the fields that both modules read.
 fn variants(of: &str, count: usize) -> Vec<Value> {
     let ids: Vec<usize> = (0..count).collect();
     let products = ids.chunks(5).map(|ids| {
@@ -76,7 +76,7 @@ fn variants(of: &str, count: usize) -> Vec<Value> {
     products.collect()
 }
 
-/// Rows of two columns.
+/// Returns the rows of a query with two columns.
 async fn rows<T>(plant: &Plant, sql: &'static str) -> Vec<(String, T)>
 where
     T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
@@ -85,8 +85,8 @@ where
     sqlx::query_as(sql).fetch_all(pool).await.expect("rows")
 }
 
-/// Checks that each call was mapped by the module that was active when it was begun. The fence puts activations and the
-/// beginnings of calls in one order, and the times that both note (a call in its id) lie within it.
+/// Checks that each call was mapped by the module that was active when the call began. The fence orders activations and
+/// the beginnings of calls, and the time that each records (a call in its id) is taken inside that order.
 async fn calls_follow_the_activations(plant: &Plant) {
     let activations: Vec<(String, i64)> =
         rows(plant, "SELECT mapper, activated_at FROM mapper_activation ORDER BY id").await;
@@ -96,7 +96,7 @@ async fn calls_follow_the_activations(plant: &Plant) {
         let noted = uuid::Uuid::parse_str(&id).expect("an id").get_timestamp().expect("of version 7");
         let (seconds, nanos) = noted.to_unix();
         let begun = i64::try_from(seconds * 1_000).expect("a time") + i64::from(nanos / 1_000_000);
-        // Of what happens in the same millisecond either may be first.
+        // Of two events in the same millisecond, either may be first.
         let active = |at: i64| activations.iter().rev().find(|(_, since)| *since <= at).map(|(mapper, _)| mapper);
         assert!(
             [active(begun), active(begun - 1)].contains(&Some(&mapper)),
@@ -115,7 +115,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     plant.set(json!({ "batch_size": BATCH })).await;
     plant.import(&variants("first", 20 * BATCH)).await;
 
-    // The one that drains stands still with its fourth call mapped by the old module, and nothing of it recorded.
+    // The draining replica waits with its fourth call mapped by the old module and not yet recorded.
     let go = plant.folder().join("go");
     let mut first = plant.serve_with(&format!("drain.mapped=wait:{}@4", go.display()));
     first.listening().await;
@@ -138,7 +138,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     assert_eq!(pushed, [(old.clone(), 3 * BATCH), (new.clone(), 17 * BATCH)].into());
     calls_follow_the_activations(&plant).await;
 
-    // Killed in the middle: Meta has a call, nobody its answer.
+    // The process is killed in the middle of a call: Meta has the call, and its response is lost.
     let held = Fault { on: "items_batch".into(), skip: 2, times: 1, kind: Kind::Held {} };
     plant.meta.plan(held);
     let made = plant.meta.calls().items_batch;
@@ -157,7 +157,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     assert_eq!(pushed, [(old.clone(), 3 * BATCH), (new.clone(), 29 * BATCH)].into());
     calls_follow_the_activations(&plant).await;
 
-    // Back again, beside a replica that stands by and has loaded the newer module.
+    // The rollback happens beside a standby replica that has loaded the newer module.
     let third = plant.serve().await;
     third.log.until(&format!("digest={new}")).await;
     let back = operator.told(&second, Method::POST, &format!("{MAPPER}/rollback"), None).await;
@@ -175,7 +175,7 @@ async fn a_swap_through_the_replica_that_stands_by() {
     assert!(!third.log.has(RUNS));
 }
 
-/// Address space, in KiB: for everything but the engine of modules, which reserves more than twice as much.
+/// Address space in KiB. It is enough for everything except the module engine, which reserves more than twice as much.
 const LITTLE: u64 = 32 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +189,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     plant.import(&variants("first", BATCH)).await;
     plant.settle(&little).await;
 
-    // Asked for here, it says why not, and nothing has changed.
+    // A module that is sent to this replica is refused with the reason, and nothing changes.
     for path in [MAPPER.to_owned(), format!("{MAPPER}/preview")] {
         let method = if path == MAPPER { Method::PUT } else { Method::POST };
         let (status, body) = operator.ask(&little, method, &path, Some(&twin)).await;
@@ -203,7 +203,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     plant.import(&variants("second", BATCH)).await;
     plant.settle(&little).await;
 
-    // Asked for elsewhere, it gives the lease to who can run the module.
+    // After an activation elsewhere, this replica gives the lease up to a replica that can run the module.
     mapper::activate(&plant.app, twin, Source::Cli, false).await.expect("activated");
     plant.import(&variants("third", BATCH)).await;
     little.log.until("lease given up").await;
@@ -217,7 +217,7 @@ async fn a_replica_where_no_module_runs_leaves_the_pipeline_to_others() {
     let labelled = plant.item("third-0000").expect("at Meta");
     assert_eq!(labelled["custom_label_3"], "fixture", "{labelled}");
 
-    // It can still be swapped there, and the way back to the built-in mapper is open here.
+    // The module can still be swapped on the other replica, and this replica can reset to the built-in mapper.
     let swapped = operator.told(&able, Method::PUT, MAPPER, Some(&margin)).await;
     assert_eq!(operator.agreed([&little, &able]).await["active"], swapped["active"]);
     able.kill().await;

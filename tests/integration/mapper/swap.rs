@@ -1,4 +1,4 @@
-//! What a swap does to what is sent, and what happens when the active module does not run.
+//! The effect of a swap on the pushed items, and the behaviour when the active module does not run.
 
 use graph_simulator::{Fault, Kind};
 use meta_catalog::admin::AdminError as Refusal;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use testkit::modules::{digest, module};
 use testkit::{Engine, Shop, product, variant};
 
-/// Each test twice, once a database.
+/// Defines each test twice, once per database.
 macro_rules! on_both {
     ($($(#[$doc:meta])* async fn $name:ident($shop:ident) $body:block)+) => {
         $($(#[$doc])* async fn $name($shop: Shop) $body)+
@@ -31,7 +31,7 @@ macro_rules! on_both {
     };
 }
 
-/// A variant with a cost; none = without.
+/// Returns a variant with a cost; `None` means without one.
 fn costing(id: &str, price: i64, cost: Option<i64>) -> Value {
     let mut variant = variant(id, price);
     if let Some(cost) = cost {
@@ -40,7 +40,7 @@ fn costing(id: &str, price: i64, cost: Option<i64>) -> Value {
     variant
 }
 
-/// A variant on which the module `fixtures/evil` misbehaves.
+/// Returns a variant on which the module `fixtures/evil` misbehaves.
 fn evil(id: &str, price: i64, kind: &str) -> Value {
     let mut variant = variant(id, price);
     variant["extra"] = json!({ "evil": kind });
@@ -64,7 +64,7 @@ async fn rows(shop: &Shop, sql: &'static str) -> Vec<(String, Option<String>)> {
 }
 
 on_both! {
-    /// A re-map sends what the new mapper says differently, and marks it with its digest; the rest is left alone.
+    /// A re-map sends only the words that differ under the new mapper, and marks them with its digest.
     async fn a_remap_sends_only_what_changed(shop) {
         let variants = [costing("a", 1_000, Some(100)), costing("b", 1_000, None), costing("c", 1_000, Some(900))];
         shop.import(&[product("p", &variants)]).await;
@@ -96,7 +96,7 @@ on_both! {
         shop.close().await;
     }
 
-    /// What a module failed on is tried again, by itself, under the next mapper.
+    /// A row that failed under a module is retried automatically under the next mapper.
     async fn what_failed_under_a_module_is_tried_again(shop) {
         let app = &shop.service.app;
         shop.set(json!({ "max_attempts": 1 })).await;
@@ -116,7 +116,7 @@ on_both! {
         shop.close().await;
     }
 
-    /// A call that is under way during a swap and fails for what the old module said is tried again with the new one.
+    /// A call is in flight during a swap and fails because of the old module's word. It is retried with the new module.
     async fn what_fails_after_the_swap_is_tried_again_too(shop) {
         let app = &shop.service.app;
         mapper::activate(app, module("fixtures/twin"), Source::Api, false).await.expect("activated");
@@ -135,8 +135,8 @@ on_both! {
         shop.close().await;
     }
 
-    /// A re-map passes variants that are in a call just now, since their intents are open: they are asked for again when
-    /// the call is through, those that the old mapper had deleted as well.
+    /// A re-map skips variants of a call in flight, because their intents are open. They are queued after the call,
+    /// including variants that the old mapper deleted.
     async fn a_remap_during_a_call_reaches_its_variants(shop) {
         let app = &shop.service.app;
         let products = |price, status: &str| {
@@ -146,7 +146,7 @@ on_both! {
         };
         shop.import(&products(1_000, "active")).await;
         shop.settle().await;
-        // The one is sent at another price, the other is not for sale just now; both go out in one call that hangs.
+        // One variant is sent at another price, and the other is not for sale now. Both are in one call that hangs.
         shop.meta.plan(Fault { on: "items_batch".into(), skip: 0, times: 1, kind: Kind::Held {} });
         let calls = shop.batches();
         shop.import(&products(1_100, "archived")).await;
@@ -174,7 +174,8 @@ on_both! {
         shop.close().await;
     }
 
-    /// An evil module whose samples look fine: each kind of evil costs its rows a clear error, and the tick after works.
+    /// An evil module passes the samples. Each kind of evil fails its own rows with a clear error, and the next tick
+    /// works.
     async fn evil_costs_its_rows_and_the_next_tick_works(shop) {
         const KINDS: [&str; 10] =
             ["spin", "allocate", "trap", "overflow", "short", "long", "foreign_id", "wrong_type", "bad_json", "huge"];
@@ -184,7 +185,7 @@ on_both! {
         let variants: Vec<Value> = KINDS.iter().map(|kind| evil(kind, 500, kind)).collect();
         let good: Vec<Value> = (0..20).map(|n| variant(&format!("good{n:02}"), 500)).collect();
         shop.import(&[product("evil", &variants), product("good", &good)]).await;
-        // Evil rows are parked at once, so what settles is everything else.
+        // Evil rows are parked at once, so only the other rows settle.
         shop.settle().await;
         for kind in KINDS {
             assert_eq!(shop.status(kind).await, Some(SyncStatus::Failed), "{kind}");
@@ -204,7 +205,7 @@ on_both! {
         shop.close().await;
     }
 
-    /// What fails the samples, or is no module at all, is refused with a reason, and nothing has changed.
+    /// A module that fails the samples, and a file that is no module, are refused with a reason. Nothing changes.
     async fn what_is_refused_changes_nothing(shop) {
         let app = &shop.service.app;
         mapper::activate(app, module("margin-label"), Source::Api, false).await.expect("activated");
@@ -226,8 +227,8 @@ on_both! {
         shop.close().await;
     }
 
-    /// A module that had too little time may do better on a machine that is less busy: its file in the watched folder
-    /// stays to be tried, until it had too little often enough. What fails for a reason of its own is refused for good.
+    /// A module that ran out of time may pass on a less busy machine. Its file in the watched folder is retried until
+    /// it has run out of time often enough. A module that fails for another reason is refused for good.
     async fn too_little_time_is_no_last_word(shop) {
         let app = &shop.service.app;
         let spin = async |standing| found(&app.active, module("fixtures/always-spin"), standing).await.expect("tried");
@@ -247,7 +248,7 @@ on_both! {
         shop.close().await;
     }
 
-    /// What is stored under a digest must be the file of that digest; offering the good one again mends it.
+    /// The bytes stored under a digest must match it. Sending the correct file again repairs the stored copy.
     async fn a_damaged_file_is_told_and_mended_by_the_good_one(shop) {
         let twin = module("fixtures/twin");
         for bytes in [module("margin-label"), twin.clone()] {
@@ -278,13 +279,13 @@ on_both! {
         shop.close().await;
     }
 
-    /// An activation looks anew at what the mapper before left half done, and neither it nor a re-map speaks against
-    /// what is being asked for.
+    /// An activation decides again the work that the previous mapper left unfinished. Neither the activation nor a
+    /// re-map overrides the queued intents.
     async fn a_swap_decides_anew_and_gives_way(shop) {
         let ids = ["a", "b", "c"];
         shop.import(&[product("p", &ids.map(|id| variant(id, 500)))]).await;
         shop.settle().await;
-        // One transaction that is never committed: no actor sees any of it.
+        // The transaction is never committed, so no actor sees its changes.
         let mut tx = shop.db().write().await.expect("a transaction");
         let tx = &mut tx;
         let open = async |tx: &mut Tx| {
@@ -316,17 +317,17 @@ on_both! {
             ("c", Intent::Upsert, Origin::Recovery),
         ];
         assert_eq!(rows, expected.map(|(id, intent, origin)| (id.to_owned(), intent, origin, false)));
-        // Nothing is done when it is active already.
+        // Activating the active mapper again does nothing.
         assert_eq!(store::mapper::activate(tx, "other", "other", "api", 5).await.expect("activated"), None);
     }
 
-    /// A module that does not run here: nothing is sent, the lease is another's to take, operators are told, and the way
-    /// back is open.
+    /// When a module does not run here, nothing is sent, another replica can take the lease, operators see the problem,
+    /// and a reset is possible.
     async fn an_unusable_module_stops_the_pipeline_until_it_is_replaced(shop) {
         shop.import(&[product("p", &[variant("a", 500)])]).await;
         shop.settle().await;
         mapper::activate(&shop.service.app, module("fixtures/twin"), Source::Api, false).await.expect("activated");
-        // As a service that is too old for the module: what the store holds does not load.
+        // This simulates a service that is too old for the module: the stored module does not load.
         let damage = "UPDATE mapper_module SET bytes = CAST('no module' AS @)";
         match shop.db() {
             meta_catalog::store::Db::Sqlite { writer, .. } => {

@@ -1,4 +1,4 @@
-//! What a call comes to: taken, refused by name, unknown, not sent, and faults of the mapper beside it.
+//! The outcomes of a call: accepted, refused by name, unknown, not sent; and mapper faults beside it.
 
 use graph_simulator::Kind;
 use meta_catalog::domain::intent::{Intent, Origin};
@@ -10,7 +10,7 @@ use super::on_both;
 use testkit::{Engine, Stage, graph_error, product, variant};
 
 on_both! {
-    /// Meta takes the batch but refuses a row of it: that row fails now, the others wait for the verdict.
+    /// Meta accepts the batch but refuses one row. That row fails at once, and the others wait for the verdict.
     async fn accepted_with_a_refused_row(stage) {
         stage.meta.configure(|world| world.times.processing_ms = 60_000);
         stage.strike("items_batch", Kind::ValidationErrors { ids: vec!["bad".into()], message: "No such brand".into() });
@@ -27,7 +27,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// No handle: nothing was taken, and no row waits for a verdict that cannot come.
+    /// Without a handle nothing was accepted, and no row waits for a verdict that cannot arrive.
     async fn an_answer_without_a_handle(stage) {
         stage.strike("items_batch", Kind::HandlesEmpty {});
         stage.strike("items_batch", Kind::ValidationErrors { ids: vec!["bad".into()], message: "No such brand".into() });
@@ -44,7 +44,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// A verdict that names a row: final, counted once, the hash is gone; what Meta held of it is still cleared later.
+    /// A verdict that names a row is final: it is counted once and the hash is removed. Fields that Meta still has
+    /// are cleared later.
     async fn refused_by_name_is_final(stage) {
         let mut rich = variant("a", 100);
         rich["options"] = json!([{"name": "Colour", "value": "Red"}]);
@@ -52,7 +53,7 @@ on_both! {
         stage.settle().await;
         assert_eq!(stage.item("a").expect("at Meta")["color"], "Red");
 
-        // The update that would clear the colour is refused: Meta holds it still, and that must not be forgotten.
+        // The update that would clear the colour is refused. Meta still has the colour, and the state must record that.
         stage.meta.reject("a", "Image too small");
         stage.sell(&["a"], 200).await;
         stage.settle().await;
@@ -72,7 +73,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A row that the mapper cannot read fails with its reason, is tried again and parked; its neighbours go out.
+    /// A row that the mapper cannot read fails with its reason, is retried and parked. The other rows are sent.
     async fn a_mapper_fault_costs_its_own_row(stage) {
         stage.set(json!({"max_attempts": 3, "sync_enabled": false})).await;
         stage.sell(&["good", "bad"], 100).await;
@@ -92,7 +93,7 @@ on_both! {
         }).await;
         assert_eq!(stage.last_asked("bad").await.attempts, 3, "parked is left alone");
 
-        // Mended and asked for again: the parked intent goes with the new one.
+        // After the repair and a new intent, the parked intent is processed together with the new one.
         stage.images("bad", "[]").await;
         stage.ask(&["bad"], Intent::Upsert, Origin::Operator).await;
         stage.settle().await;
@@ -102,7 +103,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// While a submission waits for its verdict, a fault of the mapper does not touch its row.
+    /// While a submission waits for its verdict, a mapper fault does not change its row.
     async fn a_mapper_fault_waits_for_the_verdict(stage) {
         stage.strike("items_batch", Kind::HandleSlow { ms: 30_000 });
         stage.sell(&["a"], 100).await;
@@ -117,8 +118,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// Whatever hides the outcome: no claim, whatever was sent may be there, the intent stays open and never parks,
-    /// and the row ends as the source says.
+    /// When the outcome is unknown, nothing is claimed, because Meta may have whatever was sent. The intent stays open
+    /// and is never parked, and the row ends in the state of the source.
     async fn unknown_outcomes_drop_the_claim(stage) {
         let kinds = [
             Kind::DropBefore {},
@@ -132,7 +133,7 @@ on_both! {
             Kind::TextServiceUnavailable { after_accept: true },
             graph_error(1, None),
             graph_error(2, None),
-            // Meta's own word counts, whatever the code and the status.
+            // Meta's own `is_transient` flag decides, whatever the code and the status.
             Kind::GraphError {
                 code: 100, subcode: None, message: None, is_transient: Some(true), error_data: None, status: Some(400),
                 after_accept: true,
@@ -152,7 +153,7 @@ on_both! {
             let asked = stage.last_asked("a").await;
             assert_eq!((asked.class.as_deref(), asked.parked, asked.outcome), (Some("unknown"), false, None), "{name}");
             assert_eq!(stage.problem().await.expect("a problem").code, "meta_unreachable", "{name}");
-            // The price reverts before the row is decided again: what Meta may have taken must not stay.
+            // The price reverts before the row is decided again. A price that Meta may have taken must not remain.
             stage.sell(&["a"], 99).await;
             stage.settle().await;
             assert_eq!(stage.item("a").expect("at Meta")["price"], "0.99 INR", "{name}");
@@ -162,8 +163,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A channel that stays away longer than `max_attempts` calls parks nothing; one call probes after each wait, and
-    /// the waits grow.
+    /// An outage longer than `max_attempts` calls parks nothing. One call probes after each wait, and the waits grow.
     async fn the_breaker_paces_and_parks_nothing(stage) {
         stage.set(json!({"max_attempts": 2})).await;
         stage.strikes("items_batch", 0, 6, Kind::Html502 { after_accept: false });
@@ -191,7 +191,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A sale ends at Meta without any event, when its time has come.
+    /// A sale ends at Meta on time without an event.
     async fn a_sale_ends_by_itself(stage) {
         const HOUR: i64 = 3_600_000;
         let mut sale = variant("a", 10_000);
@@ -210,7 +210,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Sync off, settings incomplete, not connected: nothing is called, nothing is counted.
+    /// With sync off, incomplete settings or no connection, no call is made and no attempt is counted.
     async fn without_a_channel_nothing_is_bumped(stage) {
         for (off, on) in [
             (json!({"sync_enabled": false}), json!({"sync_enabled": true})),
@@ -237,15 +237,15 @@ on_both! {
     }
 }
 
-/// A fault and a skip may both create rows. The drain does not keep one of them while it waits for an intake that
-/// creates the other and comes for that one next.
+/// A fault and a skip may both create rows. The drain does not keep one of those rows locked while it waits for an
+/// intake that creates the other and needs the first one next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_beside_a_skip_does_not_deadlock_with_an_intake() {
     let stage = Stage::open(Engine::Postgres).await;
     stage.set(json!({"sync_enabled": false})).await;
     stage.import(&[product("p", &[variant("faulty", 100), variant("skipped", 0)])]).await;
     stage.images("faulty", r#"{"not": "a list"}"#).await;
-    // As after a platform's trigger, which appends intents and no rows.
+    // A platform's trigger leaves the same state: it appends intents and no rows.
     let Db::Postgres { pool, .. } = stage.db() else { unreachable!("PostgreSQL") };
     sqlx::query("DELETE FROM meta_sync_state").execute(pool).await.expect("deleted");
     let mut intake = stage.db().write().await.expect("a transaction");
@@ -272,7 +272,7 @@ async fn a_fault_beside_a_skip_does_not_deadlock_with_an_intake() {
     stage.close().await;
 }
 
-/// An answer that does not come in time is an unknown outcome, too.
+/// A call that times out has an unknown outcome, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_is_an_unknown_outcome() {
     let stage = Stage::open_with(Engine::Sqlite, |config| config.graph.request_timeout_seconds = 1).await;
@@ -287,7 +287,7 @@ async fn a_timeout_is_an_unknown_outcome() {
     stage.close().await;
 }
 
-/// Meta was never reached: nothing is unknown, the state stays, the intent is counted and waits.
+/// When Meta was not reached, nothing is unknown: the state stays, and the intent is counted and waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_was_never_sent_touches_no_state() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");

@@ -1,4 +1,4 @@
-//! The limiter against Meta's real bucket: 8 batch calls in a rolling minute, told in headers.
+//! The limiter against Meta's real bucket: 8 batch calls in a rolling minute, reported in headers.
 
 use graph_simulator::Kind;
 use meta_catalog::domain::budget::{Admission, Bucket, LimiterConfig};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use testkit::{CATALOG, Engine, Stage};
 
-/// A stage with Meta's own quota on both sides, and one row a call.
+/// Opens a stage with Meta's own quota on both sides and one row per call.
 async fn metered(engine: Engine) -> Stage {
     let stage = Stage::open_with(engine, |config| config.limiter = LimiterConfig::default()).await;
     stage.meta.configure(|world| world.quotas.batch_per_minute = 8);
@@ -14,14 +14,14 @@ async fn metered(engine: Engine) -> Stage {
     stage
 }
 
-/// Fills the outbox with this many rows, each of which will be a call of its own.
+/// Fills the outbox with this many rows. Each row becomes a call of its own.
 async fn backlog(stage: &Stage, rows: usize) {
     let ids: Vec<String> = (0..rows).map(|n| format!("v{n:03}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     stage.sell(&ids, 100).await;
 }
 
-/// Lets time go by in small steps while there is a backlog, and each call that is due be made and recorded.
+/// Lets time pass in small steps while there is a backlog. Waits at each step until a due call is made and recorded.
 async fn run(stage: &Stage, ms: i64) {
     let end = stage.now() + ms;
     while stage.now() < end {
@@ -46,12 +46,12 @@ async fn no_throttle_and_the_allowance_used(engine: Engine) {
     run(&stage, 3 * 60_000).await;
     let calls = stage.meta.calls();
     assert_eq!(calls.throttled, 0);
-    // Three minutes hold 24 calls and the one they begin with.
+    // Three minutes contain 24 calls, plus the call at their start.
     assert!((22..=25).contains(&calls.items_batch), "{} calls", calls.items_batch);
     stage.close().await;
 }
 
-/// In `budget` pacing, three minutes of backlog: Meta throttles nothing, and nine tenths of the allowance are used.
+/// With `budget` pacing and three minutes of backlog, Meta throttles nothing and nine tenths of the allowance are used.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_throttle_and_the_allowance_used_on_sqlite() {
     no_throttle_and_the_allowance_used(Engine::Sqlite).await;
@@ -63,7 +63,7 @@ async fn no_throttle_and_the_allowance_used_on_postgres() {
     no_throttle_and_the_allowance_used(Engine::Postgres).await;
 }
 
-/// A pause saves no permit up: the first calls after it do not come in twos.
+/// A pause accumulates no permits: the first calls after it are not made in pairs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_time_saves_no_permit_up() {
     let stage = metered(Engine::Sqlite).await;
@@ -76,11 +76,12 @@ async fn an_idle_time_saves_no_permit_up() {
     stage.close().await;
 }
 
-/// Somebody else uses the allowance as well: the header says so from 80 % on, calls slow down and are not throttled.
+/// Another client uses the allowance as well. The header reports this from 80 % on, and calls slow down and are not
+/// throttled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_header_slows_calls_from_80_percent() {
     let stage = metered(Engine::Sqlite).await;
-    // Meta allows but 5 a minute, which only its headers tell.
+    // Meta allows only 5 calls a minute, and reports this only in its headers.
     stage.meta.configure(|world| world.quotas.batch_per_minute = 5);
     backlog(&stage, 30).await;
     run(&stage, 3 * 60_000).await;
@@ -114,7 +115,7 @@ async fn look(stage: &Stage) -> Admission {
     stage.service.app.limiter.peek(CATALOG, Bucket::Batch).await.expect("a limiter")
 }
 
-/// What Meta said outlives the service; that it outlives the limiter actor alone is tested beside that.
+/// Meta's throttle survives a restart of the service. A separate test covers a restart of the limiter actor alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closed_until_survives_on_sqlite() {
     closed_until_survives(Engine::Sqlite).await;

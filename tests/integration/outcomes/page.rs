@@ -1,4 +1,4 @@
-//! `docs/outcomes.md` names a test for every line; each of them must exist.
+//! Checks that every test named in a line of `docs/outcomes.md` exists.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,14 +14,14 @@ fn sources(folder: &Path, text: &mut String) {
     }
 }
 
-/// The last column of each table names tests in backticks.
+/// Returns the tests in backticks in the last column of each table.
 fn named(page: &str) -> HashSet<&str> {
     let rows = page.lines().filter(|line| line.starts_with('|') && !line.contains("---"));
     let cells = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
     cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
 }
 
-/// Every test that the page names is in the source, and every line of its tables names one.
+/// Every test that the page names exists in the source, and every line of its tables names a test.
 #[test]
 fn every_test_on_the_page_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::on_both;
 use testkit::{CATALOG, Stage, graph_error, product, variant};
 
-/// Meta's answer to a call that is too big or too slow.
+/// Returns Meta's error for a call that is too large or too slow.
 fn too_much() -> Kind {
     Kind::GraphError {
         code: 1,
@@ -26,7 +26,8 @@ async fn look(stage: &Stage, bucket: Bucket) -> Admission {
 }
 
 on_both! {
-    /// Every code: counted once, state untouched, bucket closed, no call until it opens; then the row goes out.
+    /// For every code: the attempt is counted once, the state is untouched, and the bucket closes. No call is made
+    /// until it opens. Then the row is sent.
     async fn every_throttle_code_closes_the_bucket(stage) {
         stage.sell(&["a"], 99).await;
         stage.settle().await;
@@ -41,7 +42,7 @@ on_both! {
             assert_eq!(stage.problem().await.expect("a problem").code, "meta_throttled", "{code}");
             let Admission::ClosedUntil(until) = look(&stage, Bucket::Batch).await else { panic!("{code}: open") };
             assert!((60_000..=75_000).contains(&(until - stage.now())), "{code}: a minute and its jitter");
-            // Only Meta's word on exactly one bucket of the catalog leaves the other open.
+            // Only a code for exactly one bucket of the catalog leaves the other bucket open.
             let polls = look(&stage, Bucket::Management).await;
             let shut = matches!(polls, Admission::ClosedUntil(until) if until - stage.now() > 1_000);
             assert_eq!(shut, code != 80_014, "{code}: {polls:?}");
@@ -56,7 +57,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// The bucket stays closed as long as Meta says, and the polls go on meanwhile.
+    /// The batch bucket stays closed as long as Meta demands, and polling continues meanwhile.
     async fn a_closed_batch_bucket_does_not_stop_polls(stage) {
         stage.strike("items_batch", Kind::HandleSlow { ms: 20_000 });
         stage.sell(&["a"], 100).await;
@@ -77,8 +78,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// A token that Meta calls dead, a permission that is missing, a block for policy: one call, one count, a record
-    /// that says what to do; nothing more until there is another credential.
+    /// A token that Meta calls dead, a missing permission or a policy block costs one call and one attempt. The
+    /// recorded problem names the next step. No further call is made until there is another credential.
     async fn no_call_until_reconnect(stage) {
         let dead = "meta_token_dead";
         let cases = [
@@ -107,7 +108,7 @@ on_both! {
             let told = stage.problem().await.expect("a problem");
             assert_eq!(told.code, problem, "{code} {subcode:?}");
             assert!(told.message.contains(hint), "{code} {subcode:?}: {}", told.message);
-            // An hour later nothing has been called or counted again, for the drain or for the poll.
+            // After an hour, neither the drain nor the poll has made or counted another call.
             stage.look_twice(3_600_000).await;
             assert_eq!(stage.batches(), calls + 1, "{code} {subcode:?}");
             let asked = stage.last_asked("a").await;
@@ -121,7 +122,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A new credential clears the record even when there is nothing to send.
+    /// A new credential clears the problem even when there is nothing to send.
     async fn a_reconnect_clears_the_problem(stage) {
         stage.strike("items_batch", graph_error(190, Some(460)));
         stage.sell(&["a"], 100).await;
@@ -135,7 +136,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// The poll meets the dead token first: same record, same silence.
+    /// When the poll meets the dead token first, the problem is the same and calls stop as well.
     async fn a_poll_with_a_dead_token_stops_everything(stage) {
         stage.strike("items_batch", Kind::HandleSlow { ms: 1_000 });
         stage.strike("check_batch_request_status", graph_error(190, Some(467)));
@@ -153,7 +154,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// What a person has to mend without connecting anew is tried again by itself.
+    /// A problem that a person must fix without reconnecting is retried automatically.
     async fn an_account_or_app_problem_is_tried_again(stage) {
         for (price, (code, problem)) in (100..).zip([(415, "meta_account_error"), (101, "meta_app_rejected")]) {
             let calls = stage.batches();
@@ -169,7 +170,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// "Reduce the amount of data": the next call is half as large, and later ones grow back.
+    /// After "Reduce the amount of data", the next call has half the rows. Later calls grow back.
     async fn too_much_data_halves_the_call(stage) {
         stage.strike("items_batch", too_much());
         let ids: Vec<String> = (0..8).map(|n| format!("v{n}")).collect();
@@ -184,10 +185,11 @@ on_both! {
         stage.close().await;
     }
 
-    /// One row makes Meta refuse whatever it is in: it is found, fails alone, and the cap grows back to the setting.
+    /// One row makes Meta refuse every call that contains it. The row is isolated and fails alone, and the cap grows
+    /// back to the setting.
     async fn a_bad_row_is_found_and_fails_alone(stage) {
         stage.set(json!({"batch_size": 16})).await;
-        // Meta takes bodies that all the others fit into, but not the fat one.
+        // Meta accepts a body with all other rows, but no body with the fat row.
         stage.meta.configure(|world| world.rules.max_body_bytes = 9_500);
         let mut fat = product("fat", &[variant("fat", 100)]);
         fat["description"] = json!("x".repeat(9_900));
@@ -206,7 +208,7 @@ on_both! {
         }
         let alone: Vec<_> = stage.sent().await.into_iter().filter(|sent| sent.rows == 1 && sent.state == "failed").collect();
         assert_eq!(alone.len(), 1, "found once");
-        // Every call that is taken lets the next one be larger, until the setting holds again.
+        // Every accepted call raises the cap, until it reaches the setting again.
         for price in 200.. {
             if stage.channel().await.shape.row_cap.is_none() {
                 break;
@@ -218,7 +220,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Four refusals in a row without a success: the channel pauses, and no row is blamed.
+    /// After four refusals in a row without a success, the channel pauses and no row is blamed.
     async fn four_refusals_in_a_row_pause(stage) {
         stage.strikes("items_batch", 0, 4, graph_error(100, None));
         let ids: Vec<String> = (0..64).map(|n| format!("v{n:02}")).collect();
@@ -238,7 +240,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Meta refuses everything: after a few rows that were refused alone it is the channel, and the backlog stays.
+    /// Meta refuses everything. After a few rows that were refused alone, the channel is blamed and the backlog stays.
     async fn row_after_row_refused_blames_the_channel(stage) {
         stage.meta.configure(|world| world.rules.max_body_bytes = 10);
         let ids: Vec<String> = (0..12).map(|n| format!("v{n:02}")).collect();
@@ -256,7 +258,7 @@ on_both! {
         }
         assert_eq!(failed, 3);
         stage.meta.configure(|world| world.rules.max_body_bytes = 28 << 20);
-        // A call that was refused in between has opened the breaker once more.
+        // A call that was refused in between has opened the breaker again.
         stage.look_twice(15 * 60_000).await;
         stage.settle().await;
         for id in &ids[3..] {
@@ -268,7 +270,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Bad rows beside each other do not bar the way of the good one behind them.
+    /// Adjacent bad rows do not block the good row behind them.
     async fn bad_neighbours_do_not_block_the_rest(stage) {
         stage.meta.configure(|world| world.rules.max_body_bytes = 9_000);
         let fat: Vec<_> = (0..6).map(|n| variant(&format!("fat{n}"), 100)).collect();
@@ -283,7 +285,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// Subcode 33, the catalog is gone or hidden: a fault of the channel, never of the rows, however few they are.
+    /// Subcode 33 means that the catalog is gone or hidden. It is a fault of the channel, never of the rows, however
+    /// few they are.
     async fn a_hidden_catalog_pauses_and_blames_no_row(stage) {
         stage.strikes("items_batch", 0, 2, graph_error(100, Some(33)));
         stage.sell(&["a"], 100).await;

@@ -1,4 +1,4 @@
-//! The access token: renewed in time through Meta's exchange, never against a newer word.
+//! The access token is renewed in time through Meta's exchange, and a renewal never overwrites a newer credential.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use testkit::{Stage, graph_error};
 
 const DAY: i64 = 86_400_000;
 
-/// Connects with a user's token that ends in `ms`; answers the token.
+/// Connects with a user's token that expires in `ms` milliseconds. Returns the token.
 async fn connect_for(stage: &Stage, ms: i64) -> String {
     connect_as(stage, TokenKind::User, ms).await
 }
@@ -51,13 +51,13 @@ fn exchanges(stage: &Stage) -> u64 {
     stage.meta.calls().by_edge.iter().filter(|(edge, _)| edge.ends_with(" oauth")).map(|(_, calls)| calls).sum()
 }
 
-/// Keeps the drain from asking for the token: it would as soon as there is one to renew.
+/// Turns sync off, so that the drain does not request the token and start a renewal.
 async fn only_we_ask(stage: &Stage) {
     stage.set(serde_json::json!({"sync_enabled": false})).await;
 }
 
-/// A refresh of the stored credential whose exchange has reached Meta. It is the actor's source itself, whose late
-/// success no newer generation hides.
+/// Starts a refresh of the stored credential and waits until its exchange has reached Meta. It calls the actor's source
+/// directly, so that no newer generation hides a late success.
 async fn refresh_under_way(stage: &Stage) -> JoinHandle<Result<i64, TokenFault>> {
     let known = stored(stage).await.expect("a credential");
     let current = StoredToken {
@@ -75,7 +75,7 @@ async fn refresh_under_way(stage: &Stage) -> JoinHandle<Result<i64, TokenFault>>
 }
 
 on_both! {
-    /// From seven days before its end a user's token is exchanged; a day earlier it is not.
+    /// A user's token is exchanged from seven days before its expiry, and not a day earlier.
     async fn renewed_from_seven_days_before_the_end(stage) {
         let first = connect_for(&stage, 8 * DAY).await;
         let tokens = &stage.service.app.tokens;
@@ -96,7 +96,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A system user's token that has an end is renewed before it; the operator's own stays beside it.
+    /// A system user's token with an expiry is renewed before it. The operator's own token is kept beside it.
     async fn a_system_users_token_with_an_end_is_renewed(stage) {
         let first = connect_as(&stage, TokenKind::SystemUser, 3 * DAY).await;
         let second = stage.service.app.tokens.get().await.expect("a token");
@@ -108,7 +108,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A thousand askers at once cost one exchange and hear one answer.
+    /// A thousand concurrent requests for the token cost one exchange and get the same result.
     async fn a_thousand_askers_cost_one_exchange(stage) {
         only_we_ask(&stage).await;
         let before = exchanges(&stage);
@@ -129,8 +129,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// While somebody renews the token nobody else does: askers go on with the old one. When he comes home late and
-    /// finds the credential changed, he overwrites nothing, and askers hear the newer word.
+    /// Only one renewal runs at a time, and callers get the old token meanwhile. A renewal that ends late and finds a
+    /// changed credential overwrites nothing, and callers get the newer token.
     async fn a_late_refresh_overwrites_nothing(stage) {
         only_we_ask(&stage).await;
         let before = exchanges(&stage);
@@ -150,7 +150,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Who gets his turn after another renewed the token does not renew it once more.
+    /// A renewal that starts after another one has renewed the token does not renew it again.
     async fn what_another_renewed_is_not_renewed_again(stage) {
         only_we_ask(&stage).await;
         connect_for(&stage, 3 * DAY).await;
@@ -170,7 +170,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Nor does it revive a connection that was given up meanwhile.
+    /// A late renewal does not restore a connection that was removed meanwhile.
     async fn a_late_refresh_revives_nothing(stage) {
         only_we_ask(&stage).await;
         stage.strike("oauth", Kind::Held {});
@@ -184,7 +184,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// One failure answers everybody: with the old token while it is good, with the fault when Meta calls it dead.
+    /// One failure ends all waiting requests: with the old token while it is valid, with the fault when Meta calls it
+    /// dead.
     async fn a_failed_refresh_answers_all(stage) {
         only_we_ask(&stage).await;
         for (kind, usable) in [(Kind::Html502 { after_accept: false }, true), (graph_error(190, Some(463)), false)] {
@@ -206,8 +207,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// The token ends with work left, and the exchange does not come through: the drain stops, says why, counts
-    /// nothing more, and goes on after a reconnect.
+    /// The token expires with work left, and the exchange fails. The drain stops, reports the reason, counts no further
+    /// attempt, and resumes after a reconnect.
     async fn a_token_that_ends_mid_drain(stage) {
         connect_for(&stage, DAY).await;
         stage.strikes("oauth", 0, 1_000, Kind::Html502 { after_accept: false });
@@ -229,7 +230,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Meta ends the token between two calls: the call finds out, and nothing is lost.
+    /// Meta invalidates the token between two calls. The next call detects it, and nothing is lost.
     async fn a_token_that_meta_ends_mid_drain(stage) {
         stage.set(serde_json::json!({"batch_size": 1})).await;
         stage.strikes("items_batch", 1, 1, graph_error(190, Some(463)));

@@ -1,4 +1,4 @@
-//! What Meta says of a batch it took, word by word and list by list.
+//! The statuses that Meta reports for a batch it accepted, status by status and error list by error list.
 
 use graph_simulator::Kind;
 use meta_catalog::domain::intent::{Intent, Origin};
@@ -11,20 +11,20 @@ use testkit::{CATALOG, Stage, graph_error, product, variant};
 const POLL: &str = "check_batch_request_status";
 const SECOND_CATALOG: &str = "4000000002";
 
-/// Waits until the poll was answered `more` times from now on.
+/// Waits until the poll was called `more` more times.
 async fn polled(stage: &Stage, more: u64) {
     let before = stage.meta.calls().check_batch;
     stage.until("Meta was asked", async || stage.meta.calls().check_batch >= before + more).await;
 }
 
 on_both! {
-    /// `scheduled`, `dispatched` and `started` wait; only `finished` is done.
+    /// `scheduled`, `dispatched` and `started` wait. Only `finished` is final.
     async fn every_word_before_finished_waits(stage) {
         stage.meta.configure(|world| world.times.processing_ms = 120_000);
         stage.sell(&["a"], 100).await;
         stage.wait("a was sent", async || stage.is("a", SyncStatus::Submitted).await).await;
         let taken = stage.now();
-        // A quarter each of `scheduled` and `dispatched`, then `started`.
+        // One quarter each for `scheduled` and `dispatched`, then `started`.
         for quarter in 0..4 {
             stage.pass(taken + quarter * 30_000 + 1 - stage.now());
             polled(&stage, 2).await;
@@ -37,7 +37,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Upper case is the same word.
+    /// Upper case does not change the meaning of a status.
     async fn case_does_not_matter(stage) {
         stage.strike("items_batch", Kind::StatusUppercase {});
         stage.sell(&["a"], 100).await;
@@ -52,7 +52,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A word nobody knows is not final.
+    /// An unknown status is not final.
     async fn an_unknown_word_waits(stage) {
         for word in ["in_progress", "failed", ""] {
             stage.strikes(POLL, 0, 3, Kind::StatusUnknown { word: word.into() });
@@ -66,7 +66,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// `canceled` and `error`: nothing was done, so every row fails with the word and is asked for again.
+    /// After `canceled` and `error` nothing was done, so every row fails with the status and is queued again.
     async fn canceled_and_error_are_sent_again(stage) {
         for (kind, word) in [(Kind::HandleCanceled {}, "canceled"), (Kind::HandleError {}, "error")] {
             let earlier = stage.sent().await.len();
@@ -80,7 +80,7 @@ on_both! {
             assert_eq!((held.status, held.attempts), (SyncStatus::Synced, 0), "{word}");
             stage.check().await;
         }
-        // A delete that was not run is a delete again.
+        // A delete that Meta did not run is sent again as a delete.
         stage.strike("items_batch", Kind::HandleCanceled {});
         stage.archive(true).await;
         stage.settle().await;
@@ -90,7 +90,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Fresh intents end at `max_attempts`; the row stays failed until somebody asks.
+    /// Retries with fresh intents end at `max_attempts`. The row stays failed until a new request.
     async fn fresh_intents_end_at_max_attempts(stage) {
         stage.set(json!({"max_attempts": 3})).await;
         stage.strikes("items_batch", 0, 10, Kind::HandleError {});
@@ -108,7 +108,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A delete that has to be repeated gives way to the wish that came in meanwhile.
+    /// A repeated delete gives way to an intent that arrived meanwhile.
     async fn a_repeated_intent_does_not_beat_a_newer_one(stage) {
         stage.sell(&["a"], 100).await;
         stage.settle().await;
@@ -124,8 +124,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// An operator's delete that Meta did not run is repeated, even beside a re-map's wish for the variant; events come
-    /// before it.
+    /// An operator's delete that Meta did not run is repeated, even when a re-map has queued the variant. Events take
+    /// precedence over it.
     async fn an_operators_delete_is_repeated(stage) {
         stage.sell(&["a"], 100).await;
         stage.settle().await;
@@ -140,7 +140,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A delete that nobody asked for is not repeated blindly: its variant is looked at again.
+    /// A delete without a request behind it is not simply repeated: its variant is decided again.
     async fn an_implicit_delete_is_decided_anew(stage) {
         stage.sell(&["a"], 100).await;
         stage.settle().await;
@@ -163,7 +163,7 @@ on_both! {
         stage.sell(&["a"], 100).await;
         stage.wait("a was sent", async || stage.is("a", SyncStatus::Submitted).await).await;
         stage.pass(2 * 60_000);
-        // Twice: of the first one it is not known whether it was asked after that.
+        // Two polls are needed, because the first one may have been sent before the clock moved.
         polled(&stage, 2).await;
         assert!(stage.is("a", SyncStatus::Submitted).await, "not yet");
         stage.pass(3 * 60_000);
@@ -190,7 +190,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Nor does a night without answers: only an answer past the limit is a timeout.
+    /// A night of failed polls does not time out a handle: only a response past the limit does.
     async fn only_an_answered_poll_times_out(stage) {
         stage.set(json!({"handle_poll_max_age_minutes": 5})).await;
         stage.meta.configure(|world| world.times.processing_ms = 60_000);
@@ -205,7 +205,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// An answer that comes home past the limit is still one about the time before it.
+    /// A response that arrives past the limit to a poll sent before it does not count as a timeout.
     async fn an_answer_that_was_asked_for_in_time_is_no_timeout(stage) {
         stage.set(json!({"handle_poll_max_age_minutes": 5})).await;
         stage.strike("items_batch", Kind::HandleNeverEnds {});
@@ -221,7 +221,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A throttled poll closes the bucket of polls, for a restarted service as well.
+    /// A throttled poll closes the bucket for polls, also across a restart of the service.
     async fn a_throttled_poll_waits_across_a_restart(stage) {
         stage.strike("items_batch", Kind::HandleSlow { ms: 1_000 });
         stage.strike(POLL, Kind::Throttle { regain_minutes: 5 });
@@ -238,14 +238,15 @@ on_both! {
         stage.close().await;
     }
 
-    /// Three answers in a row that do not know the handle: it is lost, the rows are sent again. Two are not enough.
+    /// After three responses in a row that do not know the handle, it is lost and the rows are sent again. Two are not
+    /// enough.
     async fn an_unknown_handle_is_given_up_after_three_answers(stage) {
         stage.strikes(POLL, 0, 2, graph_error(100, None));
         stage.sell(&["a"], 100).await;
         stage.settle().await;
         assert_eq!((stage.batches(), stage.sent().await[0].state.as_str()), (1, "completed"));
 
-        // An answer that does not come in between is no answer.
+        // A failed poll in between does not count as a response.
         stage.strikes(POLL, 0, 2, graph_error(100, None));
         stage.strikes(POLL, 2, 1, Kind::Html502 { after_accept: false });
         stage.strikes(POLL, 3, 1, graph_error(100, None));
@@ -257,7 +258,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// The list of ids is complete, whatever the sample of messages; every other row is synced.
+    /// The list of ids is complete, whatever the sample of messages. Every other row is synced.
     async fn a_sample_with_the_list_of_ids(stage) {
         let ids: Vec<String> = (0..12).map(|n| format!("v{n:02}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -282,7 +283,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Without the list of ids, whoever is not named is unknown: failed, and nothing is claimed.
+    /// Without the list of ids, the outcome of a row that is not named is unknown: it fails, and nothing is claimed.
     async fn a_sample_without_the_list_of_ids(stage) {
         stage.strike("items_batch", Kind::IncompleteErrors { keep: 1 });
         for id in ["a", "b"] {
@@ -302,7 +303,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// An id that is named once per error is one failed row with both messages.
+    /// An id that is named once per error results in one failed row with both messages.
     async fn repeated_ids_are_one_row(stage) {
         stage.meta.configure(|world| (world.rules.title_limit, world.rules.description_limit) = (12, 12));
         let mut long = product("long", &[variant("a", 100)]);
@@ -319,12 +320,12 @@ on_both! {
         stage.close().await;
     }
 
-    /// A delete that comes back with an error is settled by looking: absent is deleted, present is failed.
+    /// A delete that returns an error is settled by a look-up: an absent item is deleted, a present one is failed.
     async fn an_errored_delete_is_looked_up(stage) {
         stage.meta.configure(|world| world.rules.delete_missing_is_error = true);
         stage.sell(&["gone", "there"], 100).await;
         stage.settle().await;
-        // The first delete is carried out and its answer lost; the second finds nothing to delete.
+        // The first delete is carried out but its response is lost. The second finds nothing to delete.
         stage.meta.reject("there", "Locked");
         stage.strike("items_batch", Kind::DropAfterAccept {});
         stage.archive(true).await;
@@ -337,7 +338,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// When the look-up does not come through, the verdict waits for it.
+    /// When the look-up fails, the verdict waits for it.
     async fn a_failed_look_up_is_repeated(stage) {
         stage.meta.configure(|world| world.rules.delete_missing_is_error = true);
         stage.sell(&["a"], 100).await;
@@ -351,8 +352,8 @@ on_both! {
         stage.close().await;
     }
 
-    /// The handle of a catalog that is no longer selected is polled at its own, and its verdict does not touch rows
-    /// that wait for another handle by now.
+    /// The handle of a catalog that is no longer selected is polled at its own catalog. Its verdict does not change
+    /// rows that now wait for another handle.
     async fn a_verdict_touches_only_its_own_handle(stage) {
         stage.strike("items_batch", Kind::HandleError {});
         stage.strike("items_batch", Kind::HandleSlow { ms: 10_000 });
@@ -377,7 +378,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// A catalog of old that the account may no longer see is no fault of the channel.
+    /// A previous catalog that the account may no longer see is not a fault of the channel.
     async fn an_old_catalog_that_is_hidden_stops_nothing(stage) {
         stage.set(json!({"handle_poll_max_age_minutes": 1})).await;
         stage.strike("items_batch", Kind::HandleNeverEnds {});
@@ -398,7 +399,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// Sixteen handles that never end do not keep the seventeenth from its verdict.
+    /// Sixteen handles that never end do not delay the verdict of the seventeenth.
     async fn endless_handles_do_not_starve_the_next(stage) {
         stage.set(json!({"batch_size": 1, "handles_per_poll_tick": 16})).await;
         stage.strikes("items_batch", 0, 16, Kind::HandleNeverEnds {});
@@ -413,7 +414,7 @@ on_both! {
         stage.close().await;
     }
 
-    /// On an interval, a round that the limiter spreads out ends with the last handle and does not begin anew.
+    /// On an interval, a round that the limiter spreads out ends with the last handle and does not start over.
     async fn an_interval_polls_each_handle_once(stage) {
         stage.set(json!({"batch_size": 1, "drain_pacing": "interval", "poll_interval_seconds": 60})).await;
         stage.strikes("items_batch", 0, 3, Kind::HandleNeverEnds {});
@@ -427,11 +428,11 @@ on_both! {
         stage.close().await;
     }
 
-    /// Two handles in one answer: a row is synced when both are finished, whichever it is in.
+    /// A response with two handles: a row is synced when both are finished, whichever handle it belongs to.
     async fn two_handles_count_when_both_are_final(stage) {
         stage.strike("items_batch", Kind::TwoHandles {});
         stage.meta.reject("d", "Bad picture");
-        // The second handle of each round is still at work.
+        // The second handle of each round is still in progress.
         for round in 0..3 {
             stage.strikes(POLL, 2 * round + 1 - round, 1, Kind::StatusUnknown { word: "started".into() });
         }
@@ -445,7 +446,7 @@ on_both! {
         assert!(stage.is("d", SyncStatus::Failed).await);
         assert_eq!(stage.sent().await.len(), 1);
 
-        // One of them does not run: which rows that is about is not told, so all are sent again.
+        // One of the handles is canceled. Meta does not report which rows it covers, so all rows are sent again.
         stage.meta.clear_rejects();
         stage.strike("items_batch", Kind::TwoHandles {});
         stage.strike(POLL, Kind::HandleCanceled {});

@@ -1,41 +1,41 @@
-//! What a torture run does, made from a seed before it begins: the same seed gives the same plan again.
+//! The plan of a torture run, made from a seed before the run begins. The same seed gives the same plan.
 
 use fastrand::Rng;
 use graph_simulator::{Fault, Kind};
 use meta_catalog::failpoints::Point;
 use serde_json::{Value, json};
 
-/// Products of the shop.
+/// The number of products of the shop.
 pub(crate) const PRODUCTS: usize = 12;
-/// Variants of a product.
+/// The number of variants of a product.
 pub(crate) const VARIANTS: usize = 4;
 
-/// One thing that happens.
+/// A single action of the plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// A price changes.
     Price { variant: usize, price: i64 },
-    /// A sale begins that ends so many milliseconds later.
+    /// A sale begins and ends this many milliseconds later.
     Sale { variant: usize, lasts: i64 },
-    /// An option comes or goes.
+    /// An option is set or removed.
     Colour { variant: usize, colour: Option<&'static str> },
-    /// A product is archived, or active again.
+    /// A product is archived or activated.
     Status { product: usize, active: bool },
-    /// A variant is soft-deleted, or restored.
+    /// A variant is soft-deleted or restored.
     Deleted { variant: usize, deleted: bool },
     /// An event without a change.
     Event { variant: usize },
     /// An operator removes an item.
     OperatorDelete { variant: usize },
-    /// An operator asks for an item.
+    /// An operator queues an item.
     Resync { variant: usize },
     /// Settings change.
     Settings(Value),
-    /// Meta misbehaves.
+    /// Meta returns a fault.
     Fault(Fault),
     /// Meta refuses a variant from now on.
     Reject { variant: usize },
-    /// Meta refuses nothing any more.
+    /// Meta refuses no variant any more.
     ClearRejects,
     /// The operator disconnects.
     Disconnect,
@@ -43,27 +43,27 @@ pub(crate) enum Act {
     Connect,
     /// Time passes, in milliseconds.
     Ahead { ms: i64 },
-    /// `kill -9`, and a new start; the lease may end at once. The new process may carry a failpoint.
+    /// `kill -9` and a new start. The lease may expire at once. The new process may carry a failpoint.
     Kill { replica: usize, lease_ends: bool, failpoint: Option<String> },
-    /// `SIGSTOP`, for so many milliseconds.
+    /// `SIGSTOP` for this many milliseconds.
     Stop { replica: usize, ms: u64 },
 }
 
-/// An act and how long to wait after it.
+/// An action and the wait after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) act: Act,
     pub(crate) then_ms: u64,
 }
 
-/// The whole plan.
+/// Returns the whole plan.
 pub(crate) fn plan(seed: u64, kills: usize) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
     let mut steps = Vec::new();
     for _ in 0..kills {
         for _ in 0..rng.usize(3..14) {
             let act = any(&mut rng);
-            // What stops everything is followed by what lets it go on.
+            // An action that stops the pipeline is followed by the action that resumes it.
             let follow = match &act {
                 Act::Disconnect => Some(Act::Connect),
                 Act::Fault(Fault { kind: Kind::GraphError { code: 190 | 200 | 368, .. }, .. }) => Some(Act::Connect),
@@ -95,7 +95,7 @@ fn step(rng: &mut Rng, act: Act) -> Step {
     Step { act, then_ms: rng.u64(0..90) }
 }
 
-/// What a shop does all day.
+/// Returns an edit of the shop's daily business.
 fn edit(rng: &mut Rng) -> Act {
     let variant = rng.usize(0..PRODUCTS * VARIANTS);
     match rng.u8(0..20) {
@@ -183,7 +183,7 @@ fn failpoint(rng: &mut Rng) -> String {
     format!("{point}={action}@{}", rng.u32(1..4))
 }
 
-/// The id of a variant by its number.
+/// Returns the id of a variant by its number.
 pub(crate) fn variant_id(variant: usize) -> String {
     format!("v{variant:02}")
 }
