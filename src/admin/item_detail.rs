@@ -148,8 +148,8 @@ pub struct Eligibility {
 /// What the drain does with the variant next, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Next {
-    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, or for the mapper), `hold` (the mass-delete
-    /// guard) or `fault` (there is no word from the mapper).
+    /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, for the mapper, or parked until it is queued
+    /// again), `hold` (the mass-delete guard) or `fault` (there is no word from the mapper).
     pub action: &'static str,
     /// A code: an eligibility reason, or a code of this service.
     pub reason: String,

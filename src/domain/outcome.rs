@@ -1,6 +1,6 @@
 //! The outcome of an `items_batch` call, and its consequences for the rows and the channel.
 //!
-//! The outcome depends on Meta's `error.code`, never on the HTTP status. The Graph client ([`meta_graph`]) classifies
+//! The outcome depends on Meta's `error.code`, and on the HTTP status only where no code decides. The Graph client ([`meta_graph`]) classifies
 //! the answer and returns one of these.
 
 use std::collections::HashMap;

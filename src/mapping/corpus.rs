@@ -101,7 +101,24 @@ pub fn samples() -> &'static [Sample] {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// The digest of the built-in mapper is made of these outputs. A field in none of them would change no digest, and an
+    /// upgrade that adds it would ask for nothing.
+    #[test]
+    fn every_field_of_the_payload_is_in_a_sample() {
+        let mut seen = BTreeSet::new();
+        for sample in samples() {
+            let input::Item { settings, product, variant, .. } = &sample.item;
+            if let Outcome::Mapped(mapped) = mapper_core::map(settings, sample.at(), product, variant) {
+                seen.extend(mapped.fields);
+            }
+        }
+        let missing: Vec<_> = mapper_core::FIELDS.iter().map(|spec| spec.name).filter(|n| !seen.contains(n)).collect();
+        assert!(missing.is_empty(), "add a fixture to mappers/core/fixtures for each of {missing:?}");
+    }
 
     #[test]
     fn nearly_every_fixture_is_a_sample_and_the_builtin_answers_all() {

@@ -182,7 +182,12 @@ impl Round<'_> {
             match app.graph.existing_items(self.access.caller(), &call.catalog_id, &doubtful).await {
                 Ok(existing) => doubtful.into_iter().filter(|id| !existing.contains(id)).collect(),
                 // Meta refuses the look-up: nothing is known about these items, so none is recorded as absent.
-                Err(failure) if failure.shrinks() || failure.class() == ErrorClass::CatalogGone => {
+                Err(failure)
+                    if matches!(
+                        failure.class(),
+                        ErrorClass::BadRequest | ErrorClass::ReduceData | ErrorClass::CatalogGone
+                    ) =>
+                {
                     warn!(submission = call.id, %failure, "lookup of errored deletes refused");
                     HashSet::new()
                 }

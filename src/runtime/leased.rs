@@ -68,7 +68,8 @@ pub trait LeasedJob: Send + 'static {
     /// As [`Job::interval`].
     fn interval(&self) -> Duration;
 
-    /// Runs one tick under the lease. [`StoreError::Deposed`] means that nothing was committed; [`Leased`] handles it.
+    /// Runs one tick under the lease. [`StoreError::Deposed`] means that its last transaction was not
+    /// committed; earlier ones stand. [`Leased`] handles it.
     fn tick(&mut self, lease: Lease) -> impl Future<Output = Result<Rest, StoreError>> + Send;
 
     /// Called when there is no lease, or it is lost: discards what one tick keeps for the next, and returns how long to
@@ -104,7 +105,7 @@ impl<J: LeasedJob> Job for Leased<J> {
         match self.job.tick(lease).await {
             Ok(rest) => Ok(rest),
             Err(StoreError::Deposed(deposed)) => {
-                warn!(%deposed, "tick deposed, nothing committed");
+                warn!(%deposed, "tick stopped: its transaction was not committed");
                 match deposed {
                     Deposed::Lease => {
                         self.cell.give_up(&fence);
@@ -112,7 +113,7 @@ impl<J: LeasedJob> Job for Leased<J> {
                         Ok(self.job.idle())
                     }
                     Deposed::Catalog => Ok(Rest::Interval),
-                    // The decision was based on old data, so it is made anew at once.
+                    // The decision was based on old data, so it is made again at once.
                     Deposed::Settings | Deposed::Credential | Deposed::Mapper => Ok(Rest::Again),
                 }
             }

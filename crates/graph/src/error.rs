@@ -10,7 +10,7 @@ mod object;
 
 use std::fmt;
 
-pub use class::{AccountCause, Bucket, ErrorClass, Scope, TokenCause};
+pub use class::{AccountCause, Bucket, ErrorClass, TokenCause};
 pub use object::GraphError;
 
 use super::usage::Usage;
@@ -193,30 +193,6 @@ impl GraphFailure {
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.0.usage
-    }
-
-    /// See [`ErrorClass::retry_alone`].
-    #[must_use]
-    pub fn retry_alone(&self) -> bool {
-        self.class().retry_alone()
-    }
-
-    /// See [`ErrorClass::pauses`].
-    #[must_use]
-    pub fn pauses(&self) -> Option<Scope> {
-        self.class().pauses()
-    }
-
-    /// See [`ErrorClass::shrinks`].
-    #[must_use]
-    pub fn shrinks(&self) -> bool {
-        self.class().shrinks()
-    }
-
-    /// See [`ErrorClass::needs_reconnect`].
-    #[must_use]
-    pub fn needs_reconnect(&self) -> bool {
-        self.class().needs_reconnect()
     }
 
     /// Whether it is unknown if Meta carried out the call.

@@ -36,7 +36,7 @@ pub use catalogs::Catalog;
 pub use config::{
     DEFAULT_DIALOG_BASE_URL, DEFAULT_GRAPH_BASE_URL, DEFAULT_VERSION, GraphConfig, GraphConfigError, Timeouts,
 };
-pub use error::{AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, Scope, TokenCause};
+pub use error::{AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, TokenCause};
 pub use items_batch::{BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation};
 pub use oauth::{GranularScope, Identity, SCOPES, TokenGrant, TokenInfo};
 pub use products::{ItemError, LiveItem};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use meta_graph::{BatchAnswer, ErrorClass, FailureKind, GraphFailure};
+use meta_graph::{BatchAnswer, ErrorClass, GraphFailure};
 use tracing::warn;
 
 use crate::domain::outcome::CallOutcome;
@@ -17,10 +17,8 @@ pub(super) fn judge(answered: Result<BatchAnswer, GraphFailure>) -> CallOutcome 
     };
     let reason = failure.to_string();
     match failure.class() {
-        ErrorClass::Transient | ErrorClass::Unknown => match failure.kind() {
-            FailureKind::Connect | FailureKind::NotSent => CallOutcome::NotSent { reason },
-            _ => CallOutcome::Unknown { reason },
-        },
+        ErrorClass::Transient | ErrorClass::Unknown if failure.outcome_unknown() => CallOutcome::Unknown { reason },
+        ErrorClass::Transient | ErrorClass::Unknown => CallOutcome::NotSent { reason },
         ErrorClass::Throttled(_) => CallOutcome::Throttled { reason },
         ErrorClass::ReduceData | ErrorClass::BadRequest => CallOutcome::RefusedWhole { reason, channel: false },
         ErrorClass::CatalogGone => CallOutcome::RefusedWhole { reason, channel: true },

@@ -1,8 +1,8 @@
 //! The meaning of a Graph error code for the caller.
 //!
-//! Purpose: map `code`, `error_subcode` and `is_transient` to a class, and a class to a reaction.
+//! Purpose: map `code`, `error_subcode` and `is_transient` to a class, and a class to the operator's next step.
 //! Promises: pure; every decision is an exhaustive match, so a new class cannot be forgotten.
-//! Left out on purpose: waiting times (the rate limiter's) and the outcome of rows (the drain's).
+//! Left out on purpose: what pauses or is tried again. The caller decides that, by a match over the class.
 
 use super::GraphError;
 
@@ -52,17 +52,6 @@ pub enum Bucket {
     Custom,
 }
 
-impl Bucket {
-    /// Whether only one of the catalog's two allowances is used up, so that the other remains usable.
-    #[must_use]
-    pub const fn leaves_other_calls_open(self) -> bool {
-        match self {
-            Self::CatalogBatch | Self::CatalogManagement => true,
-            Self::Business | Self::App | Self::User | Self::Page | Self::Custom => false,
-        }
-    }
-}
-
 /// The reason why a token died, from the subcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenCause {
@@ -99,15 +88,6 @@ pub enum AccountCause {
     AppOutsideBusiness,
 }
 
-/// What must pause after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Calls of one allowance, until the time that Meta gives.
-    Bucket(Bucket),
-    /// Every call with this token on this catalog, until an operator fixes the cause.
-    Channel,
-}
-
 impl ErrorClass {
     /// Classifies an error object. `http_status` decides only what no code decides.
     #[must_use]
@@ -142,72 +122,6 @@ impl ErrorClass {
             (100, _) => Self::BadRequest,
             _ if http_status >= 500 => Self::Transient,
             _ => Self::BadRequest,
-        }
-    }
-
-    /// Whether the same call may succeed later without an operator's action.
-    #[must_use]
-    pub const fn retry_alone(self) -> bool {
-        match self {
-            Self::Transient | Self::Throttled(_) | Self::Unknown => true,
-            Self::ReduceData
-            | Self::PolicyBlocked
-            | Self::TokenDead(_)
-            | Self::Permission
-            | Self::CatalogGone
-            | Self::AccountState(_)
-            | Self::AppRejected
-            | Self::BadRequest => false,
-        }
-    }
-
-    /// Returns what must pause; `None` when nothing does. A transient error pauses nothing: the breaker paces the
-    /// retries.
-    #[must_use]
-    pub const fn pauses(self) -> Option<Scope> {
-        match self {
-            Self::Throttled(bucket) => Some(Scope::Bucket(bucket)),
-            Self::PolicyBlocked
-            | Self::TokenDead(_)
-            | Self::Permission
-            | Self::CatalogGone
-            | Self::AccountState(_)
-            | Self::AppRejected => Some(Scope::Channel),
-            Self::Transient | Self::ReduceData | Self::BadRequest | Self::Unknown => None,
-        }
-    }
-
-    /// Whether a smaller batch may succeed where this one failed.
-    #[must_use]
-    pub const fn shrinks(self) -> bool {
-        match self {
-            // One row can be the cause for which Meta refused the whole batch.
-            Self::ReduceData | Self::BadRequest => true,
-            Self::Transient
-            | Self::Throttled(_)
-            | Self::PolicyBlocked
-            | Self::TokenDead(_)
-            | Self::Permission
-            | Self::CatalogGone
-            | Self::AccountState(_)
-            | Self::AppRejected
-            | Self::Unknown => false,
-        }
-    }
-
-    /// Whether every call fails until an operator has reconnected the account.
-    #[must_use]
-    pub const fn needs_reconnect(self) -> bool {
-        match self {
-            Self::TokenDead(_) | Self::Permission | Self::PolicyBlocked => true,
-            Self::Transient
-            | Self::ReduceData
-            | Self::Throttled(_)
-            | Self::CatalogGone
-            | Self::AccountState(_)
-            | Self::AppRejected
-            | Self::BadRequest
-            | Self::Unknown => false,
         }
     }
 

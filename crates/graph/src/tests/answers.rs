@@ -99,7 +99,7 @@ async fn usage_comes_with_answers_and_with_failures() {
     let answer = submit(&client).await.expect("an answer");
     assert_eq!((answer.usage.percent_for("987"), answer.usage.regain_after()), (Some(81.0), None));
     let failure = submit(&client).await.expect_err("a throttle");
-    assert_eq!(failure.pauses(), Some(Scope::Bucket(Bucket::CatalogBatch)));
+    assert_eq!(failure.class(), ErrorClass::Throttled(Bucket::CatalogBatch));
     assert_eq!(failure.usage().regain_after(), Some(Duration::from_secs(420)));
     let account = Account::new();
     let polled = client.batch_status(account.caller(), "987", "AcH").await.expect("an answer");
