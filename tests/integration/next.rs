@@ -128,6 +128,10 @@ async fn the_guard_is_told(engine: Engine) {
     shop.set(json!({"sync_enabled": false})).await;
     shop.ticks("drain", 2).await;
     archive("next").await;
+    // A preview sends nothing, so it holds nothing back.
+    shop.set(json!({"feed_mode": "preview"})).await;
+    assert_eq!(next(&shop, "later").await, ("delete".into(), "product_not_active".into()));
+    shop.set(json!({"feed_mode": "live"})).await;
     told_and_done(&shop, &[line("later", "hold", "mass_delete_guard", Done::Held)]).await;
     // Released, it goes.
     meta_catalog::admin::bulk::release_held(&shop.service.app).await.expect("released");
