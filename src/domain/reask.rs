@@ -67,6 +67,15 @@ impl Reason {
         }
     }
 
+    /// Returns whether an operator asked for it, so that it replaces what an operator removed before.
+    #[must_use]
+    pub fn is_operators(self) -> bool {
+        match self {
+            Self::Bootstrap | Self::Remap => true,
+            Self::Settings | Self::MapperUpgrade => false,
+        }
+    }
+
     /// Returns whether a variant with a live open intent is skipped, because the drain maps it anyway.
     #[must_use]
     pub fn passes_waiting(self) -> bool {

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::app::App;
 use crate::failpoints::{Point, at};
 use crate::mapping::active::NotFollowed;
+use crate::pipeline::reask;
 use crate::runtime::leased::Lease;
 use crate::runtime::periodic::{Job, JobError, Rest};
 use crate::store::lease::{self, Renewal};
@@ -59,6 +60,7 @@ impl LeaseJob {
         };
         at(Point::LeaseTaken).await;
         info!(epoch = fence.epoch, "lease taken: this process runs the pipeline");
+        reask::compare(app, &fence).await?;
         let mut tx = app.db.read().await?;
         let budgets = limiter::load(&mut tx).await?;
         drop(tx);

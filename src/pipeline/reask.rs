@@ -18,6 +18,7 @@ use crate::failpoints::{Point, at};
 use crate::mapping::builtin_digest;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
+use crate::store::lease::Fence;
 use crate::store::reask::MadeWith;
 use crate::store::{self, StoreError, outbox};
 
@@ -28,36 +29,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct ReaskJob {
     app: Arc<App>,
-    /// The epoch in which the payload inputs were last compared.
-    compared_in: Option<i64>,
 }
 
 impl ReaskJob {
     /// Returns the re-ask job for this installation.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, compared_in: None }
+        Self { app }
     }
+}
 
-    /// Begins a re-ask if the payload inputs differ from the stored ones. Runs once per take-over of the lease: the
-    /// inputs are constant for a process.
-    async fn compare(&mut self, lease: &Lease) -> Result<(), StoreError> {
-        if self.compared_in == Some(lease.fence.epoch) {
-            return Ok(());
-        }
-        let app = &self.app;
-        let now = made_with(app);
-        let mut tx = lease.fence.begin(&app.db, None).await?;
-        let before = store::reask::made_with(&mut tx).await?;
-        if before.as_ref() != Some(&now) {
-            store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
-            info!(digest = now.builtin_digest, "re-ask started: the built-in mapper or the image key prefix changed");
-            store::reask::note_made_with(&mut tx, &now).await?;
-            tx.commit().await?;
-        }
-        self.compared_in = Some(lease.fence.epoch);
-        Ok(())
+/// Begins a re-ask if the payload inputs of this process differ from those of the process before it. Runs at each
+/// take-over of the lease, before the first call: a process that dies after a call leaves the record of its inputs.
+///
+/// # Errors
+/// When the database query fails.
+pub(super) async fn compare(app: &App, fence: &Fence) -> Result<(), StoreError> {
+    let now = made_with(app);
+    let mut tx = fence.begin(&app.db, None).await?;
+    let before = store::reask::made_with(&mut tx).await?;
+    if before.as_ref() != Some(&now) {
+        store::reask::begin(&mut tx, Reason::MapperUpgrade, None, app.now()).await?;
+        info!(digest = now.builtin_digest, "re-ask started: the built-in mapper or the image key prefix changed");
+        store::reask::note_made_with(&mut tx, &now).await?;
+        tx.commit().await?;
     }
+    Ok(())
 }
 
 /// Returns the inputs from which this process makes payloads.
@@ -72,7 +69,6 @@ impl LeasedJob for ReaskJob {
     }
 
     async fn tick(&mut self, lease: Lease) -> Result<Rest, StoreError> {
-        self.compare(&lease).await?;
         let app = &self.app;
         let pace = Pace::of(app.settings.current().batch_size);
         let mut tx = app.db.read().await?;

@@ -142,7 +142,7 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
              @pg{FOR UPDATE SKIP LOCKED})",
         KEPT
     )?;
-    reask::begin_anew(tx, now).await?;
+    reask::restart_repeating(tx, now).await?;
     bulk::look_at_held_again(tx).await?;
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)
 }

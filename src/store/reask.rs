@@ -122,11 +122,20 @@ pub async fn begin(tx: &mut Tx, reason: Reason, total: Option<i64>, now: Millis)
     Ok(())
 }
 
+/// Restarts every re-ask that is under way: what it asked for so far was for another catalog.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn restart(tx: &mut Tx, now: Millis) -> Result<()> {
+    execute!(tx, "UPDATE reask SET after_id = '', queued = 0, started_at = $1 WHERE finished_at IS NULL", now)?;
+    Ok(())
+}
+
 /// Restarts every repeating re-ask that is under way: what it asked for so far was decided with another mapper.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn begin_anew(tx: &mut Tx, now: Millis) -> Result<()> {
+pub async fn restart_repeating(tx: &mut Tx, now: Millis) -> Result<()> {
     execute!(
         tx,
         "UPDATE reask SET after_id = '', queued = 0, started_at = $1
@@ -157,7 +166,8 @@ pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
 ///
 /// A re-ask that repeats skips variants with a live open intent, since the drain maps them anyway
 /// ([`Reason::passes_waiting`]). If such a variant is part of a call at that moment, the drain asks for it again
-/// ([`super::mapper::ask_again_if_replaced`]).
+/// ([`super::mapper::ask_again_if_replaced`]). Every re-ask skips a variant that an operator had deleted since it began,
+/// and one that the service began skips every variant whose last word is an operator's delete.
 ///
 /// # Errors
 /// When the database query fails.
@@ -169,7 +179,7 @@ pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result
         "UPDATE reask SET after_id = COALESCE($1, after_id), queued = queued + $2,
              finished_at = CASE WHEN $3 THEN CAST($4 AS BIGINT) END
          WHERE reason = $5 AND started_at = $6 AND after_id = $7 AND finished_at IS NULL",
-        chunk.last().map(|(id, _)| id),
+        chunk.last().map(|walked| &walked.variant_id),
         i64::try_from(chunk.len()).unwrap_or(i64::MAX),
         is_last,
         now,
@@ -181,31 +191,66 @@ pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result
         return Ok(true);
     }
     let passes = reask.reason.passes_waiting();
-    let wanted: Vec<String> = chunk.into_iter().filter(|(_, waits)| !(passes && *waits)).map(|(id, _)| id).collect();
+    let is_wanted = |walked: &Walked| !(walked.removed || passes && walked.waits);
+    let wanted: Vec<String> = chunk.into_iter().filter(is_wanted).map(|walked| walked.variant_id).collect();
     if !wanted.is_empty() {
         outbox::append(tx, &wanted, Intent::Upsert, reask.reason.origin(), now).await?;
     }
     Ok(!is_last)
 }
 
-/// Returns the next variants of a walk, in id order, each with whether it has a live open intent.
-async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bool)>> {
+/// A variant of a walk.
+#[derive(sqlx::FromRow)]
+struct Walked {
+    variant_id: String,
+    /// Whether it has a live open intent.
+    waits: bool,
+    /// Whether an operator's delete is the last word on it, among those that the re-ask respects.
+    removed: bool,
+}
+
+/// Returns the next variants of a walk, in id order.
+///
+/// An operator's delete is the last word unless an operator or a later tick's event said something newer: within one
+/// fold it beats events. The terms are split by `processed_at`, since one index holds the open rows and one the others.
+async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
     macro_rules! walk {
         ($from:literal) => {
             fetch_all!(
                 tx,
-                (String, bool),
+                Walked,
                 concat!(
                     "SELECT variant_id, EXISTS (
                          SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
                          WHERE o.variant_id = chunk.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
-                           AND o.held_at IS NULL)
+                           AND o.held_at IS NULL) AS waits,
+                     EXISTS (
+                         SELECT 1 FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_open_variant}
+                         WHERE d.variant_id = chunk.variant_id AND d.processed_at IS NULL
+                           AND d.intent = 'delete' AND d.origin = 'operator' AND d.enqueued_at >= $3
+                           AND NOT EXISTS (
+                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
+                               WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL AND n.seq > d.seq
+                                 AND n.origin = 'operator'))
+                     OR EXISTS (
+                         SELECT 1 FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_done_variant}
+                         WHERE d.variant_id = chunk.variant_id AND d.processed_at IS NOT NULL
+                           AND d.intent = 'delete' AND d.origin = 'operator' AND d.enqueued_at >= $3
+                           AND NOT EXISTS (
+                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
+                               WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL AND n.origin <> 'recovery')
+                           AND NOT EXISTS (
+                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_done_variant}
+                               WHERE n.variant_id = d.variant_id AND n.processed_at IS NOT NULL AND n.seq > d.seq
+                                 AND n.origin <> 'recovery'
+                                 AND (n.origin = 'operator' OR n.processed_at <> d.processed_at))) AS removed
                      FROM (SELECT variant_id FROM ",
                     $from,
                     " AND variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk ORDER BY variant_id"
                 ),
                 &reask.after_id,
-                limit
+                limit,
+                respected_from(reask)
             )
         };
     }
@@ -223,6 +268,12 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<(String, bo
             )
         }
     }
+}
+
+/// Returns the time from which an operator's delete is respected. What an operator asks for replaces earlier deletes; a
+/// re-ask that the service begins replaces none.
+fn respected_from(reask: &Reask) -> Millis {
+    if reask.reason.is_operators() { reask.started_at } else { Millis::MIN }
 }
 
 /// What payloads are made with, besides the settings and the active mapper.

@@ -58,7 +58,8 @@ pub struct Changes {
     pub app_secret: Option<SecretString>,
 }
 
-/// Writes the changes in the caller's transaction, with their consequences: another catalog drops every claim; a change
+/// Writes the changes in the caller's transaction, with their consequences: another catalog drops every claim and
+/// restarts the re-asks under way; a change
 /// of `feed_mode` from `preview` to `live` asks again for what was previewed; a changed setting that the mapper reads
 /// asks again for every mapped variant. Each of these changes waits for the pipeline's transaction that is under way.
 ///
@@ -75,6 +76,7 @@ pub async fn write(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Milli
     if before.catalog_id != after.catalog_id {
         // Nothing is claimed for the new catalog. The operator decides what to ask for there.
         sync_state::drop_claims(tx, now).await?;
+        reask::restart(tx, now).await?;
     } else if before.mapper != after.mapper {
         reask::begin(tx, Reason::Settings, None, now).await?;
     }

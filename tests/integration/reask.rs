@@ -8,7 +8,7 @@ use meta_catalog::domain::intent::{Intent, Origin};
 use meta_catalog::domain::reask::Reason;
 use meta_catalog::domain::state::SyncStatus;
 use meta_catalog::failpoints::Point;
-use meta_catalog::store::reask;
+use meta_catalog::store::{bulk, reask};
 use serde_json::{Value, json};
 
 use crate::crash::open;
@@ -258,6 +258,113 @@ async fn what_an_operator_removed_stays_so_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_operator_removed_stays_so_on_postgres() {
     what_an_operator_removed(Engine::Postgres).await;
+}
+
+/// A setting changes while an operator's deletes are on their way: one waits for its verdict, one was refused, one was
+/// previewed. The re-ask replaces none of them.
+async fn deletes_on_their_way(engine: Engine) {
+    use graph_simulator::{Fault, Kind};
+    let shop = Shop::open(engine).await;
+    let ids = ["kept", "previewed", "refused", "waiting"];
+    shop.import(&[product("p", &ids.map(|id| variant(id, 100)))]).await;
+    shop.settle().await;
+
+    let refused = Kind::ValidationErrors { ids: vec!["refused".into()], message: "No.".into() };
+    shop.meta.plan(Fault { on: "items_batch".into(), skip: 0, times: 1, kind: refused });
+    shop.meta.plan(Fault { on: "check_batch_request_status".into(), skip: 0, times: 1, kind: Kind::Held {} });
+    shop.ask(&["refused", "waiting"], Intent::Delete, Origin::Operator).await;
+    shop.until("one delete waits, one is refused", async || {
+        let states = (shop.status("waiting").await, shop.status("refused").await);
+        states == (Some(SyncStatus::Submitted), Some(SyncStatus::Failed))
+    })
+    .await;
+    shop.set(json!({"feed_mode": "preview"})).await;
+    shop.ask(&["previewed"], Intent::Delete, Origin::Operator).await;
+    let previewed = "SELECT COUNT(*) FROM meta_outbox WHERE variant_id = 'previewed' AND outcome = 'previewed'";
+    shop.until("the delete is previewed", async || shop.count(previewed).await == 1).await;
+
+    shop.set(json!({"currency": "USD"})).await;
+    shop.until("the re-ask has passed", async || {
+        shop.service.app.wake.all();
+        find(&shop, Reason::Settings).await.is_some_and(|reask| reask.finished_at.is_some())
+    })
+    .await;
+    shop.set(json!({"feed_mode": "live"})).await;
+    shop.meta.clear_faults();
+    settle(&shop).await;
+    assert_eq!((shop.item("waiting"), shop.item("previewed")), (None, None));
+    assert_eq!(shop.status("refused").await, Some(SyncStatus::Failed));
+    assert_eq!(shop.item("kept").expect("at Meta")["price"], "1.00 USD");
+
+    // The refused delete is still known as one.
+    let mut tx = shop.db().write().await.expect("a transaction");
+    bulk::requeue_failed(&mut tx, shop.service.app.now()).await.expect("queued");
+    tx.commit().await.expect("committed");
+    settle(&shop).await;
+    assert_eq!(shop.item("refused"), None);
+    shop.bootstrap().await;
+    settle(&shop).await;
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletes_on_their_way_are_not_undone_on_sqlite() {
+    deletes_on_their_way(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletes_on_their_way_are_not_undone_on_postgres() {
+    deletes_on_their_way(Engine::Postgres).await;
+}
+
+/// A bootstrap that is not through yet: it respects what an operator removes meanwhile, and starts over for another
+/// catalog.
+async fn a_bootstrap_under_way(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    let ids = ["a", "b", "c", "d", "e", "f"];
+    shop.set(json!({"batch_size": 1})).await;
+    shop.import(&[product("p", &ids.map(|id| variant(id, 100)))]).await;
+    shop.settle().await;
+
+    // While the sync is off, the bootstrap stops after a few variants.
+    shop.set(json!({"sync_enabled": false})).await;
+    shop.ticks("drain", 2).await;
+    assert_eq!(shop.bootstrap().await, 6);
+    let bootstrap = async || find(&shop, Reason::Bootstrap).await.expect("a bootstrap");
+    shop.until("the bootstrap waits", async || {
+        shop.service.app.wake.all();
+        bootstrap().await.queued == 2
+    })
+    .await;
+    shop.ask(&["f"], Intent::Delete, Origin::Operator).await;
+    shop.set(json!({"sync_enabled": true})).await;
+    settle(&shop).await;
+    assert_eq!((shop.item("f"), shop.status("f").await), (None, Some(SyncStatus::Deleted)));
+    assert!(shop.item("e").is_some());
+
+    shop.set(json!({"sync_enabled": false})).await;
+    shop.ticks("drain", 2).await;
+    shop.bootstrap().await;
+    shop.until("the bootstrap waits", async || {
+        shop.service.app.wake.all();
+        bootstrap().await.queued == 2
+    })
+    .await;
+    shop.set(json!({"catalog_id": "4242"})).await;
+    let again = bootstrap().await;
+    assert_eq!((again.after_id.as_str(), again.queued, again.finished_at), ("", 0, None));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bootstrap_under_way_respects_what_comes_on_sqlite() {
+    a_bootstrap_under_way(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bootstrap_under_way_respects_what_comes_on_postgres() {
+    a_bootstrap_under_way(Engine::Postgres).await;
 }
 
 /// A setting changes while a call is under way whose variants the re-ask passes over, since they wait for the drain.
