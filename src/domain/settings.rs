@@ -257,7 +257,7 @@ pub enum FeedMode {
     /// Calls are made.
     #[default]
     Live,
-    /// Everything up to the call is done and logged. No state is written.
+    /// Everything up to the call is done and logged: the intents are marked as previewed, and mapper faults are recorded.
     Preview,
 }
 
