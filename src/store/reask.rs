@@ -211,8 +211,8 @@ struct Walked {
 
 /// Returns the next variants of a walk, in id order.
 ///
-/// An operator's delete is the last word unless an operator or a later tick's event said something newer: within one
-/// fold it beats events. The terms are split by `processed_at`, since one index holds the open rows and one the others.
+/// An operator's delete is the last word unless an operator or a later tick said something newer: within one fold it beats
+/// events. A recovery gives way to it until a tick acted on that recovery, as on a re-map's. The terms are split by `processed_at`, since one index holds the open rows and one the others.
 async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
     macro_rules! walk {
         ($from:literal) => {
@@ -242,7 +242,7 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
                            AND NOT EXISTS (
                                SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_done_variant}
                                WHERE n.variant_id = d.variant_id AND n.processed_at IS NOT NULL AND n.seq > d.seq
-                                 AND n.origin <> 'recovery'
+                                 AND (n.origin <> 'recovery' OR n.outcome NOT IN ('previewed', 'requeued'))
                                  AND (n.origin = 'operator' OR n.processed_at <> d.processed_at))) AS removed
                      FROM (SELECT variant_id FROM ",
                     $from,

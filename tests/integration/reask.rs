@@ -302,8 +302,16 @@ async fn deletes_on_their_way(engine: Engine) {
     tx.commit().await.expect("committed");
     settle(&shop).await;
     assert_eq!(shop.item("refused"), None);
-    shop.bootstrap().await;
+
+    // A re-map brings them back, and from then on they follow the settings again.
+    let mut tx = shop.db().write().await.expect("a transaction");
+    reask::begin(&mut tx, Reason::Remap, None, shop.service.app.now()).await.expect("begun");
+    tx.commit().await.expect("committed");
     settle(&shop).await;
+    shop.check().await;
+    shop.set(json!({"currency": "EUR"})).await;
+    settle(&shop).await;
+    assert_eq!(currencies(&shop), [("EUR".to_owned(), 4)].into());
     shop.check().await;
     shop.close().await;
 }
