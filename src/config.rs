@@ -33,7 +33,7 @@ pub struct Config {
     database_url: Option<SecretString>,
     /// The folder of the SQLite database and its key file.
     pub data_dir: PathBuf,
-    /// Sealing keys; see [`Keyring::parse`]. `None` means a key file in `data_dir`, on SQLite only.
+    /// Sealing keys; see [`crate::store::seal::Keyring::parse`]. `None` means a key file in `data_dir`, on SQLite only.
     pub key: Option<SecretString>,
     /// Where browsers reach this API; the OAuth redirect is built from it. `None` means the listening address.
     pub public_api_url: Option<String>,
