@@ -12,7 +12,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::sync::Arc;
 
-use testkit::{KEY, PATIENCE, postgres};
+use testkit::{KEY, postgres, until};
 
 const SQLITE: &str = include_str!("../fixtures/35c8b3a/sqlite.sql");
 const POSTGRES: &str = include_str!("../fixtures/35c8b3a/postgres.sql");
@@ -42,18 +42,14 @@ async fn upgraded(url: String) {
     app.db.close().await;
 
     let service = Service::start(&config, Arc::new(SystemClock)).await.expect("it starts");
-    let began = std::time::Instant::now();
-    let ended = loop {
-        let reasks = status::status(&service.app).await.expect("a status").reasks;
-        let upgrade = reasks.iter().any(|one| one.reason == "mapper_upgrade" && !one.running);
-        if upgrade && reasks.iter().any(|one| one.reason == "remap" && !one.running) {
-            break reasks;
-        }
-        assert!(began.elapsed() < PATIENCE, "{reasks:?}");
+    let reasks = async || status::status(&service.app).await.expect("a status").reasks;
+    let both_end = async || {
         service.app.wake.reask.nudge();
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let reasks = reasks().await;
+        ["mapper_upgrade", "remap"].iter().all(|reason| reasks.iter().any(|one| one.reason == *reason && !one.running))
     };
-    assert_eq!(ended.len(), 2, "{ended:?}");
+    until("the upgrade's re-ask and the re-map end", both_end, || format!("actors: {:?}", service.board)).await;
+    assert_eq!(reasks().await.len(), 2);
     let detail = meta_catalog::admin::items::list(&service.app, Default::default()).await.expect("a list");
     assert_eq!(json!(detail.total), json!(20));
     service.shutdown().await.expect("a clean end");

@@ -21,6 +21,7 @@ mod stage;
 pub mod swaps;
 mod testbed;
 pub mod torture;
+mod wait;
 
 pub use installation::{Answer, BUSINESS, Installation, NOW, Plan, SECOND_CATALOG, answer, secret_of, selection};
 pub use plant::Plant;
@@ -29,6 +30,7 @@ pub use shop::{Shop, product, variant};
 pub use site::{CATALOG, Engine, KEY, OPERATOR, Row, Site};
 pub use stage::{Asked, Sent, Stage, graph_error};
 pub use testbed::Testbed;
+pub use wait::until;
 
 /// Returns the root directory of the repository.
 #[must_use]

@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use graph_simulator::Handle;
 use meta_catalog::admin::bootstrap;
@@ -13,8 +12,8 @@ use meta_catalog::startup::Service;
 use meta_catalog::store::catalog::Written;
 use serde_json::{Value, json};
 
-use crate::process::PATIENCE;
 use crate::site::{Engine, KEY, PICTURES, Site, quick_meta};
+use crate::wait::until;
 
 /// The shop.
 pub struct Shop {
@@ -112,13 +111,9 @@ impl Shop {
         self.app.wake.poll.nudge();
     }
 
-    /// Polls until a condition is true. Fails after [`PATIENCE`].
-    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let began = Instant::now();
-        while !holds().await {
-            assert!(began.elapsed() < PATIENCE, "never came true: {what}; actors: {:?}", self.service.board);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Polls until a condition is true. Fails after [`crate::PATIENCE`].
+    pub async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        until(what, holds, || format!("actors: {:?}", self.service.board)).await;
     }
 
     /// Waits until an actor has completed this many more ticks, and wakes it as often as needed.
