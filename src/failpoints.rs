@@ -120,8 +120,6 @@ points! {
 
 #[cfg(not(any(debug_assertions, feature = "failpoints")))]
 mod armed {
-    use std::sync::Arc;
-
     use super::Point;
     /// Does nothing in this build.
     #[inline(always)]
