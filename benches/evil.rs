@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use meta_catalog::admin::mapper::{self, Source};
-use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::store::api_token::{self, ApiToken};
-use meta_catalog::store::{outbox, sync_state};
+use catalog_sync::admin::mapper::{self, Source};
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::store::api_token::{self, ApiToken};
+use catalog_sync::store::{outbox, sync_state};
+use meta_catalog::http::{self, Api, Site};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use testkit::{Engine, Shop, product, variant};
@@ -75,6 +76,16 @@ async fn measure() -> bool {
     ratio <= BAR && grown <= MEMORY_BAR && synced >= good
 }
 
+/// Serves the API of this shop and returns its base URL.
+async fn api(shop: &Shop) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let site = Site { enabled: true, api_url: base.clone(), admin_url: None };
+    let router = http::router(Api::new(Arc::clone(&shop.app), shop.service.board.clone(), None, site));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    base
+}
+
 /// Pushes everything repeatedly for the length of a run. Returns the durations of the status requests made meanwhile,
 /// and the number of rounds.
 async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
@@ -82,7 +93,7 @@ async fn run(shop: &Shop, module: &str, evil: bool) -> (Vec<Duration>, usize) {
     let module = std::fs::read(path).expect("a module");
     mapper::activate(&shop.service.app, module, Source::Api, false).await.expect("activated");
     let stop = Arc::new(AtomicBool::new(false));
-    let asking = tokio::spawn(ask(format!("http://{}/admin/meta/status", shop.service.address), Arc::clone(&stop)));
+    let asking = tokio::spawn(ask(format!("{}/admin/meta/status", api(shop).await), Arc::clone(&stop)));
     let began = Instant::now();
     let mut rounds = 0;
     while began.elapsed() < RUN {

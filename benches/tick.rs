@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use meta_catalog::admin::mapper::{self, Source};
-use meta_catalog::clock::{Clock as _, SystemClock};
+use catalog_sync::admin::mapper::{self, Source};
+use catalog_sync::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use testkit::{Engine, Shop, product, variant};
 

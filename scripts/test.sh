@@ -34,7 +34,9 @@ fast() {
     )
     export TESTKIT_FAST=1
     run cargo fmt --all --check
-    run cargo test --locked --workspace --exclude meta-catalog
+    run cargo test --locked --workspace --exclude meta-catalog --exclude catalog-sync
+    run cargo test --locked --package catalog-sync --lib
+    run cargo test --locked --package catalog-sync --test sync -- "${left_out[@]/#/--skip=}"
     run cargo test --locked --package meta-catalog --lib --bins
     run cargo test --locked --test integration -- "${left_out[@]/#/--skip=}"
     step "all of fast passed"
@@ -128,7 +130,7 @@ run cargo fmt --manifest-path mappers/Cargo.toml --all --check
 run cargo clippy --locked --manifest-path mappers/Cargo.toml --workspace --all-targets -- -D warnings
 run cargo test --locked --manifest-path mappers/Cargo.toml --workspace
 run mappers/build.sh --check
-MAPPER_MODULES=mappers/target/rebuilt run cargo test --locked --test integration -- corpus::
+MAPPER_MODULES=mappers/target/rebuilt run cargo test --locked --package catalog-sync --test sync -- corpus::
 run scripts/follow-docs.py "${CARGO_TARGET_DIR:-target}/debug/meta-catalog"
 
 RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps

@@ -21,8 +21,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat};
-use crate::report::chain;
+use catalog_sync::config::{Config, LogFormat};
+use catalog_sync::report::chain;
 
 /// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
 #[derive(Debug, Parser)]
@@ -100,10 +100,9 @@ impl<E: std::error::Error> From<E> for Failed {
 type Done = Result<ExitCode, Failed>;
 
 /// Runs the command line of this process.
-#[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    match execute(cli) {
         Ok(code) => code,
         Err(failed) => {
             eprintln!("meta-catalog: {}", failed.message);
@@ -112,13 +111,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Done {
+fn execute(cli: Cli) -> Done {
     if let Command::Mapper(command) = &cli.command
         && let Some(done) = mapper::run_alone(command)
     {
         return done;
     }
-    crate::failpoints::check().map_err(|message| Failed { message, code: 2 })?;
+    catalog_sync::failpoints::check().map_err(|message| Failed { message, code: 2 })?;
     let file = cli.global.config.as_deref();
     // The simulator's --config is its own world, not a configuration of the service.
     #[cfg(feature = "demo")]

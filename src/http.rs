@@ -1,6 +1,6 @@
 //! The HTTP API.
 //!
-//! Purpose: reads requests, authenticates the caller, calls [`crate::admin`], writes responses in one envelope.
+//! Purpose: reads requests, authenticates the caller, calls [`catalog_sync::admin`], writes responses in one envelope.
 //! Promises: every response, also of a failure, is JSON of one of two shapes ([`envelope`], [`error`]) with an
 //! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description checks a
 //! permission before it reads anything else of the request; unknown and repeated query keys and body fields are
@@ -29,10 +29,10 @@ use axum::middleware::from_fn;
 
 use self::api::{docs, openapi};
 use self::auth::Sessions;
-use crate::admin::preview::Previewing;
-use crate::app::App;
-use crate::mapping::MODULE_BYTES;
-use crate::runtime::vitals::VitalsBoard;
+use catalog_sync::admin::preview::Previewing;
+use catalog_sync::app::App;
+use catalog_sync::mapping::MODULE_BYTES;
+use catalog_sync::runtime::vitals::VitalsBoard;
 
 /// Limits of a request.
 #[derive(Clone, Copy, Debug)]

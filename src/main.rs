@@ -1,7 +1,11 @@
-//! The `meta-catalog` command; all of its code is in the library.
+//! The `meta-catalog` command.
+
+mod cli;
+#[cfg(feature = "demo")]
+mod demo;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    meta_catalog::cli::main()
+    cli::run()
 }

@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret as _;
 
 use super::{Done, Failed, asked_to_end, token};
-use crate::config::Config;
 use crate::demo::local_meta::LocalMeta;
 use crate::demo::run::{self, Show};
-use crate::startup;
-use crate::store::connect;
-use crate::store::seal::Keyring;
+use catalog_sync::config::Config;
+use catalog_sync::startup;
+use catalog_sync::store::connect;
+use catalog_sync::store::seal::Keyring;
 
 #[derive(Debug, Args)]
 #[command(
@@ -77,11 +77,11 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     if !args.exit_when_synced {
         eprintln!(
             "\nStill running:\n  API          http://{}\n  API token    {}\n  local Meta   {}\n\n  curl -H 'Authorization: Bearer {}' http://{}/admin/meta/status\n\nCtrl-C ends it.",
-            running.service.address, running.token, running.meta.base_url, running.token, running.service.address
+            running.server.address, running.token, running.meta.base_url, running.token, running.server.address
         );
         asked_to_end().await;
     }
-    let stopped = running.service.shutdown().await;
+    let stopped = running.server.shutdown().await;
     Ok(if report.ok && stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

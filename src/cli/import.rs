@@ -9,11 +9,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Done, Failed};
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
-use crate::intake::import::run::{Import, Mode, Progress};
-use crate::report::chain;
-use crate::startup;
+use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::config::Config;
+use catalog_sync::intake::import::run::{Import, Mode, Progress};
+use catalog_sync::report::chain;
+use catalog_sync::startup;
 
 #[derive(Debug, Args)]
 #[command(
@@ -82,7 +82,7 @@ impl Progress for BarProgress {
         self.bar.set_message(format!("{products} products"));
     }
 
-    fn refused(&mut self, line: u64, refusal: &crate::intake::import::Refusal) {
+    fn refused(&mut self, line: u64, refusal: &catalog_sync::intake::import::Refusal) {
         self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
     }
 }

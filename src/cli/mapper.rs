@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::{Done, Failed};
-use crate::config::Config;
-use crate::mapping::{LoadedMapper, MODULE_BYTES};
+use catalog_sync::config::Config;
+use catalog_sync::mapping::{LoadedMapper, MODULE_BYTES};
 use wasm_host::{Host, Limits};
 
 #[derive(Debug, Subcommand)]

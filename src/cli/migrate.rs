@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::Done;
-use crate::config::Config;
-use crate::startup;
+use catalog_sync::config::Config;
+use catalog_sync::startup;
 
 pub(super) async fn run(config: &Config) -> Done {
     let db = startup::open_store(config).await?;

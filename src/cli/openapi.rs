@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::Done;
-use crate::config::Config;
-use crate::http;
+use catalog_sync::config::Config;
+use meta_catalog::http;
 
 /// Prints the OpenAPI document that `serve` would serve. Needs no database.
 pub(super) fn run(config: &Config) -> Done {

@@ -6,24 +6,25 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use super::{Done, asked_to_end};
-use crate::clock;
-use crate::config::Config;
-use crate::startup::Service;
+use catalog_sync::clock;
+use catalog_sync::config::Config;
+
+use meta_catalog::server::Server;
 
 /// The exit code when the actors' supervisor ended without a request to stop.
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {
-    let service = Service::start(config, clock::of_the_process()).await?;
+    let server = Server::start(config, clock::of_the_process()).await?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening http://{}", service.address)?;
+    writeln!(stdout, "listening http://{}", server.address)?;
     stdout.flush()?;
     let unasked = tokio::select! {
         () = asked_to_end() => None,
-        ended = service.ended() => Some(ended),
+        ended = server.ended() => Some(ended),
     };
     info!("stopping; waiting for the call in flight");
-    if let Err(overdue) = service.shutdown().await {
+    if let Err(overdue) = server.shutdown().await {
         warn!(%overdue, "shutdown not complete in time; the next start resolves the rest");
     }
     match unasked {

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Done, Failed};
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
-use crate::http::auth::API_TOKEN_PREFIX;
-use crate::ids;
-use crate::startup;
-use crate::store::Db;
-use crate::store::api_token::{self, ApiToken};
-use crate::store::seal::SealError;
+use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::config::Config;
+use catalog_sync::ids;
+use catalog_sync::startup;
+use catalog_sync::store::Db;
+use catalog_sync::store::api_token::{self, ApiToken};
+use catalog_sync::store::seal::SealError;
+use meta_catalog::http::auth::API_TOKEN_PREFIX;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -88,7 +88,7 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
 }
 
 /// Creates a token and returns its secret.
-pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, crate::store::StoreError> {
+pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, catalog_sync::store::StoreError> {
     let secret = ids::secret(API_TOKEN_PREFIX).map_err(SealError::from)?;
     let token = ApiToken {
         id: ids::row(),

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use catalog_sync::verify::Page;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -21,7 +22,7 @@ visible_after_ms = 0
 
 /// Why there is no local Meta.
 #[derive(Debug, thiserror::Error)]
-pub enum LocalMetaError {
+pub(crate) enum LocalMetaError {
     /// The process did not start.
     #[error("the simulator did not start")]
     Start(#[from] std::io::Error),
@@ -35,42 +36,37 @@ pub enum LocalMetaError {
 
 /// A running simulator; it ends with this process, whatever ends this process.
 #[derive(Debug)]
-pub struct LocalMeta {
+pub(crate) struct LocalMeta {
     /// The base URL of the simulator.
-    pub base_url: String,
+    pub(crate) base_url: String,
     client: reqwest::Client,
     // Kept alive: its stdin closes when this process ends, and then the simulator ends.
-    _process: Option<(Child, tempfile::NamedTempFile)>,
+    _process: (Child, tempfile::NamedTempFile),
 }
 
 /// Calls that the simulator has counted.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Calls {
+pub(crate) struct Calls {
     /// Batches.
-    pub items_batch: u64,
+    pub(crate) items_batch: u64,
     /// Polls.
-    pub check_batch: u64,
+    pub(crate) check_batch: u64,
     /// Everything else.
-    pub other: u64,
+    pub(crate) other: u64,
 }
 
-/// A page of items, as they were sent.
-#[derive(Debug, Deserialize)]
-pub struct ItemPage {
-    /// In id order.
-    pub items: Vec<StoredItem>,
-    /// Where the next page begins; `None` at the end.
-    pub next: Option<String>,
+/// A page of items, as the simulator sends it.
+#[derive(Deserialize)]
+struct ItemPage {
+    items: Vec<StoredItem>,
+    next: Option<String>,
 }
 
-/// An item as the simulator holds it.
-#[derive(Debug, Deserialize)]
-pub struct StoredItem {
-    /// Its retailer id.
-    pub id: String,
-    /// Its fields.
-    pub data: Value,
+#[derive(Deserialize)]
+struct StoredItem {
+    id: String,
+    data: Value,
 }
 
 impl LocalMeta {
@@ -78,7 +74,7 @@ impl LocalMeta {
     ///
     /// # Errors
     /// When the process does not start.
-    pub async fn start() -> Result<Self, LocalMetaError> {
+    pub(crate) async fn start() -> Result<Self, LocalMetaError> {
         let world = tempfile::Builder::new().prefix("meta-catalog-world").suffix(".toml").tempfile()?;
         std::fs::write(world.path(), WORLD)?;
         let mut child = Command::new(std::env::current_exe()?)
@@ -97,22 +93,15 @@ impl LocalMeta {
             Some(url) => url.to_owned(),
             None => return Err(LocalMetaError::NoAddress(line)),
         };
-        Ok(Self { _process: Some((child, world)), ..Self::attach(base_url)? })
-    }
-
-    /// Connects to a running simulator, such as in a test.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be set up.
-    pub fn attach(base_url: String) -> Result<Self, LocalMetaError> {
-        Ok(Self { base_url, client: reqwest::Client::builder().no_proxy().build()?, _process: None })
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { base_url, client, _process: (child, world) })
     }
 
     /// Returns the number of calls so far.
     ///
     /// # Errors
     /// When the simulator does not answer.
-    pub async fn calls(&self) -> Result<Calls, LocalMetaError> {
+    pub(crate) async fn calls(&self) -> Result<Calls, LocalMetaError> {
         let url = format!("{}/_sim/calls", self.base_url);
         Ok(self.client.get(url).send().await?.error_for_status()?.json().await?)
     }
@@ -121,9 +110,11 @@ impl LocalMeta {
     ///
     /// # Errors
     /// When the simulator does not answer.
-    pub async fn items(&self, catalog: &str, after: &str, limit: usize) -> Result<ItemPage, LocalMetaError> {
+    pub(crate) async fn items(&self, catalog: &str, after: &str, limit: usize) -> Result<Page, LocalMetaError> {
         let url = format!("{}/_sim/catalogs/{catalog}/items", self.base_url);
         let query = [("after", after.to_owned()), ("limit", limit.to_string())];
-        Ok(self.client.get(url).query(&query).send().await?.error_for_status()?.json().await?)
+        let page: ItemPage = self.client.get(url).query(&query).send().await?.error_for_status()?.json().await?;
+        let items = page.items.into_iter().map(|item| (item.id, item.data)).collect();
+        Ok(Page { items, next: page.next })
     }
 }

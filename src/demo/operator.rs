@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
-pub enum OperatorError {
+pub(crate) enum OperatorError {
     /// The request got no answer.
     #[error("{step}: no answer")]
     Call {
@@ -30,7 +30,7 @@ pub enum OperatorError {
 
 /// A browser with an API token.
 #[derive(Debug)]
-pub struct Operator {
+pub(crate) struct Operator {
     api: String,
     token: String,
     client: reqwest::Client,
@@ -43,7 +43,7 @@ impl Operator {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn new(api: String, token: String) -> Result<Self> {
+    pub(crate) fn new(api: String, token: String) -> Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -56,7 +56,7 @@ impl Operator {
     ///
     /// # Errors
     /// When the API refuses them.
-    pub async fn settings(&self, meta: &Value) -> Result<()> {
+    pub(crate) async fn settings(&self, meta: &Value) -> Result<()> {
         self.call("settings", Method::PATCH, "/admin/settings/admin", Some(&json!({ "meta": meta }))).await?;
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Operator {
     ///
     /// # Errors
     /// When a step fails.
-    pub async fn connect(&self) -> Result<()> {
+    pub(crate) async fn connect(&self) -> Result<()> {
         let started = self.call("starting the consent", Method::GET, "/admin/meta/oauth/start", None).await?;
         let dialog = text(&started, "authUrl");
         let step = "the consent page";
@@ -94,7 +94,7 @@ impl Operator {
     ///
     /// # Errors
     /// When a step fails.
-    pub async fn select_first_catalog(&self) -> Result<String> {
+    pub(crate) async fn select_first_catalog(&self) -> Result<String> {
         let businesses = self.call("listing businesses", Method::GET, "/admin/meta/businesses", None).await?;
         let business = &businesses[0];
         let catalog = &business["ownedCatalogs"][0];
@@ -110,7 +110,7 @@ impl Operator {
     ///
     /// # Errors
     /// When the API refuses.
-    pub async fn bootstrap(&self) -> Result<u64> {
+    pub(crate) async fn bootstrap(&self) -> Result<u64> {
         let data = self.call("bootstrap", Method::POST, "/admin/meta/bootstrap", None).await?;
         Ok(data["enqueuedVariants"].as_u64().unwrap_or_default())
     }
@@ -119,7 +119,7 @@ impl Operator {
     ///
     /// # Errors
     /// When the API does not answer.
-    pub async fn status(&self) -> Result<Value> {
+    pub(crate) async fn status(&self) -> Result<Value> {
         self.call("status", Method::GET, "/admin/meta/status", None).await
     }
 

@@ -8,14 +8,16 @@ use serde_json::{Value, json};
 
 use super::local_meta::{Calls, LocalMeta, LocalMetaError};
 use super::operator::{Operator, OperatorError};
-use super::verify::VerifyError;
-use super::{sample, verify};
-use crate::clock::{Clock, Millis, SystemClock};
-use crate::config::{Config, ConfigError};
-use crate::domain::record::ProductRecord;
-use crate::startup::{Service, StartError};
-use crate::store::catalog::{self, Written};
-use crate::store::{Db, StoreError};
+use super::sample;
+use catalog_sync::app::App;
+use catalog_sync::clock::{Clock, Millis, SystemClock};
+use catalog_sync::config::{Config, ConfigError};
+use catalog_sync::domain::record::ProductRecord;
+use catalog_sync::store::catalog::{self, Written};
+use catalog_sync::store::{Db, StoreError};
+use catalog_sync::verify::{self, VerifyError};
+
+use meta_catalog::server::{Server, ServerError};
 
 /// How often the status is queried while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -25,7 +27,7 @@ const SALE_ENDS_IN: Millis = 15_000;
 const CHUNK: usize = 300;
 
 /// Receives the progress.
-pub trait Show: Send {
+pub(crate) trait Show: Send {
     /// A new step began.
     fn step(&mut self, what: &str);
     /// `done` of `of` are done in this step.
@@ -34,16 +36,16 @@ pub trait Show: Send {
 
 /// Why the demonstration failed.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+pub(crate) enum DemoError {
     /// The local Meta failed.
     #[error(transparent)]
     Meta(#[from] LocalMetaError),
     /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The service did not start.
-    #[error("the service did not start")]
-    Start(#[from] StartError),
+    /// The server did not start.
+    #[error("the server did not start")]
+    Start(#[from] ServerError),
     /// A call to the admin API failed.
     #[error(transparent)]
     Operator(#[from] OperatorError),
@@ -52,7 +54,7 @@ pub enum DemoError {
     Store(#[from] StoreError),
     /// The comparison failed.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] VerifyError<LocalMetaError>),
     /// There was no progress for too long.
     #[error("no progress for {0:?}; the last status was {1}")]
     Stuck(Duration, String),
@@ -61,44 +63,44 @@ pub enum DemoError {
 /// The result: the last line of `demo --json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether Meta's items equal the mapper's word and everything is settled.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// `sqlite` or `postgres`.
-    pub database: &'static str,
+    pub(crate) database: &'static str,
     /// Variants imported.
-    pub variants: u64,
+    pub(crate) variants: u64,
     /// The counts of the status.
-    pub counts: Value,
+    pub(crate) counts: Value,
     /// Rows by their final state.
-    pub outcomes: Value,
+    pub(crate) outcomes: Value,
     /// Calls that the local Meta has counted.
-    pub calls: Value,
+    pub(crate) calls: Value,
     /// Items that differ.
-    pub mismatches: u64,
+    pub(crate) mismatches: u64,
     /// Time from start to report, in milliseconds.
-    pub elapsed_ms: u64,
-    /// Peak memory of the service's process, in bytes.
-    pub peak_rss_bytes: u64,
+    pub(crate) elapsed_ms: u64,
+    /// Peak memory of the server's process, in bytes.
+    pub(crate) peak_rss_bytes: u64,
     /// Descriptions of the first mismatches.
     #[serde(skip)]
-    pub told: Vec<String>,
+    pub(crate) told: Vec<String>,
 }
 
 /// A demonstration that is settled and still running.
 #[derive(Debug)]
-pub struct Running {
-    /// The service.
-    pub service: Service,
+pub(crate) struct Running {
+    /// The server.
+    pub(crate) server: Server,
     /// The local Meta.
-    pub meta: LocalMeta,
+    pub(crate) meta: LocalMeta,
     /// A token for the API.
-    pub token: String,
+    pub(crate) token: String,
 }
 
 /// Sets the configuration of the demonstration over what the user configured: local Meta, a free port, quotas that are
 /// never reached.
-pub fn configure(config: &mut Config, meta: &LocalMeta) {
+pub(crate) fn configure(config: &mut Config, meta: &LocalMeta) {
     config.enabled = true;
     config.listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     config.graph.base_url.clone_from(&meta.base_url);
@@ -115,7 +117,7 @@ pub fn configure(config: &mut Config, meta: &LocalMeta) {
 ///
 /// # Errors
 /// When a step fails; names the step.
-pub async fn run(
+pub(crate) async fn run(
     config: &Config,
     meta: LocalMeta,
     wanted: usize,
@@ -125,10 +127,11 @@ pub async fn run(
     let clock = Arc::new(SystemClock);
     let began = clock.now();
     show.step("Starting the service");
-    let service = Service::start(config, Arc::clone(&clock) as _).await?;
-    let db = service.app.db.clone();
+    let server = Server::start(config, Arc::clone(&clock) as _).await?;
+    let app = Arc::clone(&server.service.app);
+    let db = app.db.clone();
     let token = token(&db).await?;
-    let operator = Operator::new(format!("http://{}", service.address), token.clone())?;
+    let operator = Operator::new(format!("http://{}", server.address), token.clone())?;
 
     show.step("Importing the sample catalog");
     let variants = import(&db, sample::scaled(wanted, clock.now()), wanted, clock.now(), show).await?;
@@ -152,15 +155,16 @@ pub async fn run(
 
     show.step("Second phase: a price changes, a product is archived, a sale is about to end");
     let sale_ends = second_phase(&db, wanted, clock.now()).await?;
-    service.app.wake.drain.nudge();
+    app.wake.drain.nudge();
     settle(&operator, show).await?;
     show.step("Waiting for the sale to end without any event");
-    sale_over(&service, &operator, sale_ends, show).await?;
+    sale_over(&app, &operator, sale_ends, show).await?;
 
     show.step("Comparing Meta's items with the mapper's word");
-    let settings = service.app.load_settings().await?;
+    let settings = app.load_settings().await?;
     let map_settings = settings.mapper.with(&config.s3_public_url);
-    let (mismatches, told) = verify::mismatches(&meta, &db, &catalog, &map_settings, clock.now()).await?;
+    let held = async |after: String, limit| meta.items(&catalog, &after, limit).await;
+    let (mismatches, told) = verify::mismatches(held, &db, &map_settings, clock.now()).await?;
     let status = operator.status().await?;
     let counts = status["counts"].clone();
     let count = |key: &str| counts[key].as_u64().unwrap_or_default();
@@ -183,7 +187,7 @@ pub async fn run(
         counts,
         told,
     };
-    Ok((report, Running { service, meta, token }))
+    Ok((report, Running { server, meta, token }))
 }
 
 async fn import(
@@ -267,17 +271,11 @@ async fn second_phase(db: &Db, wanted: usize, now: Millis) -> Result<Millis, Dem
 }
 
 /// Waits until the sale has ended, the end is noticed, and the change is settled.
-async fn sale_over(
-    service: &Service,
-    operator: &Operator,
-    ends: Millis,
-    show: &mut impl Show,
-) -> Result<(), DemoError> {
-    let app = &service.app;
+async fn sale_over(app: &App, operator: &Operator, ends: Millis, show: &mut impl Show) -> Result<(), DemoError> {
     loop {
         let left = ends - app.now();
         let mut tx = app.db.read().await?;
-        let due = crate::store::sync_state::windows_due(&mut tx, app.now()).await?;
+        let due = catalog_sync::store::sync_state::windows_due(&mut tx, app.now()).await?;
         drop(tx);
         if left <= 0 && !due {
             break;

@@ -6,23 +6,18 @@
 //! catalog in memory however many variants it yields.
 //! Left out on purpose: writing the products anywhere. `scripts/make-sample-catalog.py` writes the file.
 
-use crate::clock::Millis;
-use crate::domain::record::{ProductRecord, VariantRecord};
-use crate::intake::import;
+use catalog_sync::clock::Millis;
+use catalog_sync::domain::record::{ProductRecord, VariantRecord};
+use catalog_sync::intake::import;
 
 /// A variant whose sale runs at the time of the import; the demonstration ends the sale. Present from one variant on.
-pub const RUNNING_SALE: &str = "prod-001-1";
+pub(crate) const RUNNING_SALE: &str = "prod-001-1";
 
 /// A valid variant without a sale; the demonstration changes its price. Present from two variants on.
-pub const PRICE_EDIT: &str = "prod-001-2";
+pub(crate) const PRICE_EDIT: &str = "prod-001-2";
 
 /// A product with two valid variants; the demonstration archives it. Present, with one variant, from four variants on.
-pub const ARCHIVED_LATER: &str = "prod-002";
-
-/// Variants that the mapper accepts and Meta refuses by name: the first has no image anywhere (Meta requires
-/// `image_link`), the second has neither brand nor vendor (Meta requires `brand`; with `identifier_exists_fallback` and
-/// a business name it passes). Present from six and from thirty-five variants on.
-pub const REFUSED_BY_META: [&str; 2] = ["prod-003-1", "prod-017-1"];
+pub(crate) const ARCHIVED_LATER: &str = "prod-002";
 
 const CATALOG: &str = include_str!("../../config/sample-catalog.ndjson");
 const DAY: Millis = 24 * 60 * 60 * 1000;
@@ -30,7 +25,7 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 /// The sample catalog as it is imported at `now_ms` (milliseconds since the Unix epoch): the sale of [`RUNNING_SALE`]
 /// began one day ago and ends in thirty days; all other times are fixed.
 #[must_use]
-pub fn sample(now_ms: Millis) -> Vec<ProductRecord> {
+pub(crate) fn sample(now_ms: Millis) -> Vec<ProductRecord> {
     let read = |line: &str| import::parse(line.as_bytes()).expect("a test reads every line of the file");
     let mut products: Vec<ProductRecord> = CATALOG.lines().map(read).collect();
     for variant in products.iter_mut().flat_map(|product| &mut product.variants) {
@@ -44,7 +39,7 @@ pub fn sample(now_ms: Millis) -> Vec<ProductRecord> {
 
 /// Products with `variants` variants in total, one at a time. The sample comes first (its beginning, if fewer are
 /// requested), then copies of it under new ids.
-pub fn scaled(variants: usize, now_ms: Millis) -> impl Iterator<Item = ProductRecord> + Send {
+pub(crate) fn scaled(variants: usize, now_ms: Millis) -> impl Iterator<Item = ProductRecord> + Send {
     let shapes = sample(now_ms);
     let mut wanted = variants;
     let products = (0_usize..).map(move |at| copy(&shapes, at));

@@ -1,6 +1,6 @@
 //! The JSON API: one file per endpoint group, and its description.
 //!
-//! Left out on purpose: what the endpoints do ([`crate::admin`], [`crate::intake`]).
+//! Left out on purpose: what the endpoints do ([`catalog_sync::admin`], [`catalog_sync::intake`]).
 
 pub mod docs;
 pub mod events;

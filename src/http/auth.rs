@@ -16,10 +16,10 @@ use super::Api;
 use super::code::Code;
 use super::error::ApiError;
 use super::session::{self, SessionRules, Via};
-use crate::domain::access::{Permission, permissions};
-use crate::report::chain;
-use crate::store::api_token;
-use crate::store::better_auth::{BetterAuthDb, LookUpError};
+use catalog_sync::domain::access::{Permission, permissions};
+use catalog_sync::report::chain;
+use catalog_sync::store::api_token;
+use catalog_sync::store::better_auth::{BetterAuthDb, LookUpError};
 
 /// Prefix of every API token; every other token belongs to a session.
 pub const API_TOKEN_PREFIX: &str = "mct_";

@@ -10,10 +10,10 @@ use tracing::{error, info};
 use utoipa::ToSchema;
 
 use super::code::Code;
-use crate::admin::AdminError;
-use crate::intake::events::EventsError;
-use crate::report::chain;
-use crate::store::StoreError;
+use catalog_sync::admin::AdminError;
+use catalog_sync::intake::events::EventsError;
+use catalog_sync::report::chain;
+use catalog_sync::store::StoreError;
 use meta_graph::GraphFailure;
 
 /// A failure: `{"message", "statusCode", "errorCode", "details"?, "fbType"?, "fbCode"?, "fbSubcode"?, "fbTraceId"?}`.
@@ -237,7 +237,7 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::Refused;
+    use catalog_sync::mapping::Refused;
     use mapper_core::word::{FaultKind, MapperFault as Gap};
     use wasm_host::LoadError;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::Api;
 use super::code::Code;
 use super::error::ApiError;
-use crate::report::clip;
+use catalog_sync::report::clip;
 
 /// A JSON body.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! Purpose: find the session token in a request, and decide from the session's rows who the caller is and which
 //! permissions it has.
 //! Promises: a cookie is accepted only with its signature; only the rows are trusted; every cause of a refusal looks
-//! the same from outside. All functions are pure: [`crate::store::better_auth`] reads the rows.
+//! the same from outside. All functions are pure: [`catalog_sync::store::better_auth`] reads the rows.
 //! Left out on purpose: refreshing, ending and creating sessions, which Better-Auth does, and its other plugins (jwt,
 //! api-key), which create no sessions.
 
@@ -16,9 +16,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use url::Url;
 
-use crate::clock::Millis;
-use crate::domain::access::{Permission, Roles};
-use crate::store::better_auth::{Ban, Session};
+use catalog_sync::clock::Millis;
+use catalog_sync::domain::access::{Permission, Roles};
+use catalog_sync::store::better_auth::{Ban, Session};
 
 /// The role of a user without a stored role.
 const DEFAULT_ROLE: &str = "user";

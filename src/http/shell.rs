@@ -13,8 +13,8 @@ use tracing::{Instrument, Span, field, info, info_span};
 
 use super::code::Code;
 use super::error::ApiError;
-use crate::ids;
-use crate::runtime::vitals::panic_text;
+use catalog_sync::ids;
+use catalog_sync::runtime::vitals::panic_text;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;

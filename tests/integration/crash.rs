@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use meta_catalog::clock::{Clock as _, SystemClock};
-use meta_catalog::demo::operator::Operator;
-use meta_catalog::domain::intent::{Intent, Origin};
-use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::failpoints::Point;
+use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::failpoints::Point;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use crate::http::installation::selection;
 use testkit::{CATALOG, Engine, Plant, Serve, product, variant};
 
 /// The lease of these installations. Nobody waits for its end here; it is short so that a process often looks whether
@@ -197,23 +198,24 @@ on_both! {
 
     /// A selection of a catalog that dies anywhere is simply made again; until then nothing of it counts.
     async fn a_kill_in_a_selection(plant) {
-        let made = plant.program.run(&["token", "create", "--role", "catalog-admin"], &plant.config).await;
-        let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
-        let operator = |serve: &Serve| Operator::new(serve.address(), token.clone()).expect("an operator");
+        let token = plant.token().await;
+        let select = async |serve: &Serve| {
+            let request = reqwest::Client::new().post(format!("{}/admin/meta/select-catalog", serve.address()));
+            request.bearer_auth(token.expose_secret()).json(&selection(CATALOG)).send().await
+        };
         let system_user = "SELECT COUNT(*) FROM setting WHERE key = 'token_kind' AND value LIKE '%system_user%'";
         for (round, point) in (0..).zip(SELECTION) {
             plant.set(json!({"token_kind": null})).await;
             plant.connect().await;
             let mut serve = plant.serve_with(&format!("{}=kill", point.name()));
             serve.listening().await;
-            operator(&serve).select_first_catalog().await.expect_err("it dies");
+            select(&serve).await.expect_err("it dies");
             serve.end().await;
             plant.lease_ends().await;
             let committed = i64::from(point == Point::SelectionCommitted);
             assert_eq!(plant.count(system_user).await, committed, "{}", point.name());
             let mut serve = plant.serve().await;
-            let catalog = operator(&serve).select_first_catalog().await.expect("selected");
-            assert_eq!(catalog, CATALOG);
+            assert!(select(&serve).await.expect("an answer").status().is_success());
             assert_eq!(plant.count(system_user).await, 1);
             edit(&plant, round).await;
             plant.settle(&serve).await;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use meta_catalog::domain::intent::{Intent, Origin};
-use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::store::lease::{self, Fence};
-use meta_catalog::store::sync_state::Pushed;
-use meta_catalog::store::{Db, Deposed, StoreError, outbox, settings, sync_state};
+use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::store::lease::{self, Fence};
+use catalog_sync::store::sync_state::Pushed;
+use catalog_sync::store::{Db, Deposed, StoreError, outbox, settings, sync_state};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 

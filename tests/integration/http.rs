@@ -8,6 +8,7 @@ mod envelope;
 mod flow;
 mod fuzz;
 mod hostile;
+pub(crate) mod installation;
 mod intake;
 mod items;
 mod mapper;

@@ -1,21 +1,12 @@
-//! All integration tests in one binary: it links once, and the tests share one PostgreSQL server.
+//! The integration tests of the process: its HTTP API, its commands, kills and replicas. One binary: it links once, and
+//! the tests share one PostgreSQL server. What needs no process and no API is in `crates/sync/tests/sync`.
 
 mod cli;
 mod code;
-mod corpus;
 mod crash;
 mod failover;
-mod harness;
 mod http;
 mod mapper;
-mod next;
-mod outcomes;
-mod pipeline;
 mod reask;
-mod retention;
 mod rooms;
-mod store;
-mod swaps;
 mod torture;
-mod upgrade;
-mod wasm;

@@ -1,8 +1,6 @@
-//! Mapper modules in a running installation: swaps, the watched folder, kills, several replicas.
+//! Mapper modules in real processes: the command, kills, several replicas. `crates/sync/tests/sync/mapper.rs` has what
+//! one process shows from within.
 
 mod command;
-mod directory;
 pub(crate) mod kill;
-mod loading;
 mod replicas;
-mod swap;

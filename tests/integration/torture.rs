@@ -1,23 +1,44 @@
-//! A short torture run on each database; `cargo run --example torture` makes long ones.
+//! Torture runs, short by default. Longer ones print their seeds, and the same seed gives the same plan:
+//!
+//! ```sh
+//! TORTURE_KILLS=50 cargo test --test integration torture -- --nocapture
+//! TORTURE_KILLS=50 TORTURE_SEED=7 cargo test --test integration torture -- --nocapture
+//! ```
 
 use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
 
 use testkit::postgres;
 use testkit::torture::{Torture, run};
 
-async fn short(seed: u64, database: Option<String>) {
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+async fn torture(usual_seed: u64, database: Option<String>) {
+    let engine = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let kills = variable("TORTURE_KILLS");
+    let random = kills.map(|_| fastrand::u64(..1_000_000));
+    let seed = variable("TORTURE_SEED").or(random).unwrap_or(usual_seed);
+    let kills = kills.unwrap_or(4);
+    eprintln!("torture: seed {seed}, {kills} kills, {engine}");
+    let began = Instant::now();
     let binary = Path::new(env!("CARGO_BIN_EXE_meta-catalog")).to_owned();
-    let tally = run(&Torture { seed, kills: 4, binary, marker: None, database }).await;
-    assert_eq!(tally.kills, 4);
+    let tally = run(&Torture { seed, kills, binary, database }).await;
+    eprintln!("torture: seed {seed} held on {engine}: {tally:?} in {:?}", began.elapsed());
+    assert_eq!(tally.kills, kills);
     assert!(tally.calls > 0, "{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_kills_on_sqlite() {
-    short(1, None).await;
+async fn kills_on_sqlite() {
+    torture(1, None).await;
 }
 
+/// Two replicas.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_few_kills_on_postgres() {
-    short(2, Some(postgres::database().await)).await;
+async fn kills_on_postgres() {
+    torture(2, Some(postgres::database().await)).await;
 }

@@ -5,9 +5,6 @@ use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use std::collections::BTreeMap;
 
-use crate::installation::Plan;
-use crate::site::Engine;
-
 /// The content of `tests/better-auth/vectors.json`. Its `reading` field explains it.
 #[derive(Debug, Deserialize)]
 pub struct Vectors {
@@ -104,11 +101,6 @@ pub fn config(deployment: &Deployment, url: &str, more: &str) -> String {
     format!(
         "[sessions]\nsecret = {secret:?}\ndatabase_url = {url:?}\ncookie_name = {cookie_name:?}\nraw_bearer = {raw_bearer}\n{more}\n"
     )
-}
-
-/// Returns a plan for a service with this configuration.
-pub fn plan(config: String) -> Plan {
-    Plan { config, ..Plan::on(Engine::Sqlite) }
 }
 
 /// A database with Better-Auth's tables.

@@ -1,8 +1,9 @@
 //! An installation for tests, benches and examples: database, local Meta, service, operator.
 //!
 //! [`Site`] is the shared core: the store, the local Meta, and the actions of a shop and an operator on them. Each
-//! variant adds one thing: [`Shop`] runs the service in this process, [`Plant`] runs it in a separate process,
-//! [`Installation`] uses its HTTP API, and [`Stage`] freezes the clocks.
+//! variant adds one thing: [`Shop`] runs the service in this process, [`Plant`] runs it in a separate process, and
+//! [`Stage`] freezes the clocks. The tests of the HTTP API add an installation that listens
+//! (`tests/integration/http/installation.rs`), so this crate does not depend on the API.
 //!
 //! Left out on purpose: `env!("CARGO_BIN_EXE_meta-catalog")` and `CARGO_TARGET_TMPDIR`. Only a test crate has them, so
 //! the test crate passes the paths in.
@@ -10,7 +11,6 @@
 use std::path::{Path, PathBuf};
 
 pub mod better_auth;
-mod installation;
 pub mod modules;
 mod plant;
 pub mod postgres;
@@ -23,11 +23,10 @@ mod testbed;
 pub mod torture;
 mod wait;
 
-pub use installation::{Answer, BUSINESS, Installation, NOW, Plan, SECOND_CATALOG, answer, secret_of, selection};
 pub use plant::Plant;
 pub use process::{Log, PATIENCE, Program, Serve};
-pub use shop::{Shop, product, variant};
-pub use site::{CATALOG, Engine, KEY, OPERATOR, Row, Site};
+pub use shop::{Shop, half_branded, product, variant};
+pub use site::{CATALOG, Engine, KEY, OPERATOR, PICTURES, Row, Site};
 pub use stage::{Asked, Sent, Stage, graph_error};
 pub use testbed::Testbed;
 pub use wait::until;

@@ -8,5 +8,5 @@ pub fn module(name: &str) -> Vec<u8> {
 
 /// Returns the digest of a module's bytes.
 pub fn digest(bytes: &[u8]) -> String {
-    meta_catalog::mapping::digest(bytes)
+    catalog_sync::mapping::digest(bytes)
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use meta_catalog::clock::{Clock as _, SystemClock};
-use meta_catalog::config::Config;
-use meta_catalog::startup;
-use meta_catalog::store::settings::Changes;
-use meta_catalog::store::{Db, outbox, settings, submission, sync_state};
+use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::config::Config;
+use catalog_sync::startup;
+use catalog_sync::store::settings::Changes;
+use catalog_sync::store::{Db, outbox, settings, submission, sync_state};
 use secrecy::SecretString;
 use serde_json::json;
 

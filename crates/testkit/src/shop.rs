@@ -3,13 +3,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use catalog_sync::admin::bootstrap;
+use catalog_sync::clock::{SharedClock, SystemClock};
+use catalog_sync::config::Config;
+use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::startup::Service;
+use catalog_sync::store::catalog::Written;
 use graph_simulator::Handle;
-use meta_catalog::admin::bootstrap;
-use meta_catalog::clock::{SharedClock, SystemClock};
-use meta_catalog::config::Config;
-use meta_catalog::domain::intent::{Intent, Origin};
-use meta_catalog::startup::Service;
-use meta_catalog::store::catalog::Written;
 use serde_json::{Value, json};
 
 use crate::site::{Engine, KEY, PICTURES, Site, quick_meta};
@@ -162,4 +162,18 @@ pub fn product(id: &str, variants: &[Value]) -> Value {
 #[must_use]
 pub fn variant(id: &str, price: i64) -> Value {
     json!({ "id": id, "sku": format!("SKU-{id}"), "price": price, "inventory": {"quantityOnHand": 5} })
+}
+
+/// Returns `count` variants in products of ten. Every second product has no brand.
+#[must_use]
+pub fn half_branded(count: usize) -> Vec<Value> {
+    let each = |p: usize| {
+        let variants: Vec<Value> = (0..10).map(|v| variant(&format!("v-{p:03}-{v}"), 10_000)).collect();
+        let mut product = product(&format!("p-{p:03}"), &variants);
+        if p % 2 == 1 {
+            product["brand"] = Value::Null;
+        }
+        product
+    };
+    (0..count / 10).map(each).collect()
 }

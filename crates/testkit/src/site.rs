@@ -1,22 +1,22 @@
 //! The shared core of all variants: the store, the local Meta, and the actions of a shop and an operator on them.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
+use catalog_sync::admin::settings;
+use catalog_sync::app::App;
+use catalog_sync::clock::Millis;
+use catalog_sync::domain::credential::TokenKind;
+use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::record::ProductRecord;
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::intake::import;
+use catalog_sync::store::catalog::{self, Written};
+use catalog_sync::store::credential::{Credential, Metadata};
+use catalog_sync::store::{Db, credential, outbox, sync_state};
+use catalog_sync::verify::{self, Page};
 use graph_simulator::{Handle, Simulator};
-use meta_catalog::admin::settings;
-use meta_catalog::app::App;
-use meta_catalog::clock::Millis;
-use meta_catalog::demo::local_meta::LocalMeta;
-use meta_catalog::demo::verify;
-use meta_catalog::domain::credential::TokenKind;
-use meta_catalog::domain::intent::{Intent, Origin};
-use meta_catalog::domain::record::ProductRecord;
-use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::intake::import;
-use meta_catalog::store::catalog::{self, Written};
-use meta_catalog::store::credential::{Credential, Metadata};
-use meta_catalog::store::{Db, credential, outbox, sync_state};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::PgRow;
@@ -32,7 +32,7 @@ pub const CATALOG: &str = "4000000001";
 /// The account of the operator at Meta.
 pub const OPERATOR: &str = "2000000001";
 /// The base URL of the shop's pictures.
-pub(crate) const PICTURES: &str = "https://cdn.shop.example";
+pub const PICTURES: &str = "https://cdn.shop.example";
 
 /// The database engine of a test.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,8 @@ pub struct Site {
     pub meta: Handle,
     /// Store, keyring and configuration; a running service shares it.
     pub app: Arc<App>,
-    pub(crate) folder: tempfile::TempDir,
+    /// Its files.
+    pub folder: tempfile::TempDir,
 }
 
 /// Starts a local Meta that finishes a batch at once and has no quota.
@@ -232,9 +233,11 @@ impl Site {
     pub async fn differences_at(&self, now: Millis) -> Vec<String> {
         let settings = self.app.load_settings().await.expect("loaded");
         let map = settings.mapper.with(&self.app.config.s3_public_url);
-        let meta = LocalMeta::attach(self.meta.base_url().into()).expect("attached");
-        let compared = verify::mismatches(&meta, self.db(), CATALOG, &map, now).await;
-        let (differ, told) = compared.expect("compared");
+        let held = async |_, _| -> Result<Page, Infallible> {
+            let items = self.meta.items(CATALOG).expect("the catalog");
+            Ok(Page { items: items.into_iter().collect(), next: None })
+        };
+        let (differ, told) = verify::mismatches(held, self.db(), &map, now).await.expect("compared");
         assert_eq!(differ == 0, told.is_empty(), "{differ}: {told:#?}");
         told
     }

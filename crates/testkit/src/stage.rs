@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_sync::clock::{Clock as _, ManualClock};
+use catalog_sync::config::Config;
+use catalog_sync::domain::channel::Channel;
+use catalog_sync::domain::outcome::Problem;
+use catalog_sync::domain::state::{SyncState, SyncStatus};
+use catalog_sync::store::{Db, channel, sync_state};
 use graph_simulator::{Fault, Handle, Kind};
-use meta_catalog::clock::{Clock as _, ManualClock};
-use meta_catalog::config::Config;
-use meta_catalog::domain::channel::Channel;
-use meta_catalog::domain::outcome::Problem;
-use meta_catalog::domain::state::{SyncState, SyncStatus};
-use meta_catalog::store::{Db, channel, sync_state};
 use serde_json::{Value, json};
 
 use crate::process::PATIENCE;
@@ -77,7 +77,7 @@ impl Stage {
             meta.freeze();
             let at = ManualClock::at(meta.now_ms());
             clock = Some(Arc::clone(&at));
-            at as Arc<dyn meta_catalog::clock::Clock>
+            at as Arc<dyn catalog_sync::clock::Clock>
         };
         let shop = Shop::open_with(engine, frozen, tune).await;
         Self { shop, clock: clock.expect("a clock") }

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_sync::admin::mapper::{self, Source};
+use catalog_sync::app::App;
+use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::mapping::Batch;
+use catalog_sync::store::{Db, source, sync_state};
 use graph_simulator::Handle;
 use mapper_core::word::Word;
-use meta_catalog::admin::mapper::{self, Source};
-use meta_catalog::app::App;
-use meta_catalog::clock::{Clock as _, SystemClock};
-use meta_catalog::domain::state::SyncStatus;
-use meta_catalog::mapping::Batch;
-use meta_catalog::store::{Db, source, sync_state};
 use serde_json::{Value, json};
 
 use crate::modules::module;

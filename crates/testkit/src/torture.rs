@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use meta_catalog::domain::intent::{Intent, Origin};
+use catalog_sync::domain::intent::{Intent, Origin};
 use plan::{Act, PRODUCTS, Step, VARIANTS, variant_id};
 use serde_json::{Value, json};
 
@@ -25,8 +25,6 @@ pub struct Torture {
     pub kills: usize,
     /// The program.
     pub binary: PathBuf,
-    /// An environment variable that makes the binary run as `meta-catalog`, if it needs one.
-    pub marker: Option<&'static str>,
     /// A PostgreSQL URL, used by two replicas. `None` means SQLite and one process.
     pub database: Option<String>,
 }
@@ -76,10 +74,7 @@ struct Run {
 
 /// Runs the plan. Panics with the seed and the step when an invariant is violated.
 pub async fn run(torture: &Torture) -> Tally {
-    let mut plant = Plant::open(&torture.binary, torture.database.clone()).await;
-    if let Some(marker) = torture.marker {
-        plant.program = plant.program.with(marker, "1");
-    }
+    let plant = Plant::open(&torture.binary, torture.database.clone()).await;
     plant.set(json!({"batch_size": 20})).await;
     let count = if torture.database.is_some() { 2 } else { 1 };
     let replicas = (0..count).map(|_| start(&plant, None)).collect();

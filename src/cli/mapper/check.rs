@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::ModuleArg;
 use super::map::line_of;
 use crate::cli::{Done, Failed};
-use crate::clock::Millis;
-use crate::mapping::changes::{Change, changes};
-use crate::mapping::corpus::{self, Sample};
-use crate::mapping::preview::Compared;
-use crate::mapping::{LoadedMapper, Refused};
-use crate::report::clip;
+use catalog_sync::clock::Millis;
+use catalog_sync::mapping::changes::{Change, changes};
+use catalog_sync::mapping::corpus::{self, Sample};
+use catalog_sync::mapping::preview::Compared;
+use catalog_sync::mapping::{LoadedMapper, Refused};
+use catalog_sync::report::clip;
 use mapper_core::word::Word;
 
 /// Longest value that is shown, in characters.

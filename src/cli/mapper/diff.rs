@@ -8,15 +8,15 @@ use serde::Serialize;
 
 use super::ModuleArg;
 use super::swap::failed;
-use crate::admin::AdminError;
-use crate::admin::preview::{self, Progress};
-use crate::app::App;
 use crate::cli::Done;
-use crate::clock;
-use crate::config::Config;
-use crate::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
-use crate::startup;
-use crate::store::{self, StoreError};
+use catalog_sync::admin::AdminError;
+use catalog_sync::admin::preview::{self, Progress};
+use catalog_sync::app::App;
+use catalog_sync::clock;
+use catalog_sync::config::Config;
+use catalog_sync::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
+use catalog_sync::startup;
+use catalog_sync::store::{self, StoreError};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DiffArgs {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cli::{Done, Failed};
-use crate::mapping::LoadedMapper;
+use catalog_sync::mapping::LoadedMapper;
 use mapper_core::word::{Payload, Rejection, Word};
 use wasm_host::Batch;
 

@@ -8,14 +8,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ModuleArg;
-use crate::admin::AdminError;
-use crate::admin::mapper::{self, Activated, MapperState, MapperView, RemapView, Source};
-use crate::app::App;
 use crate::cli::{Done, Failed};
-use crate::clock;
-use crate::clock::SystemClock;
-use crate::config::Config;
-use crate::startup;
+use catalog_sync::admin::AdminError;
+use catalog_sync::admin::mapper::{self, Activated, MapperState, MapperView, RemapView, Source};
+use catalog_sync::app::App;
+use catalog_sync::clock;
+use catalog_sync::clock::SystemClock;
+use catalog_sync::config::Config;
+use catalog_sync::startup;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ActivateArgs {
@@ -149,5 +149,5 @@ fn print_json(answer: &impl Serialize) -> Result<(), Failed> {
 
 /// Prints the error with its causes, because no log has them.
 pub(super) fn failed(fault: &AdminError) -> Failed {
-    Failed { message: crate::report::chain(fault), code: 1 }
+    Failed { message: catalog_sync::report::chain(fault), code: 1 }
 }

@@ -7,13 +7,13 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::admin::schema::words;
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, UniqueMap, present};
-use crate::intake::events::{self, Events, LONGEST_ID, MOST};
+use catalog_sync::admin::schema::words;
+use catalog_sync::intake::events::{self, Events, LONGEST_ID, MOST};
 
 /// Number of queued intents.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]

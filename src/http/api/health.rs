@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::http::Api;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
-use crate::store::ping::ping;
+use catalog_sync::store::ping::ping;
 
 /// A database that takes longer is not ready.
 const PING_WITHIN: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ pub async fn ready(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
             .board
             .all()
             .into_iter()
-            .filter(|vitals| vitals.recent_restarts >= crate::runtime::vitals::RESTARTS_TILL_RED)
+            .filter(|vitals| vitals.recent_restarts >= catalog_sync::runtime::vitals::RESTARTS_TILL_RED)
             .map(|vitals| vitals.name)
             .collect();
         return Err(unavailable(format!("keeps failing: {}; the log says why", failing.join(", "))));
@@ -69,7 +69,7 @@ pub async fn ready(State(api): State<Api>) -> Result<Json<Health>, ApiError> {
     match tokio::time::timeout(PING_WITHIN, ping(&api.app.db)).await {
         Ok(Ok(())) => Ok(OK),
         Ok(Err(error)) => {
-            tracing::warn!(cause = crate::report::chain(&error), "the database does not answer");
+            tracing::warn!(cause = catalog_sync::report::chain(&error), "the database does not answer");
             Err(unavailable("the database does not answer".into()))
         }
         Err(_) => Err(unavailable("the database does not answer in time".into())),

@@ -5,16 +5,16 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::events::Enqueued;
-use crate::admin::bulk;
-use crate::admin::item_detail::{self, ItemDetail};
-use crate::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
-use crate::admin::live::{self, LiveStatus};
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::{Envelope, PageInfo, Paged};
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, VariantId};
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::bulk;
+use catalog_sync::admin::item_detail::{self, ItemDetail};
+use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
+use catalog_sync::admin::live::{self, LiveStatus};
 
 /// Query parameters of `/items`. They are read as text, so that an error names the parameter.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -31,7 +31,7 @@ pub struct ItemsQuery {
     pub limit: Option<String>,
     /// A sync status, `never_synced` included.
     #[serde(default)]
-    #[param(schema_with = crate::admin::schema::item_status, required = false)]
+    #[param(schema_with = catalog_sync::admin::schema::item_status, required = false)]
     pub status: Option<String>,
     /// Text to find in the id, sku, title or slug; case-insensitive.
     #[serde(default)]

@@ -4,15 +4,15 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::status::{self, ConnectionStatus};
-use crate::admin::{bootstrap, intents};
-use crate::domain::intent::Intent;
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::VariantId;
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::status::{self, ConnectionStatus};
+use catalog_sync::admin::{bootstrap, intents};
+use catalog_sync::domain::intent::Intent;
 
 /// Number of queued variants.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]

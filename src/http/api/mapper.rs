@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
-use crate::admin::mapper::{self, Activated, MapperState, Source};
-use crate::admin::preview::{self, PreviewView};
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{ModuleFile, Params, PreviewId};
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::mapper::{self, Activated, MapperState, Source};
+use catalog_sync::admin::preview::{self, PreviewView};
 
 /// Query parameters of the mapper swaps.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]

@@ -7,13 +7,13 @@ use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::connect::{self, Callback};
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::Params;
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::connect::{self, Callback};
 
 /// Where to send the browser.
 #[derive(Clone, Debug, Serialize, ToSchema)]

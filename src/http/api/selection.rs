@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 
-use crate::admin::businesses::{self, BusinessSummary};
-use crate::admin::select::{self, Selected, Selection};
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::Body;
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::businesses::{self, BusinessSummary};
+use catalog_sync::admin::select::{self, Selected, Selection};
 
 /// `GET /admin/meta/businesses`.
 ///

@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
 
-use crate::admin;
-use crate::admin::schema::words;
-use crate::domain::settings::{Kind, SPECS, Spec};
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, UniqueMap};
+use catalog_sync::admin;
+use catalog_sync::admin::schema::words;
+use catalog_sync::domain::settings::{Kind, SPECS, Spec};
 
 /// The settings by group; there is one group.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -1,7 +1,7 @@
 use axum::http::HeaderValue;
 
 use super::*;
-use crate::store::better_auth::Impersonator;
+use catalog_sync::store::better_auth::Impersonator;
 
 const NOW: Millis = 1_764_000_000_000;
 

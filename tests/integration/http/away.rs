@@ -4,7 +4,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use testkit::postgres::Server;
-use testkit::{Engine, Installation, PATIENCE, Plan, answer, selection};
+use testkit::{Engine, PATIENCE};
+
+use super::installation::{Installation, Plan, answer, selection};
 
 /// Asks until the answer is this one; panics after [`PATIENCE`].
 async fn until(shop: &Installation, path: &str, status: StatusCode) {

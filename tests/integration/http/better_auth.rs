@@ -5,9 +5,11 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::Value;
 
-use testkit::better_auth::{Deployment, config, plan};
+use testkit::Testbed;
+use testkit::better_auth::{Deployment, config};
 use testkit::postgres::database;
-use testkit::{Installation, Testbed, answer};
+
+use super::installation::{Installation, Plan, answer};
 
 const SECRET: &str = "made-for-this-test-only-kQ7w2Zx9Lr4T";
 
@@ -37,9 +39,9 @@ async fn what_happens_there_counts_at_the_next_request_here() {
         cookie_name: "better-auth.session_token".into(),
         bearer_requires_signature: false,
     };
-    let shop = plan(config(&deployment, &url, "")).start().await;
+    let shop = Plan::with_config(config(&deployment, &url, "")).start().await;
     // Real sessions have real times.
-    shop.stand_at(meta_catalog::clock::Clock::now(&meta_catalog::clock::SystemClock));
+    shop.stand_at(catalog_sync::clock::Clock::now(&catalog_sync::clock::SystemClock));
     let text = |session: &Value, part: &str| session[part].as_str().expect("text").to_owned();
 
     let session = auth.run(&["sign-in", user]).await;

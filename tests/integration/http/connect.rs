@@ -5,7 +5,9 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::json;
 
-use testkit::{CATALOG, Engine, Installation, Plan, answer, assert_told};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Installation, Plan, answer, assert_told};
 
 async fn the_whole_way(database: Engine) {
     let shop = Installation::start(database).await;
@@ -46,7 +48,7 @@ async fn the_consent_page_is_asked_for_what_is_needed() {
     let mut query: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(url.path(), "/v25.0/dialog/oauth");
     assert_eq!(query.remove("state").map(|state| state.len()), Some(43));
-    let redirect = format!("http://{}/admin/meta/oauth/callback", shop.service.address);
+    let redirect = shop.url("/admin/meta/oauth/callback");
     assert_eq!(query.remove("redirect_uri"), Some(redirect));
     let rest: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(rest, ["client_id=1000000001", "response_type=code", "scope=catalog_management,business_management"]);

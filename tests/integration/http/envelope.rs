@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 
-use testkit::{Engine, Installation, Plan, answer, assert_told};
+use testkit::Engine;
+
+use super::installation::{Installation, Plan, answer, assert_told};
 
 #[tokio::test]
 async fn every_failure_of_the_protocol_is_an_envelope() {
@@ -46,7 +48,7 @@ async fn every_answer_names_its_request() {
 #[tokio::test]
 async fn a_database_that_is_away_is_503_and_not_401() {
     let shop = Installation::start(Engine::Sqlite).await;
-    shop.service.app.db.close().await;
+    shop.app.db.close().await;
     assert_told!("not-ready", answer(shop.anonymous(Method::GET, "/ready")).await);
     assert_told!("database-away", shop.get("/admin/meta/status").await);
     assert_eq!(answer(shop.anonymous(Method::GET, "/health")).await.status, 200, "the process lives");

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use testkit::{CATALOG, Engine, Installation, PATIENCE, assert_told};
+use testkit::{CATALOG, Engine, PATIENCE};
+
+use super::installation::{Installation, assert_told};
 
 /// Lets time pass, here and at Meta, until the counts are these.
 async fn until(shop: &Installation, what: &str, reached: impl Fn(&Value) -> bool) {

@@ -8,7 +8,9 @@
 use serde_json::json;
 
 use super::api_checks;
-use testkit::{CATALOG, Engine, Installation, secret_of};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Installation, secret_of};
 
 /// Requests that both runs together must come to.
 const FEWEST_CASES: usize = 2000;

@@ -12,7 +12,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use testkit::{Engine, Installation, PATIENCE, secret_of};
+use testkit::{Engine, PATIENCE};
+
+use super::installation::{Installation, secret_of};
 
 const SETTINGS: &str = "/admin/settings/admin";
 
@@ -228,7 +230,7 @@ async fn impatient(shop: &Installation, time: Duration) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let site = Site { enabled: true, api_url: format!("http://{address}"), admin_url: None };
-    let mut api = Api::new(std::sync::Arc::clone(&shop.service.app), shop.service.board.clone(), None, site);
+    let mut api = Api::new(std::sync::Arc::clone(&shop.app), shop.board().clone(), None, site);
     api.limits = Limits { time, ..Limits::default() };
     tokio::spawn(async move { axum::serve(listener, http::router(api)).await });
     address.to_string()

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use testkit::{Engine, Installation, assert_told};
+use testkit::Engine;
+
+use super::installation::{Installation, assert_told};
 
 fn product(id: &str, status: &str, variants: &[(&str, bool)]) -> Value {
     let variants: Vec<Value> = variants

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use testkit::{CATALOG, Engine, Installation, assert_told};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Installation, assert_told};
 
 async fn shop(database: Engine) -> Installation {
     let shop = Installation::start(database).await;

@@ -1,18 +1,20 @@
 //! Swapping and previewing mappers through the API.
 
-use meta_catalog::store::Db;
+use catalog_sync::store::Db;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use testkit::modules::{digest, module};
-use testkit::{CATALOG, Engine, Installation, answer, assert_told};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Installation, answer, assert_told};
 
 const MAPPER: &str = "/admin/meta/mapper";
 
 async fn a_life(database: Engine) {
     let shop = Installation::start(database).await;
-    let builtin = meta_catalog::mapping::builtin_digest().to_owned();
+    let builtin = catalog_sync::mapping::builtin_digest().to_owned();
     let (margin, twin) = (module("margin-label"), module("fixtures/twin"));
     let (of_margin, of_twin) = (digest(&margin), digest(&twin));
     assert_eq!(shop.mappers().await, (builtin.clone(), None));
@@ -22,7 +24,7 @@ async fn a_life(database: Engine) {
     let first = shop.put_module(margin.clone()).await.data();
     assert_eq!((&first["active"]["digest"], &first["changed"]), (&json!(of_margin), &json!(true)));
     assert_eq!((&first["active"]["source"], &first["previous"]["name"]), (&json!("api"), &json!("builtin")));
-    assert_eq!(shop.service.app.active.current().digest().to_string(), of_margin);
+    assert_eq!(shop.app.active.current().digest().to_string(), of_margin);
     let again = shop.put_module(margin).await.data();
     assert_eq!((&again["changed"], &again["active"]), (&json!(false), &first["active"]));
     let second = shop.put_module(twin).await.data();
@@ -49,7 +51,7 @@ async fn a_life(database: Engine) {
     let reset = shop.delete(&format!("{MAPPER}?remap=true")).await.data();
     assert_eq!((&reset["active"]["digest"], &reset["remap"]["running"]), (&json!(builtin), &json!(true)));
     assert_eq!(shop.mappers().await, (builtin, Some(of_twin)));
-    assert!(shop.service.app.active.current().digest().starts_with("builtin-"));
+    assert!(shop.app.active.current().digest().starts_with("builtin-"));
     let asked = shop.post(&format!("{MAPPER}/remap"), Value::Null).await;
     assert_eq!((asked.status.as_u16(), &asked.data()["remap"]["total"]), (202, &json!(0)));
     shop.stop().await;
@@ -97,7 +99,7 @@ enum Outsider {
 
 impl Outsider {
     async fn holding(shop: &Installation) -> Self {
-        match &shop.service.app.db {
+        match &shop.app.db {
             Db::Sqlite { writer, .. } => {
                 let mut own = sqlx::SqliteConnection::connect_with(&writer.connect_options()).await.expect("opened");
                 sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut own).await.expect("held");
@@ -129,7 +131,7 @@ async fn held_too_long(database: Engine, name: &str) {
     let refused = shop.put_module(module("fixtures/twin")).await;
     assert_told!(name, refused);
     assert_eq!(shop.get(MAPPER).await.data(), before);
-    assert_eq!(shop.service.app.active.current().digest().to_string(), digest(&margin));
+    assert_eq!(shop.app.active.current().digest().to_string(), digest(&margin));
     outsider.lets_go().await;
     // A module of which nothing was kept, and nothing of the refusal either.
     let kept: Vec<(i64,)> = shop.rows("SELECT COUNT(*) FROM mapper_module").await;
@@ -203,7 +205,7 @@ async fn a_preview(database: Engine) {
     .await;
     let mut preview = previewed(&shop, module("margin-label")).await;
     let digest = preview["report"]["active"]["digest"].take();
-    assert_eq!(digest, meta_catalog::mapping::builtin_digest(), "{preview}");
+    assert_eq!(digest, catalog_sync::mapping::builtin_digest(), "{preview}");
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/http"),
         prepend_module_to_snapshot => false,

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::api_checks;
 use super::operations::{Operation, operations};
-use testkit::{Answer, CATALOG, Engine, Installation, Plan, answer};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Answer, Installation, Plan, answer};
 
 /// A connected installation with a catalog and the variant that the examples name.
 async fn connected() -> Installation {

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::operations::{Operation, operations};
-use testkit::{Answer, Engine, Installation, answer, assert_told};
+use testkit::Engine;
+
+use super::installation::{Answer, Installation, answer, assert_told};
 
 #[tokio::test]
 async fn every_route_asks_for_its_permission_and_for_nothing_else() {

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use meta_catalog::store::credential;
+use catalog_sync::store::credential;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use testkit::better_auth::{AuthDb, Scenario, config, plan};
-use testkit::{Answer, CATALOG, Installation, KEY, PATIENCE, answer, selection};
+use testkit::better_auth::{AuthDb, Scenario, config};
+use testkit::{CATALOG, KEY, PATIENCE};
+
+use super::installation::{Answer, Installation, Plan, answer, selection};
 
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -140,7 +142,7 @@ async fn no_secret_is_readable_anywhere() {
     let scenario = Scenario::named("sqlite/presentation");
     let auth = AuthDb::new(&scenario.schema).await;
     auth.hold(&scenario).await;
-    let shop = plan(config(&scenario.deployment, &auth.url, "")).start().await;
+    let shop = Plan::with_config(config(&scenario.deployment, &auth.url, "")).start().await;
     shop.stand_at(scenario.now());
     watch.secret("sealing key", KEY);
     watch.secret("app secret", "simulator-app-secret");
@@ -273,7 +275,7 @@ async fn sync(watch: &mut Watch, shop: &Installation) {
 }
 
 async fn token(shop: &Installation) -> String {
-    let app = &shop.service.app;
+    let app = &shop.app;
     let mut tx = app.db.read().await.expect("a connection");
     let known = credential::load(&mut tx, &app.keyring).await.expect("it opens").expect("connected");
     known.access_token.expose_secret().to_owned()

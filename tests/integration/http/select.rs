@@ -6,7 +6,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use testkit::{CATALOG, Engine, Installation, NOW, Plan, SECOND_CATALOG, answer, assert_told, selection};
+use testkit::{CATALOG, Engine};
+
+use super::installation::{Installation, NOW, Plan, SECOND_CATALOG, answer, assert_told, selection};
 
 async fn twice(database: Engine) {
     let shop = Arc::new(Installation::start(database).await);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use testkit::better_auth::{AuthDb, Deployment, Scenario, config, plan, vectors};
-use testkit::{Answer, Engine, Installation, PATIENCE, answer, assert_told};
+use testkit::better_auth::{AuthDb, Deployment, Scenario, config, vectors};
+use testkit::{Engine, PATIENCE};
+
+use super::installation::{Answer, Installation, Plan, answer, assert_told};
 
 const VIEW: (Method, &str) = (Method::GET, "/admin/meta/status");
 const MANAGE: (Method, &str) = (Method::POST, "/admin/meta/items/bulk/resync-failed");
@@ -34,7 +36,7 @@ async fn every_vector(database: &str) {
     let mut asked = 0;
     for ((schema, deployment), scenarios) in deployments {
         let db = AuthDb::new(schema).await;
-        let shop = plan(config(deployment, &db.url, "impersonation_may_manage = true")).start().await;
+        let shop = Plan::with_config(config(deployment, &db.url, "impersonation_may_manage = true")).start().await;
         for scenario in scenarios {
             db.hold(scenario).await;
             shop.stand_at(scenario.now());
@@ -66,7 +68,7 @@ async fn every_recorded_session_gets_its_verdict_on_postgres() {
 async fn knowing(scenario: &Scenario, more: &str) -> (Installation, AuthDb) {
     let db = AuthDb::new(&scenario.schema).await;
     db.hold(scenario).await;
-    let shop = plan(config(&scenario.deployment, &db.url, more)).start().await;
+    let shop = Plan::with_config(config(&scenario.deployment, &db.url, more)).start().await;
     shop.stand_at(scenario.now());
     (shop, db)
 }
@@ -78,7 +80,7 @@ async fn a_cookie_changes_something_only_from_a_page_of_ours() {
     db.hold(&scenario).await;
     let mut text = "public_admin_url = \"https://admin.shop.example\"\n".to_owned();
     text.push_str(&config(&scenario.deployment, &db.url, ""));
-    let shop = plan(text).start().await;
+    let shop = Plan::with_config(text).start().await;
     shop.stand_at(scenario.now());
     let post = async |headers: &BTreeMap<String, String>, more: (&str, &str)| {
         answer(dressed(shop.anonymous(MANAGE.0, MANAGE.1), headers).header(more.0, more.1)).await
@@ -118,7 +120,7 @@ async fn whoever_took_on_a_user_only_looks_unless_configured_and_must_stand() {
 /// Without its database nobody is let in, nobody is told to sign in again, and programs go on.
 async fn away(url: &str) {
     let scenario = Scenario::named("sqlite/presentation");
-    let shop = plan(config(&scenario.deployment, url, "")).start().await;
+    let shop = Plan::with_config(config(&scenario.deployment, url, "")).start().await;
     for request in ["cookie-percent-encoded", "bearer-signed", "bearer-raw", "bearer-raw-unknown"] {
         assert_told!("sessions-away", ask(&shop, VIEW, scenario.headers(request)).await);
     }

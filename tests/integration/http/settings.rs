@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
-use testkit::{Engine, Installation, answer, assert_told};
+use testkit::Engine;
+
+use super::installation::{Installation, answer, assert_told};
 
 async fn read_and_change(database: Engine) {
     let shop = Installation::start(database).await;

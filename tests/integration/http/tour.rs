@@ -5,7 +5,9 @@ use std::process::Stdio;
 use serde_json::Value;
 use tokio::process::Command;
 
-use testkit::{Engine, Installation, secret_of};
+use testkit::Engine;
+
+use super::installation::{Installation, secret_of};
 
 const TOUR: &str = include_str!("../../../docs/api.md");
 const SAMPLE: &str = include_str!("../../../config/sample-catalog.ndjson");

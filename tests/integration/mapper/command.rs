@@ -35,7 +35,7 @@ fn folder_with(modules: &[&str]) -> (tempfile::TempDir, PathBuf) {
 
 fn told(name: &str, text: &str) {
     // The last part of the built-in digest changes with the samples.
-    let text = text.replace(meta_catalog::mapping::builtin_digest(), "[builtin]");
+    let text = text.replace(catalog_sync::mapping::builtin_digest(), "[builtin]");
     insta::with_settings!({
         snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/cli"),
         prepend_module_to_snapshot => false,

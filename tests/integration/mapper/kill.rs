@@ -1,8 +1,8 @@
 //! A real process is killed at each failpoint of an activation and of a re-map. The next start runs the old or the new
 //! module, never neither, and continues the work.
 
-use meta_catalog::admin::mapper::{self, Source};
-use meta_catalog::failpoints::Point;
+use catalog_sync::admin::mapper::{self, Source};
+use catalog_sync::failpoints::Point;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -42,10 +42,10 @@ async fn active(plant: &Plant) -> String {
 async fn pushed_by(plant: &Plant, variant: &'static str) -> Option<String> {
     let sql = "SELECT mapper_digest FROM meta_sync_state WHERE variant_id = $1";
     match plant.db() {
-        meta_catalog::store::Db::Sqlite { readers, .. } => {
+        catalog_sync::store::Db::Sqlite { readers, .. } => {
             sqlx::query_scalar(sql).bind(variant).fetch_one(readers).await.expect("a row")
         }
-        meta_catalog::store::Db::Postgres { pool, .. } => {
+        catalog_sync::store::Db::Postgres { pool, .. } => {
             sqlx::query_scalar(sql).bind(variant).fetch_one(pool).await.expect("a row")
         }
     }
@@ -191,7 +191,7 @@ async fn a_committed_activation_is_answered_as_one() {
     let mut serve = plant.serve_waiting_at(point, "");
     serve.listening().await;
     let twin = module("fixtures/twin");
-    let meta_catalog::store::Db::Postgres { pool, .. } = plant.db() else { panic!("PostgreSQL was asked for") };
+    let catalog_sync::store::Db::Postgres { pool, .. } = plant.db() else { panic!("PostgreSQL was asked for") };
     let meanwhile = async {
         serve.log.until(point).await;
         sqlx::query("ALTER TABLE mapper_activation RENAME TO away").execute(pool).await.expect("renamed");

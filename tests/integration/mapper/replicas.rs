@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use catalog_sync::admin::mapper::{self, Source};
+use catalog_sync::store::Db;
 use graph_simulator::{Fault, Kind};
-use meta_catalog::admin::mapper::{self, Source};
-use meta_catalog::store::Db;
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! The plan of a torture run, made from a seed before the run begins. The same seed gives the same plan.
 
+use catalog_sync::failpoints::Point;
 use fastrand::Rng;
 use graph_simulator::{Fault, Kind};
-use meta_catalog::failpoints::Point;
 use serde_json::{Value, json};
 
 /// The number of products of the shop.

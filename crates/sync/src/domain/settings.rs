@@ -1,0 +1,464 @@
+//! The settings of the group `meta`: one table of keys, types, bounds, defaults and help texts, and the validation of a
+//! PATCH.
+//!
+//! A new setting needs a row in the table below and the code that reads it. The table generates the fields of
+//! [`Settings`], the API document and `docs/settings.md`. The rows under `mapper` are what the mapper reads: a change
+//! of one asks again for every variant that was mapped ([`super::reask::Reason::Settings`]).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::credential::TokenKind;
+use crate::report::clip;
+
+/// The kind of value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text up to this many characters.
+    Text(usize),
+    /// Text that is sealed at rest and masked everywhere.
+    Secret,
+    /// Empty, or an absolute http(s) URL.
+    Url,
+    /// A path that starts with `/` and contains `{slug}`.
+    PathTemplate,
+    /// A three-letter ISO 4217 code.
+    Currency,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in this range.
+    Whole(i64, i64),
+}
+
+/// The specification of a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its key.
+    pub key: &'static str,
+    /// The kind of its value.
+    pub kind: Kind,
+    /// Its effect, for operators, as Markdown.
+    pub help: &'static str,
+    /// Whether the mapper reads it, so that a change asks again for every mapped variant.
+    pub is_mapped: bool,
+    /// Its default, as JSON text.
+    default: &'static str,
+}
+
+/// Generates the settings' struct, the mapper's part of it and the list of specifications from one table.
+macro_rules! settings {
+    (
+        service { $($(#[doc = $help:literal])+ $key:ident: $type:ty = $kind:expr, $default:literal;)+ }
+        mapper { $($(#[doc = $m_help:literal])+ $m_key:ident: $m_type:ty = $m_kind:expr, $m_default:literal;)+ }
+    ) => {
+        /// Every setting.
+        pub const SPECS: &[Spec] = &[
+            $(Spec { key: stringify!($key), kind: $kind, help: concat!($($help),+), is_mapped: false, default: $default },)+
+            $(Spec {
+                key: stringify!($m_key), kind: $m_kind, help: concat!($($m_help),+), is_mapped: true, default: $m_default,
+            },)+
+        ];
+
+        /// The keys as constants, so that a misspelt key does not compile.
+        #[expect(non_upper_case_globals, reason = "a key has the name of its setting")]
+        pub mod key {
+            $(#[doc = concat!("`", stringify!($key), "`")] pub const $key: &str = stringify!($key);)+
+            $(#[doc = concat!("`", stringify!($m_key), "`")] pub const $m_key: &str = stringify!($m_key);)+
+        }
+
+        /// The settings of one version. `Default` holds the default of each.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Settings {
+            /// Grows with every PATCH.
+            pub version: i64,
+            $($(#[doc = $help])+ pub $key: $type,)+
+            /// The settings that the mapper reads.
+            pub mapper: MapperSettings,
+        }
+
+        /// The settings that the mapper reads.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct MapperSettings {
+            $($(#[doc = $m_help])+ pub $m_key: $m_type,)+
+        }
+
+        impl Settings {
+            fn read(version: i64, stored: &BTreeMap<String, Value>) -> Self {
+                Self {
+                    version,
+                    $($key: field(stored, stringify!($key)),)+
+                    mapper: MapperSettings { $($m_key: field(stored, stringify!($m_key)),)+ },
+                }
+            }
+
+            /// Returns every setting by key, with the secret masked.
+            #[must_use]
+            pub fn values(&self) -> Map<String, Value> {
+                let values = [
+                    $((stringify!($key), json!(self.$key)),)+
+                    $((stringify!($m_key), json!(self.mapper.$m_key)),)+
+                ];
+                values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            }
+        }
+    };
+}
+
+settings! {
+    service {
+        /// The id of the Meta app, from developers.facebook.com.
+        app_id: String = Kind::Text(100), r#""""#;
+        /// The secret of the Meta app. It is sealed at rest and reads as `********`.
+        app_secret: SecretPresence = Kind::Secret, r#""""#;
+        /// The URL that Facebook redirects the browser to after a login. Blank means `PUBLIC_API_URL` and
+        /// `/admin/meta/oauth/callback`.
+        redirect_uri: String = Kind::Url, r#""""#;
+        /// The id of the selected business; select-catalog sets it.
+        business_id: String = Kind::Text(100), r#""""#;
+        /// The id of the catalog that is kept equal to the shop; select-catalog sets it. A change drops every claim.
+        catalog_id: String = Kind::Text(100), r#""""#;
+        /// The name of the selected catalog, for display.
+        catalog_name: String = Kind::Text(200), r#""""#;
+        /// The id of the system user whose token is used; select-catalog sets it.
+        system_user_id: String = Kind::Text(100), r#""""#;
+        /// The owner of the token that is used; the login and select-catalog set it.
+        token_kind: TokenKind = Kind::Word(&["user", "system_user"]), r#""user""#;
+        /// The master switch. While it is off, nothing is read from the outbox and nothing is sent.
+        sync_enabled: bool = Kind::Flag, "false";
+        /// Seconds between two ticks of the drain.
+        sync_interval_seconds: u64 = Kind::Whole(10, 3600), "60";
+        /// Seconds between two rounds of polls for verdicts.
+        poll_interval_seconds: u64 = Kind::Whole(10, 600), "30";
+        /// The largest number of items in one `items_batch` call.
+        batch_size: usize = Kind::Whole(1, 5000), "1000";
+        /// The largest number of handles that one round of polls requests.
+        handles_per_poll_tick: i64 = Kind::Whole(1, 64), "16";
+        /// The number of faults of its own after which an intent is parked, and of failed verdicts in a row after which
+        /// a variant is not queued again automatically.
+        max_attempts: i64 = Kind::Whole(1, 20), "5";
+        /// Minutes after which a handle without a verdict is abandoned and its variants are sent again.
+        handle_poll_max_age_minutes: i64 = Kind::Whole(1, 1440), "30";
+        /// `live` sends. `preview` runs every step up to the call and only logs what would be sent.
+        feed_mode: FeedMode = Kind::Word(&["live", "preview"]), r#""live""#;
+        /// How calls are spaced while there is a backlog: one each `sync_interval_seconds` (`interval`), or as often as
+        /// Meta's quota allows (`budget`).
+        drain_pacing: Pacing = Kind::Word(&["interval", "budget"]), r#""interval""#;
+    }
+    mapper {
+        /// The name of the selected business; select-catalog sets it. With `identifier_exists_fallback` it is the brand of
+        /// products that have neither brand nor vendor.
+        business_name: String = Kind::Text(200), r#""""#;
+        /// The currency of every price, as an ISO 4217 code.
+        currency: String = Kind::Currency, r#""INR""#;
+        /// The storefront's origin, such as `https://shop.example`; product links begin with it.
+        storefront_base_url: String = Kind::Url, r#""""#;
+        /// The path of a product's page behind the origin; `{slug}` is replaced by the product's slug.
+        storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
+        /// The condition of every item.
+        default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
+        /// Whether the business's name is the brand of products that have neither brand nor vendor.
+        identifier_exists_fallback: bool = Kind::Flag, "false";
+        /// The longest title in characters; Meta shows 100 to 200.
+        title_max_length: u32 = Kind::Whole(1, 200), "200";
+        /// The longest description in characters.
+        description_max_length: u32 = Kind::Whole(1, 9999), "9999";
+    }
+}
+
+/// The value that is shown for a secret that is set.
+pub const MASK: &str = "********";
+
+/// Returns the specification of a key.
+#[must_use]
+pub fn find(key: &str) -> Option<&'static Spec> {
+    SPECS.iter().find(|spec| spec.key == key)
+}
+
+impl Spec {
+    /// Returns the default.
+    #[must_use]
+    pub fn default_value(&self) -> Value {
+        serde_json::from_str(self.default).unwrap_or(Value::Null)
+    }
+
+    /// Validates a new value and returns its stored form. `null` requests the default and is not handled here.
+    ///
+    /// # Errors
+    /// When the value is invalid. The error states what the setting takes and what it got.
+    pub fn check(&self, value: &Value) -> Result<Value, String> {
+        let refuse = || Err(format!("takes {}, got {}", self.kind.takes(), clip(&value.to_string(), 60)));
+        let text = value.as_str().map(str::trim);
+        match self.kind {
+            Kind::Text(limit) => match text {
+                Some(text) if text.chars().count() <= limit && !text.contains('\0') => Ok(json!(text)),
+                _ => refuse(),
+            },
+            Kind::Secret => match text {
+                Some(text) if text.len() <= 500 && !text.contains('\0') => Ok(json!(text)),
+                // The value may be a secret, so it is not quoted.
+                _ => Err(format!("takes {}", self.kind.takes())),
+            },
+            Kind::Url => match text {
+                Some("") => Ok(json!("")),
+                Some(text) if is_http_url(text) => Ok(json!(text)),
+                _ => refuse(),
+            },
+            Kind::PathTemplate => match text {
+                Some(text) if text.starts_with('/') && text.contains("{slug}") && text.len() <= 500 => Ok(json!(text)),
+                _ => refuse(),
+            },
+            Kind::Currency => match text {
+                Some(text) if text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                    Ok(json!(text.to_ascii_uppercase()))
+                }
+                _ => refuse(),
+            },
+            Kind::Word(words) => match text {
+                Some(text) if words.contains(&text) => Ok(json!(text)),
+                _ => refuse(),
+            },
+            Kind::Flag => match value {
+                Value::Bool(_) => Ok(value.clone()),
+                _ => refuse(),
+            },
+            Kind::Whole(low, high) => match value.as_i64() {
+                Some(number) if (low..=high).contains(&number) => Ok(json!(number)),
+                _ => refuse(),
+            },
+        }
+    }
+}
+
+fn is_http_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        && text.len() <= 2000
+}
+
+/// Whether the secret is set. It serializes as the mask or as an empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SecretPresence(pub bool);
+
+impl Serialize for SecretPresence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0 { MASK } else { "" })
+    }
+}
+
+/// Whether calls are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedMode {
+    /// Calls are made.
+    #[default]
+    Live,
+    /// Everything up to the call is done and logged: the intents are marked as previewed, and mapper faults are recorded.
+    Preview,
+}
+
+/// How calls are spaced while there is a backlog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pacing {
+    /// One call per tick.
+    #[default]
+    Interval,
+    /// As often as the limiter allows.
+    Budget,
+}
+
+/// Returns the stored value of a key, or its default. A test checks that each default has the type of its field.
+fn field<T: DeserializeOwned + Default>(stored: &BTreeMap<String, Value>, key: &str) -> T {
+    let value = stored.get(key).cloned().or_else(|| find(key).map(Spec::default_value)).unwrap_or_default();
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::read(0, &BTreeMap::new())
+    }
+}
+
+impl Settings {
+    /// Builds the settings from stored values. Unknown keys are ignored; a value that no longer passes its check is
+    /// replaced by the default.
+    #[must_use]
+    pub fn new(version: i64, has_secret: bool, stored: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let passes = |key: &str, value: &Value| {
+            find(key).is_some_and(|spec| spec.kind != Kind::Secret && spec.check(value).is_ok())
+        };
+        let stored = stored.into_iter().filter(|(key, value)| passes(key, value)).collect();
+        Self { app_secret: SecretPresence(has_secret), ..Self::read(version, &stored) }
+    }
+
+    /// Returns whether `app_id` and `app_secret` are set.
+    #[must_use]
+    pub fn oauth_client_configured(&self) -> bool {
+        self.app_secret.0 && !self.app_id.is_empty()
+    }
+
+    /// Returns whether catalog, currency and storefront are set.
+    #[must_use]
+    pub fn feed_configured(&self) -> bool {
+        !(self.catalog_id.is_empty() || self.mapper.currency.is_empty() || self.mapper.storefront_base_url.is_empty())
+    }
+
+    /// Returns the keys that are still blank, in the order of the admin API.
+    #[must_use]
+    pub fn missing_keys(&self) -> Vec<&'static str> {
+        [
+            (key::app_id, self.app_id.is_empty()),
+            (key::app_secret, !self.app_secret.0),
+            (key::catalog_id, self.catalog_id.is_empty()),
+            (key::currency, self.mapper.currency.is_empty()),
+            (key::storefront_base_url, self.mapper.storefront_base_url.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_blank)| is_blank.then_some(key))
+        .collect()
+    }
+}
+
+impl MapperSettings {
+    /// Returns the settings in the form that the mapper takes. `s3_public_url` is the prefix of bare image keys.
+    #[must_use]
+    pub fn with(&self, s3_public_url: &str) -> mapper_core::MapSettings {
+        mapper_core::MapSettings {
+            currency: self.currency.clone(),
+            storefront_base_url: self.storefront_base_url.clone(),
+            storefront_product_path: self.storefront_product_path.clone(),
+            default_condition: self.default_condition.clone(),
+            identifier_exists_fallback: self.identifier_exists_fallback,
+            business_name: self.business_name.clone(),
+            title_max_length: self.title_max_length,
+            description_max_length: self.description_max_length,
+            s3_public_url: s3_public_url.to_owned(),
+        }
+    }
+}
+
+/// Returns the page `docs/settings.md`.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Settings\n\nThe settings that an operator can change while the service runs, with `PATCH \
+         /admin/settings/admin`. A test generates\nthis page from the table in `crates/sync/src/domain/settings.rs`.\n\nA \
+         change of a setting that the mapper reads asks again for every variant that was mapped; a variant\nwhose \
+         result changed is sent. `GET /admin/meta/status` shows the progress (`reasks`).\n\n\
+         | setting | takes | default | mapper reads it | what it does |\n|---|---|---|---|---|\n",
+    );
+    for spec in SPECS {
+        let (takes, default) = (spec.kind.takes(), spec.default_value());
+        let reads = if spec.is_mapped { "yes" } else { "no" };
+        // Writing into a String cannot fail.
+        let _ = writeln!(page, "| `{}` | {takes} | `{default}` | {reads} |{} |", spec.key, spec.help);
+    }
+    page
+}
+
+impl Kind {
+    /// Returns a description of the accepted values.
+    #[must_use]
+    pub fn takes(self) -> String {
+        match self {
+            Self::Text(limit) => format!("text of at most {limit} characters"),
+            Self::Secret => "text of at most 500 bytes".into(),
+            Self::Url => "an absolute http or https URL, or nothing".into(),
+            Self::PathTemplate => "a path that starts with / and contains {slug}".into(),
+            Self::Currency => "a three-letter ISO 4217 code such as INR".into(),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Flag => "true or false".into(),
+            Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_passes_its_own_check() {
+        for spec in SPECS {
+            let default = spec.default_value();
+            assert_eq!(spec.check(&default).as_ref(), Ok(&default), "{}", spec.key);
+        }
+        let values = Settings::default().values();
+        for spec in SPECS {
+            // Each default is parsed into its field and serialized again, so it has the type of its field.
+            assert_eq!(values[spec.key], spec.default_value(), "{}", spec.key);
+        }
+        assert_eq!(values.len(), SPECS.len());
+    }
+
+    #[test]
+    fn the_page_is_written_from_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+        let written = std::fs::read_to_string(file).unwrap_or_default();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, page()).expect("the page can be written");
+        } else {
+            assert_eq!(written, page(), "regenerate docs/settings.md: UPDATE_DOCS=1 cargo test the_page_is_written");
+        }
+    }
+
+    #[test]
+    fn checks_say_what_they_take() {
+        let refused = |key: &str, value: Value| find(key).expect("a key").check(&value).expect_err("refused");
+        insta::assert_snapshot!(
+            [
+                refused("sync_interval_seconds", json!(9)),
+                refused("sync_interval_seconds", json!("60")),
+                refused("batch_size", json!(10.5)),
+                refused("currency", json!("rupee")),
+                refused("storefront_base_url", json!("shop.example")),
+                refused("storefront_base_url", json!("ftp://shop.example")),
+                refused("storefront_product_path", json!("/product")),
+                refused("feed_mode", json!("LIVE")),
+                refused("sync_enabled", json!("true")),
+                refused("app_secret", json!(["hunter2"])),
+                refused("business_name", json!("x".repeat(201))),
+            ]
+            .join("\n"),
+            @r#"
+        takes a whole number from 10 to 3600, got 9
+        takes a whole number from 10 to 3600, got "60"
+        takes a whole number from 1 to 5000, got 10.5
+        takes a three-letter ISO 4217 code such as INR, got "rupee"
+        takes an absolute http or https URL, or nothing, got "shop.example"
+        takes an absolute http or https URL, or nothing, got "ftp://shop.example"
+        takes a path that starts with / and contains {slug}, got "/product"
+        takes one of live, preview, got "LIVE"
+        takes true or false, got "true"
+        takes text of at most 500 bytes
+        takes text of at most 200 characters, got "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        "#
+        );
+    }
+
+    #[test]
+    fn a_value_that_no_longer_passes_falls_back() {
+        let stored = [("batch_size", json!(0)), ("feed_mode", json!("preview")), ("max_attempts", json!("5"))];
+        let settings = Settings::new(3, false, stored.map(|(key, value)| (key.to_owned(), value)));
+        assert_eq!((settings.batch_size, settings.max_attempts, settings.feed_mode), (1_000, 5, FeedMode::Preview));
+    }
+
+    #[test]
+    fn missing_keys_are_bare_and_ordered() {
+        let settings = Settings::new(0, false, []);
+        assert_eq!(settings.missing_keys(), ["app_id", "app_secret", "catalog_id", "storefront_base_url"]);
+        let settings = Settings::new(
+            1,
+            true,
+            [("app_id", "1"), ("catalog_id", "2"), ("storefront_base_url", "https://shop.example"), ("gone", "x")]
+                .map(|(key, value)| (key.to_owned(), json!(value))),
+        );
+        assert!(settings.missing_keys().is_empty() && settings.feed_configured() && settings.oauth_client_configured());
+        assert_eq!(settings.values()["app_secret"], json!(MASK));
+    }
+}

@@ -1,0 +1,14 @@
+//! The tests of the service without HTTP, on both databases. One binary: it links once, and the tests share one
+//! PostgreSQL server.
+
+mod corpus;
+mod harness;
+mod mapper;
+mod next;
+mod outcomes;
+mod pipeline;
+mod reask;
+mod retention;
+mod store;
+mod swaps;
+mod upgrade;

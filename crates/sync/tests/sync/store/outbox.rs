@@ -1,0 +1,327 @@
+//! Intents: appended once, read in order of arrival, marked by exact id.
+
+use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::reask::Reason;
+use catalog_sync::domain::record::ProductRecord;
+use catalog_sync::domain::state::SyncStatus;
+use catalog_sync::store::outbox::{self, Backlog, ChannelFault, IntentOutcome, Window};
+use catalog_sync::store::reask;
+use catalog_sync::store::{StoreError, bulk, sync_state};
+
+use super::catalog::{product, save};
+use super::sync_state::{pushed, record};
+use super::{Done, NOW, TestDb, conformance, ids};
+
+conformance![
+    an_upsert_of_an_unknown_variant_makes_it_pending_once,
+    a_delete_makes_no_state,
+    windows_follow_in_order_of_arrival,
+    a_window_holds_every_open_row_of_its_variants,
+    a_window_holds_the_states_of_its_moment,
+    an_intent_appended_after_the_read_survives,
+    a_row_is_marked_once,
+    faults_of_rows_park_and_faults_of_the_channel_do_not,
+    faults_of_variants_count_on_all_their_open_rows,
+    a_mark_ends_parking,
+    what_was_released_meanwhile_is_not_held,
+    what_failed_is_asked_for_again_as_it_was_folded,
+    bootstrap_skips_what_is_not_on_sale,
+    bootstrap_walks_ids_bytewise,
+];
+
+pub(super) async fn append(db: &TestDb, list: &[&str], intent: Intent, origin: Origin) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let count = outbox::append(&mut tx, &ids(list), intent, origin, NOW).await?;
+    tx.commit().await?;
+    Ok(count)
+}
+
+pub(super) async fn upsert(db: &TestDb, list: &[&str]) -> Result<u64, StoreError> {
+    append(db, list, Intent::Upsert, Origin::Event).await
+}
+
+pub(super) async fn window(db: &TestDb, cursor: i64, limit: i64) -> Result<Option<Window>, StoreError> {
+    let mut tx = db.read().await?;
+    outbox::read_window(&mut tx, cursor, limit).await
+}
+
+/// Every open row; there must be some.
+pub(super) async fn open_rows(db: &TestDb) -> Result<Window, StoreError> {
+    Ok(window(db, 0, 1000).await?.expect("open rows"))
+}
+
+pub(super) async fn mark(db: &TestDb, rows: &[(i64, IntentOutcome)]) -> Result<u64, StoreError> {
+    mark_at(db, rows, NOW + 1).await
+}
+
+pub(super) async fn mark_at(db: &TestDb, rows: &[(i64, IntentOutcome)], now: i64) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let count = outbox::mark(&mut tx, rows, now).await?;
+    tx.commit().await?;
+    Ok(count)
+}
+
+pub(super) async fn backlog(db: &TestDb) -> Result<(i64, i64), StoreError> {
+    let mut tx = db.read().await?;
+    let Backlog { live, parked, .. } = outbox::backlog(&mut tx).await?;
+    Ok((live, parked))
+}
+
+async fn fault(db: &TestDb, seqs: &[i64], park_at: Option<i64>) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let count = match park_at {
+        None => outbox::note_fault(&mut tx, seqs, ChannelFault { class: "unknown", error: "no answer" }).await?,
+        Some(park_at) => {
+            let faults: Vec<(i64, &str)> = seqs.iter().map(|seq| (*seq, "it panicked")).collect();
+            outbox::note_faults(&mut tx, &faults, "mapper", park_at, NOW).await?
+        }
+    };
+    tx.commit().await?;
+    Ok(count)
+}
+
+fn names(window: &Window) -> Vec<&str> {
+    window.rows.iter().map(|row| row.variant_id.as_str()).collect()
+}
+
+async fn an_upsert_of_an_unknown_variant_makes_it_pending_once(db: &TestDb) -> Done {
+    save(db, &[product("p", &["known"])]).await?;
+    db.run("DELETE FROM meta_sync_state; DELETE FROM meta_outbox").await?;
+    assert_eq!(upsert(db, &["known", "ünknown", "known"]).await?, 3);
+    assert_eq!(upsert(db, &["ünknown"]).await?, 1);
+    let states = "SELECT variant_id || ' ' || status || ' ' || COALESCE(product_id, '-') FROM meta_sync_state
+                  ORDER BY variant_id";
+    assert_eq!(db.texts(states).await?, ["known pending p", "ünknown pending -"]);
+
+    // What is known already keeps its state.
+    db.run("UPDATE meta_sync_state SET status = 'synced'").await?;
+    upsert(db, &["known"]).await?;
+    assert_eq!(db.texts(states).await?, ["known synced p", "ünknown synced -"]);
+    Ok(())
+}
+
+async fn a_delete_makes_no_state(db: &TestDb) -> Done {
+    append(db, &["a"], Intent::Delete, Origin::Operator).await?;
+    assert_eq!(db.number("SELECT COUNT(*) FROM meta_sync_state").await?, 0);
+    let row = &open_rows(db).await?.rows[0];
+    assert_eq!((row.intent, row.origin, row.attempts), (Intent::Delete, Origin::Operator, 0));
+    Ok(())
+}
+
+async fn windows_follow_in_order_of_arrival(db: &TestDb) -> Done {
+    assert!(window(db, 0, 10).await?.is_none());
+    upsert(db, &["z", "a", "m"]).await?;
+    upsert(db, &["b"]).await?;
+    let first = window(db, 0, 2).await?.expect("a window");
+    assert_eq!((names(&first), first.live), (vec!["z", "a"], 2));
+    let second = window(db, first.cursor, 2).await?.expect("a window");
+    assert_eq!((names(&second), second.live), (vec!["m", "b"], 2));
+    assert!(window(db, second.cursor, 2).await?.is_none());
+    Ok(())
+}
+
+async fn a_window_holds_every_open_row_of_its_variants(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?; // will be parked
+    upsert(db, &["a", "b", "c"]).await?;
+    append(db, &["a"], Intent::Delete, Origin::Event).await?; // beyond the window's rows
+    let parked = open_rows(db).await?.rows[0].seq;
+    assert_eq!(fault(db, &[parked], Some(1)).await?, 1);
+
+    let window = window(db, 0, 2).await?.expect("a window");
+    assert_eq!((names(&window), window.live), (vec!["a", "a", "b", "a"], 2));
+    assert_eq!(window.rows[0].attempts, 1);
+    // The cursor stands behind the live rows, not behind what belongs to them.
+    assert_eq!(names(&super::outbox::window(db, window.cursor, 2).await?.expect("c is left")), ["a", "a", "c", "a"]);
+    Ok(())
+}
+
+/// Invariant 2.
+async fn an_intent_appended_after_the_read_survives(db: &TestDb) -> Done {
+    upsert(db, &["a", "b"]).await?;
+    let read: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, IntentOutcome::Submitted)).collect();
+    append(db, &["a"], Intent::Delete, Origin::Event).await?;
+    assert_eq!(mark(db, &read).await?, 2);
+    let left = open_rows(db).await?;
+    assert_eq!((names(&left), left.rows[0].intent), (vec!["a"], Intent::Delete));
+    Ok(())
+}
+
+async fn a_row_is_marked_once(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?;
+    let seq = open_rows(db).await?.rows[0].seq;
+    assert_eq!(mark(db, &[]).await?, 0);
+    assert_eq!(mark(db, &[(seq, IntentOutcome::Noop), (seq + 1000, IntentOutcome::Noop)]).await?, 1);
+    assert_eq!(mark(db, &[(seq, IntentOutcome::Failed)]).await?, 0);
+    assert_eq!(fault(db, &[seq], None).await?, 0);
+    assert_eq!(db.texts("SELECT outcome FROM meta_outbox").await?, ["noop"]);
+    assert_eq!(db.number("SELECT processed_at FROM meta_outbox").await?, NOW + 1);
+    Ok(())
+}
+
+async fn faults_of_rows_park_and_faults_of_the_channel_do_not(db: &TestDb) -> Done {
+    upsert(db, &["a", "b"]).await?;
+    let seqs: Vec<i64> = open_rows(db).await?.rows.iter().map(|row| row.seq).collect();
+    for _ in 0..7 {
+        assert_eq!(fault(db, &seqs[..1], None).await?, 1);
+    }
+    assert_eq!(backlog(db).await?, (2, 0), "a fault of the channel never parks");
+    for expected in [(2, 0), (1, 1)] {
+        fault(db, &seqs[1..], Some(2)).await?;
+        assert_eq!(backlog(db).await?, expected);
+    }
+    assert_eq!(fault(db, &[], Some(1)).await?, 0);
+    let notes = db.texts("SELECT class || ' ' || last_error || ' ' || attempts FROM meta_outbox ORDER BY seq").await?;
+    assert_eq!(notes, ["unknown no answer 7", "mapper it panicked 2"]);
+    Ok(())
+}
+
+async fn faults_of_variants_count_on_all_their_open_rows(db: &TestDb) -> Done {
+    upsert(db, &["a", "b"]).await?;
+    upsert(db, &["a"]).await?;
+    let first = open_rows(db).await?.rows[0].seq;
+    mark(db, &[(first, IntentOutcome::Noop)]).await?;
+    upsert(db, &["a"]).await?;
+    let mut tx = db.write().await?;
+    let fault = ChannelFault { class: "unknown", error: "timeout" };
+    assert_eq!(outbox::note_fault_of_variants(&mut tx, &["a"], fault).await?, 2);
+    tx.commit().await?;
+    let attempts: Vec<_> = open_rows(db).await?.rows.into_iter().map(|row| (row.variant_id, row.attempts)).collect();
+    assert_eq!(attempts, [("b".into(), 0), ("a".into(), 1), ("a".into(), 1)]);
+    Ok(())
+}
+
+async fn a_mark_ends_parking(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?;
+    let seq = open_rows(db).await?.rows[0].seq;
+    fault(db, &[seq], Some(1)).await?;
+    assert_eq!(backlog(db).await?, (0, 1));
+    mark(db, &[(seq, IntentOutcome::Submitted)]).await?;
+    assert_eq!(backlog(db).await?, (0, 0));
+    assert_eq!(db.number("SELECT COUNT(parked_at) FROM meta_outbox").await?, 0);
+    Ok(())
+}
+
+/// One step of a bootstrap; its cursor and whether there is more.
+async fn bootstrap(db: &TestDb, limit: i64) -> Result<(String, bool), StoreError> {
+    let mut tx = db.write().await?;
+    let begun = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap");
+    let more = reask::step(&mut tx, &begun, limit, NOW).await?;
+    let after = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap").after_id;
+    tx.commit().await?;
+    Ok((after, more))
+}
+
+async fn bootstrap_skips_what_is_not_on_sale(db: &TestDb) -> Done {
+    let mut some = product("p", &["a", "b", "c", "d"]);
+    some.variants[1].deleted_at = Some(NOW);
+    let hidden = [
+        ProductRecord { status: "draft".into(), ..product("draft", &["a1"]) },
+        ProductRecord { visibility: "private".into(), ..product("private", &["a2"]) },
+        ProductRecord { deleted_at: Some(NOW), ..product("deleted", &["a3"]) },
+    ];
+    save(db, &[some]).await?;
+    save(db, &hidden).await?;
+    db.run("DELETE FROM meta_outbox; DELETE FROM meta_sync_state").await?;
+
+    let mut tx = db.write().await?;
+    let total = reask::count(&mut tx, Reason::Bootstrap).await?;
+    reask::begin(&mut tx, Reason::Bootstrap, Some(total), NOW).await?;
+    tx.commit().await?;
+    assert_eq!(total, 3);
+    assert_eq!(bootstrap(db, 2).await?, ("c".into(), true));
+    assert_eq!(bootstrap(db, 2).await?, ("d".into(), false));
+    let rows = open_rows(db).await?;
+    assert_eq!(names(&rows), ["a", "c", "d"]);
+    assert!(rows.rows.iter().all(|row| (row.intent, row.origin) == (Intent::Upsert, Origin::Operator)));
+    assert_eq!(db.number("SELECT COUNT(*) FROM meta_sync_state WHERE status = 'pending'").await?, 3);
+    Ok(())
+}
+
+/// A linguistic order would put `a` before `B`, and a cursor of one database would skip rows of the other.
+async fn bootstrap_walks_ids_bytewise(db: &TestDb) -> Done {
+    let mut sorted =
+        vec!["10", "9", "A-1", "A1", "B", "Z", "_", "a", "a b", "aB", "ab", "z", "Ä", "ä", "é", "日本", "🟥"];
+    let mut shuffled = sorted.clone();
+    shuffled.reverse();
+    save(db, &[product("p", &shuffled)]).await?;
+    sorted.sort_unstable();
+    let mut tx = db.write().await?;
+    reask::begin(&mut tx, Reason::Bootstrap, None, NOW).await?;
+    tx.commit().await?;
+    let mut walked: Vec<String> = Vec::new();
+    while let (last, true) = bootstrap(db, 1).await? {
+        walked.push(last);
+    }
+    assert_eq!(walked, sorted);
+    Ok(())
+}
+
+async fn a_window_holds_the_states_of_its_moment(db: &TestDb) -> Done {
+    append(db, &["unknown"], Intent::Delete, Origin::Event).await?;
+    upsert(db, &["a", "a"]).await?;
+    let window = open_rows(db).await?;
+    let states: Vec<_> = window.states.iter().map(|(id, held)| (id.as_str(), held.status, held.at_meta)).collect();
+    assert_eq!(states, [("a", SyncStatus::Pending, false)]);
+    let mut tx = db.read().await?;
+    assert_eq!(window.states, sync_state::load(&mut tx, &["a", "unknown"]).await?);
+    Ok(())
+}
+
+async fn what_was_released_meanwhile_is_not_held(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?;
+    let first = open_rows(db).await?.rows[0].seq;
+    hold(db, &[first]).await?;
+    upsert(db, &["a"]).await?;
+    // Decided on as not released, and recorded after the release.
+    let seqs: Vec<i64> = open_rows(db).await?.rows.iter().map(|row| row.seq).collect();
+    let mut tx = db.write().await?;
+    assert_eq!(outbox::release_held(&mut tx, NOW).await?, 1);
+    tx.commit().await?;
+    assert_eq!(hold(db, &seqs).await?, 1);
+    let rows = open_rows(db).await?.rows;
+    assert_eq!(rows.iter().map(|row| row.released).collect::<Vec<_>>(), [true, false], "and is decided on as released");
+    Ok(())
+}
+
+async fn hold(db: &TestDb, seqs: &[i64]) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let held = outbox::hold(&mut tx, seqs, NOW).await?;
+    tx.commit().await?;
+    Ok(held)
+}
+
+async fn what_failed_is_asked_for_again_as_it_was_folded(db: &TestDb) -> Done {
+    use Intent::{Delete, Upsert};
+    let histories = [
+        ("a-gone", [(Delete, Origin::Event), (Delete, Origin::Recovery)]),
+        ("b-removed", [(Delete, Origin::Operator), (Upsert, Origin::Event)]),
+        ("c-restored", [(Upsert, Origin::Event), (Delete, Origin::Recovery)]),
+        ("d-wanted", [(Delete, Origin::Operator), (Upsert, Origin::Operator)]),
+    ];
+    for (variant, asked) in histories {
+        for (intent, origin) in asked {
+            append(db, &[variant], intent, origin).await?;
+        }
+    }
+    let settle = async |at| {
+        let seqs: Vec<_> = open_rows(db).await?.rows.iter().map(|row| (row.seq, IntentOutcome::Submitted)).collect();
+        mark_at(db, &seqs, at).await
+    };
+    settle(NOW + 1).await?;
+    record(db, &histories.map(|(variant, _)| pushed(variant, SyncStatus::Failed))).await?;
+    let again = async || {
+        let rows = open_rows(db).await?.rows;
+        Ok::<_, StoreError>(rows.into_iter().map(|row| (row.intent, row.origin)).collect::<Vec<_>>())
+    };
+    let mut tx = db.write().await?;
+    assert_eq!(bulk::requeue_failed_under_another(&mut tx, "other", NOW + 2).await?, 4);
+    tx.commit().await?;
+    let (event, operator) = (Origin::Recovery, Origin::Operator);
+    assert_eq!(again().await?, [(Delete, event), (Delete, operator), (Upsert, event), (Upsert, event)]);
+    settle(NOW + 2).await?;
+    let mut tx = db.write().await?;
+    assert_eq!(bulk::requeue_failed(&mut tx, NOW + 3).await?, 4);
+    tx.commit().await?;
+    assert_eq!(again().await?, [(Delete, operator), (Delete, operator), (Upsert, operator), (Upsert, operator)]);
+    Ok(())
+}

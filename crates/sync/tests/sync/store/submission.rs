@@ -1,0 +1,182 @@
+//! Submissions, from the moment before the call until the verdict.
+
+use catalog_sync::domain::state::{Op, SyncStatus};
+use catalog_sync::store::StoreError;
+use catalog_sync::store::submission::{self, NewSubmission, Row, RowVerdict};
+use catalog_sync::store::sync_state::Pushed;
+use serde_json::json;
+
+use super::sync_state::{held, pushed, record};
+use super::{Done, NOW, TestDb, conformance};
+
+conformance![
+    a_submission_goes_from_sending_to_pending_to_closed,
+    due_asks_the_never_polled_first_and_then_the_longest_ago,
+    faults_of_polls_are_counted_in_a_row,
+    a_verdict_changes_only_rows_that_wait_for_its_handle,
+    what_a_verdict_leaves_in_the_rows,
+];
+
+fn rows() -> Vec<Row> {
+    vec![Row("ä".into(), Op::Upsert, Some("hash".into()), Some(4)), Row("gone \"1\"".into(), Op::Delete, None, None)]
+}
+
+async fn begin(db: &TestDb, id: &str, now: i64) -> Done {
+    let mut tx = db.write().await?;
+    let rows = rows();
+    let new =
+        NewSubmission { id, catalog_id: "cat", epoch: 7, rows: &rows, mapper_digest: "digest", implicit_deletes: 0 };
+    submission::begin(&mut tx, &new, now).await?;
+    tx.commit().await
+}
+
+async fn accept(db: &TestDb, id: &str, now: i64) -> Done {
+    begin(db, id, now).await?;
+    let mut tx = db.write().await?;
+    submission::accepted(&mut tx, id, &format!("handle-{id}"), now).await?;
+    tx.commit().await
+}
+
+async fn due(db: &TestDb, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
+    let mut tx = db.read().await?;
+    Ok(submission::due(&mut tx, before, limit).await?.into_iter().map(|call| call.id).collect())
+}
+
+async fn polled(db: &TestDb, id: &str, unknown_handle: bool, now: i64) -> Done {
+    let mut tx = db.write().await?;
+    submission::polled(&mut tx, id, unknown_handle, now).await?;
+    tx.commit().await
+}
+
+async fn close(db: &TestDb, id: &str, failed: Option<&str>, errors: Option<&serde_json::Value>) -> Done {
+    let mut tx = db.write().await?;
+    submission::close(&mut tx, id, failed, errors, NOW + 50).await?;
+    tx.commit().await
+}
+
+async fn open_counts(db: &TestDb) -> Result<(i64, i64), StoreError> {
+    let mut tx = db.read().await?;
+    submission::open_counts(&mut tx).await
+}
+
+async fn a_submission_goes_from_sending_to_pending_to_closed(db: &TestDb) -> Done {
+    assert_eq!(open_counts(db).await?, (0, 0));
+    begin(db, "s1", NOW).await?;
+    begin(db, "s2", NOW + 1).await?;
+    assert_eq!(open_counts(db).await?, (0, 2));
+    let mut tx = db.read().await?;
+    let unresolved = submission::unresolved(&mut tx).await?;
+    drop(tx);
+    let first = &unresolved[0];
+    assert_eq!((first.id.as_str(), first.catalog_id.as_str(), &first.handle), ("s1", "cat", &None));
+    assert_eq!((&first.rows, first.submitted_at, first.poll_faults), (&rows(), NOW, 0));
+    assert!(due(db, i64::MAX, 9).await?.is_empty(), "nothing to ask for before it was taken");
+
+    let mut tx = db.write().await?;
+    submission::accepted(&mut tx, "s1", "handle", NOW + 2).await?;
+    tx.commit().await?;
+    assert_eq!(open_counts(db).await?, (1, 1));
+    let mut tx = db.read().await?;
+    let call = submission::due(&mut tx, NOW, 9).await?.remove(0);
+    drop(tx);
+    assert_eq!((call.handle.as_deref(), call.submitted_at, &call.rows), (Some("handle"), NOW + 2, &rows()));
+
+    close(db, "s1", None, Some(&json!({"errors": [{"id": "ä"}], "errors_total_count": 1}))).await?;
+    close(db, "s2", Some("timeout"), None).await?;
+    assert_eq!(open_counts(db).await?, (0, 0));
+    let closed = db.texts(
+        "SELECT id || ' ' || state || ' ' || COALESCE(reason, '-') || ' ' || row_count || ' ' || epoch || ' '
+             || CAST(delete_retailer_ids AS TEXT) FROM meta_batch_handles ORDER BY id",
+    );
+    assert_eq!(closed.await?, [r#"s1 completed - 2 7 ["gone \"1\""]"#, r#"s2 failed timeout 2 7 ["gone \"1\""]"#]);
+    let errors = db.texts("SELECT CAST(errors AS TEXT) FROM meta_batch_handles WHERE errors IS NOT NULL").await?;
+    let errors: serde_json::Value = serde_json::from_str(&errors[0]).expect("JSON");
+    assert_eq!(errors, json!({"errors": [{"id": "ä"}], "errors_total_count": 1}));
+    Ok(())
+}
+
+async fn due_asks_the_never_polled_first_and_then_the_longest_ago(db: &TestDb) -> Done {
+    for (id, at) in [("late", 3), ("early", 2), ("recent", 0), ("old", 1)] {
+        accept(db, id, NOW + at).await?;
+    }
+    polled(db, "recent", false, NOW + 20).await?;
+    polled(db, "old", false, NOW + 10).await?;
+    assert_eq!(due(db, NOW + 20, 9).await?, ["early", "late", "old", "recent"]);
+    assert_eq!(due(db, NOW + 19, 9).await?, ["early", "late", "old"]);
+    assert_eq!(due(db, NOW + 20, 2).await?, ["early", "late"]);
+    close(db, "early", None, None).await?;
+    assert_eq!(due(db, NOW + 20, 2).await?, ["late", "old"]);
+    Ok(())
+}
+
+async fn faults_of_polls_are_counted_in_a_row(db: &TestDb) -> Done {
+    accept(db, "s", NOW).await?;
+    let faults = "SELECT poll_faults FROM meta_batch_handles";
+    polled(db, "s", true, NOW).await?;
+    polled(db, "s", true, NOW).await?;
+    assert_eq!(db.number(faults).await?, 2);
+    polled(db, "s", false, NOW).await?;
+    assert_eq!(db.number(faults).await?, 0);
+    close(db, "s", None, None).await?;
+    polled(db, "s", true, NOW).await?;
+    assert_eq!(db.number(faults).await?, 0, "a closed one is not touched");
+    Ok(())
+}
+
+fn verdict(variant_id: &str, status: SyncStatus, fields: Option<i64>) -> RowVerdict<'_> {
+    RowVerdict { variant_id, status, error: (status == SyncStatus::Failed).then_some("refused"), fields }
+}
+
+async fn apply(db: &TestDb, handle: &str, verdicts: &[RowVerdict<'_>]) -> Result<Vec<(String, i64)>, StoreError> {
+    let mut tx = db.write().await?;
+    let changed = submission::apply_verdict(&mut tx, handle, verdicts, NOW + 60).await?;
+    tx.commit().await?;
+    let mut changed: Vec<_> = changed.into_iter().collect();
+    changed.sort();
+    Ok(changed)
+}
+
+/// Invariant 3.
+async fn a_verdict_changes_only_rows_that_wait_for_its_handle(db: &TestDb) -> Done {
+    record(
+        db,
+        &[
+            pushed("waits", SyncStatus::Submitted),
+            Pushed { handle: Some("h2"), ..pushed("moved-on", SyncStatus::Submitted) },
+            // Settled before, by the same handle.
+            pushed("settled", SyncStatus::Synced),
+        ],
+    )
+    .await?;
+    let all = ["waits", "moved-on", "settled", "unknown"].map(|id| verdict(id, SyncStatus::Failed, None));
+    assert_eq!(apply(db, "h1", &all).await?, [("waits".into(), 1)]);
+    assert_eq!(held(db, "moved-on").await?.map(|held| held.status), Some(SyncStatus::Submitted));
+    assert_eq!(held(db, "settled").await?.map(|held| (held.status, held.version)), Some((SyncStatus::Synced, 1)));
+    assert_eq!(apply(db, "h1", &all).await?, [], "a second verdict finds nothing");
+    Ok(())
+}
+
+async fn what_a_verdict_leaves_in_the_rows(db: &TestDb) -> Done {
+    let submit = |id| Pushed { count_attempt: true, reeval_at: Some(NOW + 99), ..pushed(id, SyncStatus::Submitted) };
+    record(db, &["ok", "bad", "gone"].map(submit)).await?;
+    let verdicts = [
+        verdict("ok", SyncStatus::Synced, Some(2)),
+        verdict("bad", SyncStatus::Failed, Some(2)),
+        verdict("gone", SyncStatus::Deleted, None),
+    ];
+    assert_eq!(apply(db, "h1", &verdicts).await?, [("bad".into(), 2), ("gone".into(), 0), ("ok".into(), 0)]);
+
+    let seen = |held: Option<catalog_sync::domain::state::SyncState>| {
+        held.map(|held| (held.status, held.hash, held.at_meta, held.fields_at_meta, held.attempts, held.version))
+    };
+    // Confirmed: the claim holds, and the fields are those of the clean push.
+    let ok = (SyncStatus::Synced, Some("hash".into()), true, Some(2), 0, 2);
+    assert_eq!(seen(held(db, "ok").await?), Some(ok));
+    // Refused: no claim, and Meta may still hold every field it ever got.
+    assert_eq!(seen(held(db, "bad").await?), Some((SyncStatus::Failed, None, true, Some(3), 2, 2)));
+    assert_eq!(seen(held(db, "gone").await?), Some((SyncStatus::Deleted, None, false, None, 0, 2)));
+    let timed = db.texts("SELECT variant_id FROM meta_sync_state WHERE reeval_at IS NOT NULL ORDER BY variant_id");
+    assert_eq!(timed.await?, ["bad", "ok"]);
+    assert_eq!(db.texts("SELECT last_error FROM meta_sync_state WHERE last_error IS NOT NULL").await?, ["refused"]);
+    Ok(())
+}
