@@ -22,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use catalog_sync::config::{Config, LogFormat};
+use catalog_sync::mapping::trial;
 use catalog_sync::report::chain;
 
 /// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
@@ -80,6 +81,7 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document of the API
     Openapi,
+
     /// Run the local Meta on its own
     #[cfg(feature = "demo")]
     GraphSimulator(simulator::SimulatorArgs),
@@ -101,6 +103,10 @@ type Done = Result<ExitCode, Failed>;
 
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
+    // Not a command for people: the service starts it to try a mapper module.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == trial::ARGUMENT) {
+        return trial::child();
+    }
     let cli = Cli::parse();
     match execute(cli) {
         Ok(code) => code,

@@ -13,8 +13,9 @@ use clap::{Args, Subcommand};
 
 use super::{Done, Failed};
 use catalog_sync::config::Config;
+use catalog_sync::mapping::loader::Loaders;
+use catalog_sync::mapping::trial::Program;
 use catalog_sync::mapping::{LoadedMapper, MODULE_BYTES};
-use wasm_host::{Host, Limits};
 
 #[derive(Debug, Subcommand)]
 #[command(
@@ -106,6 +107,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 /// Loads a mapper from a file, without a rehearsal.
 fn load(path: &Path) -> Result<LoadedMapper, Failed> {
     let bytes = read(path)?;
-    let host = Host::new(Limits::default())?;
-    LoadedMapper::load(&host, &bytes).map_err(|why| Failed { message: format!("{}: {why}", path.display()), code: 1 })
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let loaded = runtime.block_on(Loaders::new(Program::itself()).load(bytes))?;
+    loaded.map_err(|why| Failed { message: format!("{}: {why}", path.display()), code: 1 })
 }

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::{Done, asked_to_end};
 use catalog_sync::clock;
 use catalog_sync::config::Config;
+use catalog_sync::mapping::trial;
 
 use meta_catalog::server::Server;
 
@@ -15,6 +16,9 @@ use meta_catalog::server::Server;
 const SUPERVISOR_ENDED: u8 = 70;
 
 pub(super) async fn run(config: &Config) -> Done {
+    if let Some(unlimited) = trial::unlimited_here() {
+        warn!("{unlimited}; activate only modules that you trust");
+    }
     let server = Server::start(config, clock::of_the_process()).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening http://{}", server.address)?;

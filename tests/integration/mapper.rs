@@ -2,5 +2,6 @@
 //! one process shows from within.
 
 mod command;
+mod hostile;
 pub(crate) mod kill;
 mod replicas;

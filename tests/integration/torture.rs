@@ -6,16 +6,10 @@
 //! ```
 
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Instant;
 
-use testkit::postgres;
 use testkit::torture::{Torture, run};
-
-fn variable<T: FromStr>(name: &str) -> Option<T> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
-}
+use testkit::{postgres, variable};
 
 async fn torture(usual_seed: u64, database: Option<String>) {
     let engine = if database.is_some() { "PostgreSQL" } else { "SQLite" };

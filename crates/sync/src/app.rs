@@ -15,6 +15,7 @@ use crate::actors::token::{StoredToken, Tokens};
 use crate::clock::{Millis, SharedClock};
 use crate::domain::settings::{Pacing, Settings};
 use crate::mapping::active::ActiveMapper;
+use crate::mapping::trial::Program;
 use crate::runtime::leased::LeaseCell;
 use crate::runtime::periodic::Nudger;
 use crate::store::seal::Keyring;
@@ -29,6 +30,8 @@ pub struct AppConfig {
     pub s3_public_url: String,
     /// How long a lease lasts without renewal. It is longer than a Graph timeout.
     pub lease: Duration,
+    /// The program that tries mapper modules.
+    pub trial: Program,
 }
 
 /// Shared by the actors, the use cases and the HTTP API.
@@ -109,7 +112,7 @@ impl App {
     #[must_use]
     pub fn new(db: Db, keyring: Keyring, graph: GraphClient, clock: SharedClock, config: AppConfig) -> Self {
         Self {
-            active: ActiveMapper::new(db.clone(), SharedClock::clone(&clock)),
+            active: ActiveMapper::new(db.clone(), SharedClock::clone(&clock), config.trial.clone()),
             db,
             keyring,
             graph,

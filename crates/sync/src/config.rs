@@ -58,6 +58,10 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Sessions of people who sign in.
     pub sessions: SessionsSection,
+    /// The program that tries mapper modules, for programs that embed this library; `None` means this process's own
+    /// program. Not a key of the file.
+    #[serde(skip)]
+    pub trial_program: Option<PathBuf>,
 }
 
 /// The value that turns the watched folder off.
@@ -118,6 +122,7 @@ impl Default for Config {
             limiter: LimiterConfig::default(),
             retention: RetentionConfig::default(),
             sessions: SessionsSection::default(),
+            trial_program: None,
         }
     }
 }

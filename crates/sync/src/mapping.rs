@@ -12,15 +12,19 @@ pub mod changes;
 pub mod corpus;
 pub mod loader;
 pub mod preview;
+pub mod trial;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mapper_core::word::{FaultKind, MapperFault, Word};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 pub use wasm_host::{Batch, MODULE_BYTES};
 use wasm_host::{Host, LoadError, Module};
+
+use self::trial::Death;
 
 use crate::store::mapper::BUILTIN;
 
@@ -37,7 +41,7 @@ pub fn builtin_digest() -> &'static str {
 
 /// The time limit for all samples together, after which a module is refused. For a whole catalog, a module has one
 /// millisecond per item; the samples are few, but each sample is a separate run.
-const REHEARSAL: Duration = Duration::from_secs(20);
+const REHEARSAL: Duration = Duration::from_secs(12);
 
 /// Returns the digest of a module: SHA-256 of its file, in hex.
 #[must_use]
@@ -60,7 +64,8 @@ enum Engine {
 }
 
 /// Why a file is refused as a mapper.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refused {
     /// The file cannot be loaded.
     #[error(transparent)]
@@ -88,6 +93,10 @@ pub enum Refused {
         /// Number of all samples.
         samples: usize,
     },
+    /// The child process that tried the file ended without a verdict.
+    #[error(transparent)]
+    #[serde(skip)]
+    Died(#[from] Death),
 }
 
 impl Refused {
@@ -95,21 +104,28 @@ impl Refused {
     /// was busy, or the refusal is [the machine's fault](Self::is_the_machines).
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        let took_too_long =
-            matches!(self, Self::Slow { .. }) || self.fault().is_some_and(|f| f.kind == FaultKind::Time);
+        let took_too_long = match self {
+            Self::Slow { .. } => true,
+            Self::Died(death) => death.may_pass(),
+            Self::Load(_) | Self::Sample { .. } => self.fault().is_some_and(|f| f.kind == FaultKind::Time),
+        };
         took_too_long || self.is_the_machines()
     }
 
     /// Returns whether the refusal says nothing about the file: no thread or slot was available, or the host failed.
     #[must_use]
     pub fn is_the_machines(&self) -> bool {
-        matches!(self, Self::Load(LoadError::Thread(_))) || self.fault().is_some_and(|f| !f.kind.blames_the_row())
+        match self {
+            Self::Load(LoadError::Thread(_)) => true,
+            Self::Died(death) => death.is_the_machines(),
+            _ => self.fault().is_some_and(|f| !f.kind.blames_the_row()),
+        }
     }
 
     fn fault(&self) -> Option<&MapperFault> {
         match self {
             Self::Load(LoadError::Describe(fault)) | Self::Sample { fault, .. } => Some(fault),
-            Self::Load(_) | Self::Slow { .. } => None,
+            Self::Load(_) | Self::Slow { .. } | Self::Died(_) => None,
         }
     }
 
@@ -223,7 +239,7 @@ mod tests {
         let slow = LoadedMapper::builtin().rehearse_after(REHEARSAL).expect_err("no time left");
         let samples = corpus::samples().len();
         assert_eq!(slow, Refused::Slow { answered: 0, samples });
-        assert!(slow.to_string().starts_with("the module took more than 20 s for 0 of "), "{slow}");
+        assert!(slow.to_string().starts_with("the module took more than 12 s for 0 of "), "{slow}");
     }
 
     #[test]

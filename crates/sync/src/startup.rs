@@ -15,6 +15,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::domain::budget::LimiterRow;
 use crate::ids;
+use crate::mapping::trial::Program;
 use crate::pipeline::token_source::CredentialSource;
 use crate::pipeline::{self, PipelineConfig};
 use crate::runtime::jitter;
@@ -165,9 +166,13 @@ pub async fn build(config: &Config, clock: SharedClock) -> Result<App, StartErro
     let keyring = keyring(config)?;
     connect::check_key(&db, &keyring).await?;
     let graph = GraphClient::new(config.graph()?)?;
-    let pipeline_config =
-        AppConfig { instance: ids::instance(), s3_public_url: config.s3_public_url.clone(), lease: config.lease() };
-    Ok(App::new(db, keyring, graph, clock, pipeline_config))
+    let app_config = AppConfig {
+        instance: ids::instance(),
+        s3_public_url: config.s3_public_url.clone(),
+        lease: config.lease(),
+        trial: config.trial_program.clone().map_or_else(Program::itself, Program::at),
+    };
+    Ok(App::new(db, keyring, graph, clock, app_config))
 }
 
 /// Opens the database and brings its schema up to date.

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod better_auth;
+pub mod hostile;
 pub mod modules;
 mod plant;
 pub mod postgres;
@@ -24,7 +25,7 @@ pub mod torture;
 mod wait;
 
 pub use plant::Plant;
-pub use process::{Log, PATIENCE, Program, Serve};
+pub use process::{Log, PATIENCE, Program, Serve, trial_program};
 pub use shop::{Shop, half_branded, product, variant};
 pub use site::{CATALOG, Engine, KEY, OPERATOR, PICTURES, Row, Site};
 pub use stage::{Asked, Sent, Stage, graph_error};
@@ -35,6 +36,13 @@ pub use wait::until;
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Reads a number from the environment: the size of a test that is small by default.
+#[must_use]
+pub fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
 /// Panics in `scripts/test.sh fast`, which runs without this program. Such a test must be added to the list of tests

@@ -64,7 +64,8 @@ impl Plant {
             lease = lease.as_secs(),
         );
         std::fs::write(&file, text).expect("written");
-        let config = Config::load(Some(&file), |_| None).expect("a configuration");
+        let mut config = Config::load(Some(&file), |_| None).expect("a configuration");
+        config.trial_program = Some(crate::process::trial_program());
         let app = startup::build(&config, Arc::new(SystemClock)).await.expect("a store");
         let clock = folder.path().join("clock");
         let program = Program::new(binary).with("META_CATALOG_TEST_CLOCK", &clock);

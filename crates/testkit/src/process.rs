@@ -13,6 +13,13 @@ use tokio::process::{Child, Command};
 /// machine under load.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Returns the program that tries mapper modules: of the package whose test or bench this is, as Cargo names it.
+#[must_use]
+pub fn trial_program() -> PathBuf {
+    let named = ["mapper-trial", "meta-catalog"].map(|name| std::env::var_os(format!("CARGO_BIN_EXE_{name}")));
+    named.into_iter().flatten().next().map(PathBuf::from).expect("run by cargo, as a test or a bench")
+}
+
 /// A program to start: its path, its configuration, its environment.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -32,6 +39,14 @@ impl Program {
     pub fn within(&self, kib: u64) -> Self {
         let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
         let mut leading = vec!["-c".into(), limited.into(), self.binary.clone().into_os_string()];
+        leading.extend(self.leading.iter().cloned());
+        Self { binary: "/bin/sh".into(), leading, environment: self.environment.clone() }
+    }
+
+    /// Returns the same program with one more open descriptor that it does not know of.
+    pub fn inheriting_descriptor(&self) -> Self {
+        let mut leading: Vec<OsString> = vec!["-c".into(), "exec \"$0\" \"$@\" 7</dev/null".into()];
+        leading.push(self.binary.clone().into_os_string());
         leading.extend(self.leading.iter().cloned());
         Self { binary: "/bin/sh".into(), leading, environment: self.environment.clone() }
     }
@@ -98,6 +113,11 @@ impl Serve {
         let log = self.log.text();
         let line = log.lines().find_map(|line| line.strip_prefix("listening ")).expect("it listens");
         line.to_owned()
+    }
+
+    /// Returns the id of the process, which must be running.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Returns the exit status, if the process has ended.

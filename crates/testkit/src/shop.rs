@@ -55,6 +55,7 @@ impl Shop {
         config.limiter.batch_calls_per_minute = 60_000.try_into().expect("above zero");
         config.set_key_if_missing(KEY);
         config.set_database_url(engine.url(folder.path()).await);
+        config.trial_program = Some(crate::process::trial_program());
         tune(&mut config);
         let service = Service::start(&config, clock(&meta)).await.expect("a service");
         let site = Site { meta, app: Arc::clone(&service.app), folder };

@@ -123,6 +123,7 @@ fn config(limits: &Limits) -> Config {
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
+        .parallel_compilation(limits.parallel)
         .max_wasm_stack(STACK)
         // A mapper is a pure function and must behave the same on every machine: payloads are compared by hash.
         .cranelift_nan_canonicalization(true)

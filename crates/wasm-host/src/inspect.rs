@@ -92,7 +92,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
     }
     let interface = wire::MAPPING.split('@').next().unwrap_or(wire::MAPPING);
     Err(match exports.iter().find(|name| name.split('@').next() == Some(interface)) {
-        Some(other) => LoadError::OtherWorld { found: short(other), ours: wire::MAPPING },
+        Some(other) => LoadError::OtherWorld { found: short(other), ours: wire::MAPPING.into() },
         None => LoadError::NotAMapper { exports: short(&exports.join(", ")) },
     })
 }
@@ -125,7 +125,7 @@ impl Code {
 }
 
 fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), LoadError> {
-    if count <= limit { Ok(()) } else { Err(LoadError::TooComplex { what, count, limit }) }
+    if count <= limit { Ok(()) } else { Err(LoadError::TooComplex { what: what.into(), count, limit }) }
 }
 
 /// Whether an export is the expected one. Versions with one major number match: wasmtime compares the types.
@@ -222,7 +222,8 @@ mod tests {
     fn what_would_occupy_the_compiler_is_refused() {
         /// No locals, nothing done.
         const IDLE: &[u8] = &[0, 0x0b];
-        let too_complex = |what, count, limit| Err(LoadError::TooComplex { what, count, limit });
+        let too_complex =
+            |what: &'static str, count, limit| Err(LoadError::TooComplex { what: what.into(), count, limit });
 
         assert_eq!(weighed(MOST_FUNCTIONS, IDLE), Ok(()));
         let more = MOST_FUNCTIONS + 1;
@@ -243,7 +244,7 @@ mod tests {
         assert_eq!(weighed(2, &jumps(MOST_JUMPS / 2)), Ok(()));
         let more = MOST_JUMPS + 2;
         assert_eq!(weighed(2, &jumps(more / 2)), too_complex("targets of jump tables", more, MOST_JUMPS));
-        let text = LoadError::TooComplex { what: "functions", count: 2, limit: 1 }.to_string();
+        let text = LoadError::TooComplex { what: "functions".into(), count: 2, limit: 1 }.to_string();
         assert!(text.contains("2 functions, 1 are allowed"), "{text}");
     }
 

@@ -45,6 +45,8 @@ pub struct Limits {
     pub least_output: usize,
     /// How many modules may run at once.
     pub concurrency: u32,
+    /// Whether a module is compiled on all cores.
+    pub parallel: bool,
 }
 
 impl Default for Limits {
@@ -60,6 +62,7 @@ impl Default for Limits {
             output_per_item: 64 << 10,
             least_output: 16 << 20,
             concurrency: u32::try_from(cores * 2).unwrap_or(u32::MAX).clamp(4, 16),
+            parallel: true,
         }
     }
 }

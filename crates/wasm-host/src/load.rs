@@ -1,9 +1,11 @@
 //! Loads a module from a file's bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::Store;
@@ -25,7 +27,7 @@ const LONGEST_NAME: usize = 100;
 const STACK: usize = 16 << 20;
 
 /// Why a file cannot run here as a mapper module. Each text states the problem and its fix.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum LoadError {
     /// No bytes at all.
     #[error("the file is empty; check that it was written completely")]
@@ -72,7 +74,7 @@ pub enum LoadError {
         /// What it exports.
         found: String,
         /// The version that this host serves.
-        ours: &'static str,
+        ours: Cow<'static, str>,
     },
     /// A component of another world.
     #[error(
@@ -96,7 +98,7 @@ pub enum LoadError {
     )]
     TooComplex {
         /// What exceeds the limit.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// How much of it there is.
         count: usize,
         /// The limit.
@@ -112,9 +114,9 @@ pub enum LoadError {
     #[error("the module's {what} {problem}; `describe` must return 1 to 100 characters without control characters")]
     Info {
         /// `name` or `version`.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: Cow<'static, str>,
     },
     /// A defect of a library, triggered by the file.
     #[error("the loader failed on this file ({0}); if the file is not damaged, please report it")]
@@ -179,7 +181,7 @@ impl Module {
 }
 
 impl Host {
-    /// Builds a module from a file: validates, componentizes if needed, compiles on one thread, links, checks every
+    /// Builds a module from a file: validates, componentizes if needed, compiles, links, checks every
     /// type and calls `describe`. Takes about 0.1 s for a module in Rust and 1 s for one in JavaScript.
     ///
     /// # Errors
@@ -294,7 +296,7 @@ fn check_info(what: &'static str, text: &str) -> Result<(), LoadError> {
     } else {
         return Ok(());
     };
-    Err(LoadError::Info { what, problem })
+    Err(LoadError::Info { what: what.into(), problem: problem.into() })
 }
 
 fn root(error: &wasmtime::Error) -> String {

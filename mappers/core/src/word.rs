@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Outcome, Warning};
 
 /// What a mapper says of one variant at one instant.
@@ -68,7 +70,7 @@ impl From<Outcome> for Word {
 }
 
 /// The kind of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FaultKind {
     /// The run did not end in its time.
     Time,
@@ -103,7 +105,7 @@ impl FaultKind {
 }
 
 /// Why there is no word on a row. Its text names the module and says what it did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapperFault {
     /// What kind of fault it is.
     pub kind: FaultKind,

@@ -12,7 +12,7 @@ use meta_catalog::server::Server;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use testkit::{Engine, KEY, PICTURES, Site};
+use testkit::{Engine, KEY, PICTURES, Site, trial_program};
 
 /// The time of the service's clock at the start.
 pub(crate) const NOW: Millis = 1_764_000_000_000;
@@ -114,7 +114,7 @@ impl Plan {
         };
         let file = folder.path().join("config.toml");
         std::fs::write(&file, &self.config).expect("the configuration is written");
-        let config = Config::load(Some(&file), |name| match name {
+        let mut config = Config::load(Some(&file), |name| match name {
             "DATABASE_URL" => Some(database.clone()),
             "META_CATALOG_LISTEN" => Some("127.0.0.1:0".into()),
             "META_CATALOG_KEY" => Some(KEY.into()),
@@ -123,6 +123,7 @@ impl Plan {
             _ => None,
         })
         .expect("the configuration is taken");
+        config.trial_program = Some(trial_program());
         let clock = ManualClock::at(NOW);
         let server = Server::start(&config, clock.clone()).await.expect("the server starts");
         let base = format!("http://{}", server.address);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::active::{ActiveMapper, NotFollowed};
+use super::active::{ActiveMapper, NotFollowed, VERSION};
 use super::loader::MapperGone;
 use super::{LoadedMapper, Refused, digest};
 use crate::domain::reask::Reason;
@@ -111,11 +111,14 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
     finish(active, tx, loaded, source, remap).await
 }
 
+/// Tries of a file in the watched folder that end without a verdict on the file. After that many it is refused.
+const MOST_TRIES: i64 = 5;
+
 /// The result for a file found in the watched folder.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// A file of this digest was offered before, from any source: it is not processed again.
-    Known,
+    /// A file of this digest was offered before, from any source: it is not processed again. Holds why it was refused.
+    Known(Option<String>),
     /// The module is the active mapper now.
     Activated(Box<Activated>),
     /// The module is refused, and the refusal is stored.
@@ -135,8 +138,29 @@ pub enum Standing {
     Young,
     /// The file is complete: a refusal is final, unless the file may be accepted at another time.
     Whole,
-    /// The module was too slow often enough: if it is too slow again, the refusal is final.
-    LastTry,
+}
+
+/// What is done with a refusal of a found file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// See [`Found::NotTried`].
+    NotTried,
+    /// See [`Found::Slow`].
+    Slow,
+    /// See [`Found::Torn`].
+    Torn,
+    /// See [`Found::Refused`].
+    Final,
+}
+
+/// Returns what is done with the refusal of a file that was tried this often, this time included.
+fn fate(refused: &Refused, standing: Standing, tries: i64) -> Fate {
+    match standing {
+        _ if refused.is_the_machines() => Fate::NotTried,
+        _ if refused.may_pass() && tries < MOST_TRIES => Fate::Slow,
+        Standing::Young if !refused.may_pass() => Fate::Torn,
+        _ => Fate::Final,
+    }
 }
 
 /// Activates the module in a file found in the watched folder, at most once ever: a restart must not undo a later
@@ -146,38 +170,49 @@ pub enum Standing {
 /// When the database query fails, or this process cannot run any module.
 pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) -> Result<Found> {
     const SOURCE: Source = Source::Directory;
-    const TOO_OFTEN: &str = ". It was tried several times, a minute apart, and is no longer retried automatically; \
-                             activate it with `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
+    const TOO_OFTEN: &str = ". It was tried several times and is no longer retried automatically; activate it with \
+                             `PUT /admin/meta/mapper` or `meta-catalog mapper activate`";
     let digest = digest(&bytes);
     let mut tx = active.db().read().await?;
-    if mapper::was_offered(&mut tx, &digest).await? {
-        return Ok(Found::Known);
+    if let Some(offer) = mapper::offer(&mut tx, &digest).await? {
+        return Ok(Found::Known(offer.refused));
     }
     drop(tx);
-    let loaded = match rehearse(active, &bytes).await? {
-        Ok(loaded) => loaded,
-        Err(refused) if refused.is_the_machines() => return Ok(Found::NotTried(refused.to_string())),
-        Err(refused) if refused.may_pass() && standing != Standing::LastTry => {
-            return Ok(Found::Slow(refused.to_string()));
-        }
-        Err(refused) if !refused.may_pass() && standing == Standing::Young => {
-            return Ok(Found::Torn(refused.to_string()));
-        }
-        Err(refused) => {
-            let mut why = refused.to_string();
-            if refused.may_pass() {
-                why.push_str(TOO_OFTEN);
-            }
-            let mut tx = active.db().write().await?;
-            let claimed = mapper::claimed(&mut tx, &digest, SOURCE.as_str(), Some(&why), active.now()).await?;
-            tx.commit().await?;
-            return Ok(if claimed { Found::Refused(why) } else { Found::Known });
+    // Counted before the try: a file that ends this process is not tried at every start.
+    let mut tx = active.db().write().await?;
+    let tries = mapper::begin_try(&mut tx, &digest, active.now()).await?;
+    tx.commit().await?;
+    let tried = if tries > MOST_TRIES {
+        Err("the service ended during each try of this file".to_owned())
+    } else {
+        match rehearse(active, &bytes).await? {
+            Ok(loaded) => Ok(loaded),
+            Err(refused) => match fate(&refused, standing, tries) {
+                Fate::NotTried => {
+                    let mut tx = active.db().write().await?;
+                    mapper::discount_try(&mut tx, &digest).await?;
+                    tx.commit().await?;
+                    return Ok(Found::NotTried(refused.to_string()));
+                }
+                Fate::Slow => return Ok(Found::Slow(refused.to_string())),
+                Fate::Torn => return Ok(Found::Torn(refused.to_string())),
+                Fate::Final if refused.may_pass() => Err(format!("{refused}{TOO_OFTEN}")),
+                Fate::Final => Err(refused.to_string()),
+            },
         }
     };
     let mut tx = active.db().write().await?;
-    if !mapper::claimed(&mut tx, &digest, SOURCE.as_str(), None, active.now()).await? {
-        return Ok(Found::Known);
+    let refused = tried.as_ref().err().map(String::as_str);
+    if !mapper::claimed(&mut tx, &digest, SOURCE.as_str(), refused, active.now()).await? {
+        return Ok(Found::Known(None));
     }
+    let loaded = match tried {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            tx.commit().await?;
+            return Ok(Found::Refused(why));
+        }
+    };
     keep(active, &mut tx, &loaded, &bytes).await?;
     lease::hold_pipeline(&mut tx).await?;
     let activated = finish(active, tx, loaded, SOURCE, None).await?;
@@ -193,7 +228,8 @@ async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Re
 
 async fn keep(active: &ActiveMapper, tx: &mut Tx, loaded: &LoadedMapper, bytes: &[u8]) -> Result<()> {
     let module = StoredModule { digest: loaded.key(), name: loaded.name(), version: loaded.version(), bytes };
-    Ok(mapper::keep(tx, &module, active.now()).await?)
+    mapper::keep(tx, &module, active.now()).await?;
+    Ok(mapper::passed(tx, loaded.key(), VERSION, active.now()).await?)
 }
 
 /// Activates the built-in mapper.
@@ -305,4 +341,27 @@ pub async fn remap(active: &ActiveMapper) -> Result<Mappers> {
     let state = mapper::mappers(&mut tx).await?;
     tx.commit().await?;
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::trial::Death;
+
+    #[test]
+    fn a_file_that_is_always_too_slow_has_a_last_try() {
+        let slow = Refused::Died(Death::LoadTime);
+        let fates: Vec<Fate> = (1..=MOST_TRIES).map(|tries| fate(&slow, Standing::Whole, tries)).collect();
+        assert_eq!(fates, [Fate::Slow, Fate::Slow, Fate::Slow, Fate::Slow, Fate::Final]);
+    }
+
+    #[test]
+    fn a_refusal_is_final_when_it_is_the_file_s_and_the_file_is_whole() {
+        let (bad, machine) = (Refused::Died(Death::Memory), Refused::Died(Death::NotRun("x".into())));
+        assert_eq!(fate(&bad, Standing::Whole, 1), Fate::Final);
+        assert_eq!(fate(&bad, Standing::Young, 1), Fate::Torn);
+        for standing in [Standing::Young, Standing::Whole] {
+            assert_eq!(fate(&machine, standing, MOST_TRIES), Fate::NotTried);
+        }
+    }
 }

@@ -14,13 +14,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tracing::{error, info};
 
-use super::loader::{Loader, Loaders, MapperGone};
-use super::{LoadedMapper, Refused};
+use super::loader::{Follower, Loaders, MapperGone};
+use super::trial::Program;
+use super::{LoadedMapper, Refused, digest};
 use crate::clock::{Millis, SharedClock};
 use crate::failpoints::{Point, at};
 use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN};
 use crate::store::{Db, StoreError};
+
+/// A file that passed the trial of this version is loaded by this version without another one.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The minimum time before a module that did not load is compiled again.
 const TRY_AGAIN_MS: Millis = 60_000;
@@ -62,15 +66,15 @@ impl std::fmt::Debug for ActiveMapper {
 }
 
 impl ActiveMapper {
-    /// Returns a holder that starts with the built-in mapper.
+    /// Returns a holder that starts with the built-in mapper. `trial` is the program that tries modules.
     #[must_use]
-    pub fn new(db: Db, clock: SharedClock) -> Self {
+    pub fn new(db: Db, clock: SharedClock, trial: Program) -> Self {
         Self {
             db,
             clock,
             loaded: Arc::new(ArcSwap::from_pointee(LoadedMapper::builtin())),
             unusable: Arc::default(),
-            loaders: Loaders::default(),
+            loaders: Loaders::new(trial),
         }
     }
 
@@ -100,21 +104,21 @@ impl ActiveMapper {
         *self.unusable.lock().unwrap_or_else(PoisonError::into_inner) = unusable;
     }
 
-    /// Loads a module and maps every sample with it.
+    /// Loads a module that passes its trial and maps every sample.
     ///
     /// # Errors
     /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
-        self.loaders.take().await?.load_rehearsed(bytes).await
+        self.loaders.load_rehearsed(bytes).await
     }
 
-    /// Waits for the only loader of this process and returns it. The caller must not hold a resource that the current
-    /// user of the loader may need, such as a database connection.
+    /// Waits for the turn to load the active mapper. The caller must not hold a resource that the task whose turn it is
+    /// may need, such as a database connection.
     ///
     /// # Errors
     /// When a mapper thread ended unexpectedly.
-    pub async fn loader(&self) -> Result<Loader, MapperGone> {
-        self.loaders.take().await
+    pub async fn follower(&self) -> Result<Follower, MapperGone> {
+        self.loaders.follower().await
     }
 
     /// Makes the active mapper of the database the running one and returns it.
@@ -142,17 +146,17 @@ impl ActiveMapper {
         if wanted == BUILTIN {
             return self.swap_checked(Arc::new(LoadedMapper::builtin())).await;
         }
-        let loader = match self.loaders.take().await {
-            Ok(loader) => loader,
+        let follower = match self.loaders.follower().await {
+            Ok(follower) => follower,
             Err(gone) => return Err(self.cannot(wanted, &chain(&gone))),
         };
-        // The previous user of the loader may have loaded the mapper, or found that it does not load; and another
+        // The task before may have loaded the mapper, or found that it does not load; and another
         // mapper may be active now.
         let wanted = self.wanted().await?;
         if let Some(known) = self.known(&wanted) {
             return known;
         }
-        let loaded = self.load(loader, &wanted).await?;
+        let loaded = self.load(&follower, &wanted).await?;
         if self.wanted().await? != wanted {
             // Another mapper was activated during the load, and is probably swapped in: the loaded one must not replace
             // it.
@@ -207,25 +211,34 @@ impl ActiveMapper {
     }
 
     /// Loads the mapper of this key. The inner error says why it does not load.
-    async fn load(&self, loader: Loader, key: &str) -> Result<Result<LoadedMapper, String>, StoreError> {
+    async fn load(&self, follower: &Follower, key: &str) -> Result<Result<LoadedMapper, String>, StoreError> {
         if key == BUILTIN {
             return Ok(Ok(LoadedMapper::builtin()));
         }
         let mut tx = self.db.read().await?;
         let bytes = mapper::bytes(&mut tx, key).await?;
+        let has_passed = mapper::has_passed(&mut tx, key, VERSION).await?;
         drop(tx);
         let Some(bytes) = bytes else { return Ok(Err("its file is not in the database".into())) };
+        let found = digest(&bytes);
+        if found != key {
+            // It never passed a trial, and its key would differ from the key of its activation.
+            return Ok(Err(format!(
+                "its stored file is damaged (SHA-256 {found}); activate the module again from its file to repair it"
+            )));
+        }
         // A module was rehearsed at its activation and is not rehearsed again: a take-over of the lease must not wait
         // for a rehearsal.
-        Ok(match loader.load(bytes).await {
-            Ok(Ok(mapper)) if **mapper.key() == *key => Ok(mapper),
-            // Its key would differ from the key of its activation, so it would never count as the active mapper.
-            Ok(Ok(mapper)) => Err(format!(
-                "its stored file is damaged (SHA-256 {}); activate the module again from its file to repair it",
-                mapper.key()
-            )),
-            Ok(Err(refused)) => Err(refused.to_string()),
-            Err(gone) => Err(chain(&gone)),
-        })
+        let loaded = match follower.load(bytes, has_passed).await {
+            Ok(Ok(mapper)) => mapper,
+            Ok(Err(refused)) => return Ok(Err(refused.to_string())),
+            Err(gone) => return Ok(Err(chain(&gone))),
+        };
+        if !has_passed {
+            let mut tx = self.db.write().await?;
+            mapper::passed(&mut tx, key, VERSION, self.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(Ok(loaded))
     }
 }

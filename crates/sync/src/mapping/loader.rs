@@ -1,10 +1,11 @@
-//! Loading mapper modules: one at a time in this process, on a blocking thread.
+//! Loading mapper modules: first in a child process ([`super::trial`]), then in this one, on a blocking thread.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasm_host::{Host, HostError, Limits};
 
+use super::trial::{Program, Trials};
 use super::{LoadedMapper, Refused};
 
 /// Why no module was loaded.
@@ -18,72 +19,105 @@ pub enum MapperGone {
     Thread,
 }
 
-/// Gives out the only loader of this process; clones share it.
+/// Loads modules; clones share the engine and the limit on trials.
 #[derive(Clone, Debug)]
-pub(super) struct Loaders {
+pub struct Loaders {
     /// Created with the first module: an installation without modules has no cost for it.
-    host: Arc<OnceLock<Host>>,
-    one: Arc<Semaphore>,
-}
-
-impl Default for Loaders {
-    fn default() -> Self {
-        Self { host: Arc::default(), one: Arc::new(Semaphore::new(1)) }
-    }
+    host: Arc<Mutex<Option<Host>>>,
+    trials: Trials,
+    follower: Arc<Semaphore>,
 }
 
 impl Loaders {
-    /// Waits until the loader is free and returns it.
-    pub(super) async fn take(&self) -> Result<Loader, MapperGone> {
-        let permit = Arc::clone(&self.one).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
-        Ok(Loader { host: Arc::clone(&self.host), permit })
+    /// Returns loaders whose trials run this program.
+    #[must_use]
+    pub fn new(program: Program) -> Self {
+        Self { host: Arc::default(), trials: Trials::new(program), follower: Arc::new(Semaphore::new(1)) }
     }
-}
 
-/// The exclusive right to load modules: no other load runs while this exists.
-#[derive(Debug)]
-pub struct Loader {
-    host: Arc<OnceLock<Host>>,
-    permit: OwnedSemaphorePermit,
-}
-
-impl Loader {
-    /// Loads a module, which takes from a tenth of a second to several seconds.
+    /// Loads a module that passes its trial, without a rehearsal.
     ///
     /// # Errors
     /// When this process cannot run any module. The inner error says what is wrong with the file.
-    pub async fn load(self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
-        self.run(move |host| Ok(LoadedMapper::load(host, &bytes)?)).await
+    pub async fn load(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+        let bytes = bytes.into();
+        let tried = match self.trials.start(&bytes, false).await {
+            Ok(mut trial) => trial.loaded().await,
+            Err(refused) => Err(refused),
+        };
+        match tried {
+            Ok(()) => self.load_here(bytes).await,
+            Err(refused) => Ok(Err(refused)),
+        }
     }
 
-    /// Loads a module and maps every sample with it.
+    /// Loads a module that passes its trial and maps every sample there. This process loads it while the child maps the
+    /// samples.
     ///
     /// # Errors
-    /// Same as [`Loader::load`].
-    pub async fn load_rehearsed(self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
-        let rehearsed = move |host: &Host| {
-            let mapper = LoadedMapper::load(host, &bytes)?;
-            mapper.rehearse()?;
-            Ok(mapper)
+    /// Same as [`Loaders::load`].
+    pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+        let bytes = bytes.into();
+        let mut trial = match self.trials.start(&bytes, true).await {
+            Ok(trial) => trial,
+            Err(refused) => return Ok(Err(refused)),
         };
-        self.run(rehearsed).await
+        if let Err(refused) = trial.loaded().await {
+            return Ok(Err(refused));
+        }
+        let (loaded, rehearsed) = tokio::join!(self.load_here(bytes), trial.rehearsed());
+        let loaded = loaded?;
+        Ok(rehearsed.and(loaded))
     }
 
-    async fn run<T: Send + 'static>(self, work: impl FnOnce(&Host) -> T + Send + 'static) -> Result<T, MapperGone> {
-        let Self { host: shared, permit } = self;
+    /// Waits for the turn to load the active mapper.
+    pub(super) async fn follower(&self) -> Result<Follower, MapperGone> {
+        let turn = Arc::clone(&self.follower).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
+        Ok(Follower { loaders: self.clone(), _turn: turn })
+    }
+
+    /// Loads a module in this process: it takes from a tenth of a second to several seconds. Its cost is known, since
+    /// the same bytes passed a trial.
+    async fn load_here(&self, bytes: Arc<[u8]>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+        let shared = Arc::clone(&self.host);
         let done = tokio::task::spawn_blocking(move || {
-            let host = match shared.get() {
-                Some(host) => host,
-                None => {
-                    let host = Host::new(Limits::default())?;
-                    // The permit ensures that only one thread at a time runs this.
-                    shared.get_or_init(|| host)
-                }
-            };
-            let done = work(host);
-            drop(permit);
-            Ok(done)
+            let host = host(&shared)?;
+            Ok(LoadedMapper::load(&host, &bytes).map_err(Refused::Load))
         });
         done.await.map_err(|_| MapperGone::Thread)?
+    }
+}
+
+/// Returns the engine, and creates it first if there is none.
+fn host(shared: &Mutex<Option<Host>>) -> Result<Host, HostError> {
+    let mut host = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*host {
+        Some(host) => Ok(host.clone()),
+        None => {
+            let new = Host::new(Limits::default())?;
+            *host = Some(new.clone());
+            Ok(new)
+        }
+    }
+}
+
+/// The turn to load the active mapper: of several tasks that follow the database, one loads.
+#[derive(Debug)]
+pub struct Follower {
+    loaders: Loaders,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// Loads a module: at once if it is known to pass a trial, else after one.
+    ///
+    /// # Errors
+    /// Same as [`Loaders::load`].
+    pub(super) async fn load(
+        &self,
+        bytes: Vec<u8>,
+        has_passed: bool,
+    ) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+        if has_passed { self.loaders.load_here(bytes.into()).await } else { self.loaders.load(bytes).await }
     }
 }

@@ -38,8 +38,6 @@ const WHOLE: Duration = Duration::from_secs(2);
 
 /// The delay before a file that could not be tried is retried.
 const LATER: Duration = Duration::from_secs(60);
-/// A file that is too slow this often is refused.
-const MOST_TRIES: u32 = 5;
 
 /// The job of the MapperDirectoryActor.
 #[derive(Debug)]
@@ -86,8 +84,6 @@ struct Seen {
     is_done: bool,
     /// The file did not load and may be incomplete: it is tried again after [`WHOLE`].
     is_torn: bool,
-    /// How often the module was too slow.
-    tries: u32,
     /// The file could not be tried: the earliest instant for a retry.
     rests_until: Option<Instant>,
     /// The last logged message about the file.
@@ -162,7 +158,6 @@ impl MapperDirectoryJob {
                     since: Instant::now(),
                     is_done: false,
                     is_torn: false,
-                    tries: 0,
                     rests_until: None,
                     told: None,
                 };
@@ -184,7 +179,11 @@ impl MapperDirectoryJob {
             }
             Ok(Some(bytes)) => {
                 match found(&self.app.active, bytes, seen.standing()).await {
-                    Ok(Found::Known) => seen.is_done = true,
+                    Ok(Found::Known(None)) => seen.is_done = true,
+                    Ok(Found::Known(Some(why))) => {
+                        info!(%file, why, "mapper module in the folder was refused before; it is not tried again");
+                        seen.is_done = true;
+                    }
                     Ok(Found::Activated(activated)) => {
                         let digest = activated.state.active.map(|active| active.mapper);
                         info!(%file, digest, "mapper module from the folder activated");
@@ -199,10 +198,12 @@ impl MapperDirectoryJob {
                     Err(ActivationError::Store(error)) => return Err(error),
                     // The file may not be at fault, so it is retried a limited number of times.
                     Ok(Found::Slow(why)) => {
-                        seen.tries += 1;
                         seen.rests_until = Some(Instant::now() + LATER);
                         // The message differs between tries by the number of samples that the module answered.
-                        seen.tell_once("slow", || warn!(%file, why, most = MOST_TRIES, "mapper module in the folder too slow; it is retried later"));
+                        seen.tell_once(
+                            "slow",
+                            || warn!(%file, why, "mapper module in the folder too slow; it is retried later"),
+                        );
                     }
                     Ok(Found::NotTried(why)) => {
                         seen.rests_until = Some(Instant::now() + LATER);
@@ -242,13 +243,7 @@ impl Seen {
 
     /// Returns what a refusal of the file would mean now.
     fn standing(&self) -> Standing {
-        if self.tries + 1 >= MOST_TRIES {
-            Standing::LastTry
-        } else if self.since.elapsed() >= WHOLE {
-            Standing::Whole
-        } else {
-            Standing::Young
-        }
+        if self.since.elapsed() >= WHOLE { Standing::Whole } else { Standing::Young }
     }
 
     fn is_ready(&self) -> bool {
@@ -343,20 +338,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_always_too_slow_has_a_last_try() {
+    fn a_message_is_told_once() {
         let mut about = tempfile::NamedTempFile::new().expect("a file");
         std::io::Write::write_all(&mut about, b"x").expect("written");
         let stamp = Stamp::of(about.path()).expect("read").expect("a file");
         let since = Instant::now();
-        let mut seen = Seen { stamp, since, is_done: false, is_torn: false, tries: 0, rests_until: None, told: None };
-        let mut tries = Vec::new();
-        for _ in 0..MOST_TRIES {
-            tries.push(seen.standing());
-            seen.tries += 1;
-        }
-        assert_eq!(tries.pop(), Some(Standing::LastTry));
-        assert!(tries.iter().all(|standing| *standing != Standing::LastTry), "{tries:?}");
-
+        let mut seen = Seen { stamp, since, is_done: false, is_torn: false, rests_until: None, told: None };
         let mut told = 0;
         for _ in 0..3 {
             seen.tell_once("slow", || told += 1);

@@ -212,13 +212,76 @@ pub async fn last_refused(tx: &mut Tx) -> Result<Option<RefusedOffer>> {
     )
 }
 
-/// Returns whether a file with this digest was offered before, from any source.
+/// What became of a file that was offered.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Offer {
+    /// Why it was refused; `None` when it was activated.
+    pub refused: Option<String>,
+}
+
+/// Returns what became of the file with this digest, from whatever source it was offered; `None` when it never was.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn was_offered(tx: &mut Tx, digest: &str) -> Result<bool> {
-    let row: Option<(String,)> =
-        fetch_optional!(tx, (String,), "SELECT digest FROM mapper_offer WHERE digest = $1", digest)?;
+pub async fn offer(tx: &mut Tx, digest: &str) -> Result<Option<Offer>> {
+    fetch_optional!(tx, Offer, "SELECT refused FROM mapper_offer WHERE digest = $1", digest)
+}
+
+/// Counts a try of a file, before it begins, and returns the number of tries without a verdict on the file, this one
+/// included.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn begin_try(tx: &mut Tx, digest: &str, now: Millis) -> Result<i64> {
+    let row: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "INSERT INTO mapper_trial (digest, tries, tried_at) VALUES ($1, 1, $2)
+         ON CONFLICT (digest) DO UPDATE SET tries = mapper_trial.tries + 1, tried_at = excluded.tried_at
+         RETURNING tries",
+        digest,
+        now
+    )?;
+    Ok(row.map_or(1, |(tries,)| tries))
+}
+
+/// Takes back a try that failed for a reason that is not the file's.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn discount_try(tx: &mut Tx, digest: &str) -> Result<()> {
+    execute!(tx, "UPDATE mapper_trial SET tries = tries - 1 WHERE digest = $1 AND tries > 0", digest)?;
+    Ok(())
+}
+
+/// Records that a file passed its trial by this version of the service.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn passed(tx: &mut Tx, digest: &str, version: &str, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO mapper_trial (digest, tries, passed_by, tried_at) VALUES ($1, 0, $2, $3)
+         ON CONFLICT (digest) DO UPDATE SET tries = 0, passed_by = excluded.passed_by, tried_at = excluded.tried_at",
+        digest,
+        version,
+        now
+    )?;
+    Ok(())
+}
+
+/// Returns whether a file passed its trial by this version of the service.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn has_passed(tx: &mut Tx, digest: &str, version: &str) -> Result<bool> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT digest FROM mapper_trial WHERE digest = $1 AND passed_by = $2",
+        digest,
+        version
+    )?;
     Ok(row.is_some())
 }
 

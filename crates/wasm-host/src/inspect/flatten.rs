@@ -413,7 +413,7 @@ fn instances(items: impl Iterator<Item = (ComponentExternalKind, u32)>) -> Resul
 }
 
 fn handed() -> LoadError {
-    LoadError::TooComplex { what: "component handed around as a value", count: 1, limit: 0 }
+    LoadError::TooComplex { what: "component handed around as a value".into(), count: 1, limit: 0 }
 }
 
 fn index(at: u32) -> usize {

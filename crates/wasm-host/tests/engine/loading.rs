@@ -38,7 +38,7 @@ fn another_world_names_both_versions() {
     let LoadError::OtherWorld { found, ours } = &error else { panic!("{error}") };
     assert!(found.starts_with("catalog:mapper/mapping@"), "{found}");
     let text = error.to_string();
-    assert!(text.contains(found.as_str()) && text.contains(ours), "{text}");
+    assert!(text.contains(found.as_str()) && text.contains(&**ours), "{text}");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn wasi_is_refused_with_a_hint() {
 #[test]
 fn a_module_must_say_who_it_is() {
     let nameless = refused(&bytes("fixtures/describe-nameless"));
-    assert_eq!(nameless, LoadError::Info { what: "name", problem: "is empty" });
+    assert_eq!(nameless, LoadError::Info { what: "name".into(), problem: "is empty".into() });
 
     let call = std::time::Duration::from_millis(100);
     let hasty = Host::new(Limits { call, ..Limits::default() }).expect("an engine");

@@ -34,8 +34,8 @@ async fn a_load_without_an_end(engine: Engine) {
     let app = &shop.service.app;
     let (epoch, until) = holding(&shop).await;
     let builtin = app.active.current();
-    // A task that has the loader's turn counts as loading.
-    let loader = app.active.loader().await.expect("a turn");
+    // A task that has the turn counts as loading.
+    let follower = app.active.follower().await.expect("a turn");
 
     let twin = module("fixtures/twin");
     let elsewhere = startup::build(&shop.config, Arc::new(SystemClock)).await.expect("a store");
@@ -49,7 +49,7 @@ async fn a_load_without_an_end(engine: Engine) {
     assert_eq!(app.active.current().key(), builtin.key());
     assert_eq!(shop.batches(), 0);
 
-    drop(loader);
+    drop(follower);
     shop.settle().await;
     assert_eq!(**app.active.current().key(), *digest(&twin));
     assert_eq!(shop.item("a").expect("at Meta")["custom_label_3"], "fixture");

@@ -237,14 +237,28 @@ on_both! {
             assert!(matches!(&found, Found::Slow(why) if why.contains("sample")), "{found:?}");
         }
         assert_eq!(mapper::state(app).await.expect("a state").refused, None);
-        let last = spin(Standing::LastTry).await;
+        // As after two more tries, also in other processes.
+        shop.sql("UPDATE mapper_trial SET tries = tries + 2").await;
+        let last = spin(Standing::Whole).await;
         assert!(matches!(&last, Found::Refused(why) if why.contains("PUT /admin/meta/mapper")), "{last:?}");
-        assert!(matches!(spin(Standing::Whole).await, Found::Known), "it is not compiled again");
+        let again = spin(Standing::Whole).await;
+        assert!(matches!(&again, Found::Known(Some(why)) if why.contains("tried several times")), "{again:?}");
         let refused = mapper::state(app).await.expect("a state").refused.expect("it is told");
         assert!(refused.reason.contains("tried several times"), "{}", refused.reason);
         let trap = async || found(&app.active, module("fixtures/always-trap"), Standing::Whole).await.expect("tried");
         assert!(matches!(trap().await, Found::Refused(_)));
-        assert!(matches!(trap().await, Found::Known));
+        assert!(matches!(trap().await, Found::Known(Some(_))));
+        shop.close().await;
+    }
+
+    /// A file at whose every try the service ended is not tried once more.
+    async fn a_file_that_ends_the_service_is_refused(shop) {
+        let app = &shop.service.app;
+        let good = module("margin-label");
+        let sql = format!("INSERT INTO mapper_trial (digest, tries, tried_at) VALUES ('{}', 5, 0)", digest(&good));
+        shop.sql(&sql).await;
+        let found = found(&app.active, good, Standing::Whole).await.expect("an answer");
+        assert!(matches!(&found, Found::Refused(why) if why.contains("the service ended")), "{found:?}");
         shop.close().await;
     }
 

@@ -13,9 +13,9 @@ fn counted(text: &str) -> Result<Counts, LoadError> {
 
 /// What there is too much of.
 #[track_caller]
-fn refused(text: &str) -> &'static str {
+fn refused(text: &str) -> String {
     match super::super::component(&bytes(text)) {
-        Err(LoadError::TooComplex { what, .. }) => what,
+        Err(LoadError::TooComplex { what, .. }) => what.into_owned(),
         other => panic!("{other:?}"),
     }
 }
