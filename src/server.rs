@@ -11,7 +11,6 @@ use catalog_sync::config::{Config, ConfigError, StopWithin};
 use catalog_sync::runtime::tree::{Ended, Overdue};
 use catalog_sync::startup::{Service, StartError};
 use catalog_sync::store::better_auth::BetterAuthDb;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -74,7 +73,7 @@ impl Server {
         let sessions = sessions(config)?.map(Arc::new);
         let mut service = Service::open(config, clock).await?;
         let failed = |source| ServerError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let listener = http::serve::listen(config.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         service.start_actors(config).await?;
 

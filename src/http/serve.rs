@@ -12,6 +12,7 @@ mod stream;
 mod watched;
 
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,7 +23,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -33,10 +34,30 @@ use super::Limits;
 
 /// Most bytes of a head, of requests that are read ahead, and of responses that wait for the client, each.
 const BUFFER: usize = 64 * 1024;
+/// Most bytes of responses that the system keeps for one client. By itself it keeps some megabytes, and one that reads
+/// nothing could ask for all of them.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Clients that the system lets wait until they are accepted.
+const BACKLOG: u32 = 1024;
 /// The pause after an error of `accept`, such as too few file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The time between two messages about errors of `accept`.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// Opens the port. Must be called inside the runtime.
+///
+/// # Errors
+/// When the address cannot be used.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // On Windows it would let another program take the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `stop` resolves and every connection has ended.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
@@ -76,12 +97,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         let router = TowerToHyperService::new(router.clone());
         let stream = TokioIo::new(Stream::new(stream, limits.write, turn.clone()));
         let service = service_fn(move |request: Request<Incoming>| {
-            turn.is_ours();
+            turn.begins();
             let turn = turn.clone();
             let response = router.call(request.map(|body| Watched::new(body, turn.clone())));
             async move {
                 let response = response.await;
-                turn.is_the_clients();
+                turn.ends();
                 response
             }
         });

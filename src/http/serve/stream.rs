@@ -36,6 +36,7 @@ impl Stream {
             self.turn.progresses();
             return written;
         }
+        self.turn.stands();
         if !self.waits {
             self.waits = true;
             self.timer.as_mut().reset(Instant::now() + self.limit);
@@ -57,7 +58,11 @@ impl Drop for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_pending() {
+            self.turn.stands();
+        }
+        read
     }
 }
 

@@ -27,11 +27,7 @@ impl Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_ready() {
-            self.turn.is_ours();
-        } else {
-            self.turn.is_the_clients();
-        }
+        self.turn.body(frame.is_ready());
         frame
     }
 
