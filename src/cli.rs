@@ -1,10 +1,11 @@
 //! The command line: parsing, logging, exit codes. One file per command.
 //!
-//! Exit codes: 0 success; 1 failure; 2 partial success (`import`) or a wrong command line; 70 the supervisor of the
-//! actors ended without a request to stop.
+//! Exit codes: 0 success; 1 failure, also of a stop that took too long; 2 partial success (`import`) or a wrong command
+//! line; 70 the supervisor of the actors ended without a request to stop; 130 and 143 a second SIGINT or SIGTERM.
 
 #[cfg(feature = "demo")]
 mod demo;
+mod ending;
 mod import;
 mod mapper;
 mod migrate;
@@ -17,6 +18,7 @@ mod token;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -101,6 +103,9 @@ impl<E: std::error::Error> From<E> for Failed {
 
 type Done = Result<ExitCode, Failed>;
 
+/// How long threads that are still busy keep a finished process.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
 /// Runs the command line of this process.
 pub(crate) fn run() -> ExitCode {
     // Not a command for people: the service starts it to try a mapper module.
@@ -141,7 +146,8 @@ fn execute(cli: Cli) -> Done {
         _ => "info",
     };
     start_logging(config.log_format, default_level);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
         match cli.command {
             Command::Serve => serve::run(&config).await,
             #[cfg(feature = "demo")]
@@ -154,7 +160,10 @@ fn execute(cli: Cli) -> Done {
             Command::GraphSimulator(args) => simulator::run(args, cli.global.config).await,
             Command::Mapper(command) => mapper::run(&config, command).await,
         }
-    })
+    });
+    // Dropped, it would wait without end for a thread that is still busy, such as one that compiles a module.
+    runtime.shutdown_timeout(LAST_THREADS);
+    done
 }
 
 fn start_logging(format: LogFormat, default_level: &str) {
@@ -168,24 +177,5 @@ fn start_logging(format: LogFormat, default_level: &str) {
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
-    }
-}
-
-/// Resolves when the process receives a signal to stop.
-async fn asked_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    // Without a signal handler the signal kills the process, which the pipeline survives.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

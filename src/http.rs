@@ -34,13 +34,19 @@ use catalog_sync::app::App;
 use catalog_sync::mapping::MODULE_BYTES;
 use catalog_sync::runtime::vitals::VitalsBoard;
 
-/// Limits of a request.
+/// Limits of requests and connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Longest body, in bytes.
     pub body: usize,
+    /// Most connections; see [`serve`].
+    pub connections: u32,
     /// Time limit for the head of a request, and for an idle connection; see [`serve`].
     pub head: Duration,
+    /// Time for which a client may read nothing of a response; see [`serve`].
+    pub write: Duration,
+    /// Time that running requests have after the stop signal.
+    pub stop: Duration,
     /// Longest mapper module, in bytes.
     pub module: usize,
     /// Time limit for a request, and for its body.
@@ -54,8 +60,10 @@ impl Default for Limits {
         Self {
             body: 1024 * 1024,
             module: MODULE_BYTES,
-            // Proxies keep idle connections for a minute. Closing one earlier could lose a request.
+            connections: 512,
             head: Duration::from_secs(75),
+            write: Duration::from_secs(30),
+            stop: Duration::from_secs(10),
             time: Duration::from_secs(30),
             long_time: Duration::from_secs(10 * 60),
         }
@@ -75,7 +83,7 @@ pub struct Api {
     pub sessions: Option<Arc<Sessions>>,
     /// The configuration of the API itself.
     pub site: Arc<Site>,
-    /// Limits of a request.
+    /// Limits of requests and connections.
     pub limits: Limits,
 }
 

@@ -1,25 +1,23 @@
 //! The composition root of the process: the service of `catalog-sync` and the HTTP API in front of it.
 
+mod descriptors;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use catalog_sync::clock::SharedClock;
-use catalog_sync::config::{Config, ConfigError};
+use catalog_sync::config::{Config, ConfigError, StopWithin};
 use catalog_sync::runtime::tree::{Ended, Overdue};
 use catalog_sync::startup::{Service, StartError};
 use catalog_sync::store::better_auth::BetterAuthDb;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::http::auth::Sessions;
 use crate::http::session::SessionRules;
-use crate::http::{self, Api, Site};
-
-/// How long a shutdown waits for open requests.
-const REQUESTS_DEADLINE: Duration = Duration::from_secs(10);
+use crate::http::{self, Api, Limits, Site};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +28,16 @@ pub enum ServerError {
     /// The service did not start.
     #[error(transparent)]
     Service(#[from] StartError),
+    /// The limit of open files is too low.
+    #[error(
+        "this process may open {limit} files (`ulimit -n`) and needs at least {least}; raise the limit: `nofile` in docs/operations.md says how"
+    )]
+    Descriptors {
+        /// The limit.
+        limit: u64,
+        /// The lowest that is enough.
+        least: u64,
+    },
     /// The address cannot be used.
     #[error("cannot listen on {address}")]
     Listen {
@@ -50,6 +58,7 @@ pub struct Server {
     pub service: Service,
     sessions: Option<Arc<Sessions>>,
     stop: oneshot::Sender<()>,
+    stop_within: StopWithin,
     requests: JoinHandle<()>,
 }
 
@@ -59,11 +68,12 @@ impl Server {
     /// # Errors
     /// When a part does not start; nothing is left running then.
     pub async fn start(config: &Config, clock: SharedClock) -> Result<Self, ServerError> {
+        let limits = limits(config)?;
         // Does not connect: a failure of the sign-in database must not prevent the start of the service.
         let sessions = sessions(config)?.map(Arc::new);
         let mut service = Service::open(config, clock).await?;
         let failed = |source| ServerError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let listener = http::serve::listen(config.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         service.start_actors(config).await?;
 
@@ -76,14 +86,15 @@ impl Server {
             api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
             admin_url: config.public_admin_url.clone(),
         };
-        let api = Api::new(Arc::clone(&service.app), service.board.clone(), sessions.clone(), site);
+        let mut api = Api::new(Arc::clone(&service.app), service.board.clone(), sessions.clone(), site);
         let (stop, stopped) = oneshot::channel::<()>();
-        let head = api.limits.head;
-        let requests = tokio::spawn(http::serve::serve(listener, http::router(api), head, async {
+        api.limits = limits;
+        info!(connections = limits.connections, "most connections to the API at once");
+        let requests = tokio::spawn(http::serve::serve(listener, http::router(api), limits, async {
             // A dropped sender stops the API as well.
             let _ = stopped.await;
         }));
-        Ok(Self { address, service, sessions, stop, requests })
+        Ok(Self { address, service, sessions, stop, stop_within: config.stop_within(), requests })
     }
 
     /// Resolves when the actors' supervisor ends without a request to stop; never resolves without actors.
@@ -91,22 +102,37 @@ impl Server {
         self.service.ended().await
     }
 
-    /// Stops the API, then the service.
+    /// Stops the API, then the service, each within its share of the time for a stop.
     ///
     /// # Errors
     /// When actors do not end in time; names them.
     pub async fn shutdown(self) -> Result<(), Overdue> {
-        let Self { service, sessions, stop, requests, .. } = self;
+        let Self { service, sessions, stop, stop_within, requests, .. } = self;
         let _ = stop.send(());
-        if tokio::time::timeout(REQUESTS_DEADLINE, requests).await.is_err() {
-            info!("requests not finished in time");
-        }
+        // Ends within the limit for requests. A panic in it has closed the connections.
+        let _ = requests.await;
         let stopped = service.shutdown().await;
-        if let Some(sessions) = sessions {
-            sessions.close().await;
+        if let Some(sessions) = sessions
+            && tokio::time::timeout(stop_within.closing, sessions.close()).await.is_err()
+        {
+            info!("the database of sessions not closed in time");
         }
         stopped
     }
+}
+
+/// Returns the limits of requests and connections.
+///
+/// # Errors
+/// When the limit of open files is too low.
+fn limits(config: &Config) -> Result<Limits, ServerError> {
+    Ok(Limits {
+        connections: descriptors::connections(&config.http, config.database_pool)?,
+        head: Duration::from_secs(config.http.idle_seconds),
+        write: Duration::from_secs(config.http.write_seconds),
+        stop: config.stop_within().requests,
+        ..Limits::default()
+    })
 }
 
 /// Returns how people sign in; `None` when neither a secret nor a database of Better-Auth is configured. Does not

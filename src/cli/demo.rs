@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret as _;
 
-use super::{Done, Failed, asked_to_end, token};
+use super::ending::Ending;
+use super::{Done, Failed, token};
 use crate::demo::local_meta::LocalMeta;
 use crate::demo::run::{self, Show};
 use catalog_sync::config::Config;
@@ -79,7 +80,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
             "\nStill running:\n  API          http://{}\n  API token    {}\n  local Meta   {}\n\n  curl -H 'Authorization: Bearer {}' http://{}/admin/meta/status\n\nCtrl-C ends it.",
             running.server.address, running.token, running.meta.base_url, running.token, running.server.address
         );
-        asked_to_end().await;
+        Ending::watch(config.stop_within().whole)?.asked().await;
     }
     let stopped = running.server.shutdown().await;
     Ok(if report.ok && stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use super::{Done, asked_to_end};
+use super::Done;
+use super::ending::Ending;
 use catalog_sync::clock;
 use catalog_sync::config::Config;
 use catalog_sync::mapping::trial;
@@ -20,13 +21,15 @@ pub(super) async fn run(config: &Config) -> Done {
         warn!("{unlimited}; activate only modules that you trust");
     }
     let server = Server::start(config, clock::of_the_process()).await?;
+    let mut ending = Ending::watch(config.stop_within().whole)?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening http://{}", server.address)?;
     stdout.flush()?;
     let unasked = tokio::select! {
-        () = asked_to_end() => None,
+        () = ending.asked() => None,
         ended = server.ended() => Some(ended),
     };
+    ending.begin();
     info!("stopping; waiting for the call in flight");
     if let Err(overdue) = server.shutdown().await {
         warn!(%overdue, "shutdown not complete in time; the next start resolves the rest");

@@ -4,12 +4,17 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use super::{Done, Failed, asked_to_end};
+use super::ending::Ending;
+use super::{Done, Failed};
+
+/// The longest time that a stop takes. Nothing is lost with it.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(
@@ -39,10 +44,11 @@ pub(super) async fn run(args: SimulatorArgs, world: Option<PathBuf>) -> Done {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening http://{}", listener.local_addr()?)?;
     stdout.flush()?;
+    let mut ending = Ending::watch(STOP_WITHIN)?;
     let watch = args.until_stdin_closes;
     graph_simulator::serve(listener, config, async move {
         tokio::select! {
-            () = asked_to_end() => {}
+            () = ending.asked() => {}
             () = stdin_closed(), if watch => {}
         }
     })

@@ -19,4 +19,5 @@ mod secrets;
 mod select;
 mod sessions;
 mod settings;
+mod slow_clients;
 mod tour;

@@ -4,6 +4,7 @@
 //! shown.
 //! Left out on purpose: what an operator changes at run time; those are settings, in the database.
 
+mod http;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::domain::budget::LimiterConfig;
 use crate::domain::retention::RetentionConfig;
 use crate::store::connect;
 use crate::store::seal::SealError;
+pub use http::{HttpSection, StopWithin};
 pub use sessions::SessionsSection;
 
 /// The whole configuration. The default works without changes: SQLite in `data/`, Meta's own hosts.
@@ -48,8 +50,12 @@ pub struct Config {
     pub database_pool: u32,
     /// How long the lease lasts without renewal, in seconds.
     pub lease_seconds: u64,
+    /// The longest time from the signal to stop until the process has exited, in seconds.
+    pub shutdown_seconds: u64,
     /// The format of log lines.
     pub log_format: LogFormat,
+    /// Limits of the connections to the API.
+    pub http: HttpSection,
     /// Where Meta's API is.
     pub graph: GraphSection,
     /// Meta's quotas.
@@ -63,6 +69,8 @@ pub struct Config {
     #[serde(skip)]
     pub trial_program: Option<PathBuf>,
 }
+
+const SHUTDOWN_SECONDS: &str = "META_CATALOG_SHUTDOWN_SECONDS (shutdown_seconds)";
 
 /// The value that turns the watched folder off.
 const OFF: &str = "off";
@@ -117,7 +125,9 @@ impl Default for Config {
             mapper_dir: None,
             database_pool: 10,
             lease_seconds: 60,
+            shutdown_seconds: 85,
             log_format: LogFormat::Text,
+            http: HttpSection::default(),
             graph: GraphSection::default(),
             limiter: LimiterConfig::default(),
             retention: RetentionConfig::default(),
@@ -212,6 +222,8 @@ impl Config {
         };
         optional(&mut self.public_api_url, "PUBLIC_API_URL");
         optional(&mut self.public_admin_url, "PUBLIC_ADMIN_URL");
+        http::overlay(&mut self.shutdown_seconds, SHUTDOWN_SECONDS, &variable)?;
+        self.http.overlay(&variable)?;
         self.sessions.overlay(variable)
     }
 
@@ -225,6 +237,8 @@ impl Config {
             url("PUBLIC_ADMIN_URL (public_admin_url)", text)?;
         }
         self.sessions.validate()?;
+        self.http.validate()?;
+        http::within(SHUTDOWN_SECONDS, self.shutdown_seconds, 1..=3600, "seconds")?;
         if !(6..=3600).contains(&self.lease_seconds) {
             return Err(ConfigError::Value {
                 name: "lease_seconds",
@@ -285,6 +299,12 @@ impl Config {
     #[must_use]
     pub fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds)
+    }
+
+    /// How long each part of a stop may take.
+    #[must_use]
+    pub fn stop_within(&self) -> StopWithin {
+        StopWithin::of(Duration::from_secs(self.shutdown_seconds))
     }
 
     /// Returns the configuration of the Graph client.

@@ -12,7 +12,7 @@ use tracing::info;
 use crate::actors::limiter::LimiterMemory;
 use crate::app::{App, AppConfig};
 use crate::clock::SharedClock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StopWithin};
 use crate::domain::budget::LimiterRow;
 use crate::ids;
 use crate::mapping::trial::Program;
@@ -24,8 +24,6 @@ use crate::runtime::vitals::VitalsBoard;
 use crate::store::seal::Keyring;
 use crate::store::{Db, StoreError, connect, lease, limiter, reask};
 
-/// How long a shutdown waits for the call in flight.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(70);
 /// How long a killed process may still hold its lock.
 const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -53,6 +51,7 @@ pub struct Service {
     /// The vitals of the actors.
     pub board: VitalsBoard,
     tree: Option<Tree>,
+    stop_within: StopWithin,
     /// Held for the life of the process: the lease on SQLite.
     lock: Option<File>,
 }
@@ -88,7 +87,7 @@ impl Service {
         app.load_settings().await?;
         note_first_made_with(&app).await?;
         let board = VitalsBoard::new(Arc::clone(&app.clock));
-        Ok(Self { app, board, tree: None, lock })
+        Ok(Self { app, board, tree: None, stop_within: config.stop_within(), lock })
     }
 
     /// Starts the actors. `config.enabled = false` starts none.
@@ -115,18 +114,24 @@ impl Service {
     /// # Errors
     /// When actors do not end in time; names them.
     pub async fn shutdown(self) -> Result<(), Overdue> {
-        let Self { app, tree, lock, .. } = self;
+        let Self { app, tree, lock, stop_within, .. } = self;
         let stopped = match tree {
-            Some(tree) => tree.shutdown(SHUTDOWN_DEADLINE).await,
+            Some(tree) => tree.shutdown(stop_within.actors).await,
             None => Ok(()),
         };
-        if let Some(held) = app.lease.current() {
-            app.lease.put(None);
-            if let Err(cause) = lease::release(&app.db, &held.fence).await {
-                info!(%cause, "lease not released; it expires");
+        let close = async {
+            if let Some(held) = app.lease.current() {
+                app.lease.put(None);
+                if let Err(cause) = lease::release(&app.db, &held.fence).await {
+                    info!(%cause, "lease not released; it expires");
+                }
             }
+            app.db.close().await;
+        };
+        // Closing waits for every connection to come back, also one of a request that does not end.
+        if tokio::time::timeout(stop_within.closing, close).await.is_err() {
+            info!("database not closed in time");
         }
-        app.db.close().await;
         drop(lock);
         stopped
     }

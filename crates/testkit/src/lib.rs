@@ -25,7 +25,7 @@ pub mod torture;
 mod wait;
 
 pub use plant::Plant;
-pub use process::{Log, PATIENCE, Program, Serve, trial_program};
+pub use process::{Log, PATIENCE, Program, Serve, resident, trial_program};
 pub use shop::{Shop, half_branded, product, variant};
 pub use site::{CATALOG, Engine, KEY, OPERATOR, PICTURES, Row, Site};
 pub use stage::{Asked, Sent, Stage, graph_error};

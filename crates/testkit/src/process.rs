@@ -37,7 +37,17 @@ impl Program {
 
     /// Returns the same program with limited address space.
     pub fn within(&self, kib: u64) -> Self {
-        let limited = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+        self.limited(&format!("-v {kib}"))
+    }
+
+    /// Returns the same program with a limited number of file descriptors.
+    pub fn with_descriptors(&self, count: u64) -> Self {
+        self.limited(&format!("-n {count}"))
+    }
+
+    /// Returns the same program under a limit of the shell.
+    fn limited(&self, limit: &str) -> Self {
+        let limited = format!("ulimit {limit} && exec \"$0\" \"$@\"");
         let mut leading = vec!["-c".into(), limited.into(), self.binary.clone().into_os_string()];
         leading.extend(self.leading.iter().cloned());
         Self { binary: "/bin/sh".into(), leading, environment: self.environment.clone() }
@@ -153,6 +163,13 @@ impl Serve {
         let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status().await.expect("kill runs");
         assert!(sent.success(), "kill -s {name} {id}: {sent}");
     }
+}
+
+/// Returns the resident memory of a process, in kB.
+pub fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("this is Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// The output of a process on both streams.

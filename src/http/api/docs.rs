@@ -32,7 +32,8 @@ const FILES: [&str; 3] = ["favicon-32x32.png", "swagger-ui-bundle.js", "swagger-
 
 /// The document, and its page.
 pub(in crate::http) fn pages(described: OpenApi) -> Router<Api> {
-    let document = complete(described).to_string();
+    // Bytes: a response shares them, so one that is not read costs no memory.
+    let document = Bytes::from(complete(described).to_string());
     let json = HeaderValue::from_static("application/json");
     let own = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind), (CSP, POLICY)], text) })

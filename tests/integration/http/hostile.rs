@@ -212,10 +212,7 @@ impl Served {
 
     /// Its resident memory, in kB.
     fn resident(&self) -> u64 {
-        let id = self.child.id().expect("it runs");
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("this is Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        testkit::resident(self.child.id().expect("it runs"))
     }
 }
 
@@ -274,7 +271,8 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
     let address = listener.local_addr().expect("an address");
     let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = http::serve::serve(listener, router, Duration::from_millis(300), async {
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
+    let served = http::serve::serve(listener, router, limits, async {
         let _ = stopped.await;
     });
     let served = tokio::spawn(served);
