@@ -1,4 +1,4 @@
-//! The command line: parsing, logging, exit codes. One file per command.
+//! The command line: parsing and exit codes. One file per command.
 //!
 //! Exit codes: 0 success; 1 failure; 2 partial success (`import`) or a wrong command line; 70 the supervisor of the
 //! actors ended without a request to stop.
@@ -6,6 +6,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod import;
+mod log;
 mod mapper;
 mod migrate;
 mod openapi;
@@ -14,14 +15,12 @@ mod serve;
 mod simulator;
 mod token;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use catalog_sync::config::{Config, LogFormat};
+use catalog_sync::config::Config;
 use catalog_sync::report::chain;
 
 /// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
@@ -134,7 +133,7 @@ fn execute(cli: Cli) -> Done {
         Command::Mapper(_) => "warn",
         _ => "info",
     };
-    start_logging(config.log_format, default_level);
+    log::start(config.log_format, default_level);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match cli.command {
             Command::Serve => serve::run(&config).await,
@@ -149,20 +148,6 @@ fn execute(cli: Cli) -> Done {
             Command::Mapper(command) => mapper::run(&config, command).await,
         }
     })
-}
-
-fn start_logging(format: LogFormat, default_level: &str) {
-    // sqlx and the supervisor crate log internal details at level info.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},sqlx=warn,ractor_supervisor=warn,ractor=warn")));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
-    }
 }
 
 /// Resolves when the process receives a signal to stop.

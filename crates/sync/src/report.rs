@@ -1,4 +1,4 @@
-//! Text for messages: an error with its causes, and the beginning of outside text.
+//! Text for messages: an error with its causes, the beginning of outside text, and what does not fit into a line.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -27,6 +27,14 @@ pub fn clip(text: &str, most_chars: usize) -> Cow<'_, str> {
         Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
         None => Cow::Borrowed(text),
     }
+}
+
+/// Returns whether a character in a line of text could end the line, steer a terminal, or change the order in which the
+/// line is shown.
+#[must_use]
+pub fn is_unfit_for_a_line(one: char) -> bool {
+    let turns_the_order = matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    one.is_control() || turns_the_order || matches!(one, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
