@@ -1,5 +1,6 @@
 //! `meta-catalog mapper diff`: the preview of a module on the real catalog, in this process.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -59,15 +60,17 @@ async fn compare(app: &App, bytes: Vec<u8>) -> Result<(Compared, PreviewReport),
     }
     let report = preview::compare(app, &candidate, &mut Bar(bar.clone())).await;
     bar.finish_and_clear();
-    Ok((Compared::of(&candidate), report?))
+    // The bar ends no walk.
+    let report = report?.ok_or_else(|| AdminError::Internal("the walk ended early".into()))?;
+    Ok((Compared::of(&candidate), report))
 }
 
 struct Bar(ProgressBar);
 
 impl Progress for Bar {
-    async fn at(&mut self, done: u64) -> Result<(), StoreError> {
+    async fn at(&mut self, done: u64) -> Result<ControlFlow<()>, StoreError> {
         self.0.set_position(done);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -33,6 +33,7 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
         role: "catalog-admin".into(),
         created_at: at,
         revoked_at: None,
+        expires_at: (id == "a").then_some(NOW + 10),
     };
     let secret = |text: &str| SecretString::from(text.to_owned());
     let (late, early) = (token("a", NOW + 1), token("b", NOW));
@@ -44,6 +45,10 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
     let mut tx = db.read().await?;
     assert_eq!(api_token::find(&mut tx, &secret("hunter2")).await?.as_ref(), Some(&late));
     assert_eq!(api_token::find(&mut tx, &secret("hunter")).await?, None);
+    assert_eq!(api_token::by_id(&mut tx, "a").await?.as_ref(), Some(&late));
+    assert_eq!(api_token::by_id(&mut tx, "c").await?, None);
+    assert_eq!([NOW + 9, NOW + 10].map(|now| late.has_expired(now)), [false, true]);
+    assert!(!early.has_expired(i64::MAX));
     assert_eq!(api_token::list(&mut tx).await?, [early.clone(), late.clone()], "oldest first");
     drop(tx);
     let stored = db.texts("SELECT token_hash FROM api_token").await?;
@@ -56,6 +61,7 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
     tx.commit().await?;
     let mut tx = db.read().await?;
     assert_eq!(api_token::find(&mut tx, &secret("hunter2")).await?, None);
+    assert_eq!(api_token::by_id(&mut tx, "a").await?, None);
     assert_eq!(api_token::list(&mut tx).await?, [early, ApiToken { revoked_at: Some(NOW + 2), ..late }]);
     Ok(())
 }
