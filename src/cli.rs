@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use catalog_sync::config::Config;
-use catalog_sync::report::chain;
+use catalog_sync::report::{chain, for_a_terminal};
 
 /// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
 #[derive(Debug, Parser)]
@@ -104,7 +104,7 @@ pub(crate) fn run() -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
         Err(failed) => {
-            eprintln!("meta-catalog: {}", failed.message);
+            eprintln!("meta-catalog: {}", for_a_terminal(&failed.message));
             ExitCode::from(failed.code)
         }
     }

@@ -8,6 +8,7 @@ use super::{Done, Failed};
 use catalog_sync::clock::{Clock as _, Millis, SystemClock};
 use catalog_sync::config::Config;
 use catalog_sync::ids;
+use catalog_sync::report::one_line;
 use catalog_sync::startup;
 use catalog_sync::store::Db;
 use catalog_sync::store::api_token::{self, ApiToken};
@@ -80,7 +81,7 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
                 };
                 let shown = |at| jiff::Timestamp::from_millisecond(at).unwrap_or_default().to_string();
                 let (created, expires) = (shown(token.created_at), token.expires_at.map_or("never".into(), shown));
-                let ApiToken { id, role, name, .. } = token;
+                let (ApiToken { id, role, .. }, name) = (&token, one_line(&token.name));
                 println!("{id:<36}  {role:<14}  {state:<8}  {created:<24}  {expires:<24}  {name}");
             }
         }

@@ -206,3 +206,29 @@ async fn a_token_ends_when_it_was_created_to_end() {
     let help = run(folder.path(), &["token", "create", "--help"], b"");
     assert!(text(&help.stdout).contains("never expires"), "{}", text(&help.stdout));
 }
+
+/// What a command shows of a name, a file or a module steers no terminal.
+#[test]
+fn no_command_sends_control_codes_of_others_to_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let evil = "a\u{1b}[31mb\u{9b}0m\u{202e}";
+    let shown = r"a\u{1b}[31mb\u{9b}0m\u{202e}";
+    run(folder.path(), &["token", "create", "--role", "catalog-viewer", "--name", &format!("{evil}\nforged")], b"");
+    std::fs::write(folder.path().join(format!("{evil}.wasm")), "no module").expect("written");
+    std::fs::write(folder.path().join(format!("{evil}.toml")), format!("\"{evil}\" = 1")).expect("written");
+    let listed = run(folder.path(), &["token", "list"], b"");
+    assert!(text(&listed.stdout).contains(&format!("{shown}\\nforged")), "{:?}", text(&listed.stdout));
+    for args in [
+        ["token", "list", "--config", &format!("{evil}.toml")].as_slice(),
+        &["token", "revoke", evil],
+        &["mapper", "check", &format!("{evil}.wasm")],
+        &["mapper", "check", evil],
+        &["mapper", "activate", &format!("{evil}.wasm")],
+    ] {
+        let Output { status, stdout, stderr } = run(folder.path(), args, b"");
+        assert!(!status.success(), "{args:?}");
+        let told = format!("{}{}", text(&stdout), text(&stderr));
+        let unfit = told.chars().find(|one| one.is_control() && *one != '\n' || *one == '\u{202e}');
+        assert_eq!(unfit, None, "{args:?}: {told:?}");
+    }
+}

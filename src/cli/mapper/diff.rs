@@ -16,6 +16,7 @@ use catalog_sync::app::App;
 use catalog_sync::clock;
 use catalog_sync::config::Config;
 use catalog_sync::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
+use catalog_sync::report::for_a_terminal;
 use catalog_sync::startup;
 use catalog_sync::store::{self, StoreError};
 
@@ -43,7 +44,7 @@ pub(super) async fn run(config: &Config, args: DiffArgs) -> Done {
     if args.json {
         println!("{}", serde_json::to_string(&Told { module: &module, report: &report })?);
     } else {
-        print!("{}", describe(&module, &report));
+        print!("{}", for_a_terminal(&describe(&module, &report)));
         println!("\nNothing was changed. `meta-catalog mapper activate {}` activates it.", args.module.file.display());
     }
     Ok(ExitCode::SUCCESS)

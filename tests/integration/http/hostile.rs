@@ -120,6 +120,13 @@ fn requests(token: &str) -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         ("a NUL in a text", patch(br#"{"meta":{"business_name":"a\u0000b"}}"#), 400, INVALID),
         ("a NUL in an id", event(r#"{"event":"inventory.stock.adjusted","variantId":"a\u0000b"}"#), 400, INVALID),
         ("a NUL in the path", get("/admin/meta/items/a%00b"), 400, BAD),
+        ("a NUL in the path of nobody", head("GET", "/admin/meta/items/a%00b", "nobody", ""), 401, "UNAUTHORIZED"),
+        (
+            "a NUL in the query of nobody",
+            head("GET", "/admin/meta/items?search=a%00b", "nobody", ""),
+            401,
+            "UNAUTHORIZED",
+        ),
         ("a NUL in the query", get("/admin/meta/items?search=a%00b"), 400, INVALID),
         ("a body that is not UTF-8", patch(b"{\"meta\":{\"app_id\":\"\xff\"}}"), 400, BAD),
         ("half a surrogate", patch(br#"{"meta":{"app_id":"\ud800"}}"#), 400, BAD),
