@@ -185,7 +185,10 @@ pub async fn may_complete(
             None => Err(ApiError::unauthorized()),
         },
     };
-    let Ok(principal) = principal else { return Ok(Err(ApiError::new(Code::Unauthorized, STARTER_GONE))) };
+    let principal = match principal {
+        Ok(principal) => principal,
+        Err(refused) => return Ok(Err(ApiError::new(Code::Unauthorized, STARTER_GONE).because(refused.for_the_log()))),
+    };
     Span::current().record("principal", tracing::field::display(&principal.subject));
     if carried.is_some_and(|carried| carried.subject != principal.subject) {
         return Ok(Err(ApiError::new(Code::Forbidden, STARTED_BY_ANOTHER)));

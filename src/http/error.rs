@@ -116,6 +116,12 @@ impl ApiError {
         self.code
     }
 
+    /// What is known of it: its cause, or its message.
+    #[must_use]
+    pub fn for_the_log(self) -> String {
+        self.cause.unwrap_or(self.envelope.message)
+    }
+
     /// Adds a cause, which is only for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
