@@ -49,6 +49,7 @@ async fn measure() -> bool {
         role: "catalog-viewer".into(),
         created_at: 0,
         revoked_at: None,
+        expires_at: None,
     };
     let mut tx = shop.db().write().await.expect("a transaction");
     api_token::create(&mut tx, &token, &SecretString::from(TOKEN)).await.expect("stored");

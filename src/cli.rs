@@ -1,4 +1,4 @@
-//! The command line: parsing, logging, exit codes. One file per command.
+//! The command line: parsing and exit codes. One file per command.
 //!
 //! Exit codes: 0 success; 1 failure, also of a stop that took too long; 2 partial success (`import`) or a wrong command
 //! line; 70 the supervisor of the actors ended without a request to stop; 130 and 143 a second SIGINT or SIGTERM.
@@ -7,6 +7,7 @@
 mod demo;
 mod ending;
 mod import;
+mod log;
 mod mapper;
 mod migrate;
 mod openapi;
@@ -15,17 +16,15 @@ mod serve;
 mod simulator;
 mod token;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use catalog_sync::config::{Config, LogFormat};
+use catalog_sync::config::Config;
 use catalog_sync::mapping::trial;
-use catalog_sync::report::chain;
+use catalog_sync::report::{chain, for_a_terminal};
 
 /// Keeps a Meta Commerce Catalog (Facebook and Instagram shops) equal to a shop's own catalog.
 #[derive(Debug, Parser)]
@@ -116,7 +115,7 @@ pub(crate) fn run() -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
         Err(failed) => {
-            eprintln!("meta-catalog: {}", failed.message);
+            eprintln!("meta-catalog: {}", for_a_terminal(&failed.message));
             ExitCode::from(failed.code)
         }
     }
@@ -145,7 +144,7 @@ fn execute(cli: Cli) -> Done {
         Command::Mapper(_) => "warn",
         _ => "info",
     };
-    start_logging(config.log_format, default_level);
+    log::start(config.log_format, default_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match cli.command {
@@ -164,18 +163,4 @@ fn execute(cli: Cli) -> Done {
     // Dropped, it would wait without end for a thread that is still busy, such as one that compiles a module.
     runtime.shutdown_timeout(LAST_THREADS);
     done
-}
-
-fn start_logging(format: LogFormat, default_level: &str) {
-    // sqlx and the supervisor crate log internal details at level info.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},sqlx=warn,ractor_supervisor=warn,ractor=warn")));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
-    }
 }

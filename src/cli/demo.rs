@@ -55,7 +55,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     let meta = LocalMeta::start().await?;
     run::configure(&mut config, &meta);
     let mut screen = Screen::default();
-    let make_token = async |db: &_| token::create(db, "catalog-admin", "demo").await;
+    let make_token = async |db: &_| token::create(db, "catalog-admin", "demo", None).await;
     let (report, running) =
         run::run(&config, meta, args.variants as usize, make_token, &mut screen).await.inspect_err(|_| {
             screen.done();

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Done, Failed};
-use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::clock::{Clock as _, Millis, SystemClock};
 use catalog_sync::config::Config;
 use catalog_sync::ids;
+use catalog_sync::report::one_line;
 use catalog_sync::startup;
 use catalog_sync::store::Db;
 use catalog_sync::store::api_token::{self, ApiToken};
@@ -24,6 +25,9 @@ pub(super) enum TokenCommand {
         /// What the token is for
         #[arg(long, default_value = "unnamed")]
         name: String,
+        /// How long the token is valid, such as 90d, 12h or 2w; without this option it never expires
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        expires_in: Option<Millis>,
     },
     /// List tokens (never their secrets)
     List,
@@ -61,17 +65,24 @@ pub(super) async fn run(config: &Config, command: TokenCommand) -> Done {
 async fn carry_out(db: &Db, command: TokenCommand) -> Done {
     let now = SystemClock.now();
     match command {
-        TokenCommand::Create { role, name } => {
-            let secret = create(db, role.as_str(), &name).await?;
+        TokenCommand::Create { role, name, expires_in } => {
+            let expires_at = expires_in.map(|time| now.saturating_add(time));
+            let secret = create(db, role.as_str(), &name, expires_at).await?;
             println!("{secret}");
         }
         TokenCommand::List => {
             let tokens = api_token::list(&mut db.read().await?).await?;
-            println!("{:<36}  {:<14}  {:<8}  {:<24}  name", "id", "role", "state", "created");
+            println!("{:<36}  {:<14}  {:<8}  {:<24}  {:<24}  name", "id", "role", "state", "created", "expires");
             for token in tokens {
-                let state = if token.revoked_at.is_some() { "revoked" } else { "active" };
-                let created = jiff::Timestamp::from_millisecond(token.created_at).unwrap_or_default();
-                println!("{:<36}  {:<14}  {state:<8}  {created:<24}  {}", token.id, token.role, token.name);
+                let state = match &token {
+                    token if token.revoked_at.is_some() => "revoked",
+                    token if token.has_expired(now) => "expired",
+                    _ => "active",
+                };
+                let shown = |at| jiff::Timestamp::from_millisecond(at).unwrap_or_default().to_string();
+                let (created, expires) = (shown(token.created_at), token.expires_at.map_or("never".into(), shown));
+                let (ApiToken { id, role, .. }, name) = (&token, one_line(&token.name));
+                println!("{id:<36}  {role:<14}  {state:<8}  {created:<24}  {expires:<24}  {name}");
             }
         }
         TokenCommand::Revoke { id } => {
@@ -87,8 +98,28 @@ async fn carry_out(db: &Db, command: TokenCommand) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads a time such as `90d`.
+fn parse_time(text: &str) -> Result<Millis, String> {
+    const MOST_DAYS: i64 = 36_500;
+    let span = text.parse::<jiff::Span>().ok();
+    let time = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+    let time = time.ok_or("takes a time such as 90d, 12h or 2w; days have 24 hours, and months are not taken")?;
+    if time <= jiff::SignedDuration::ZERO {
+        return Err("takes a time longer than zero, such as 90d".into());
+    }
+    if time > jiff::SignedDuration::from_hours(24 * MOST_DAYS) {
+        return Err(format!("takes at most {MOST_DAYS}d; leave the option out for a token that never expires"));
+    }
+    Millis::try_from(time.as_millis()).map_err(|error| error.to_string())
+}
+
 /// Creates a token and returns its secret.
-pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, catalog_sync::store::StoreError> {
+pub(super) async fn create(
+    db: &Db,
+    role: &str,
+    name: &str,
+    expires_at: Option<Millis>,
+) -> Result<String, catalog_sync::store::StoreError> {
     let secret = ids::secret(API_TOKEN_PREFIX).map_err(SealError::from)?;
     let token = ApiToken {
         id: ids::row(),
@@ -96,6 +127,7 @@ pub(super) async fn create(db: &Db, role: &str, name: &str) -> Result<String, ca
         role: role.to_owned(),
         created_at: SystemClock.now(),
         revoked_at: None,
+        expires_at,
     };
     let mut tx = db.write().await?;
     api_token::create(&mut tx, &token, &secret.clone().into()).await?;

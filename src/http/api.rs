@@ -13,7 +13,8 @@ pub mod openapi;
 pub mod selection;
 pub mod settings;
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::Extension;
+use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,7 +39,7 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(settings::read, settings::patch))
         .routes(routes!(lifecycle::status))
         .routes(routes!(mapper::remap))
-        .routes(routes!(mapper::preview_report))
+        .routes(routes!(mapper::preview_report, mapper::cancel_preview))
         .routes(routes!(selection::businesses))
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::disconnect))
@@ -49,7 +50,7 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(lifecycle::delete_from_meta))
         .routes(routes!(events::take))
         .routes(routes!(events::take_admin))
-        .layer(from_fn(shell::refuse_query))
+        .layer(Extension(shell::TakesNoQuery))
 }
 
 /// Routes with a query of their own.
@@ -67,7 +68,7 @@ fn long() -> OpenApiRouter<Api> {
         .routes(routes!(items::resync_skipped))
         .routes(routes!(items::release_held))
         .routes(routes!(mapper::preview))
-        .layer(from_fn(shell::refuse_query))
+        .layer(Extension(shell::TakesNoQuery))
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))
         .routes(routes!(mapper::rollback))
         // Facebook adds its own parameters.

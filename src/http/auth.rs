@@ -2,12 +2,14 @@
 //!
 //! Promises: a handler that takes [`View`] or [`Manage`] runs only for a caller with that permission. It must be the
 //! first argument, so that nothing else of the request is read before. A program authenticates with an API token, a
-//! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database.
+//! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database. A login through
+//! Facebook is completed only while the caller that began it may still do so ([`may_complete`]).
 //! Left out on purpose: making tokens (`meta-catalog token create`) and signing in (Better-Auth).
 
 use std::fmt;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use secrecy::SecretString;
 use tracing::{Span, info, warn};
@@ -16,10 +18,12 @@ use super::Api;
 use super::code::Code;
 use super::error::ApiError;
 use super::session::{self, SessionRules, Via};
+use super::shell::TakesNoQuery;
 use catalog_sync::domain::access::{Permission, permissions};
 use catalog_sync::report::chain;
-use catalog_sync::store::api_token;
-use catalog_sync::store::better_auth::{BetterAuthDb, LookUpError};
+use catalog_sync::store::api_token::{self, ApiToken};
+use catalog_sync::store::better_auth::{BetterAuthDb, LookUpError, Session};
+use catalog_sync::store::oauth_state::Starter;
 
 /// Prefix of every API token; every other token belongs to a session.
 pub const API_TOKEN_PREFIX: &str = "mct_";
@@ -117,22 +121,90 @@ pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), 
     if let Some(secret) = session::bearer(&parts.headers).filter(|secret| secret.starts_with(API_TOKEN_PREFIX)) {
         let mut tx = api.app.db.read().await?;
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
-        let token =
-            token.ok_or_else(|| ApiError::unauthorized().because("the API token does not exist or was revoked"))?;
-        let permissions = permissions(&token.role).to_vec();
-        return Ok((
-            Principal { subject: Subject::ApiToken { id: token.id, name: token.name }, permissions },
-            Via::Bearer,
-        ));
+        return Ok((of_token(token, api)?, Via::Bearer));
     }
     let Some(sessions) = api.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
     let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(ApiError::unauthorized()) };
     let row = sessions.db.session(&claim.token).await?;
+    Ok((of_session(row, sessions, api)?, claim.via))
+}
+
+fn of_token(token: Option<ApiToken>, api: &Api) -> Result<Principal, ApiError> {
+    let token = token.ok_or_else(|| ApiError::unauthorized().because("the API token does not exist or was revoked"))?;
+    if token.has_expired(api.app.now()) {
+        return Err(ApiError::new(Code::Unauthorized, EXPIRED));
+    }
+    let permissions = permissions(&token.role).to_vec();
+    Ok(Principal { subject: Subject::ApiToken { id: token.id, name: token.name }, permissions })
+}
+
+const EXPIRED: &str = "this API token has expired; create another one with `meta-catalog token create`";
+
+fn of_session(row: Option<Session>, sessions: &Sessions, api: &Api) -> Result<Principal, ApiError> {
     let holder = session::decide(row, api.app.clock.now(), &sessions.rules)
         .map_err(|refusal| ApiError::unauthorized().because(refusal.to_string()))?;
     let subject = Subject::Session { user_id: holder.user_id, impersonated_by: holder.impersonated_by };
-    Ok((Principal { subject, permissions: holder.permissions }, claim.via))
+    Ok(Principal { subject, permissions: holder.permissions })
 }
+
+/// Returns what a login has to know of the caller that begins it. `headers` are those that authenticated the caller.
+///
+/// # Errors
+/// 401 when they do not.
+pub fn starter(principal: &Principal, headers: &HeaderMap, api: &Api) -> Result<Starter, ApiError> {
+    match &principal.subject {
+        Subject::ApiToken { id, .. } => Ok(Starter::ApiToken { id: id.clone() }),
+        Subject::Session { user_id, .. } => {
+            let claim = api.sessions.as_deref().and_then(|sessions| session::claim(headers, &sessions.rules));
+            let token = claim.ok_or_else(ApiError::unauthorized)?.token;
+            Ok(Starter::Session { user_id: user_id.clone(), token })
+        }
+    }
+}
+
+/// Decides whether a login may be completed: the caller that began it must still have the permission to connect, and any
+/// credentials that came along must be that caller's. The inner error is the refusal.
+///
+/// # Errors
+/// 5xx when it cannot be found out.
+pub async fn may_complete(
+    api: &Api,
+    starter: &Starter,
+    carried: Option<&Principal>,
+) -> Result<Result<(), ApiError>, ApiError> {
+    let principal = match starter {
+        Starter::ApiToken { id } => {
+            let mut tx = api.app.db.read().await?;
+            of_token(api_token::by_id(&mut tx, id).await?, api)
+        }
+        Starter::Session { user_id, token } => match api.sessions.as_deref() {
+            Some(sessions) => {
+                let row = sessions.db.session(token).await?.filter(|session| session.user_id == *user_id);
+                of_session(row, sessions, api)
+            }
+            None => Err(ApiError::unauthorized()),
+        },
+    };
+    let principal = match principal {
+        Ok(principal) => principal,
+        Err(refused) => return Ok(Err(ApiError::new(Code::Unauthorized, STARTER_GONE).because(refused.for_the_log()))),
+    };
+    Span::current().record("principal", tracing::field::display(&principal.subject));
+    if carried.is_some_and(|carried| carried.subject != principal.subject) {
+        return Ok(Err(ApiError::new(Code::Forbidden, STARTED_BY_ANOTHER)));
+    }
+    if !principal.may(Permission::Manage) {
+        return Ok(Err(ApiError::new(Code::Forbidden, STARTER_LOWERED)));
+    }
+    Ok(Ok(()))
+}
+
+const STARTER_GONE: &str = "the user who started this login is no longer signed in, or its API token is no longer valid; sign \
+                            in again and start the login from the settings page";
+const STARTER_LOWERED: &str = "the user or API token that started this login no longer has the permission \
+                               metaCatalog:manage; start it again as a user or with a token that has it";
+const STARTED_BY_ANOTHER: &str = "another user or API token started this login; start it again from the settings page, in \
+                                  this browser";
 
 async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Principal, ApiError> {
     let (principal, via) = authenticate(parts, api).await?;
@@ -144,12 +216,28 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, ours) {
         return Err(ApiError::new(Code::Forbidden, FOREIGN_PAGE));
     }
+    TakesNoQuery::check(parts)?;
     Ok(principal)
 }
 
 const FOREIGN_PAGE: &str = "a request with a session cookie may change something only when its Origin is that of \
                             PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url): configure where \
                             browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
+
+/// The caller whose valid credentials came along, on a route that needs none.
+#[derive(Clone, Debug)]
+pub struct Carried(pub Option<Principal>);
+
+impl FromRequestParts<Api> for Carried {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        match authenticate(parts, api).await {
+            Ok((principal, _)) => Ok(Self(Some(principal))),
+            Err(error) if error.code() == Code::Unauthorized => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// A caller with the view permission.
 #[derive(Clone, Debug)]

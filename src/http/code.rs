@@ -69,7 +69,7 @@ codes! {
         "the module fails on the sample `sale_running` (a sale that is on): the mapper module x 1.0.0 trapped";
     PreviewRunning = "mapper_preview_running", BAD_REQUEST,
         "Another preview is running.",
-        "a preview is already running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or check its progress";
+        "a preview is already running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or cancel it";
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED,
         "No valid credentials were sent.",
         "sign in, or send an API token";

@@ -110,6 +110,18 @@ impl ApiError {
         Self { cause: Some(cause.into()), ..Self::new(Code::Internal, message) }
     }
 
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What is known of it: its cause, or its message.
+    #[must_use]
+    pub fn for_the_log(self) -> String {
+        self.cause.unwrap_or(self.envelope.message)
+    }
+
     /// Adds a cause, which is only for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
@@ -177,7 +189,7 @@ fn code_of(error: &AdminError) -> Code {
         AdminError::Invalid { .. } => Code::Validation,
         AdminError::Misconfigured(_) => Code::Misconfigured,
         AdminError::State(_) => Code::OAuthState,
-        AdminError::Denied { .. } | AdminError::Changed(_) => Code::BadRequest,
+        AdminError::Denied(_) | AdminError::Changed(_) => Code::BadRequest,
         AdminError::Exchange(_) => Code::OAuthExchange,
         AdminError::Account { .. } | AdminError::Unusable(_) => Code::Account,
         AdminError::Module(_) => Code::MapperRefused,
@@ -196,7 +208,7 @@ impl From<AdminError> for ApiError {
         match error {
             AdminError::Store(error) => error.into(),
             AdminError::Internal(cause) => Self::internal(cause),
-            AdminError::Invalid { details, .. } | AdminError::Denied { details, .. } => failure.details(details),
+            AdminError::Invalid { details, .. } => failure.details(details),
             AdminError::Exchange(meta) | AdminError::Account { failure: meta, .. } | AdminError::Graph(meta) => {
                 failure.meta(&meta)
             }
@@ -206,6 +218,7 @@ impl From<AdminError> for ApiError {
             }
             AdminError::Misconfigured(_)
             | AdminError::State(_)
+            | AdminError::Denied(_)
             | AdminError::Unusable(_)
             | AdminError::Changed(_)
             | AdminError::Module(_)

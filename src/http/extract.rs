@@ -6,10 +6,12 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{header, request::Parts};
 use percent_encoding::percent_decode_str;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::Api;
@@ -17,7 +19,7 @@ use super::code::Code;
 use super::error::ApiError;
 use catalog_sync::report::clip;
 
-/// A JSON body.
+/// A JSON body, which is an object.
 #[derive(Clone, Debug)]
 pub struct Body<T>(pub T);
 
@@ -26,8 +28,8 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
         // A separate limit: the time of a long request must not be available to a client that sends its body slowly.
         let limit = api.limits.time;
-        match tokio::time::timeout(limit, Json::<T>::from_request(request, api)).await {
-            Ok(Ok(Json(body))) => Ok(Self(body)),
+        match tokio::time::timeout(limit, Json::<Object<T>>::from_request(request, api)).await {
+            Ok(Ok(Json(Object(body)))) => Ok(Self(body)),
             Ok(Err(rejection)) => Err(refused_body(&rejection, api.limits.body)),
             Err(_) => Err(late_body(limit)),
         }
@@ -148,6 +150,30 @@ fn innermost(error: &dyn Error) -> String {
     error.to_string()
 }
 
+/// What a JSON object describes. A derived `Deserialize` also takes a list as the fields in their order.
+#[derive(Clone, Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(access)).map(Object)
+    }
+}
+
 /// A JSON object without repeated keys. Nested objects are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UniqueMap(pub Map<String, Value>);
@@ -164,7 +190,7 @@ impl<'de> Visitor<'de> for Unique {
     type Value = UniqueMap;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMap, A::Error> {
@@ -191,6 +217,25 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Pair {
+        a: u32,
+        b: u32,
+    }
+
+    #[test]
+    fn the_fields_in_their_order_are_no_object() {
+        let read = |text: &str| serde_json::from_str::<Object<Pair>>(text).map_err(|error| error.to_string());
+        assert_eq!(read(r#"{"b":2,"a":1}"#).expect("taken").0, Pair { a: 1, b: 2 });
+        for other in ["[1,2]", r#"[{"a":1,"b":2}]"#, "[]", "1", "null", r#""a""#] {
+            let refused = read(other).expect_err("refused");
+            assert!(refused.contains("expected a JSON object"), "{other}: {refused}");
+        }
+        assert!(read(r#"{"a":1,"b":2,"c":3}"#).expect_err("refused").contains("unknown field `c`"));
+        assert!(read(r#"{"a":1,"a":1,"b":2}"#).expect_err("refused").contains("duplicate field `a`"));
+    }
 
     #[test]
     fn a_key_that_comes_twice_is_named() {

@@ -90,7 +90,7 @@ pub enum Refusal {
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let secret = secret.trim();
+    let secret = trimmed(secret);
     (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
 }
 
@@ -119,11 +119,17 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         // Another application's cookie may contain bytes that are not UTF-8.
         let line = String::from_utf8_lossy(line.as_bytes());
         let mut pairs = line.split(';').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(known, _)| known.trim() == name)?;
-        let value = value.trim();
+        let (_, value) = pairs.find(|(known, _)| trimmed(known) == name)?;
+        let value = trimmed(value);
         let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         Some(unquoted.unwrap_or(value).to_owned())
     })
+}
+
+/// Removes the blanks that HTTP allows around a part of a header. Any other blank of Unicode is part of it: a browser
+/// lets a page set a cookie whose name begins with one beside the real cookie.
+fn trimmed(part: &str) -> &str {
+    part.trim_matches([' ', '\t'])
 }
 
 /// Decodes once; undecodable text is returned unchanged.

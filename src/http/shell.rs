@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -71,11 +72,20 @@ pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, 
     }
 }
 
-/// Refuses a query on routes without parameters, so that a misspelt key is not ignored.
-pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
-    match request.uri().query() {
-        None | Some("") => next.run(request).await,
-        Some(_) => ApiError::validation("this endpoint takes no query parameters").into_response(),
+/// Marks a route without parameters. [`super::auth`] refuses a query there, so that a misspelt key is not ignored, and
+/// does so only after the caller is known and allowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakesNoQuery;
+
+impl TakesNoQuery {
+    /// # Errors
+    /// When the route has this mark and the request has a query.
+    pub(super) fn check(parts: &Parts) -> Result<(), ApiError> {
+        let has_query = parts.uri.query().is_some_and(|query| !query.is_empty());
+        if has_query && parts.extensions.get::<Self>().is_some() {
+            return Err(ApiError::validation("this endpoint takes no query parameters"));
+        }
+        Ok(())
     }
 }
 

@@ -22,7 +22,9 @@ pub(super) fn connections(http: &HttpSection, pool: u32) -> Result<u32, ServerEr
 /// Returns this process's limit of open files; `None` without one.
 #[cfg(unix)]
 fn limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    (soft != RLIM_INFINITY).then_some(soft)
 }
 
 #[cfg(not(unix))]

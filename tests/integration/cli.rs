@@ -153,3 +153,82 @@ fn a_broken_configuration_names_what_is_wrong() {
     let refused = listen.env("META_CATALOG_LISTEN", "here").output().expect("ended");
     assert!(text(&refused.stderr).contains("META_CATALOG_LISTEN"), "{}", text(&refused.stderr));
 }
+
+/// Asks the running service with this token; answers status and message.
+async fn asked(url: &str, token: &str) -> (u16, String) {
+    let request = reqwest::Client::new().get(format!("{url}/admin/meta/status")).bearer_auth(token);
+    let response = request.send().await.expect("answered");
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.expect("JSON");
+    (status, body["message"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_token_ends_when_it_was_created_to_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let create = |more: &[&str]| {
+        let args = [["token", "create", "--role", "catalog-viewer"].as_slice(), more].concat();
+        let made = run(folder.path(), &args, b"");
+        (made.status.code(), text(&made.stdout).trim().to_owned(), text(&made.stderr).to_owned())
+    };
+    for (wrong, word) in [("0d", "longer"), ("-1d", "longer"), ("90", "90d"), ("1 month", "90d"), ("soon", "90d")] {
+        let (code, token, told) = create(&[&format!("--expires-in={wrong}")]);
+        assert_eq!((code, token.as_str()), (Some(2), ""), "{wrong}: {told}");
+        assert!(told.contains("--expires-in") && told.contains(word), "{wrong}: {told}");
+    }
+    let (_serve, url) = Serve::start(folder.path());
+    let (code, for_ever, told) = create(&["--name", "for ever"]);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, long, told) = create(&["--name", "long", "--expires-in", "90d"]);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, short, told) = create(&["--name", "short", "--expires-in", "1s"]);
+    assert_eq!(code, Some(0), "{told}");
+    let until = std::time::Instant::now() + testkit::PATIENCE;
+    let (status, message) = loop {
+        let (status, message) = asked(&url, &short).await;
+        if status == 401 {
+            break (status, message);
+        }
+        assert!(std::time::Instant::now() < until, "it never ends: {status}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert!(status == 401 && message.contains("expired") && message.contains("token create"), "{message}");
+    assert_eq!(asked(&url, &long).await.0, 200);
+    assert_eq!(asked(&url, &for_ever).await.0, 200);
+
+    let listed = run(folder.path(), &["token", "list"], b"");
+    let listed = text(&listed.stdout);
+    let row = |name: &str| listed.lines().find(|line| line.ends_with(name)).expect("it is listed");
+    assert!(listed.lines().next().expect("a head").contains("expires"), "{listed}");
+    assert!(row("for ever").contains("active") && row("for ever").contains("never"), "{listed}");
+    assert!(row("long").contains("active") && !row("long").contains("never"), "{listed}");
+    assert!(row("short").contains("expired"), "{listed}");
+    let help = run(folder.path(), &["token", "create", "--help"], b"");
+    assert!(text(&help.stdout).contains("never expires"), "{}", text(&help.stdout));
+}
+
+/// What a command shows of a name, a file or a module steers no terminal.
+#[test]
+fn no_command_sends_control_codes_of_others_to_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let evil = "a\u{1b}[31mb\u{9b}0m\u{202e}";
+    let shown = r"a\u{1b}[31mb\u{9b}0m\u{202e}";
+    run(folder.path(), &["token", "create", "--role", "catalog-viewer", "--name", &format!("{evil}\nforged")], b"");
+    std::fs::write(folder.path().join(format!("{evil}.wasm")), "no module").expect("written");
+    std::fs::write(folder.path().join(format!("{evil}.toml")), format!("\"{evil}\" = 1")).expect("written");
+    let listed = run(folder.path(), &["token", "list"], b"");
+    assert!(text(&listed.stdout).contains(&format!("{shown}\\nforged")), "{:?}", text(&listed.stdout));
+    for args in [
+        ["token", "list", "--config", &format!("{evil}.toml")].as_slice(),
+        &["token", "revoke", evil],
+        &["mapper", "check", &format!("{evil}.wasm")],
+        &["mapper", "check", evil],
+        &["mapper", "activate", &format!("{evil}.wasm")],
+    ] {
+        let Output { status, stdout, stderr } = run(folder.path(), args, b"");
+        assert!(!status.success(), "{args:?}");
+        let told = format!("{}{}", text(&stdout), text(&stderr));
+        let unfit = told.chars().find(|one| one.is_control() && *one != '\n' || *one == '\u{202e}');
+        assert_eq!(unfit, None, "{args:?}: {told:?}");
+    }
+}

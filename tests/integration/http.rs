@@ -11,6 +11,7 @@ mod hostile;
 pub(crate) mod installation;
 mod intake;
 mod items;
+mod logins;
 mod mapper;
 mod openapi;
 mod operations;

@@ -6,6 +6,7 @@ mod code;
 mod crash;
 mod failover;
 mod http;
+mod log;
 mod mapper;
 mod reask;
 mod rooms;

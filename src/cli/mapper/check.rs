@@ -18,7 +18,7 @@ use catalog_sync::mapping::changes::{Change, changes};
 use catalog_sync::mapping::corpus::{self, Sample};
 use catalog_sync::mapping::preview::Compared;
 use catalog_sync::mapping::{LoadedMapper, Refused};
-use catalog_sync::report::clip;
+use catalog_sync::report::{clip, for_a_terminal};
 use mapper_core::word::Word;
 
 /// Longest value that is shown, in characters.
@@ -129,7 +129,7 @@ pub(super) fn run(args: &CheckArgs) -> Done {
     if args.json {
         println!("{}", serde_json::to_string(&checked)?);
     } else {
-        print!("{}", describe(&checked, &args.module.file));
+        print!("{}", for_a_terminal(&describe(&checked, &args.module.file)));
     }
     Ok(ExitCode::from(u8::from(!checked.can_be_activated)))
 }

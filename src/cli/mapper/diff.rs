@@ -1,5 +1,6 @@
 //! `meta-catalog mapper diff`: the preview of a module on the real catalog, in this process.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use catalog_sync::app::App;
 use catalog_sync::clock;
 use catalog_sync::config::Config;
 use catalog_sync::mapping::preview::{Compared, Effect, FieldDifference, Group, PreviewReport, WarningDifference};
+use catalog_sync::report::for_a_terminal;
 use catalog_sync::startup;
 use catalog_sync::store::{self, StoreError};
 
@@ -42,7 +44,7 @@ pub(super) async fn run(config: &Config, args: DiffArgs) -> Done {
     if args.json {
         println!("{}", serde_json::to_string(&Told { module: &module, report: &report })?);
     } else {
-        print!("{}", describe(&module, &report));
+        print!("{}", for_a_terminal(&describe(&module, &report)));
         println!("\nNothing was changed. `meta-catalog mapper activate {}` activates it.", args.module.file.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -59,15 +61,17 @@ async fn compare(app: &App, bytes: Vec<u8>) -> Result<(Compared, PreviewReport),
     }
     let report = preview::compare(app, &candidate, &mut Bar(bar.clone())).await;
     bar.finish_and_clear();
-    Ok((Compared::of(&candidate), report?))
+    // The bar ends no walk.
+    let report = report?.ok_or_else(|| AdminError::Internal("the walk ended early".into()))?;
+    Ok((Compared::of(&candidate), report))
 }
 
 struct Bar(ProgressBar);
 
 impl Progress for Bar {
-    async fn at(&mut self, done: u64) -> Result<(), StoreError> {
+    async fn at(&mut self, done: u64) -> Result<ControlFlow<()>, StoreError> {
         self.0.set_position(done);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -15,6 +15,7 @@ use catalog_sync::app::App;
 use catalog_sync::clock;
 use catalog_sync::clock::SystemClock;
 use catalog_sync::config::Config;
+use catalog_sync::report::{for_a_terminal, one_line};
 use catalog_sync::startup;
 
 #[derive(Debug, Args)]
@@ -80,7 +81,7 @@ fn shown(args: &ShownArgs, state: Result<MapperState, AdminError>) -> Done {
     if args.json {
         print_json(&state)?;
     } else {
-        print!("{}", describe(&state));
+        print!("{}", for_a_terminal(&describe(&state)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,7 +95,7 @@ async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -
     }
     let Activated { state, changed, requeued } = activated;
     let active = &state.active;
-    let (name, version) = (&active.name, &active.version);
+    let (name, version) = (one_line(&active.name), one_line(&active.version));
     match (changed, args.remap) {
         (true, _) => println!("{name} {version} is now the active mapper"),
         (false, true) => println!("{name} {version} was already the active mapper; every variant is asked for again"),
@@ -107,7 +108,7 @@ async fn told(app: &App, args: &SwapArgs, done: Result<Activated, AdminError>) -
         // Not "again with --remap": a second rollback restores the other mapper.
         println!("Variants are mapped again when they change; `meta-catalog mapper remap` asks for all of them");
     }
-    print!("{}", describe(&state));
+    print!("{}", for_a_terminal(&describe(&state)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -246,6 +246,33 @@ pub async fn preview_report(
     Ok(Envelope::ok(preview::find(&api.app, &id).await?))
 }
 
+/// `DELETE /admin/meta/mapper/preview/{id}`.
+///
+/// # Errors
+/// 401, 403; 404 when there is none of this id any more; 5xx when the database query fails.
+#[utoipa::path(
+    delete, path = "/admin/meta/mapper/preview/{id}", tag = "Mapper", operation_id = "cancelPreview",
+    summary = "Cancel a preview",
+    description = "Ends a running preview without a report, in whichever process it runs. That process finishes the current thousand variants first, and until then refuses another preview. A preview that has ended is unchanged.",
+    params(("id" = String, Path, description = "The preview's id.", pattern = r"^[^\u0000]+$", example = "019ab7d0-0000-7000-8000-000000000000")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The preview.", body = Envelope<PreviewView>,
+        example = json!({"data": {
+            "id": "019ab7d0-0000-7000-8000-000000000000", "state": "cancelled",
+            "module": compared_example(),
+            "total": 440, "done": 100, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:02.000Z",
+            "error": "this preview was cancelled; start it again for a report", "report": null
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn cancel_preview(
+    _: Manage,
+    State(api): State<Api>,
+    PreviewId(id): PreviewId,
+) -> Result<Envelope<PreviewView>, ApiError> {
+    Ok(Envelope::ok(preview::cancel(&api.app, &id).await?))
+}
+
 fn compared_example() -> Value {
     json!({
         "name": "margin-label", "version": "1.2.0",

@@ -1,19 +1,19 @@
 //! `/admin/meta/oauth…`: connecting and disconnecting.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::Manage;
+use crate::http::auth::{self, Carried, Manage};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::Params;
 use crate::http::shell::to_the_end;
-use catalog_sync::admin::connect::{self, Callback};
+use catalog_sync::admin::connect::{self, Callback, Refusal};
 
 /// Where to send the browser.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -44,14 +44,19 @@ pub struct Disconnected {
 #[utoipa::path(
     get, path = "/admin/meta/oauth/start", tag = "Connection", operation_id = "startOAuth",
     summary = "Start Facebook Login",
-    description = "Creates a state that is valid for ten minutes and one callback, and returns the address to send the browser to.",
+    description = "Creates a state that is valid for ten minutes and one callback, and returns the address to send the browser to. The state belongs to the caller: the callback completes the login only while the caller may still do this.",
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["meta_misconfigured"]))),
     responses((status = 200, description = "The address of the consent page.", body = Envelope<Started>,
         example = json!({"data": {"authUrl": "https://www.facebook.com/v25.0/dialog/oauth?client_id=1000000001&state=…"}, "message": "Success", "statusCode": 200}))),
 )]
-pub async fn start(_: Manage, State(api): State<Api>) -> Result<Envelope<Started>, ApiError> {
-    let url = connect::start(&api.app, &api.site.api_url).await?;
+pub async fn start(
+    Manage(principal): Manage,
+    State(api): State<Api>,
+    headers: HeaderMap,
+) -> Result<Envelope<Started>, ApiError> {
+    let starter = auth::starter(&principal, &headers, &api)?;
+    let url = connect::start(&api.app, &api.site.api_url, &starter).await?;
     Ok(Envelope::ok(Started { auth_url: url.into() }))
 }
 
@@ -59,20 +64,20 @@ pub async fn start(_: Manage, State(api): State<Api>) -> Result<Envelope<Started
 ///
 /// # Errors
 /// 400 `meta_oauth_state_invalid`, `meta_oauth_exchange_failed`, or `BAD_REQUEST` when Facebook came back without a
-/// code; 500 when Facebook is in trouble.
+/// code; 401 and 403 when the caller that began the login may not complete it; 500 when Facebook is in trouble.
 #[utoipa::path(
     get, path = "/admin/meta/oauth/callback", tag = "Connection", operation_id = "finishOAuth",
     summary = "The redirect target of Facebook Login",
-    description = "Needs no credentials: the single-use state of one login protects it. Facebook adds its own parameters, so unknown parameters are ignored. `code` and `state` must not be repeated.",
+    description = "Needs no credentials: the single-use state of one login protects it, and the caller that began the login must still have the permission `metaCatalog:manage`. A request that carries credentials must carry those of that caller. Facebook adds its own parameters, so unknown parameters are ignored. `code` and `state` must not be repeated.",
     params(
         ("code" = Option<String>, Query, description = "The authorization code.", example = "AQB1…"),
         ("state" = Option<String>, Query, description = "The state that the login was started with.",
             example = "kq3v…"),
         ("error" = Option<String>, Query, description = "Set when the operator refused."),
-        ("error_reason" = Option<String>, Query, description = "The reason as a code."),
-        ("error_description" = Option<String>, Query, description = "The reason as a sentence."),
+        ("error_reason" = Option<String>, Query, description = "The reason as a code; it is not repeated."),
+        ("error_description" = Option<String>, Query, description = "The reason as a sentence; it is not repeated."),
     ),
-    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
+    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
     responses((status = 200, description = "Connected; no address of the admin UI is configured.", body = Envelope<Connected>,
         example = json!({"data": {"connected": true}, "message": "Success", "statusCode": 200})),
         (status = 303, description = "Connected; redirects to the admin UI.",
@@ -80,14 +85,24 @@ pub async fn start(_: Manage, State(api): State<Api>) -> Result<Envelope<Started
 )]
 pub async fn callback(
     State(api): State<Api>,
+    Carried(carried): Carried,
     Params(mut query): Params<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     let (code, state) = (take_one(&mut query, "code")?, take_one(&mut query, "state")?);
-    let refusal = query.into_iter().filter(|(name, _)| name.starts_with("error")).collect();
+    let failed = query.iter().any(|(name, _)| name.starts_with("error"));
+    let error = query.into_iter().find_map(|(name, text)| (name == "error").then_some(text));
+    let refusal = failed.then_some(Refusal { error });
     let site = api.site.clone();
-    // The state is used up: its login is completed even when the browser disconnects.
-    to_the_end(async move { connect::callback(&api.app, &api.site.api_url, Callback { code, state, refusal }).await })
-        .await?;
+    // Once the state is used up, the login is completed even when the browser disconnects.
+    to_the_end(async move {
+        let login = connect::login(&api.app, Callback { code, state, refusal }).await?;
+        // When this cannot be found out, the browser may come again with the same state.
+        let may_go_on = auth::may_complete(&api, &login.starter, carried.as_ref()).await?;
+        login.use_up(&api.app).await?;
+        may_go_on?;
+        Ok::<_, ApiError>(connect::complete(&api.app, &api.site.api_url, login).await?)
+    })
+    .await?;
     Ok(match &site.admin_url {
         Some(url) => {
             let location = format!("{}/settings/meta?connected=1", url.trim_end_matches('/'));

@@ -40,7 +40,7 @@ pub(in crate::http) fn complete(described: OpenApi) -> Value {
         "bearerToken": {
             "type": "http",
             "scheme": "bearer",
-            "description": "An API token from `meta-catalog token create`, or the session token of a signed-in user.",
+            "description": "An API token from `meta-catalog token create`, or the signed session token of a signed-in user.",
         },
         "sessionCookie": {
             "type": "apiKey",

@@ -23,7 +23,7 @@ fn signature(token: &str) -> String {
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &str)| {
-        (header::HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+        (header::HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a header"))
     };
     let mut headers = HeaderMap::new();
     for (name, value) in pairs.iter().map(pair) {
@@ -41,6 +41,32 @@ fn a_token_may_hold_dots_and_the_cookie_may_be_in_the_second_header() {
     let cookie = format!("better-auth.session_token=a.b.{}", signature("a.b"));
     assert_eq!(claimed(&[("cookie", "theme=dark"), ("cookie", &cookie)]), Some(("a.b".into(), Via::Cookie)));
     assert_eq!(claimed(&[("cookie", &format!("better-auth.session_token=.{}", signature("")))]), None);
+}
+
+/// A sibling host can plant a cookie under any name that it may set; a browser sends it under that very name.
+#[test]
+fn blanks_that_a_browser_would_not_trim_are_part_of_a_name() {
+    let good = format!("better-auth.session_token=t.{}", signature("t"));
+    let planted = format!("better-auth.session_token=p.{}", signature("p"));
+    for blank in ["\u{3000}", "\u{a0}", "\u{feff}", "\u{2028}", "\u{85}", "\u{200b}"] {
+        assert_eq!(claimed(&[("cookie", &format!("{blank}{planted}"))]), None, "{blank:?}");
+        for both in [format!("{blank}{planted}; {good}"), format!("{blank}{planted};\t {good}\t ; theme=dark")] {
+            assert_eq!(claimed(&[("cookie", &both)]), Some(("t".into(), Via::Cookie)), "{blank:?}");
+        }
+        let apart = planted.replacen('=', &format!("{blank}="), 1);
+        assert_eq!(claimed(&[("cookie", &apart)]), None, "{blank:?}");
+        // A value with it has no good signature.
+        assert_eq!(claimed(&[("cookie", &format!("{good}{blank}"))]), None, "{blank:?}");
+    }
+}
+
+#[test]
+fn of_several_cookies_of_the_name_only_the_first_counts() {
+    let [first, second] = ["a", "b"].map(|token| format!("better-auth.session_token={token}.{}", signature(token)));
+    assert_eq!(claimed(&[("cookie", &format!("{first}; {second}"))]), Some(("a".into(), Via::Cookie)));
+    assert_eq!(claimed(&[("cookie", &first), ("cookie", &second)]), Some(("a".into(), Via::Cookie)));
+    let forged = format!("better-auth.session_token=a.{}", signature("another"));
+    assert_eq!(claimed(&[("cookie", &format!("{forged}; {second}"))]), None);
 }
 
 #[test]

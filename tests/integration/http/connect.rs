@@ -93,6 +93,14 @@ async fn a_denial_is_told_and_uses_the_state_up() {
     );
     assert_told!("callback-denied", shop.come_back(&denied).await);
     assert_told!("callback-replayed-state", shop.come_back(&back).await);
+    // Anybody can send an operator here with words of their own.
+    let forged = ["error", "error_reason", "error_description", "error_message", "error_code"];
+    let forged: Vec<_> = forged.iter().map(|name| format!("{name}=Call+0900-PHISHING")).collect();
+    let told = shop.come_back(&format!("/admin/meta/oauth/callback?{}&errorPHISHING=1", forged.join("&"))).await;
+    assert!(!told.text.contains("PHISHING"), "{}", told.text);
+    assert_told!("callback-unknown-error", told);
+    let unfit = "/admin/meta/oauth/callback?error=invalid_scope&error_description=PHISHING";
+    assert_told!("callback-invalid-scope", shop.come_back(unfit).await);
 
     let back = shop.consent().await;
     let state = back.split("state=").nth(1).expect("a state").split('&').next().expect("a state");

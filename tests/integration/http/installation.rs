@@ -165,6 +165,7 @@ impl Installation {
             role: role.into(),
             created_at: NOW,
             revoked_at: None,
+            expires_at: None,
         };
         let mut tx = self.app.db.write().await.expect("a transaction");
         api_token::create(&mut tx, &token, &SecretString::from(secret_of(role))).await.expect("the token is stored");
@@ -260,7 +261,12 @@ impl Installation {
 
     /// Starts a login and consents as the operator. Returns the path to which Facebook redirects the browser.
     pub(crate) async fn consent(&self) -> String {
-        let started = self.get("/admin/meta/oauth/start").await.data();
+        self.consent_of(self.get("/admin/meta/oauth/start").await).await
+    }
+
+    /// Consents as the operator to a login that was started. Returns the path to which Facebook redirects the browser.
+    pub(crate) async fn consent_of(&self, started: Answer) -> String {
+        let started = started.data();
         let url = started["authUrl"].as_str().expect("a URL");
         let page = answer(self.client.get(url)).await;
         let back = page.headers["location"].to_str().expect("text").to_owned();

@@ -262,3 +262,55 @@ async fn old_previews_are_forgotten() {
     assert_eq!(kept, [(20,)]);
     shop.stop().await;
 }
+
+/// One row of each chunk takes seconds, so that there is time to cancel.
+async fn a_cancelled_preview(database: Engine) {
+    let shop = Installation::start(database).await;
+    let variant = |n: usize| {
+        let extra = if n.is_multiple_of(1_000) { json!({"evil": "spin"}) } else { json!({}) };
+        json!({"id": format!("v-{n:04}"), "sku": "s", "price": 5_000, "extra": extra})
+    };
+    shop.stock(&[json!({"id": "p", "title": "Linen shirt", "slug": "p", "status": "active", "visibility": "public",
+        "thumbnail": "img/p.jpg", "variants": (0..4_000).map(variant).collect::<Vec<_>>()})])
+        .await;
+    let path = format!("{MAPPER}/preview");
+    let begin = async || shop.send_module(Method::POST, &path, module("fixtures/evil")).await;
+    let id = begin().await.data()["id"].as_str().expect("an id").to_owned();
+    let one = format!("{path}/{id}");
+    let viewer = shop.request_as("catalog-viewer", Method::DELETE, &one);
+    assert_eq!(answer(viewer).await.failure(), (403, "FORBIDDEN".into()));
+    assert_eq!(shop.delete(&format!("{path}/nobodys")).await.failure(), (404, "NOT_FOUND".into()));
+    let cancelled = shop.delete(&one).await.data();
+    assert_eq!((&cancelled["id"], &cancelled["state"]), (&json!(id), &json!("cancelled")));
+    assert!(cancelled["error"].as_str().is_some_and(|error| error.contains("cancelled")), "{cancelled}");
+    assert!(cancelled["finishedAt"].is_string() && cancelled["report"].is_null(), "{cancelled}");
+
+    // The walk ends after the chunk that it is at, and the next preview may begin.
+    let next = loop {
+        let next = begin().await;
+        if next.status != 400 {
+            break next.data()["id"].as_str().expect("an id").to_owned();
+        }
+        assert_eq!(next.failure(), (400, "mapper_preview_running".into()));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let after = shop.get(&one).await.data();
+    assert_eq!(after["state"], "cancelled");
+    assert!(after["done"].as_i64().expect("a number") < 4_000, "{after}");
+    // Again changes nothing, also not of one that ended by itself.
+    assert_eq!(shop.delete(&one).await.data(), after);
+    shop.delete(&format!("{path}/{next}")).await.data();
+    shop.sql(&format!("UPDATE mapper_preview SET error = 'broken', cancelled_at = NULL WHERE id = '{id}'")).await;
+    assert_eq!(shop.delete(&one).await.data()["state"], "failed");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_can_be_cancelled_on_sqlite() {
+    a_cancelled_preview(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_can_be_cancelled_on_postgres() {
+    a_cancelled_preview(Engine::Postgres).await;
+}

@@ -37,6 +37,14 @@ async fn every_route_asks_for_its_permission_and_for_nothing_else() {
         // A route that forgets to ask cannot hide behind a body that it refuses.
         let unread = answer(shop.anonymous(method.clone(), path).body("{")).await;
         assert_eq!(unread.failure(), (401, "UNAUTHORIZED".into()), "{name}");
+        // Nor behind a query that it refuses.
+        let query = format!("{path}{}made=up&made=up", if path.contains('?') { '&' } else { '?' });
+        let unread = answer(shop.anonymous(method.clone(), &query)).await;
+        assert_eq!(unread.failure(), (401, "UNAUTHORIZED".into()), "{name}");
+        let unread = answer(shop.request_as("nobody", method.clone(), &query)).await;
+        assert_eq!(unread.failure(), (403, "FORBIDDEN".into()), "{name}");
+        let read = told(shop.request_as("catalog-admin", method.clone(), &query)).await;
+        assert_eq!(read.failure(), (400, "VALIDATION_ERROR".into()), "{name}");
         asked += 1;
     }
     assert!(asked >= 27, "the document has guarded operations: {asked}");

@@ -153,10 +153,10 @@ async fn hostile_files_in_the_folder_stop_no_start() {
     for start in 1..=3 {
         let mut serve = program.serve(&plant.config);
         serve.listening().await;
+        let log = serve.log.clone();
         let told = |kind: Hostile| {
             let name = format!("{kind:?}.wasm");
-            let log = serve.log.text();
-            log.lines().filter(|line| line.contains(&name) && line.contains("refused")).count()
+            log.text().lines().filter(|line| line.contains(&name) && line.contains("refused")).count()
         };
         let begun = Instant::now();
         while Hostile::ALL.into_iter().any(|kind| told(kind) == 0) {

@@ -1,11 +1,11 @@
 //! Connecting to Meta through Facebook Login, and disconnecting.
 //!
-//! Promises: a state is valid for ten minutes and for one callback, no matter how many callbacks are sent; a failed
-//! callback changes nothing but its state; a new connection clears the problem that stopped the old one.
+//! Promises: a state is valid for ten minutes and for one callback, no matter how many callbacks are sent, and knows the
+//! caller that began the login; a failed callback changes nothing but its state; nothing that Facebook's callback says is
+//! repeated; a new connection clears the problem that stopped the old one.
+//! Left out on purpose: whether that caller may still connect, which the callers of [`login`] decide before [`complete`].
 
-use std::collections::BTreeMap;
-
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tracing::{info, warn};
 use url::Url;
 
@@ -15,17 +15,14 @@ use crate::domain::credential::TokenKind;
 use crate::domain::settings::{Settings, key};
 use crate::ids;
 use crate::pipeline::token_source::expires_at;
-use crate::report::clip;
 use crate::store::credential::{self, Credential, Metadata};
+use crate::store::oauth_state::Starter;
 use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
 use meta_graph::{AppCredentials, Caller};
 
 /// The path to which Facebook redirects the operator's browser.
 pub const CALLBACK_PATH: &str = "/admin/meta/oauth/callback";
-
-/// The longest text from Facebook that is returned, in characters.
-const QUOTED: usize = 300;
 
 /// Returns the app's credentials.
 ///
@@ -41,12 +38,12 @@ pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCreden
 ///
 /// # Errors
 /// [`AdminError::Misconfigured`] when the app is not set.
-pub async fn start(app: &App, api_url: &str) -> Result<Url, AdminError> {
+pub async fn start(app: &App, api_url: &str, starter: &Starter) -> Result<Url, AdminError> {
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
     let nonce = ids::secret("").map_err(|error| AdminError::Internal(error.to_string()))?;
     let mut tx = app.db.write().await?;
-    oauth_state::create(&mut tx, &nonce, app.now()).await?;
+    oauth_state::create(&mut tx, &app.keyring, &nonce, starter, app.now()).await?;
     tx.commit().await?;
     Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
 }
@@ -66,23 +63,66 @@ pub struct Callback {
     pub code: Option<SecretString>,
     /// Our nonce.
     pub state: Option<SecretString>,
-    /// Every parameter with which Facebook reports a failure, by name.
-    pub refusal: BTreeMap<String, String>,
+    /// Set when Facebook reports a failure.
+    pub refusal: Option<Refusal>,
 }
 
-/// Completes a login: the code is exchanged for a token of about 60 days, which becomes the connection.
+/// A failure that Facebook reports.
+#[derive(Debug, Default)]
+pub struct Refusal {
+    /// Its code.
+    pub error: Option<String>,
+}
+
+/// A login that came back from Facebook.
+#[derive(Debug)]
+pub struct Login {
+    state: SecretString,
+    code: Option<SecretString>,
+    /// The caller that began it.
+    pub starter: Starter,
+}
+
+impl Login {
+    /// Uses up the state. Of any number of callbacks with the same state, exactly one gets `Ok`.
+    ///
+    /// # Errors
+    /// [`AdminError::State`] when another callback used it up; [`AdminError::Store`].
+    pub async fn use_up(&self, app: &App) -> Result<(), AdminError> {
+        use_up(app, &self.state).await?.map_err(|refused| AdminError::State(Some(refused)))
+    }
+}
+
+/// Returns the login that a callback belongs to. Its state stays good, unless Facebook reports a failure: then the login is
+/// over.
 ///
 /// # Errors
-/// [`AdminError::State`], [`AdminError::Denied`], [`AdminError::Misconfigured`], [`AdminError::Exchange`],
-/// [`AdminError::Graph`] or [`AdminError::Store`], by what failed: the state, the operator's consent, the app's
-/// settings, Facebook, or the database query.
-pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<(), AdminError> {
-    let state = use_up(app, callback.state.as_ref()).await?;
-    if !callback.refusal.is_empty() {
-        return Err(denied(callback.refusal));
+/// [`AdminError::State`], [`AdminError::Denied`] or [`AdminError::Store`], by what failed: the state, the operator's consent,
+/// or the database query.
+pub async fn login(app: &App, callback: Callback) -> Result<Login, AdminError> {
+    if let Some(refusal) = callback.refusal {
+        if let Some(state) = &callback.state {
+            // An unknown state changes nothing about the answer.
+            let _ = use_up(app, state).await?;
+        }
+        return Err(denied(&refusal));
     }
-    state.map_err(AdminError::State)?;
-    let Some(code) = callback.code else { return Err(denied(BTreeMap::new())) };
+    let state = callback.state.ok_or(AdminError::State(None))?;
+    let mut tx = app.db.read().await?;
+    let starter = oauth_state::find(&mut tx, &app.keyring, state.expose_secret(), app.now()).await?;
+    drop(tx);
+    let starter = starter.map_err(|refused| AdminError::State(Some(refused)))?;
+    Ok(Login { state, code: callback.code, starter })
+}
+
+/// Completes a login whose state is used up: the code is exchanged for a token of about 60 days, which becomes the
+/// connection.
+///
+/// # Errors
+/// [`AdminError::Denied`], [`AdminError::Misconfigured`], [`AdminError::Exchange`], [`AdminError::Graph`] or
+/// [`AdminError::Store`], by what failed: the operator's consent, the app's settings, Facebook, or the database query.
+pub async fn complete(app: &App, api_url: &str, login: Login) -> Result<(), AdminError> {
+    let Some(code) = login.code else { return Err(AdminError::Denied(NO_CODE)) };
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
 
@@ -126,27 +166,42 @@ pub async fn callback(app: &App, api_url: &str, callback: Callback) -> Result<()
     Ok(())
 }
 
-/// Uses up the state, also for a login that Facebook refused: the login is over in both cases.
-async fn use_up(
-    app: &App,
-    state: Option<&SecretString>,
-) -> Result<Result<(), Option<oauth_state::Refused>>, AdminError> {
-    use secrecy::ExposeSecret as _;
-    let Some(state) = state else { return Ok(Err(None)) };
+async fn use_up(app: &App, state: &SecretString) -> Result<Result<(), oauth_state::Refused>, AdminError> {
     let mut tx = app.db.write().await?;
     let used = oauth_state::consume(&mut tx, state.expose_secret(), app.now()).await?;
     tx.commit().await?;
-    Ok(used.map_err(Some))
+    Ok(used)
 }
 
-fn denied(said: BTreeMap<String, String>) -> AdminError {
-    let details: BTreeMap<String, String> =
-        said.into_iter().map(|(name, text)| (name, clip(&text, QUOTED).into_owned())).collect();
-    let message = match details.get("error_description").or(details.get("error_message")).or(details.get("error")) {
-        Some(text) => format!("Facebook did not grant access: {text}"),
-        None => "Facebook returned no code; start the login again from the settings page".to_owned(),
-    };
-    AdminError::Denied { message, details }
+/// What the codes of OAuth 2.0 mean (RFC 6749, section 4.1.2.1). Facebook sends the first one when the operator cancels.
+const ERRORS: [(&str, &str); 7] = [
+    (
+        "access_denied",
+        "the login was cancelled, or access was not granted; start it again from the settings page and allow it",
+    ),
+    ("invalid_request", UNFIT),
+    ("unauthorized_client", UNFIT),
+    ("unsupported_response_type", UNFIT),
+    (
+        "invalid_scope",
+        "Facebook does not let this app ask for catalog_management and business_management; add both to the app, \
+                       then start the login again from the settings page",
+    ),
+    ("server_error", BUSY),
+    ("temporarily_unavailable", BUSY),
+];
+const UNFIT: &str = "Facebook refused the login for this app; check app_id and redirect_uri, and the app's settings for \
+                     Facebook Login, then start the login again from the settings page";
+const BUSY: &str =
+    "Facebook cannot log anybody in at the moment; start the login again from the settings page in a while";
+const OTHER: &str = "Facebook ended the login with an error, which the address bar of the browser shows; start the login \
+                     again from the settings page";
+const NO_CODE: &str = "Facebook returned no code; start the login again from the settings page";
+
+/// The error for a callback in which Facebook reports a failure.
+fn denied(refusal: &Refusal) -> AdminError {
+    let known = refusal.error.as_deref().and_then(|error| ERRORS.iter().find(|(code, _)| *code == error));
+    AdminError::Denied(known.map_or(OTHER, |(_, message)| message))
 }
 
 /// Ends the connection. State rows and open submissions are kept, because the operator may connect again.

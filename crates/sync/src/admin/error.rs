@@ -29,14 +29,10 @@ pub enum AdminError {
     /// The state of an OAuth callback is missing, unknown, expired or already used.
     #[error("{}", state_message(*.0))]
     State(Option<Refused>),
-    /// Facebook returned no code, most often because the operator denied access.
-    #[error("{message}")]
-    Denied {
-        /// What happened and what to do.
-        message: String,
-        /// What Facebook sent, word for word.
-        details: BTreeMap<String, String>,
-    },
+    /// Facebook returned no code, most often because the operator denied access; says what happened and what to do. The
+    /// words are ours: anybody can send a browser to the callback with words that look like Facebook's.
+    #[error("{0}")]
+    Denied(&'static str),
     /// Facebook refused to exchange the code for a token.
     #[error("Facebook did not accept the login: {} Start it again from the settings page.", sentence(.0))]
     Exchange(GraphFailure),
@@ -61,7 +57,7 @@ pub enum AdminError {
     #[error("{0}. This says nothing about the module; try it again in a moment")]
     NotTried(String),
     /// Another preview is running; only one runs at a time.
-    #[error("a preview is already running ({0}); wait until it ends, or check its progress")]
+    #[error("a preview is already running ({0}); wait until it ends, or cancel it")]
     PreviewRunning(String),
     /// The requested thing does not exist.
     #[error("{0}")]

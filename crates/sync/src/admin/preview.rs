@@ -2,9 +2,10 @@
 //!
 //! Promises: nothing is changed; the whole catalog is walked in chunks with bounded memory, one chunk at a time, in
 //! turn with the drain's chunks; the progress and, at the end, the report are in the database, so any replica can
-//! return them. A preview whose process died is reported as lost.
+//! return them, and any replica can cancel them. A preview whose process died is reported as lost.
 //! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub enum PreviewState {
     Done,
     /// The preview failed; `error` says why.
     Failed,
+    /// An operator cancelled the preview.
+    Cancelled,
     /// The process that ran the preview ended; start it again.
     Lost,
 }
@@ -149,6 +152,9 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     })?;
     let (state, error) = match (&report, row.error) {
         (Some(_), _) => (PreviewState::Done, None),
+        (None, _) if row.cancelled_at.is_some() => {
+            (PreviewState::Cancelled, Some("this preview was cancelled; start it again for a report".into()))
+        }
         (None, Some(error)) => (PreviewState::Failed, Some(error)),
         (None, None) if lost => (
             PreviewState::Lost,
@@ -169,12 +175,28 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     })
 }
 
+/// Cancels a preview, in whichever process it runs, and returns it. Its walk ends after the current chunk. A preview that
+/// has ended is unchanged.
+///
+/// # Errors
+/// [`AdminError::NotFound`] when there is no preview with this id, or it is no longer stored.
+pub async fn cancel(app: &App, id: &str) -> Result<PreviewView, AdminError> {
+    let mut tx = app.db.write().await?;
+    store::preview::cancel(&mut tx, id, app.now()).await?;
+    tx.commit().await?;
+    find(app, id).await
+}
+
 /// Runs the walk, and records its progress and its result.
 async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>) {
     let mut notes = Notes { app: Arc::clone(&app), id: id.clone(), done: 0, noted: Instant::now() };
     let walked = compare(&app, &candidate, &mut notes).await;
     let ended = match walked {
-        Ok(report) => serde_json::to_string(&report).map_err(|error| error.to_string()),
+        Ok(Some(report)) => serde_json::to_string(&report).map_err(|error| error.to_string()),
+        Ok(None) => {
+            info!(preview = id, module = candidate.name(), variants = notes.done, "preview cancelled");
+            return;
+        }
         Err(fault) => {
             error!(preview = id, cause = chain(&fault), "preview failed");
             Err(format!("{fault}; start it again"))
@@ -195,11 +217,11 @@ async fn run(app: Arc<App>, turn: Turn, id: String, candidate: Arc<LoadedMapper>
 
 /// Receives the progress of a walk.
 pub trait Progress: Send {
-    /// Called when this many variants are compared.
+    /// Called when this many variants are compared. [`ControlFlow::Break`] ends the walk without a report.
     ///
     /// # Errors
     /// Ends the walk.
-    fn at(&mut self, done: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn at(&mut self, done: u64) -> impl Future<Output = Result<ControlFlow<()>, StoreError>> + Send;
 }
 
 struct Notes {
@@ -210,19 +232,20 @@ struct Notes {
 }
 
 impl Progress for Notes {
-    async fn at(&mut self, done: u64) -> Result<(), StoreError> {
+    async fn at(&mut self, done: u64) -> Result<ControlFlow<()>, StoreError> {
         self.done = i64::try_from(done).unwrap_or(i64::MAX);
-        if self.noted.elapsed() >= NOTE_EVERY {
-            self.noted = Instant::now();
-            let mut tx = self.app.db.write().await?;
-            store::preview::progress(&mut tx, &self.id, self.done, self.app.now()).await?;
-            tx.commit().await?;
+        if self.noted.elapsed() < NOTE_EVERY {
+            return Ok(ControlFlow::Continue(()));
         }
-        Ok(())
+        self.noted = Instant::now();
+        let mut tx = self.app.db.write().await?;
+        let is_wanted = store::preview::progress(&mut tx, &self.id, self.done, self.app.now()).await?;
+        tx.commit().await?;
+        Ok(if is_wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     }
 }
 
-/// Compares a mapper with the active one on the whole catalog.
+/// Compares a mapper with the active one on the whole catalog. `None` means that `progress` ended the walk.
 ///
 /// # Errors
 /// When the database query fails or a thread is lost.
@@ -230,7 +253,7 @@ pub async fn compare(
     app: &App,
     candidate: &Arc<LoadedMapper>,
     progress: &mut impl Progress,
-) -> Result<PreviewReport, AdminError> {
+) -> Result<Option<PreviewReport>, AdminError> {
     let active = match app.active.follow().await {
         Ok(active) => active,
         Err(NotFollowed::Store(error)) => return Err(error.into()),
@@ -274,9 +297,11 @@ pub async fn compare(
         };
         tally = app.mapper.apart(chunk).await?;
         done += ids.len() as u64;
-        progress.at(done).await?;
+        if progress.at(done).await?.is_break() {
+            return Ok(None);
+        }
     }
-    Ok(tally.into_report(Compared::of(&active)))
+    Ok(Some(tally.into_report(Compared::of(&active))))
 }
 
 #[cfg(test)]

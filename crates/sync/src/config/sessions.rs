@@ -36,7 +36,7 @@ impl Default for SessionsSection {
             secret: None,
             database_url: None,
             cookie_name: "better-auth.session_token".into(),
-            raw_bearer: true,
+            raw_bearer: false,
             impersonation_may_manage: false,
             roles: Roles::default(),
             names: Names::default(),
@@ -139,6 +139,12 @@ mod tests {
         let wrong = refused(&[secret, ("BETTER_AUTH_DATABASE_URL", "mysql://u:pw@h/d")]);
         assert!(wrong.contains("postgres://") && !wrong.contains("pw"), "{wrong}");
         assert!(refused(&[("BETTER_AUTH_SECRET", WELL_KNOWN), url]).contains("publicly known"));
+    }
+
+    /// A token without signature is what the table holds: read access to it would be a login.
+    #[test]
+    fn a_bearer_token_needs_its_signature_unless_configured() {
+        assert!(!load(&[]).expect("loads").sessions.raw_bearer);
     }
 
     #[test]

@@ -227,12 +227,23 @@ impl Spec {
                 Value::Bool(_) => Ok(value.clone()),
                 _ => refuse(),
             },
-            Kind::Whole(low, high) => match value.as_i64() {
+            Kind::Whole(low, high) => match whole(value) {
                 Some(number) if (low..=high).contains(&number) => Ok(json!(number)),
                 _ => refuse(),
             },
         }
     }
+}
+
+/// Returns the integer that a number is. JSON does not tell `2` from `2.0`, and the schema's `integer` admits both.
+fn whole(value: &Value) -> Option<i64> {
+    /// From here on, a float does not hold every integer.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.trunc() == *number && number.abs() < MOST)?;
+        // A float's text without a fraction is its digits.
+        format!("{number:.0}").parse().ok()
+    })
 }
 
 fn is_http_url(text: &str) -> bool {
@@ -439,6 +450,21 @@ mod tests {
         takes text of at most 200 characters, got "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
         "#
         );
+    }
+
+    /// JSON has one type of number, so `2.0` is the integer 2, as the document's `integer` says.
+    #[test]
+    fn a_number_without_a_fraction_is_whole() {
+        let checked = |text: &str| {
+            let value: Value = serde_json::from_str(text).expect("JSON");
+            find("batch_size").expect("a key").check(&value).ok()
+        };
+        for whole in ["10", "10.0", "1e1", "100e-1"] {
+            assert_eq!(checked(whole), Some(json!(10)), "{whole}");
+        }
+        for other in ["10.5", "0.0", "-10.0", "5000.5", "1e300", "9007199254740993.0"] {
+            assert_eq!(checked(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Preview {
     pub updated_at: i64,
     /// When it ended. `None` while it runs, or when its process died.
     pub finished_at: Option<i64>,
+    /// When an operator cancelled it.
+    pub cancelled_at: Option<i64>,
 }
 
 /// Begins a preview of a module and deletes the oldest previews. Returns the number of variants.
@@ -62,23 +64,45 @@ pub async fn begin(tx: &mut Tx, id: &str, digest: &str, name: &str, version: &st
     Ok(total)
 }
 
-/// Records the progress.
+/// Records the progress. Returns whether the preview is still wanted: `false` after [`cancel`].
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn progress(tx: &mut Tx, id: &str, done: i64, now: Millis) -> Result<()> {
-    execute!(tx, "UPDATE mapper_preview SET done = $2, updated_at = $3 WHERE id = $1", id, done, now)?;
+pub async fn progress(tx: &mut Tx, id: &str, done: i64, now: Millis) -> Result<bool> {
+    let running = execute!(
+        tx,
+        "UPDATE mapper_preview SET done = $2, updated_at = $3 WHERE id = $1 AND finished_at IS NULL",
+        id,
+        done,
+        now
+    )?;
+    Ok(running > 0)
+}
+
+/// Cancels a preview that has not ended. The process that runs it sees this at its next progress.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn cancel(tx: &mut Tx, id: &str, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE mapper_preview SET cancelled_at = $2, updated_at = $2, finished_at = $2
+          WHERE id = $1 AND finished_at IS NULL",
+        id,
+        now
+    )?;
     Ok(())
 }
 
-/// Ends a preview, with its report or with the reason why there is none.
+/// Ends a preview that has not ended, with its report or with the reason why there is none.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn finish(tx: &mut Tx, id: &str, done: i64, end: std::result::Result<&str, &str>, now: Millis) -> Result<()> {
     execute!(
         tx,
-        "UPDATE mapper_preview SET done = $2, report = $3, error = $4, updated_at = $5, finished_at = $5 WHERE id = $1",
+        "UPDATE mapper_preview SET done = $2, report = $3, error = $4, updated_at = $5, finished_at = $5
+          WHERE id = $1 AND finished_at IS NULL",
         id,
         done,
         end.ok(),
@@ -96,7 +120,8 @@ pub async fn load(tx: &mut Tx, id: &str) -> Result<Option<Preview>> {
     fetch_optional!(
         tx,
         Preview,
-        "SELECT id, digest, name, version, total, done, report, error, started_at, updated_at, finished_at
+        "SELECT id, digest, name, version, total, done, report, error, started_at, updated_at, finished_at,
+                cancelled_at
          FROM mapper_preview WHERE id = $1",
         id
     )

@@ -144,7 +144,7 @@ impl DrainJob {
         let problem = Problem { code: code.into(), message: fault.to_string() };
         let known = channel.problem.as_ref().is_some_and(|known| known.code == problem.code);
         if !known || channel.problem_credential != version {
-            warn!(code, message = problem.message, "calls to Meta stopped: no usable token");
+            warn!(code, problem = problem.message, "calls to Meta stopped: no usable token");
             channel.note_problem(problem, version);
             let mut tx = lease.fence.begin(&self.app.db, None).await?;
             store::channel::save(&mut tx, &channel, self.app.now()).await?;

@@ -1,4 +1,4 @@
-//! The small aggregates: API tokens, budgets, the channel, field sets, turns.
+//! The small aggregates: API tokens, budgets, the channel, field sets, turns, previews of modules.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use catalog_sync::store::api_token::{self, ApiToken};
 use catalog_sync::store::channel;
 use catalog_sync::store::exclusive::{self, Work};
 use catalog_sync::store::field_set::{FieldSets, text_of};
-use catalog_sync::store::{Db, StoreError, Tx, limiter};
+use catalog_sync::store::{Db, StoreError, Tx, limiter, preview};
 use secrecy::SecretString;
 
 use super::{Done, NOW, TestDb, conformance};
@@ -24,6 +24,7 @@ conformance![
     field_sets_of_many_writers_agree,
     a_turn_is_one_holders,
     a_turn_that_is_not_renewed_runs_out,
+    a_cancelled_preview_stays_cancelled,
 ];
 
 async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
@@ -33,6 +34,7 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
         role: "catalog-admin".into(),
         created_at: at,
         revoked_at: None,
+        expires_at: (id == "a").then_some(NOW + 10),
     };
     let secret = |text: &str| SecretString::from(text.to_owned());
     let (late, early) = (token("a", NOW + 1), token("b", NOW));
@@ -44,6 +46,10 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
     let mut tx = db.read().await?;
     assert_eq!(api_token::find(&mut tx, &secret("hunter2")).await?.as_ref(), Some(&late));
     assert_eq!(api_token::find(&mut tx, &secret("hunter")).await?, None);
+    assert_eq!(api_token::by_id(&mut tx, "a").await?.as_ref(), Some(&late));
+    assert_eq!(api_token::by_id(&mut tx, "c").await?, None);
+    assert_eq!([NOW + 9, NOW + 10].map(|now| late.has_expired(now)), [false, true]);
+    assert!(!early.has_expired(i64::MAX));
     assert_eq!(api_token::list(&mut tx).await?, [early.clone(), late.clone()], "oldest first");
     drop(tx);
     let stored = db.texts("SELECT token_hash FROM api_token").await?;
@@ -56,6 +62,7 @@ async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
     tx.commit().await?;
     let mut tx = db.read().await?;
     assert_eq!(api_token::find(&mut tx, &secret("hunter2")).await?, None);
+    assert_eq!(api_token::by_id(&mut tx, "a").await?, None);
     assert_eq!(api_token::list(&mut tx).await?, [early, ApiToken { revoked_at: Some(NOW + 2), ..late }]);
     Ok(())
 }
@@ -213,4 +220,27 @@ async fn in_one(db: &TestDb, step: impl AsyncFnOnce(&mut Tx) -> Result<bool, Sto
     let answer = step(&mut tx).await?;
     tx.commit().await?;
     Ok(answer)
+}
+
+/// Cancelled by one process while another one runs it.
+async fn a_cancelled_preview_stays_cancelled(db: &TestDb) -> Done {
+    let mut tx = db.write().await?;
+    for id in ["one", "other"] {
+        preview::begin(&mut tx, id, "d", "n", "1", NOW).await?;
+        assert!(preview::progress(&mut tx, id, 1, NOW + 1).await?);
+    }
+    preview::cancel(&mut tx, "one", NOW + 2).await?;
+    preview::cancel(&mut tx, "nobodys", NOW + 2).await?;
+    assert!(!preview::progress(&mut tx, "one", 2, NOW + 3).await?, "its walk ends");
+    assert!(preview::progress(&mut tx, "other", 2, NOW + 3).await?);
+    // The walk was over when it was cancelled.
+    preview::finish(&mut tx, "one", 3, Ok("{}"), NOW + 4).await?;
+    preview::finish(&mut tx, "other", 3, Ok("{}"), NOW + 4).await?;
+    preview::cancel(&mut tx, "other", NOW + 5).await?;
+    let one = preview::load(&mut tx, "one").await?.expect("it is stored");
+    let other = preview::load(&mut tx, "other").await?.expect("it is stored");
+    assert_eq!((one.done, one.report, one.cancelled_at, one.finished_at), (1, None, Some(NOW + 2), Some(NOW + 2)));
+    let ended = (other.done, other.report.as_deref(), other.cancelled_at, other.finished_at);
+    assert_eq!(ended, (3, Some("{}"), None, Some(NOW + 4)));
+    tx.commit().await
 }
