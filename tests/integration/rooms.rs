@@ -35,7 +35,7 @@ fn room(file: &Path) -> Option<String> {
     let inner = SOURCES.iter().find_map(|sources| file.strip_prefix(root().join(sources)).ok())?;
     let first = inner.iter().next()?.to_str()?.trim_end_matches(".rs");
     let is_test = inner.file_name()? == "tests.rs";
-    (!is_test && !["lib", "main"].contains(&first)).then(|| first.to_owned())
+    (!is_test && !["lib", "main", "bin"].contains(&first)).then(|| first.to_owned())
 }
 
 fn identifier(text: &str) -> &str {

@@ -114,10 +114,12 @@ fn with_code(bodies: impl Iterator<Item = Function>) -> Module {
 fn looping(deep: u32, locals: u32) -> Module {
     let mut body = Function::new([(locals, ValType::I32)]);
     let code: &mut InstructionSink<'_> = &mut body.instructions();
-    for level in 0..deep {
+    for _ in 0..deep {
         code.loop_(BlockType::Empty);
-        let local = level % locals;
-        code.local_get(local).i32_const(1).i32_add().local_set((local + 1) % locals);
+    }
+    // Each variable changes in the innermost loop, so the head of each loop has a value for each of them.
+    for local in 0..locals {
+        code.local_get(local).i32_const(1).i32_add().local_set(local);
     }
     for level in 0..deep {
         code.local_get(level % locals).br_if(0).end();
