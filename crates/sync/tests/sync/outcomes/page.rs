@@ -27,7 +27,7 @@ fn every_test_on_the_page_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = std::fs::read_to_string(root.join("docs/outcomes.md")).expect("the page");
     let mut source = String::new();
-    for folder in ["src", "tests"] {
+    for folder in ["src", "tests", "crates"] {
         sources(&root.join(folder), &mut source);
     }
     let named = named(&page);

@@ -27,7 +27,8 @@ on_both! {
         // One quarter each for `scheduled` and `dispatched`, then `started`.
         for quarter in 0..4 {
             stage.pass(taken + quarter * 30_000 + 1 - stage.now());
-            polled(&stage, 2).await;
+            // The pause between two polls is longer than a quarter in the end.
+            polled(&stage, 1).await;
             assert!(stage.is("a", SyncStatus::Submitted).await, "quarter {quarter}");
         }
         stage.settle().await;
