@@ -4,9 +4,9 @@
 //! list does not name becomes synced. A handle times out only by the answer to a question that was asked after the
 //! handle passed its age limit, so neither a night of downtime nor a late answer causes a timeout. Handles that never
 //! end do not starve the others (the handle asked longest ago comes first), and each is asked more and more rarely. An
-//! answer that cannot be read concerns its own handle only, and `/status` tells of it. Handles of a catalog that is no longer
-//! selected are polled at that catalog. A submission that Meta split over several handles is judged when each handle is
-//! final.
+//! answer that cannot be read concerns its own handle only, and `/status` tells of it. Handles of a catalog that is no
+//! longer selected are polled at that catalog. A submission that Meta split over several handles is judged when each
+//! handle is final.
 //! Left out on purpose: resending. A row that must be sent again gets a fresh intent.
 
 mod verdict;
@@ -310,13 +310,12 @@ impl Round<'_> {
                 stop(Some(self.access.token.version)).await?;
             }
             ErrorClass::AccountState(_) | ErrorClass::AppRejected => stop(None).await?,
-            ErrorClass::Transient
-            | ErrorClass::Unknown
-            | ErrorClass::ReduceData
-            | ErrorClass::CatalogGone
-            | ErrorClass::BadRequest => {
+            ErrorClass::Transient | ErrorClass::Unknown => {
                 submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
                 tell(&mut tx, failure, app.now()).await?;
+            }
+            ErrorClass::ReduceData | ErrorClass::CatalogGone | ErrorClass::BadRequest => {
+                submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
             }
         }
         tx.commit().await?;
