@@ -30,6 +30,10 @@ fn unavailable() -> u16 {
     503
 }
 
+fn ok() -> u16 {
+    200
+}
+
 fn refused() -> String {
     "The item was refused by a planned fault".to_owned()
 }
@@ -66,6 +70,17 @@ pub enum Kind {
     },
     /// Status 200 with the text `Service Unavailable`.
     TextServiceUnavailable {
+        /// Carry the call out first.
+        #[serde(default)]
+        after_accept: bool,
+    },
+    /// This status with this body as JSON, whatever it is.
+    RawBody {
+        /// The body.
+        body: String,
+        /// The status.
+        #[serde(default = "ok")]
+        status: u16,
         /// Carry the call out first.
         #[serde(default)]
         after_accept: bool,

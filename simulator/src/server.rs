@@ -112,9 +112,9 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, GraphError> {
 
 /// A fault that replaces the answer, and whether the call is still carried out.
 fn replaced(fault: &Kind) -> Option<(Delivery, bool)> {
-    let plain = |status: u16, kind: &'static str, text: &'static str| {
+    let plain = |status: u16, kind: &'static str, text: &str| {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Delivery::Whole((status, [(header::CONTENT_TYPE, kind)], text).into_response())
+        Delivery::Whole((status, [(header::CONTENT_TYPE, kind)], text.to_owned()).into_response())
     };
     const HTML: &str = "<!DOCTYPE html><html><head><title>Error</title></head>\
                         <body><h1>502 Bad Gateway</h1><p>Sorry, something went wrong.</p></body></html>";
@@ -123,6 +123,9 @@ fn replaced(fault: &Kind) -> Option<(Delivery, bool)> {
         Kind::DropAfterAccept {} => (Delivery::Cut, true),
         Kind::Status5xx { status, after_accept } => (plain(*status, "text/plain", ""), *after_accept),
         Kind::Html502 { after_accept } => (plain(502, "text/html; charset=utf-8", HTML), *after_accept),
+        Kind::RawBody { body, status, after_accept } => {
+            (plain(*status, "application/json; charset=UTF-8", body), *after_accept)
+        }
         Kind::TextServiceUnavailable { after_accept } => {
             (plain(200, "text/plain; charset=UTF-8", "Service Unavailable"), *after_accept)
         }

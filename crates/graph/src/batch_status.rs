@@ -1,7 +1,8 @@
 //! `GET /{catalog}/check_batch_request_status`: the state of a batch.
 //!
 //! Purpose: send the parameters that make Meta return the complete list of bad rows, and read every form of the answer.
-//! Promises: an unknown status word is kept as Meta wrote it; repeated ids are listed once.
+//! Promises: an unknown status word is kept as Meta wrote it; repeated ids are listed once; an answer whose error list
+//! or count cannot be read is a failure, so no row is taken as applied because of it.
 //! Left out on purpose: the verdict on each row. The poll decides it, because it knows what was sent.
 
 use serde::Deserialize;
@@ -102,7 +103,7 @@ pub struct BatchStatusAnswer {
 /// The documented envelope, or the bare object that older captures show.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum WireAnswer {
+pub(super) enum WireAnswer {
     Edge {
         #[serde(deserialize_with = "tolerant::list")]
         data: Vec<WireStatus>,
@@ -111,31 +112,40 @@ enum WireAnswer {
 }
 
 #[derive(Deserialize)]
-struct WireStatus {
-    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+pub(super) struct WireStatus {
+    // What decides over rows is read exactly: an answer that cannot be read is asked for again.
+    #[serde(default, deserialize_with = "tolerant::text_if_any")]
     handle: Option<String>,
     #[serde(deserialize_with = "tolerant::text")]
     status: String,
     #[serde(default, deserialize_with = "row_messages")]
     errors: Vec<RowMessage>,
-    #[serde(default, deserialize_with = "tolerant::u64_or_none")]
+    #[serde(default, deserialize_with = "tolerant::u64_if_any")]
     errors_total_count: Option<u64>,
-    #[serde(default, deserialize_with = "row_messages")]
+    #[serde(default, deserialize_with = "readable_row_messages")]
     warnings: Vec<RowMessage>,
     #[serde(default, deserialize_with = "tolerant::u64_or_none")]
     warnings_total_count: Option<u64>,
-    #[serde(default, deserialize_with = "tolerant::text_list")]
+    #[serde(default, deserialize_with = "tolerant::complete_text_list")]
     ids_of_invalid_requests: Vec<String>,
 }
 
 fn row_messages<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<RowMessage>, D::Error> {
-    let rows = tolerant::list::<D, Value>(input)?;
+    Ok(messages_of(&tolerant::list::<D, Value>(input)?))
+}
+
+/// Warnings decide nothing, so one of an odd type must not lose the verdict.
+fn readable_row_messages<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<RowMessage>, D::Error> {
+    Ok(messages_of(&tolerant::elements(Value::deserialize(input)?)))
+}
+
+fn messages_of(rows: &[Value]) -> Vec<RowMessage> {
     let row = |value: &Value| RowMessage {
         id: value.get("id").and_then(tolerant::as_text),
         line: value.get("line").and_then(tolerant::as_u64),
         message: tolerant::as_text(value.get("message").unwrap_or(value)).unwrap_or_default(),
     };
-    Ok(rows.iter().map(row).collect())
+    rows.iter().map(row).collect()
 }
 
 impl From<WireStatus> for BatchStatus {
@@ -156,7 +166,7 @@ impl From<WireStatus> for BatchStatus {
 }
 
 impl WireAnswer {
-    fn status_of(self, handle: &str) -> Option<BatchStatus> {
+    pub(super) fn status_of(self, handle: &str) -> Option<BatchStatus> {
         let statuses = match self {
             Self::Edge { data } => data,
             Self::Bare(status) => vec![status],
@@ -263,6 +273,31 @@ mod tests {
 
         let undercounted = json!({"data": [{"status": "finished", "errors": [{"id": "a"}], "errors_total_count": 0}]});
         assert_eq!(read(undercounted).expect("a status").errors_total_count, 1);
+    }
+
+    /// Otherwise the rows that it does not name would count as applied.
+    #[test]
+    fn an_answer_whose_errors_cannot_be_read_is_none() {
+        for (field, value) in [
+            ("errors", json!("loose words")),
+            ("errors", json!({"id": "a"})),
+            ("errors_total_count", json!("many")),
+            ("errors_total_count", json!([1])),
+            ("errors_total_count", json!(-1)),
+            ("ids_of_invalid_requests", json!([{"id": "a"}])),
+            ("ids_of_invalid_requests", json!(["a", true])),
+            ("ids_of_invalid_requests", json!([["a"]])),
+            ("handle", json!({"handle": "AcH"})),
+            ("status", json!(["finished"])),
+        ] {
+            let mut status = json!({"handle": "AcH", "status": "finished"});
+            status[field] = value;
+            let read = serde_json::from_value::<WireAnswer>(json!({ "data": [status] }));
+            assert!(read.is_err(), "{field}: {status}");
+        }
+        // Warnings decide nothing.
+        let odd = json!({"status": "finished", "warnings": 5, "warnings_total_count": {}});
+        assert_eq!(read(odd).expect("a status").warnings[0].message, "5");
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct Business {
 }
 
 #[derive(Deserialize)]
-struct BusinessNode {
-    #[serde(deserialize_with = "tolerant::text")]
+pub(super) struct BusinessNode {
+    #[serde(deserialize_with = "tolerant::id")]
     id: String,
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
     name: Option<String>,

@@ -15,7 +15,7 @@ pub(super) const CATALOG_FIELDS: &str = "id,name,product_count,vertical";
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Catalog {
     /// Its id.
-    #[serde(deserialize_with = "tolerant::text")]
+    #[serde(deserialize_with = "tolerant::id")]
     pub id: String,
     /// Its name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]

@@ -14,6 +14,7 @@ pub use class::{AccountCause, Bucket, ErrorClass, TokenCause};
 pub use object::GraphError;
 
 use super::usage::Usage;
+use super::words;
 
 /// The edge that mints tokens.
 pub(super) const TOKEN_EDGE: &str = "oauth/access_token";
@@ -87,8 +88,11 @@ impl GraphFailure {
         kind: FailureKind,
         edge: &'static str,
         http_status: Option<u16>,
-        detail: String,
+        mut detail: String,
     ) -> Self {
+        // It may quote a header or the text of a library.
+        words::clean(&mut detail);
+        words::shorten(&mut detail, words::LONGEST_MESSAGE);
         let class = match kind {
             FailureKind::NotSent => ErrorClass::BadRequest,
             // A gateway between this client and Meta has its own limit.
@@ -215,6 +219,14 @@ impl GraphFailure {
                 | ErrorClass::AppRejected
                 | ErrorClass::BadRequest => false,
             }
+    }
+
+    /// Whether Meta answered the question, but with nothing that can be read. Unlike an outage, this may concern the
+    /// object of this one call, and for ever.
+    #[must_use]
+    pub fn unusable_answer(&self) -> bool {
+        matches!(self.kind(), FailureKind::Unreadable | FailureKind::TooLarge)
+            && self.http_status().is_some_and(|status| (200..300).contains(&status))
     }
 
     /// Returns one sentence for the operator: the problem and its fix.

@@ -5,13 +5,15 @@
 //! Left out on purpose: `CREATE` (an UPDATE with `allow_upsert` creates) and any choice of what to send.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Caller;
 use super::call::Call;
-use super::error::GraphFailure;
+use super::error::{FailureKind, GraphFailure};
 use super::tolerant;
 use super::transport::GraphClient;
 use super::usage::Usage;
+use super::words;
 
 /// The most records that Meta accepts in a call.
 pub const MAX_ROWS: usize = 5_000;
@@ -178,7 +180,7 @@ fn push_json_text(out: &mut Vec<u8>, text: &str) {
 /// Meta's answer to a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchAnswer {
-    /// The handles to poll; in practice at most one. Empty means that Meta accepted nothing.
+    /// The handles to poll, each once; in practice at most one. Empty means that Meta accepted nothing.
     pub handles: Vec<String>,
     /// Rows for which Meta reports errors or warnings at once.
     pub validation: Vec<RowValidation>,
@@ -201,21 +203,40 @@ pub struct RowValidation {
 }
 
 #[derive(Deserialize)]
-struct WireAnswer {
+pub(super) struct WireAnswer {
     // Without this key it is unknown whether Meta accepted anything.
-    #[serde(deserialize_with = "tolerant::text_list")]
-    handles: Vec<String>,
+    #[serde(deserialize_with = "values")]
+    pub(super) handles: Vec<Value>,
     // An unreadable report must not lose a handle.
     #[serde(default, deserialize_with = "tolerant::readable_list")]
-    validation_status: Vec<RowValidation>,
+    pub(super) validation_status: Vec<RowValidation>,
+}
+
+fn values<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<Value>, D::Error> {
+    Ok(tolerant::elements(Value::deserialize(input)?))
+}
+
+impl WireAnswer {
+    /// Returns the handles, each once. The batch behind a handle that cannot be used cannot be asked for, so one such
+    /// handle leaves the outcome of the call unknown.
+    pub(super) fn handles(&self) -> Result<Vec<String>, words::NoId> {
+        let mut handles = Vec::new();
+        for value in &self.handles {
+            let handle = words::id(value)?;
+            if !handles.contains(&handle) {
+                handles.push(handle);
+            }
+        }
+        Ok(handles)
+    }
 }
 
 impl GraphClient {
     /// Sends a batch. A successful answer means that Meta will process the rows, not that they were applied.
     ///
     /// # Errors
-    /// When Meta refuses the whole call, or when the transport fails. [`GraphFailure::outcome_unknown`] says whether
-    /// Meta may process the rows anyway.
+    /// When Meta refuses the whole call, when the transport fails, or when the answer has a handle that cannot be used.
+    /// [`GraphFailure::outcome_unknown`] says whether Meta may process the rows anyway.
     pub async fn submit_items_batch(
         &self,
         caller: Caller<'_>,
@@ -227,10 +248,16 @@ impl GraphClient {
             .by(caller)
             .json(body.into_json())
             .long_answer();
+        let edge = call.edge;
         let answer = self.send::<WireAnswer>(call).await?;
-        let WireAnswer { mut handles, validation_status } = answer.value;
-        handles.retain(|handle| !handle.is_empty());
-        Ok(BatchAnswer { handles, validation: validation_status, usage: answer.usage })
+        match answer.value.handles() {
+            Ok(handles) => Ok(BatchAnswer { handles, validation: answer.value.validation_status, usage: answer.usage }),
+            Err(why) => {
+                let detail = format!("Meta's answer has a handle that cannot be used: {why}");
+                let failure = GraphFailure::without_error(FailureKind::Unreadable, edge, Some(200), detail);
+                Err(failure.with_usage(answer.usage))
+            }
+        }
     }
 }
 

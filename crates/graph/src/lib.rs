@@ -2,8 +2,8 @@
 //!
 //! Purpose: every call of this service to Meta, typed, one file per group of calls. Start at [`GraphClient`].
 //! Promises: a token is sent in a header only; every call with a token carries `appsecret_proof`; no secret and no URL
-//! reaches a log, an error or a `Debug`; answers are parsed in every shape that Meta is known to send; a call is judged
-//! by `error.code` ([`ErrorClass`]).
+//! reaches a log, an error or a `Debug`; answers are parsed in every shape that Meta is known to send, and every text in
+//! them is cleaned and bounded where it enters (`words.rs`); a call is judged by `error.code` ([`ErrorClass`]).
 //! Left out on purpose: retries, pacing and token storage. They belong to the actors, because only those know the
 //! budgets.
 
@@ -24,6 +24,7 @@ mod system_users;
 mod tolerant;
 mod transport;
 mod usage;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use products::{ItemError, LiveItem};
 pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};
 pub use transport::GraphClient;
 pub use usage::{Usage, UseCaseUsage};
+pub use words::clip;
 
 /// The app's credentials at Meta.
 #[derive(Clone, Debug)]

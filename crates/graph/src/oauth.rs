@@ -16,6 +16,7 @@ use super::call::Call;
 use super::error::{GraphError, GraphFailure, TOKEN_EDGE};
 use super::tolerant;
 use super::transport::GraphClient;
+use super::words;
 use super::{AppCredentials, Caller};
 
 /// The permissions that this service requests; the first depends on the second.
@@ -34,7 +35,7 @@ pub struct TokenGrant {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     /// The id of the user or system user.
-    #[serde(deserialize_with = "tolerant::text")]
+    #[serde(deserialize_with = "tolerant::id")]
     pub id: String,
     /// The display name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
@@ -77,7 +78,7 @@ pub struct GranularScope {
 
 fn targets<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Vec<String>>, D::Error> {
     let value = Option::<Vec<Value>>::deserialize(input)?;
-    Ok(value.map(|ids| ids.iter().filter_map(tolerant::as_text).collect()))
+    Ok(value.map(|ids| ids.iter().filter_map(|id| words::id(id).ok()).collect()))
 }
 
 /// The answer of every call that issues a token.
@@ -100,7 +101,7 @@ impl From<TokenAnswer> for TokenGrant {
 }
 
 #[derive(Deserialize)]
-struct DebugAnswer {
+pub(super) struct DebugAnswer {
     data: DebugData,
 }
 
@@ -108,9 +109,9 @@ struct DebugAnswer {
 struct DebugData {
     #[serde(default)]
     is_valid: bool,
-    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    #[serde(default, deserialize_with = "tolerant::id_or_none")]
     app_id: Option<String>,
-    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    #[serde(default, deserialize_with = "tolerant::id_or_none")]
     user_id: Option<String>,
     #[serde(default, rename = "type", deserialize_with = "tolerant::text_or_none")]
     kind: Option<String>,
@@ -125,8 +126,8 @@ struct DebugData {
     error: Option<Value>,
 }
 
-impl From<DebugData> for TokenInfo {
-    fn from(data: DebugData) -> Self {
+impl From<DebugAnswer> for TokenInfo {
+    fn from(DebugAnswer { data }: DebugAnswer) -> Self {
         Self {
             is_valid: data.is_valid,
             app_id: data.app_id,
@@ -214,7 +215,7 @@ impl GraphClient {
     /// When Meta refuses the app's own credentials, or when the transport fails.
     pub async fn debug_token(&self, app: &AppCredentials, token: &SecretString) -> Result<TokenInfo, GraphFailure> {
         let call = Call::get_root("debug_token").by_app(app).secret("input_token", token);
-        let mut info = TokenInfo::from(self.send::<DebugAnswer>(call).await?.value.data);
+        let mut info = TokenInfo::from(self.send::<DebugAnswer>(call).await?.value);
         // Meta may quote the token that it examined.
         let mut redactor = super::redact::Redactor::default();
         redactor.hide(token.expose_secret());

@@ -33,19 +33,19 @@ pub(super) struct Page<T> {
 struct Paging {
     #[serde(default)]
     cursors: Option<Cursors>,
-    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    #[serde(default, deserialize_with = "tolerant::link_or_none")]
     next: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Cursors {
-    #[serde(default, deserialize_with = "tolerant::text_or_none")]
+    #[serde(default, deserialize_with = "tolerant::cursor_or_none")]
     after: Option<String>,
 }
 
 /// The continuation of a page.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     End,
     After(String),
     /// `next` is present, but no known place has a cursor.
@@ -59,7 +59,7 @@ impl<T> Page<T> {
     }
 
     /// The last page is the one without `next`; `cursors.after` is present on it too.
-    fn next(&self) -> Next {
+    pub(super) fn next(&self) -> Next {
         let Some(paging) = &self.paging else {
             return Next::End;
         };

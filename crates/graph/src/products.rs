@@ -29,7 +29,7 @@ const FILTER_BYTES: usize = 6_000;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct LiveItem {
     /// Meta's own id of the item.
-    #[serde(deserialize_with = "tolerant::text")]
+    #[serde(deserialize_with = "tolerant::id")]
     pub id: String,
     /// The retailer id that this service sent.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]

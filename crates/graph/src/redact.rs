@@ -2,10 +2,13 @@
 //!
 //! Purpose: Meta quotes tokens in some messages ("Malformed access token EAAB…"), and a gateway may quote the URL; such
 //! a text would reach logs and answers.
-//! Promises: every secret that was sent with the call is replaced, in plain and in percent-encoded form.
+//! Promises: every secret that was sent with the call is replaced, in plain and in percent-encoded form; the text is
+//! shortened after that.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded::byte_serialize;
+
+use super::words::{self, LONGEST_MESSAGE};
 
 const MASK: &str = "[redacted]";
 
@@ -26,19 +29,29 @@ impl Redactor {
         }
     }
 
-    /// Returns `text` with every secret replaced.
+    /// Replaces every secret, and then shortens the text: of a cut secret, the rest would be shown.
     pub(super) fn scrub(&self, text: &mut String) {
         for secret in &self.0 {
             if text.contains(secret.expose_secret()) {
                 *text = text.replace(secret.expose_secret(), MASK);
             }
         }
+        words::shorten(text, LONGEST_MESSAGE);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_only_after_its_secrets_are_gone() {
+        let mut redactor = Redactor::default();
+        redactor.hide("s3cret-token");
+        let mut text = format!("{}s3cret-token and more", "x".repeat(LONGEST_MESSAGE - 6));
+        redactor.scrub(&mut text);
+        assert_eq!(text, format!("{}[redac…", "x".repeat(LONGEST_MESSAGE - 6)));
+    }
 
     #[test]
     fn secrets_are_replaced_plain_and_encoded() {

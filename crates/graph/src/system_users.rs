@@ -17,7 +17,7 @@ use super::transport::GraphClient;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SystemUser {
     /// The id in the scope of this app; Business Settings shows another one.
-    #[serde(deserialize_with = "tolerant::text")]
+    #[serde(deserialize_with = "tolerant::id")]
     pub id: String,
     /// Its name; `None` when Meta omits it.
     #[serde(default, deserialize_with = "tolerant::text_or_none")]
@@ -55,9 +55,9 @@ pub enum TokenLifetime {
 }
 
 #[derive(Deserialize)]
-struct Created {
-    #[serde(deserialize_with = "tolerant::text")]
-    id: String,
+pub(super) struct Created {
+    #[serde(deserialize_with = "tolerant::id")]
+    pub(super) id: String,
 }
 
 /// The answer of a write that reports only success; `{"success":false}` is handled before.

@@ -1,7 +1,8 @@
 //! Parsing of Meta's JSON where the documentation and the captures disagree on types.
 //!
 //! Purpose: serde helpers for fields that are a text or a number, a list or `null`, or missing.
-//! Promises: never panics; a number is read from an integer, a float or a text; an id is read from a text or a number.
+//! Promises: never panics; a number is read from an integer, a float or a text; an id is read from a text or a number,
+//! and is refused, not altered, when it is unusable ([`words::id`]); a text is at most as long as a message may be.
 //! Left out on purpose: guessing values. An unreadable value is an error or `None`, never a plausible default.
 
 use secrecy::SecretString;
@@ -9,8 +10,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A text, or the decimal text of a number.
+use super::words::{self, LONGEST_MESSAGE, LONGEST_TOKEN};
+
+/// A text, or the decimal text of a number, in the length of a message.
 pub(super) fn as_text(value: &Value) -> Option<String> {
+    let mut text = as_whole_text(value)?;
+    words::shorten(&mut text, LONGEST_MESSAGE);
+    Some(text)
+}
+
+/// A text, or the decimal text of a number, in its whole length. For texts that are shortened later, and for links.
+pub(super) fn as_whole_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         // `12.0` is an id that passed through a float.
@@ -48,7 +58,28 @@ pub(super) fn as_u64(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| as_i64(value).and_then(|number| u64::try_from(number).ok()))
 }
 
-/// Serde: a required id or other short text.
+/// Serde: a required id.
+pub(super) fn id<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    words::id(&Value::deserialize(input)?).map_err(serde::de::Error::custom)
+}
+
+/// Serde: an id; `None` when it is missing, `null` or unusable.
+pub(super) fn id_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    Ok(words::id(&Value::deserialize(input)?).ok())
+}
+
+/// Serde: a cursor; `None` when it is missing, `null` or unusable.
+pub(super) fn cursor_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let cursor = as_whole_text(&Value::deserialize(input)?);
+    Ok(cursor.filter(|cursor| words::opaque(cursor, LONGEST_TOKEN).is_ok()))
+}
+
+/// Serde: a link in its whole length; `None` when it is missing, `null` or of another type.
+pub(super) fn link_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    Ok(as_whole_text(&Value::deserialize(input)?))
+}
+
+/// Serde: a required short text.
 pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     let value = Value::deserialize(input)?;
     as_text(&value).ok_or_else(|| serde::de::Error::custom("expected a text or a number"))
@@ -57,6 +88,30 @@ pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Err
 /// Serde: a text; `None` when it is missing, `null` or of another type.
 pub(super) fn text_or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(input)?))
+}
+
+/// Serde: a text; `None` when it is missing or `null`, an error when it is of another type.
+pub(super) fn text_if_any<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(input)? {
+        Value::Null => Ok(None),
+        value => as_text(&value).map(Some).ok_or_else(|| serde::de::Error::custom("expected a text or a number")),
+    }
+}
+
+/// Serde: a count; `None` when it is missing or `null`, an error when it is none.
+pub(super) fn u64_if_any<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    match Value::deserialize(input)? {
+        Value::Null => Ok(None),
+        value => as_u64(&value).map(Some).ok_or_else(|| serde::de::Error::custom("expected a count")),
+    }
+}
+
+/// Serde: a list of texts in which each counts: numbers are converted to text, `null` is none, another value is an
+/// error.
+pub(super) fn complete_text_list<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    let values = elements(Value::deserialize(input)?);
+    let texts = values.iter().filter(|value| !value.is_null()).map(as_text);
+    texts.collect::<Option<_>>().ok_or_else(|| serde::de::Error::custom("expected a list of texts"))
 }
 
 /// Serde: a count or a duration; `None` when it is missing, `null` or of another type.
@@ -89,11 +144,12 @@ pub(super) fn readable_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(inpu
 /// Serde: a required secret.
 pub(super) fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<SecretString, D::Error> {
     let text = String::deserialize(input)?;
-    if text.is_empty() { Err(serde::de::Error::custom("expected a secret")) } else { Ok(text.into()) }
+    let usable = text.is_ascii() && words::opaque(&text, LONGEST_TOKEN).is_ok();
+    if usable { Ok(text.into()) } else { Err(serde::de::Error::custom("expected a secret")) }
 }
 
 /// The elements of a list; no element for `null`, and one for any other value.
-fn elements(value: Value) -> Vec<Value> {
+pub(super) fn elements(value: Value) -> Vec<Value> {
     match value {
         Value::Array(values) => values,
         Value::Null => Vec::new(),

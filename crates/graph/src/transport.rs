@@ -14,7 +14,6 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tracing::Instrument;
@@ -24,6 +23,7 @@ use super::call::Call;
 use super::config::{GraphConfig, GraphConfigError, is_loopback};
 use super::error::{FailureKind, GraphError, GraphFailure};
 use super::usage::Usage;
+use super::words;
 
 const USER_AGENT: &str = concat!("meta-catalog/", env!("CARGO_PKG_VERSION"));
 
@@ -253,12 +253,6 @@ impl RawAnswer {
 
 /// Distinguishes an answer from a failure. Pure.
 fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        error: Option<Value>,
-        success: Option<Value>,
-    }
-
     if raw.status.is_redirection() {
         return Err(raw.fail(FailureKind::Redirected, "the answer is a redirect; Meta's API sends none"));
     }
@@ -268,30 +262,33 @@ fn interpret<T: DeserializeOwned>(raw: &RawAnswer) -> Result<T, GraphFailure> {
         let (length, content_type) = (raw.body.len(), &raw.content_type);
         return Err(raw.fail(kind, format!("expected a JSON object, got {length} bytes of {content_type}")));
     }
-    let envelope: Envelope = serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))?;
-    if let Some(error) = envelope.error {
-        return Err(GraphFailure::refused(raw.edge, raw.status.as_u16(), GraphError::from_value(&error)));
+    let mut answer = words::parse(&raw.body).map_err(|error| not_json(raw, &error))?;
+    if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+        return Err(GraphFailure::refused(raw.edge, raw.status.as_u16(), GraphError::from_value(error)));
     }
-    if envelope.success == Some(Value::Bool(false)) {
+    if answer.get("success") == Some(&Value::Bool(false)) {
         return Err(raw.fail(FailureKind::SuccessFalse, "Meta answered {\"success\":false} without a reason"));
     }
     if !raw.status.is_success() {
         return Err(raw.fail(FailureKind::Unreadable, "an error status with JSON that is not a Graph error"));
     }
-    serde_json::from_slice(&raw.body).map_err(|error| not_as_expected(raw, &error))
+    words::bound(&mut answer);
+    // Without the JSON library's own message: it quotes values, and a value may be a new token.
+    serde_json::from_value(answer).map_err(|_| raw.fail(FailureKind::Unreadable, "JSON of an unexpected shape"))
 }
 
-/// Reports the position of a JSON error without serde's message: that message quotes values, and a value may be a new
-/// token.
-fn not_as_expected(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
+/// Reports the position at which a body ends or stops being JSON.
+fn not_json(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
     let (line, column) = (error.line(), error.column());
-    match error.classify() {
-        serde_json::error::Category::Eof => raw.fail(FailureKind::Truncated, "the JSON is truncated"),
-        serde_json::error::Category::Data => {
-            raw.fail(FailureKind::Unreadable, format!("JSON of an unexpected shape at line {line} column {column}"))
-        }
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
-            raw.fail(FailureKind::NotJson, format!("broken JSON at line {line} column {column}"))
-        }
+    if error.is_eof() {
+        raw.fail(FailureKind::Truncated, "the JSON is truncated")
+    } else if serde_json::from_slice::<IgnoredAny>(&raw.body).is_ok() {
+        let what = format!("JSON with a too deep or too large value at line {line} column {column}");
+        raw.fail(FailureKind::Unreadable, what)
+    } else {
+        raw.fail(FailureKind::NotJson, format!("broken JSON at line {line} column {column}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

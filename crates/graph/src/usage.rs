@@ -11,6 +11,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::tolerant::{as_f64, as_text};
+use super::words;
 
 const BUSINESS_USE_CASE_USAGE: &str = "x-business-use-case-usage";
 const APP_USAGE: &str = "x-app-usage";
@@ -42,7 +43,11 @@ impl Usage {
     /// Parses the headers of an answer.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Self {
-        let json = |name| headers.get(name).and_then(|value| serde_json::from_slice::<Value>(value.as_bytes()).ok());
+        let json = |name| {
+            let mut value = headers.get(name).and_then(|value| words::parse(value.as_bytes()).ok())?;
+            words::bound(&mut value);
+            Some(value)
+        };
         Self {
             use_cases: json(BUSINESS_USE_CASE_USAGE).map_or_else(Vec::new, |value| use_cases(&value)),
             app_percent: json(APP_USAGE).and_then(|value| highest_percent(&value)),

@@ -37,7 +37,7 @@ pub struct PipelineConfig {
 #[must_use]
 pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<Child> {
     let PipelineConfig { retention, mapper_directory } = config;
-    let jitter = Jitter::clone(jitter);
+    let (jitter, polls) = (Jitter::clone(jitter), Jitter::clone(jitter));
     let wake = &app.wake;
     let mut children = vec![
         child(app, app.lease.keeper(), lease::LeaseJob::new),
@@ -45,7 +45,7 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         leased(app, &wake.reask, reask::ReaskJob::new),
         // Nothing waits for deleted rows, so nothing wakes the retention.
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),
-        leased(app, &wake.poll, poll::PollJob::new),
+        leased(app, &wake.poll, move |app| poll::PollJob::new(app, Jitter::clone(&polls))),
         leased(app, &wake.drain, move |app| drain::DrainJob::new(app, Jitter::clone(&jitter))),
     ];
     if let Some(directory) = mapper_directory {

@@ -1,7 +1,9 @@
 //! Text for messages: an error with its causes, the beginning of outside text, and what does not fit into a line.
 
-use std::borrow::Cow;
 use std::error::Error;
+
+/// The Graph client cuts Meta's texts in the same way.
+pub use meta_graph::clip;
 
 /// Returns the error and its sources on one line, outermost first.
 #[must_use]
@@ -18,15 +20,6 @@ pub fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Returns at most so many characters of a text, and `…` behind them where more follow.
-#[must_use]
-pub fn clip(text: &str, most_chars: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most_chars) {
-        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
-        None => Cow::Borrowed(text),
-    }
 }
 
 /// Returns whether a character in a line of text could end the line, steer a terminal, or change the order in which the
@@ -79,12 +72,5 @@ mod tests {
         let told = Failure::Told(Box::new(Failure::Route));
         assert_eq!(chain(&told), "the call failed: no route");
         assert_eq!(chain(&Failure::Silent(Box::new(told))), "not saved: the call failed: no route");
-    }
-
-    #[test]
-    fn long_text_ends_with_an_ellipsis() {
-        assert_eq!(clip("", 0), "");
-        assert_eq!(clip("naïve", 5), "naïve");
-        assert_eq!(clip("naïve", 3), "naï…");
     }
 }

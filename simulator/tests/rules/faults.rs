@@ -70,6 +70,20 @@ async fn plain_http_failures_come_before_or_after_the_work() {
 }
 
 #[tokio::test]
+async fn a_raw_body_comes_as_it_was_planned() {
+    for (after, status) in [(false, 200), (true, 400)] {
+        let sim = Sim::start().await;
+        let body = r#"{"handles":[""],"handles":["a\u0000"]"#;
+        sim.plan(
+            json!({"on": "items_batch", "kind": "raw_body", "body": body, "status": status, "after_accept": after}),
+        );
+        let reply = sim.send(batch_request(&sim)).await;
+        assert_eq!((reply.status, reply.text.as_str()), (status, body));
+        assert_eq!(taken(&sim).await, after);
+    }
+}
+
+#[tokio::test]
 async fn a_slow_answer_comes_late_but_the_work_is_done_at_once() {
     let sim = Sim::start().await;
     sim.plan(json!({"on": "items_batch", "kind": "slow_ms", "ms": 3_600_000}));

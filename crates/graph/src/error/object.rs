@@ -1,8 +1,11 @@
 //! Meta's error object. The parser accepts fields of any type.
+//!
+//! Texts are read in their whole length; the redactor shortens them after it has removed the secrets.
 
 use serde_json::Value;
 
-use crate::tolerant::{as_i64, as_text};
+use crate::tolerant::{as_i64, as_whole_text};
+use crate::words;
 
 /// The `error` object of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,10 +34,10 @@ impl GraphError {
     /// Parses the value of an `error` key; a plain text becomes the message.
     #[must_use]
     pub fn from_value(error: &Value) -> Self {
-        let text = |key: &str| error.get(key).and_then(as_text).filter(|text| !text.is_empty());
+        let text = |key: &str| error.get(key).and_then(as_whole_text).filter(|text| !text.is_empty());
         let number = |key: &str| error.get(key).and_then(as_i64);
         Self {
-            message: text("message").or_else(|| as_text(error)).unwrap_or_default(),
+            message: text("message").or_else(|| as_whole_text(error)).unwrap_or_default(),
             kind: text("type"),
             code: number("code"),
             // `debug_token` uses the name without the prefix.
@@ -56,10 +59,10 @@ impl GraphError {
 
 fn blamed_fields(data: &Value) -> Vec<String> {
     // An object, or a text that contains the object's JSON.
-    let parsed = data.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let parsed = data.as_str().and_then(|text| words::parse(text.as_bytes()).ok());
     let specs = parsed.as_ref().unwrap_or(data).get("blame_field_specs").and_then(Value::as_array);
     let paths = specs.into_iter().flatten().filter_map(|path| {
-        let steps = path.as_array()?.iter().filter_map(as_text).collect::<Vec<_>>();
+        let steps = path.as_array()?.iter().filter_map(as_whole_text).collect::<Vec<_>>();
         (!steps.is_empty()).then(|| steps.join("."))
     });
     paths.collect()

@@ -101,6 +101,8 @@ fn answer_is_read_in_every_form() {
         (json!({"handles": [], "validation_status": []}), vec![], vec![]),
         (json!({"handles": null, "validation_status": null}), vec![], vec![]),
         (json!({"handles": "AcH"}), vec!["AcH"], vec![]),
+        (json!({"handles": [42]}), vec!["42"], vec![]),
+        (json!({"handles": ["AcH", "AcI", "AcH"]}), vec!["AcH", "AcI"], vec![]),
         (
             json!({"handles": ["AcH"], "validation_status": [
                 {"retailer_id": "sku-9", "errors": [{"message": "bad"}, {"message": "worse"}], "warnings": [{"message": "hm"}]},
@@ -121,8 +123,28 @@ fn answer_is_read_in_every_form() {
     ];
     for (answer, handles, validation) in cases {
         let read: WireAnswer = serde_json::from_value(answer.clone()).expect("an answer");
-        assert_eq!(read.handles, handles, "{answer}");
+        assert_eq!(read.handles().expect("usable"), handles, "{answer}");
         assert_eq!(read.validation_status, validation, "{answer}");
     }
     assert!(serde_json::from_value::<WireAnswer>(json!({"validation_status": []})).is_err(), "no handles, no answer");
+}
+
+#[test]
+fn a_handle_that_cannot_be_used_is_no_empty_list() {
+    let long = "A".repeat(1_001);
+    for (handle, why) in [
+        (json!(""), "it is empty"),
+        (json!("Ac\0"), "it has blanks or control characters"),
+        (json!("Ac\nH"), "it has blanks or control characters"),
+        (json!(long), "it is longer than 1000 characters"),
+        (json!(null), "it is neither a text nor a whole number"),
+        (json!(true), "it is neither a text nor a whole number"),
+        (json!({"handle": "AcH"}), "it is neither a text nor a whole number"),
+        (json!(["AcH"]), "it is neither a text nor a whole number"),
+    ] {
+        for handles in [json!([handle]), json!(["AcH", handle])] {
+            let read: WireAnswer = serde_json::from_value(json!({ "handles": handles })).expect("an answer");
+            assert_eq!(read.handles().expect_err("unusable").to_string(), why, "{handles}");
+        }
+    }
 }

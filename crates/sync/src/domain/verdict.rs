@@ -1,6 +1,9 @@
 //! Evaluation of Meta's verdict on a submission.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+
+use crate::report::clip;
 
 /// The answer to a poll, as far as the decision needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,9 +63,27 @@ impl Verdict {
 
 fn merged(mut one: HashMap<String, String>, two: HashMap<String, String>) -> HashMap<String, String> {
     for (id, message) in two {
-        one.entry(id).and_modify(|known| known.push_str(&format!("; {message}"))).or_insert(message);
+        add(one.entry(id).or_default(), &message);
     }
     one
+}
+
+/// The longest message of one row, in characters, however many errors Meta reports for it.
+pub const LONGEST_MESSAGE: usize = 2_000;
+
+/// Adds another message to those of a row.
+fn add(known: &mut String, message: &str) {
+    // In bytes, since it is asked for each error: a message that is full in characters is full in bytes too.
+    if known.len() > 4 * LONGEST_MESSAGE {
+        return;
+    }
+    if !known.is_empty() {
+        known.push_str("; ");
+    }
+    known.push_str(message);
+    if let Cow::Owned(cut) = clip(known, LONGEST_MESSAGE) {
+        *known = cut;
+    }
 }
 
 /// The error of rows whose outcome is unknown because the error list is incomplete.
@@ -84,18 +105,17 @@ pub fn judge(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
 fn judge_finished(answer: &PollAnswer, rows: &HashSet<&str>) -> Verdict {
     let mut failed: HashMap<String, String> = HashMap::new();
     for (id, message) in answer.errors.iter().filter(|(id, _)| rows.contains(id.as_str())) {
-        let known = failed.entry(id.clone()).or_default();
-        if !known.is_empty() {
-            known.push_str("; ");
-        }
-        known.push_str(message);
+        add(failed.entry(id.clone()).or_default(), message);
     }
     for id in answer.ids_of_invalid_requests.iter().filter(|id| rows.contains(id.as_str())) {
         failed.entry(id.clone()).or_insert_with(|| "refused by Meta without a message".into());
     }
     let listed = answer.errors.len() as u64;
     let complete_list = !answer.ids_of_invalid_requests.is_empty();
-    let some_unnamed = !complete_list && answer.errors_total_count > listed;
+    // The Graph client writes this character for one that cannot be read. Such an id may mean any row.
+    let garbled = |id: &String| id.contains(char::REPLACEMENT_CHARACTER) && !rows.contains(id.as_str());
+    let some_garbled = answer.errors.iter().map(|(id, _)| id).chain(&answer.ids_of_invalid_requests).any(garbled);
+    let some_unnamed = some_garbled || !complete_list && answer.errors_total_count > listed;
     // Errors that name none of our rows say nothing about our rows.
     let names_none_of_ours = failed.is_empty() && (complete_list || listed > 0);
     if some_unnamed || names_none_of_ours { Verdict::Incomplete { named: failed } } else { Verdict::Settled { failed } }
@@ -180,5 +200,24 @@ mod tests {
         // Errors that name only foreign rows say nothing about our rows.
         assert_eq!(judge(&[("z", "x")], 1, &[]), Verdict::Incomplete { named: HashMap::new() });
         assert_eq!(judge(&[], 1, &["z"]), Verdict::Incomplete { named: HashMap::new() });
+        // An id that cannot be read may mean any of our rows.
+        assert_eq!(judge(&[("a", "x")], 2, &["a", "\u{fffd}"]), Verdict::Incomplete { named: failed(&[("a", "x")]) });
+        assert_eq!(
+            judge(&[("a", "x"), ("b\u{fffd}", "y")], 2, &[]),
+            Verdict::Incomplete { named: failed(&[("a", "x")]) }
+        );
+    }
+
+    #[test]
+    fn a_row_with_many_errors_has_one_bounded_message() {
+        let long = "ä".repeat(700);
+        let errors: Vec<(&str, &str)> = (0..10_000).map(|_| ("a", long.as_str())).collect();
+        let verdict = judge(&answer("finished", &errors, 10_000, &["a"]), &HashSet::from(["a"]));
+        let two = verdict.clone().and(verdict.clone());
+        for verdict in [verdict, two] {
+            let Verdict::Settled { failed } = verdict else { panic!("complete") };
+            assert_eq!(failed["a"].chars().count(), LONGEST_MESSAGE + 1);
+            assert!(failed["a"].ends_with('…'));
+        }
     }
 }

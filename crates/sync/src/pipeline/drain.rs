@@ -300,11 +300,12 @@ impl DrainJob {
         let outcome = answer::judge(answered);
         self.suspect(&tick, &draft, &outcome);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch call finished");
-        let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, &outcome, (self.jitter)()).await;
-        if recorded.is_err() && outcome.may_be_taken() {
+        let may_be_taken = outcome.may_be_taken();
+        let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, outcome, (self.jitter)()).await;
+        if recorded.is_err() && may_be_taken {
             unknown::note_late(&app, &id).await;
         }
-        recorded?;
+        let outcome = recorded?;
         at(Point::DrainRecorded).await;
         Ok(match (tick.settings.drain_pacing, outcome.accepted()) {
             (Pacing::Budget, accepted) => {

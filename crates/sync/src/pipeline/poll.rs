@@ -3,9 +3,10 @@
 //! Promises: a verdict changes only rows that still wait for its handle. With an incomplete error list, no row that the
 //! list does not name becomes synced. A handle times out only by the answer to a question that was asked after the
 //! handle passed its age limit, so neither a night of downtime nor a late answer causes a timeout. Handles that never
-//! end do not starve the others (the handle asked longest ago comes first). Handles of a catalog that is no longer
-//! selected are polled at that catalog. A submission that Meta split over several handles is judged when each handle is
-//! final.
+//! end do not starve the others (the handle asked longest ago comes first), and each is asked more and more rarely. An
+//! answer that cannot be read concerns its own handle only, and `/status` tells of it. Handles of a catalog that is no
+//! longer selected are polled at that catalog. A submission that Meta split over several handles is judged when each
+//! handle is final.
 //! Left out on purpose: resending. A row that must be sent again gets a fresh intent.
 
 mod verdict;
@@ -20,24 +21,29 @@ use tracing::{debug, info, warn};
 use super::channel;
 use crate::app::{Access, App};
 use crate::clock::Millis;
+use crate::domain::backoff::Backoff;
 use crate::domain::budget::{Admission, Bucket};
+use crate::domain::channel::Channel;
 use crate::domain::settings::{Pacing, Settings};
 use crate::domain::verdict::Verdict;
 use crate::failpoints::{Point, at};
+use crate::runtime::jitter::Jitter;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
-use crate::store::submission::{self, Submission};
-use crate::store::{self, StoreError};
+use crate::store::submission::{self, Answered, Submission};
+use crate::store::{self, StoreError, Tx};
 
-/// How often a handle is polled when calls are paced by budget.
+/// The shortest time between two rounds when calls are paced by budget.
 const BUDGET_POLL: Duration = Duration::from_secs(2);
+/// The pause of a handle after its first, second, … answer that is not final.
+const PAUSE: Backoff = Backoff { start: BUDGET_POLL, cap: Duration::from_secs(120) };
 /// After this many answers that the handle is unknown, the handle is given up.
 const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
 
 /// The job of the PollActor.
-#[derive(Debug)]
 pub struct PollJob {
     app: Arc<App>,
+    jitter: Jitter,
 }
 
 /// Whether the round continues with the next handle.
@@ -49,8 +55,8 @@ enum Next {
 impl PollJob {
     /// Returns a poll job for this pipeline.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub fn new(app: Arc<App>, jitter: Jitter) -> Self {
+        Self { app, jitter }
     }
 
     async fn run(&self, lease: Lease) -> Result<Rest, StoreError> {
@@ -59,14 +65,14 @@ impl PollJob {
         let budget = settings.drain_pacing == Pacing::Budget;
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
         // A round that the limiter spreads over several ticks must not restart with each tick.
-        let before = app.now() - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
+        let now = app.now();
+        let before = now - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
         let mut tx = app.db.read().await?;
         let limit = settings.handles_per_poll_tick;
-        let due = submission::due(&mut tx, before, limit).await?;
+        let due = submission::due(&mut tx, now, before, limit).await?;
         let channel = store::channel::load(&mut tx).await?;
         drop(tx);
-        let pending = !due.is_empty();
-        if pending {
+        if !due.is_empty() {
             let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Rest::Interval) };
             let token = match app.tokens.get().await {
                 Ok(token) => token,
@@ -79,15 +85,43 @@ impl PollJob {
             if channel.is_stopped_for(token.version) {
                 return Ok(Rest::Interval);
             }
-            let round = Round { app, lease, settings, access: Access { credentials, token } };
+            let access = Access { credentials, token };
+            let mut round = Round { app, lease, settings, access, jitter: &self.jitter, heals: is_ours(&channel) };
             for call in due {
                 if let Next::Stop(rest) = round.poll(&call).await? {
                     return Ok(rest);
                 }
             }
         }
-        Ok(if budget && pending { Rest::For(BUDGET_POLL) } else { Rest::Interval })
+        if !budget {
+            return Ok(Rest::Interval);
+        }
+        let mut tx = app.db.read().await?;
+        let next = submission::next_poll(&mut tx).await?;
+        Ok(next.map_or(Rest::Interval, |next| {
+            let wait = Duration::from_millis(u64::try_from(next - app.now()).unwrap_or(0));
+            Rest::For(wait.clamp(BUDGET_POLL, self.interval().max(BUDGET_POLL)))
+        }))
     }
+}
+
+/// The code of the problem that Meta gives no answer, or none that can be read.
+const UNREACHABLE: &str = "meta_unreachable";
+
+/// Returns whether the channel's problem is one that a poll told. The same problem of a call has opened the breaker.
+fn is_ours(channel: &Channel) -> bool {
+    channel.problem.as_ref().is_some_and(|problem| problem.code == UNREACHABLE)
+        && channel.breaker.open_until().is_none()
+}
+
+/// Tells the operator of a failed poll, unless there is a problem that says more.
+async fn tell(tx: &mut Tx, failure: &GraphFailure, now: Millis) -> Result<(), StoreError> {
+    let mut channel = store::channel::load(tx).await?;
+    if channel.problem.is_none() || is_ours(&channel) {
+        channel.note_problem(channel::problem(failure), None);
+        store::channel::save(tx, &channel, now).await?;
+    }
+    Ok(())
 }
 
 /// The data that the polls of one tick share.
@@ -96,6 +130,9 @@ struct Round<'p> {
     lease: Lease,
     settings: Arc<Settings>,
     access: Access,
+    jitter: &'p Jitter,
+    /// Whether the next answer that can be read ends the problem that an earlier poll told.
+    heals: bool,
 }
 
 /// A status question to Meta about one submission.
@@ -108,7 +145,7 @@ struct Question<'c> {
 }
 
 impl Round<'_> {
-    async fn poll(&self, call: &Submission) -> Result<Next, StoreError> {
+    async fn poll(&mut self, call: &Submission) -> Result<Next, StoreError> {
         let Some(handle) = call.handle.as_deref() else { return Ok(Next::Go) };
         let mut parts = Vec::new();
         let mut judged: Option<Verdict> = None;
@@ -128,6 +165,9 @@ impl Round<'_> {
                 Ok(answer) => answer.status,
                 Err(failure) => return self.failed(question, failure).await,
             };
+            if std::mem::take(&mut self.heals) {
+                self.heal().await?;
+            }
             let Some(status) = status else { return self.unknown_handle(question).await };
             debug!(submission = call.id, state = ?status.state, "handle polled");
             let verdict = verdict::judge_status(&status, call);
@@ -170,10 +210,7 @@ impl Round<'_> {
             other => other,
         };
         if judged == Verdict::Open {
-            let mut tx = self.lease.fence.begin(&app.db, None).await?;
-            submission::polled(&mut tx, &call.id, false, asked_at).await?;
-            tx.commit().await?;
-            return Ok(Next::Go);
+            return self.open(question, false).await;
         }
         let doubtful = verdict::doubtful_deletes(call, &judged);
         let absent = if doubtful.is_empty() {
@@ -209,14 +246,32 @@ impl Round<'_> {
 
     /// Meta does not know the handle. After enough such answers the submission counts as not run.
     async fn unknown_handle(&self, question: Question<'_>) -> Result<Next, StoreError> {
-        let Question { call, at: asked_at, .. } = question;
-        if call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
+        if question.call.poll_faults + 1 >= UNKNOWN_HANDLE_ANSWERS {
             return self.apply(question, Verdict::NotRun { reason: "unknown_handle" }, None).await;
         }
+        self.open(question, true).await
+    }
+
+    /// Records that the submission is still open and pauses its handle.
+    async fn open(&self, question: Question<'_>, unknown_handle: bool) -> Result<Next, StoreError> {
+        let Question { call, at: asked_at, .. } = question;
+        let answers = u32::try_from(call.polls).unwrap_or(u32::MAX).saturating_add(1);
+        let next_at = self.app.now().saturating_add(PAUSE.wait_millis(answers, (self.jitter)()));
         let mut tx = self.lease.fence.begin(&self.app.db, None).await?;
-        submission::polled(&mut tx, &call.id, true, asked_at).await?;
+        submission::polled(&mut tx, &call.id, Answered { asked_at, unknown_handle, next_at }).await?;
         tx.commit().await?;
         Ok(Next::Go)
+    }
+
+    /// Ends the problem that an earlier poll told: Meta's answers can be read again.
+    async fn heal(&self) -> Result<(), StoreError> {
+        let mut tx = self.lease.fence.begin(&self.app.db, None).await?;
+        let mut channel = store::channel::load(&mut tx).await?;
+        if is_ours(&channel) {
+            channel.clear_problem();
+            store::channel::save(&mut tx, &channel, self.app.now()).await?;
+        }
+        tx.commit().await
     }
 
     async fn failed(&self, question: Question<'_>, failure: GraphFailure) -> Result<Next, StoreError> {
@@ -228,6 +283,13 @@ impl Round<'_> {
             // present account may not see a catalog that was selected earlier.
             ErrorClass::CatalogGone => self.apply(question, Verdict::Open, None).await,
             ErrorClass::Permission if !selected => self.apply(question, Verdict::Open, None).await,
+            // It may be the answer about this one handle that cannot be read, and for ever.
+            _ if failure.unusable_answer() => {
+                let mut tx = self.lease.fence.begin(&self.app.db, None).await?;
+                tell(&mut tx, &failure, self.app.now()).await?;
+                tx.commit().await?;
+                self.apply(question, Verdict::Open, None).await
+            }
             _ => self.troubled(question, &failure).await,
         }
     }
@@ -237,7 +299,7 @@ impl Round<'_> {
     async fn troubled(&self, question: Question<'_>, failure: &GraphFailure) -> Result<Next, StoreError> {
         let app = self.app;
         let mut tx = self.lease.fence.begin(&app.db, None).await?;
-        let mut tell = async |credential: Option<i64>| {
+        let mut stop = async |credential: Option<i64>| {
             let mut channel = store::channel::load(&mut tx).await?;
             channel.note_problem(channel::problem(failure), credential);
             store::channel::save(&mut tx, &channel, app.now()).await
@@ -245,14 +307,16 @@ impl Round<'_> {
         match failure.class() {
             ErrorClass::Throttled(_) => channel::save_budgets(app, &mut tx).await?,
             ErrorClass::TokenDead(_) | ErrorClass::Permission | ErrorClass::PolicyBlocked => {
-                tell(Some(self.access.token.version)).await?;
+                stop(Some(self.access.token.version)).await?;
             }
-            ErrorClass::AccountState(_) | ErrorClass::AppRejected => tell(None).await?,
-            ErrorClass::Transient
-            | ErrorClass::Unknown
-            | ErrorClass::ReduceData
-            | ErrorClass::CatalogGone
-            | ErrorClass::BadRequest => submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?,
+            ErrorClass::AccountState(_) | ErrorClass::AppRejected => stop(None).await?,
+            ErrorClass::Transient | ErrorClass::Unknown => {
+                submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
+                tell(&mut tx, failure, app.now()).await?;
+            }
+            ErrorClass::ReduceData | ErrorClass::CatalogGone | ErrorClass::BadRequest => {
+                submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
+            }
         }
         tx.commit().await?;
         Ok(Next::Stop(Rest::Interval))

@@ -4,8 +4,11 @@
 //! `sending` when the pipeline looks again is a call with an unknown outcome. `late` marks a call that was resolved as
 //! such and may have reached Meta after that; see [`note_late`].
 
+mod polls;
+
 use std::collections::HashMap;
 
+pub use polls::{Answered, asked_in_vain, due, next_poll, polled};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
@@ -35,8 +38,8 @@ impl Row {
     }
 }
 
-/// Separates the handles of one submission in the `handle` column. A handle is opaque, but it comes from a JSON text of
-/// one line.
+/// Separates the handles of one submission in the `handle` column. The Graph client refuses a handle with such a
+/// character.
 const HANDLE_SEPARATOR: char = '\n';
 
 /// Returns the handles of a call in their stored form, or `None` when there are none.
@@ -108,6 +111,25 @@ pub async fn accepted(tx: &mut Tx, id: &str, handle: &str, now: Millis) -> Resul
     Ok(())
 }
 
+/// Returns whether one of these handles, in their stored form, is one that a submission already has. Meta gave it twice
+/// then, and it does not tell which batch a verdict on it would concern.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn is_repeated(tx: &mut Tx, handle: &str) -> Result<bool> {
+    let given: Vec<&str> = split_handles(handle).collect();
+    let exactly: Vec<&str> = given.iter().copied().chain([handle]).collect();
+    // Several handles of one submission share a column, so those of open submissions are compared one by one.
+    let held: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT handle FROM meta_batch_handles WHERE handle IN (SELECT id FROM @ids($1) AS given)
+         UNION SELECT handle FROM meta_batch_handles WHERE state = 'pending' AND handle IS NOT NULL",
+        json(&exactly)?
+    )?;
+    Ok(held.iter().flat_map(|(held,)| split_handles(held)).any(|held| given.contains(&held)))
+}
+
 /// Closes the submission, with or without success. `errors` is what Meta reported about its rows.
 ///
 /// # Errors
@@ -147,6 +169,8 @@ pub struct Submission {
     pub submitted_at: Millis,
     /// The number of consecutive answers that did not know the handle.
     pub poll_faults: i64,
+    /// The number of answers that were not final.
+    pub polls: i64,
     /// Whether it may have reached Meta after it was resolved.
     pub late: bool,
     /// The mapper that mapped its rows, as in state rows.
@@ -161,6 +185,7 @@ struct SubmissionRow {
     rows: Json<Vec<Row>>,
     submitted_at: i64,
     poll_faults: i64,
+    polls: i64,
     state: String,
     mapper_digest: Option<String>,
 }
@@ -174,6 +199,7 @@ impl From<SubmissionRow> for Submission {
             rows: row.rows.0,
             submitted_at: row.submitted_at,
             poll_faults: row.poll_faults,
+            polls: row.polls,
             late: row.state == "late",
             mapper_digest: row.mapper_digest,
         }
@@ -211,58 +237,10 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state, mapper_digest FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, polls, state, mapper_digest FROM meta_batch_handles
          WHERE state IN ('sending', 'late') ORDER BY submitted_at"
     )?;
     Ok(rows.into_iter().map(Into::into).collect())
-}
-
-/// Returns open submissions that were not polled since `before`, those never polled first.
-///
-/// # Errors
-/// When the database query fails.
-pub async fn due(tx: &mut Tx, before: Millis, limit: i64) -> Result<Vec<Submission>> {
-    let rows: Vec<SubmissionRow> = fetch_all!(
-        tx,
-        SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, state, mapper_digest FROM meta_batch_handles
-         WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1)
-         ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $2",
-        before,
-        limit
-    )?;
-    Ok(rows.into_iter().map(Into::into).collect())
-}
-
-/// Records that a submission was polled at that time and is still open.
-///
-/// # Errors
-/// When the database query fails.
-pub async fn polled(tx: &mut Tx, id: &str, unknown_handle: bool, asked_at: Millis) -> Result<()> {
-    execute!(
-        tx,
-        "UPDATE meta_batch_handles SET last_polled_at = $2,
-             poll_faults = CASE WHEN $3 THEN poll_faults + 1 ELSE 0 END
-         WHERE id = $1 AND state = 'pending'",
-        id,
-        asked_at,
-        unknown_handle
-    )?;
-    Ok(())
-}
-
-/// Records a poll without an answer at that time. Nothing new is known about the handle.
-///
-/// # Errors
-/// When the database query fails.
-pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked_at: Millis) -> Result<()> {
-    execute!(
-        tx,
-        "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'",
-        id,
-        asked_at
-    )?;
-    Ok(())
 }
 
 /// Returns the number of submissions that wait for a verdict, and the number of calls with an unknown outcome.

@@ -8,6 +8,7 @@ mod page;
 mod refusals;
 mod tokens;
 mod verdicts;
+mod words;
 
 /// Each test twice, once a database, on a stage whose clocks stand still.
 macro_rules! on_both {

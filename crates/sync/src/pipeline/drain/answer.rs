@@ -6,7 +6,9 @@ use meta_graph::{BatchAnswer, ErrorClass, GraphFailure};
 use tracing::warn;
 
 use crate::domain::outcome::CallOutcome;
+use crate::domain::verdict::LONGEST_MESSAGE;
 use crate::pipeline::channel::problem;
+use crate::report::clip;
 use crate::store::submission::join_handles;
 
 /// Returns the outcome of the call for its rows.
@@ -33,7 +35,7 @@ fn judge_answer(answer: BatchAnswer) -> CallOutcome {
     let mut named: HashMap<String, String> = HashMap::new();
     for row in answer.validation {
         if let (Some(id), false) = (row.retailer_id, row.errors.is_empty()) {
-            named.insert(id, row.errors.join("; "));
+            named.insert(id, clip(&row.errors.join("; "), LONGEST_MESSAGE).into_owned());
         }
     }
     // Meta documents at most one handle. With several handles, the answer does not say which row belongs to which

@@ -12,6 +12,7 @@ use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Refusal};
 use crate::domain::state::{Op, SyncStatus};
 use crate::failpoints::{Point, at};
 use crate::pipeline::channel::save_budgets;
+use crate::report::clip;
 use crate::store::field_set::FieldSets;
 use crate::store::mapper::MappedWith;
 use crate::store::outbox::{self, ChannelFault, IntentOutcome};
@@ -52,24 +53,25 @@ pub(super) async fn begin(
     tx.commit().await
 }
 
-/// Records the outcome of the call in one transaction.
+/// Records the outcome of the call in one transaction, and returns it as it was recorded.
 pub(super) async fn finish(
     app: &App,
     tick: &mut Tick,
     id: &str,
     draft: &CallDraft,
     sets: &FieldSets,
-    outcome: &CallOutcome,
+    outcome: CallOutcome,
     jitter: f64,
-) -> Result<(), StoreError> {
+) -> Result<CallOutcome, StoreError> {
     let now = app.now();
     let mut tx = match tick.lease.fence.begin(&app.db, Some(&tick.catalog)).await {
         Ok(tx) => tx,
         Err(StoreError::Deposed(Deposed::Catalog)) => return finish_for_old_catalog(app, tick, id, outcome).await,
         Err(error) => return Err(error),
     };
+    let outcome = checked(&mut tx, outcome).await?;
     let call = Call { tick, draft, sets, now };
-    match outcome {
+    match &outcome {
         CallOutcome::Accepted { handle, refused } => {
             let state = |row: &CallRow| match refused.get(&row.variant_id) {
                 Some(message) => (SyncStatus::Failed, Some(message.clone())),
@@ -112,7 +114,7 @@ pub(super) async fn finish(
         }
     }
     tick.channel.called(channel::Call {
-        outcome,
+        outcome: &outcome,
         rows: draft.len(),
         batch_size: tick.settings.batch_size,
         credential: tick.access.token.version,
@@ -122,7 +124,21 @@ pub(super) async fn finish(
     store::channel::save(&mut tx, &tick.channel, now).await?;
     save_budgets(app, &mut tx).await?;
     at(Point::DrainRecording).await;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+/// A handle that Meta gave before cannot be asked for: the answer would concern the earlier batch. So the outcome of
+/// the call is unknown.
+async fn checked(tx: &mut Tx, outcome: CallOutcome) -> Result<CallOutcome, StoreError> {
+    match outcome {
+        CallOutcome::Accepted { handle, .. } if submission::is_repeated(tx, &handle).await? => {
+            let shown = clip(&handle, 60);
+            warn!(handle = %shown, "Meta answered with a handle that it gave before");
+            Ok(CallOutcome::Unknown { reason: format!("Meta answered with a handle that it gave before: {shown}") })
+        }
+        other => Ok(other),
+    }
 }
 
 struct Call<'c> {
@@ -217,13 +233,20 @@ impl Call<'_> {
 
 /// Finishes a call during which another catalog was selected: its handle is polled at the old catalog, and the intents
 /// stay open for the new one.
-async fn finish_for_old_catalog(app: &App, tick: &Tick, id: &str, outcome: &CallOutcome) -> Result<(), StoreError> {
+async fn finish_for_old_catalog(
+    app: &App,
+    tick: &Tick,
+    id: &str,
+    outcome: CallOutcome,
+) -> Result<CallOutcome, StoreError> {
     warn!(catalog_id = tick.catalog, "another catalog was selected during the call");
     let now = app.now();
     let mut tx = tick.lease.fence.begin(&app.db, None).await?;
-    match outcome {
+    let outcome = checked(&mut tx, outcome).await?;
+    match &outcome {
         CallOutcome::Accepted { handle, .. } => submission::accepted(&mut tx, id, handle, now).await?,
         _ => submission::close(&mut tx, id, Some("another catalog was selected during the call"), None, now).await?,
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(outcome)
 }

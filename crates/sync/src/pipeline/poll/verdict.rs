@@ -37,19 +37,23 @@ pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
     judge(&answer, &rows)
 }
 
+/// The most errors, and the most warnings, of one answer that are stored. Meta's own list is a sample too.
+const MOST_KEPT: usize = 1_000;
+
 /// Returns the part of Meta's answers, one answer per handle, that is stored in the `errors` column.
 pub(super) fn kept(parts: &[BatchStatus]) -> Value {
     let messages = |rows: fn(&BatchStatus) -> &[RowMessage]| -> Vec<Value> {
         let message = |row: &RowMessage| json!({"id": row.id, "line": row.line, "message": row.message});
-        parts.iter().flat_map(rows).map(message).collect()
+        parts.iter().flat_map(|part| rows(part).iter().take(MOST_KEPT)).map(message).collect()
     };
+    let sum = |count: fn(&BatchStatus) -> u64| parts.iter().map(count).fold(0, u64::saturating_add);
     json!({
         "errors": messages(|part| &part.errors),
-        "errors_total_count": parts.iter().map(|part| part.errors_total_count).sum::<u64>(),
+        "errors_total_count": sum(|part| part.errors_total_count),
         "warnings": messages(|part| &part.warnings),
-        "warnings_total_count": parts.iter().map(|part| part.warnings_total_count).sum::<u64>(),
+        "warnings_total_count": sum(|part| part.warnings_total_count),
         "ids_of_invalid_requests":
-            parts.iter().flat_map(|part| &part.ids_of_invalid_requests).collect::<Vec<_>>(),
+            parts.iter().flat_map(|part| part.ids_of_invalid_requests.iter().take(meta_graph::MAX_ROWS)).collect::<Vec<_>>(),
     })
 }
 

@@ -27,7 +27,8 @@ on_both! {
         // One quarter each for `scheduled` and `dispatched`, then `started`.
         for quarter in 0..4 {
             stage.pass(taken + quarter * 30_000 + 1 - stage.now());
-            polled(&stage, 2).await;
+            // The pause between two polls is longer than a quarter in the end.
+            polled(&stage, 1).await;
             assert!(stage.is("a", SyncStatus::Submitted).await, "quarter {quarter}");
         }
         stage.settle().await;
@@ -199,7 +200,9 @@ on_both! {
         stage.strikes(POLL, 0, 4, Kind::Html502 { after_accept: false });
         stage.pass(3_600_000);
         polled(&stage, 4).await;
+        assert_eq!(stage.problem().await.expect("the polls tell").code, "meta_unreachable");
         stage.settle().await;
+        assert_eq!(stage.problem().await, None);
         assert_eq!((stage.batches(), stage.sent().await[0].state.as_str()), (1, "completed"));
         stage.check().await;
         stage.close().await;

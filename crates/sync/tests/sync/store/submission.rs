@@ -2,7 +2,7 @@
 
 use catalog_sync::domain::state::{Op, SyncStatus};
 use catalog_sync::store::StoreError;
-use catalog_sync::store::submission::{self, NewSubmission, Row, RowVerdict};
+use catalog_sync::store::submission::{self, Answered, NewSubmission, Row, RowVerdict};
 use catalog_sync::store::sync_state::Pushed;
 use serde_json::json;
 
@@ -12,7 +12,9 @@ use super::{Done, NOW, TestDb, conformance};
 conformance![
     a_submission_goes_from_sending_to_pending_to_closed,
     due_asks_the_never_polled_first_and_then_the_longest_ago,
+    a_pause_after_a_poll_is_kept,
     faults_of_polls_are_counted_in_a_row,
+    a_handle_that_was_given_before_is_known,
     a_verdict_changes_only_rows_that_wait_for_its_handle,
     what_a_verdict_leaves_in_the_rows,
 ];
@@ -37,15 +39,30 @@ async fn accept(db: &TestDb, id: &str, now: i64) -> Done {
     tx.commit().await
 }
 
+/// The open submissions that were not polled since `before`, whatever their pause.
 async fn due(db: &TestDb, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
+    due_at(db, i64::MAX, before, limit).await
+}
+
+async fn due_at(db: &TestDb, now: i64, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
     let mut tx = db.read().await?;
-    Ok(submission::due(&mut tx, before, limit).await?.into_iter().map(|call| call.id).collect())
+    Ok(submission::due(&mut tx, now, before, limit).await?.into_iter().map(|call| call.id).collect())
 }
 
 async fn polled(db: &TestDb, id: &str, unknown_handle: bool, now: i64) -> Done {
     let mut tx = db.write().await?;
-    submission::polled(&mut tx, id, unknown_handle, now).await?;
+    submission::polled(&mut tx, id, Answered { asked_at: now, unknown_handle, next_at: now + 100 }).await?;
     tx.commit().await
+}
+
+async fn next_poll(db: &TestDb) -> Result<Option<i64>, StoreError> {
+    let mut tx = db.read().await?;
+    submission::next_poll(&mut tx).await
+}
+
+async fn is_repeated(db: &TestDb, handle: &str) -> Result<bool, StoreError> {
+    let mut tx = db.read().await?;
+    submission::is_repeated(&mut tx, handle).await
 }
 
 async fn close(db: &TestDb, id: &str, failed: Option<&str>, errors: Option<&serde_json::Value>) -> Done {
@@ -77,7 +94,7 @@ async fn a_submission_goes_from_sending_to_pending_to_closed(db: &TestDb) -> Don
     tx.commit().await?;
     assert_eq!(open_counts(db).await?, (1, 1));
     let mut tx = db.read().await?;
-    let call = submission::due(&mut tx, NOW, 9).await?.remove(0);
+    let call = submission::due(&mut tx, NOW, NOW, 9).await?.remove(0);
     drop(tx);
     assert_eq!((call.handle.as_deref(), call.submitted_at, &call.rows), (Some("handle"), NOW + 2, &rows()));
 
@@ -106,6 +123,45 @@ async fn due_asks_the_never_polled_first_and_then_the_longest_ago(db: &TestDb) -
     assert_eq!(due(db, NOW + 20, 2).await?, ["early", "late"]);
     close(db, "early", None, None).await?;
     assert_eq!(due(db, NOW + 20, 2).await?, ["late", "old"]);
+    Ok(())
+}
+
+/// A handle without a verdict is not due before its pause ends, and the answers are counted.
+async fn a_pause_after_a_poll_is_kept(db: &TestDb) -> Done {
+    assert_eq!(next_poll(db).await?, None);
+    accept(db, "fresh", NOW).await?;
+    accept(db, "asked", NOW).await?;
+    accept(db, "closed", NOW).await?;
+    polled(db, "asked", false, NOW).await?;
+    polled(db, "asked", true, NOW + 1).await?;
+    polled(db, "closed", false, NOW).await?;
+    close(db, "closed", None, None).await?;
+    assert_eq!(due_at(db, NOW + 100, NOW + 100, 9).await?, ["fresh"]);
+    assert_eq!(due_at(db, NOW + 101, NOW + 100, 9).await?, ["fresh", "asked"]);
+    assert_eq!(next_poll(db).await?, Some(0), "at once");
+    polled(db, "fresh", false, NOW + 7).await?;
+    assert_eq!(next_poll(db).await?, Some(NOW + 101));
+    let mut tx = db.read().await?;
+    let polls: Vec<i64> =
+        submission::due(&mut tx, i64::MAX, i64::MAX, 9).await?.into_iter().map(|call| call.polls).collect();
+    assert_eq!(polls, [2, 1]);
+    Ok(())
+}
+
+async fn a_handle_that_was_given_before_is_known(db: &TestDb) -> Done {
+    for (id, handle) in [("one", "h1"), ("closed", "h2"), ("two", "h3\nh4")] {
+        begin(db, id, NOW).await?;
+        let mut tx = db.write().await?;
+        submission::accepted(&mut tx, id, handle, NOW).await?;
+        tx.commit().await?;
+    }
+    close(db, "closed", None, None).await?;
+    for known in ["h1", "h2", "h3", "h4", "h3\nh4", "new\nh1", "h4\nh3"] {
+        assert!(is_repeated(db, known).await?, "{known:?}");
+    }
+    for new in ["h", "h11", "new", "new\nnewer"] {
+        assert!(!is_repeated(db, new).await?, "{new:?}");
+    }
     Ok(())
 }
 
