@@ -1,7 +1,7 @@
 //! What an operator can do: the use cases of the admin surface, without HTTP.
 //!
 //! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API
-//! ([`crate::http`]) only reads requests, authenticates the caller, and writes responses.
+//! of `meta-catalog` only reads requests, authenticates the caller, and writes responses.
 //! Promises: a use case that changes several things changes them in one transaction; the pipeline is nudged at once
 //! about every change that concerns it; no secret is in a response, an error or a log.
 //! Left out on purpose: permissions, paths, envelopes and status codes.

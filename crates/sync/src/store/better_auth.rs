@@ -4,7 +4,7 @@
 //! Promises: it reads and never writes. Each request runs one query and nothing is cached between requests, so a
 //! revocation, a ban or a changed role takes effect at the next request. It returns a result or an error within
 //! [`WITHIN`]. Opening does not connect, so this database may be unreachable at start.
-//! Left out on purpose: verdicts ([`crate::http::session`]), and Better-Auth's caches (the `session_data` cookie,
+//! Left out on purpose: verdicts (the HTTP API makes them), and Better-Auth's caches (the `session_data` cookie,
 //! secondary storage), which outlive a revocation.
 
 use std::str::FromStr;

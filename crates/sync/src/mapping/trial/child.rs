@@ -83,6 +83,8 @@ fn say(report: &Report) {
 fn limit() -> io::Result<()> {
     use nix::sys::resource::{Resource, setrlimit};
     close_inherited();
+    // When memory runs out on the whole machine, the child goes before the service. Other systems have no such file.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // The soft limit of the computing time ends the load; `allow_rehearsal` raises it.
     for (resource, soft, hard) in [
         (Resource::RLIMIT_CPU, super::LOAD_COMPUTING, super::WITHIN.as_secs() * 2),
