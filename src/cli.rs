@@ -6,6 +6,7 @@
 #[cfg(feature = "demo")]
 mod demo;
 mod import;
+mod keys;
 mod mapper;
 mod migrate;
 mod openapi;
@@ -76,6 +77,9 @@ enum Command {
     /// Create, list and revoke tokens for the API
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Rotate the keys that seal tokens and the app secret
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Bring the database's schema up to date and exit
     Migrate,
     /// Print the OpenAPI document of the API
@@ -130,8 +134,8 @@ fn execute(cli: Cli) -> Done {
         // The demo shows progress instead of logs.
         #[cfg(feature = "demo")]
         Command::Demo(_) => "error",
-        // The mapper commands print their own results.
-        Command::Mapper(_) => "warn",
+        // These commands print their own results.
+        Command::Mapper(_) | Command::Keys(_) => "warn",
         _ => "info",
     };
     start_logging(config.log_format, default_level);
@@ -142,6 +146,7 @@ fn execute(cli: Cli) -> Done {
             Command::Demo(args) => demo::run(config, args, cli.global.database_url.is_some()).await,
             Command::Import(args) => import::run(&config, args).await,
             Command::Token(command) => token::run(&config, command).await,
+            Command::Keys(command) => keys::run(&config, command).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Openapi => openapi::run(&config),
             #[cfg(feature = "demo")]

@@ -79,6 +79,9 @@ fn what_is_settled_is_kept_for_days_or_for_ever() {
     );
     let refused = |text| load(text).expect_err("refused");
     assert!(refused("submission_days = 4000").starts_with("retention.submission_days: "));
-    assert!(refused("intent_days = -1").contains("intent_days = -1"));
+    assert!(
+        refused("intent_days = -1")
+            .contains("line 2, column 15: invalid value, expected u32 in `retention.intent_days`")
+    );
     assert!(refused("processed_days = 30").contains("`intent_days`"));
 }
