@@ -116,7 +116,7 @@ fn an_error_in_the_file_says_where_and_not_what() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |line, column| format!("line {line}, column {column}: ");
     for (lines, place, names) in [
-        (format!("key = '{SECRET}"), at(3, 33), ""),
+        (format!("key = '{SECRET}"), at(3, 34), ""),
         (format!("key = '{SECRET}' and more"), at(3, 36), ""),
         (format!("database_url = ['postgres://u:{SECRET}@h/d']"), at(3, 16), "database_url"),
         ("key = 271828182845904".into(), at(3, 7), "key"),
