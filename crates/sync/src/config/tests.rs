@@ -7,7 +7,8 @@ fn none(_: &str) -> Option<String> {
 /// Keeps the shipped example correct: it loads, and contains nothing but the defaults.
 #[test]
 fn the_shipped_example_is_the_default() {
-    let example = Config::load(Some(Path::new("config/meta-catalog.toml")), none).expect("the example loads");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/meta-catalog.toml");
+    let example = Config::load(Some(Path::new(file)), none).expect("the example loads");
     assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
 }
 
