@@ -110,12 +110,13 @@ impl fmt::Display for Unopened {
         let known: Vec<&str> = self.keyring.names().collect();
         writeln!(f, "the configured keys do not open everything that is sealed in this database:")?;
         for value in &self.values {
+            write!(f, "  {}: ", value.kind)?;
             match value.key() {
                 Some(kid) if known.contains(&kid) => {
-                    writeln!(f, "  {}: sealed with another key of the name {kid:?}, or altered since", value.kind)?
+                    writeln!(f, "sealed with another key of the name {kid:?}, or altered since")?;
                 }
-                Some(kid) => writeln!(f, "  {}: sealed with the key {kid:?}", value.kind)?,
-                None => writeln!(f, "  {}: not a value that this version seals", value.kind)?,
+                Some(kid) => writeln!(f, "sealed with the key {kid:?}")?,
+                None => writeln!(f, "not a value that this version seals")?,
             }
         }
         writeln!(f, "Configured: {known:?}, by META_CATALOG_KEY or the key file beside the SQLite database.")?;
