@@ -15,7 +15,7 @@ use catalog_sync::store::sealed::{self, Sealed};
 
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "A new key, step by step:\n  openssl rand -base64 32              make a key\n  META_CATALOG_KEY=<new>,<old>         restart every replica with both: the first seals, all open\n  meta-catalog keys rotate             seal everything with the first\n  META_CATALOG_KEY=<new>               restart every replica with the new one alone\n\nWithout META_CATALOG_KEY the keys are in the key file beside the SQLite database (data/meta-catalog.key), in the same\nform. A key may have a name: name:base64. Backups keep needing the key of their time. docs/operations.md has more."
+    after_help = "A new key, step by step:\n  openssl rand -base64 32              make a key\n  META_CATALOG_KEY=<new>,<old>         restart every replica with both: the first seals, all open\n  meta-catalog keys rotate             seal everything with the first\n  META_CATALOG_KEY=<new>               restart every replica with the new one alone\n\nWithout META_CATALOG_KEY the keys are in the key file beside the SQLite database (data/meta-catalog.key), in the same form. A key may have a name: name:base64. Backups keep needing the key of their time. docs/operations.md has more."
 )]
 pub(super) enum KeysCommand {
     /// Show which key sealed what; exit code 1 when a configured key is missing
@@ -97,7 +97,7 @@ async fn rotate(config: &Config, db: &Db, keyring: &Keyring) -> Done {
     }
     let done = keys::rotate(db, keyring, |value| println!("sealed again: {}", value.kind)).await?;
     let first = keyring.sealing_key();
-    println!("The key {first:?} sealed {} and had sealed {}.", count(done.resealed), count(done.already));
+    println!("Sealed again with the key {first:?}: {}; before: {}.", count(done.resealed), count(done.already));
     let others: Vec<&str> = keyring.names().skip(1).collect();
     if others.is_empty() {
         println!("It is the only configured key. `meta-catalog keys --help` shows how to change to a new one.");

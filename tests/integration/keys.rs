@@ -94,7 +94,7 @@ async fn changed(engine: Engine) {
     let mut serve = plant.serve().await;
     plant.settle(&serve).await;
     let rotated = run(&plant, &["keys", "rotate"], &both, 0).await;
-    assert!(rotated.contains(&format!("The key {:?} sealed 3 values", KIDS[1])), "{rotated}");
+    assert!(rotated.contains(&format!("Sealed again with the key {:?}: 3 values", KIDS[1])), "{rotated}");
     assert!(rotated.contains(&format!("remove [{:?}]", KIDS[0])), "{rotated}");
     // The service that runs reads what was sealed beside it.
     plant.import(&[product("p", &[variant("a", 300)])]).await;
