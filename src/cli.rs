@@ -7,6 +7,7 @@
 mod demo;
 mod ending;
 mod import;
+mod keys;
 mod log;
 mod mapper;
 mod migrate;
@@ -78,6 +79,9 @@ enum Command {
     /// Create, list and revoke tokens for the API
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Rotate the keys that seal tokens and the app secret
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Bring the database's schema up to date and exit
     Migrate,
     /// Print the OpenAPI document of the API
@@ -140,8 +144,8 @@ fn execute(cli: Cli) -> Done {
         // The demo shows progress instead of logs.
         #[cfg(feature = "demo")]
         Command::Demo(_) => "error",
-        // The mapper commands print their own results.
-        Command::Mapper(_) => "warn",
+        // These commands print their own results.
+        Command::Mapper(_) | Command::Keys(_) => "warn",
         _ => "info",
     };
     log::start(config.log_format, default_level);
@@ -153,6 +157,7 @@ fn execute(cli: Cli) -> Done {
             Command::Demo(args) => demo::run(config, args, cli.global.database_url.is_some()).await,
             Command::Import(args) => import::run(&config, args).await,
             Command::Token(command) => token::run(&config, command).await,
+            Command::Keys(command) => keys::run(&config, command).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Openapi => openapi::run(&config),
             #[cfg(feature = "demo")]

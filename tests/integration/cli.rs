@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meta-catalog"));
     // Nothing of the developer's own environment may decide a test.
     command.current_dir(folder).args(args).env_clear().env("META_CATALOG_LISTEN", "127.0.0.1:0");
@@ -27,7 +27,7 @@ fn run(folder: &Path, args: &[&str], stdin: &[u8]) -> Output {
     child.wait_with_output().expect("ended")
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 

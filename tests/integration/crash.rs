@@ -387,7 +387,7 @@ fn no_point_is_forgotten() {
         Point::ImportChunk,
         Point::ImportEnding,
     ]);
-    let killed = killed.chain(crate::mapper::kill::killed());
+    let killed = killed.chain(crate::mapper::kill::killed()).chain(crate::keys::killed());
     let killed: HashSet<&str> = killed.map(Point::name).collect();
     let all: HashSet<&str> = Point::ALL.iter().map(|point| point.name()).collect();
     assert_eq!(killed, all);

@@ -14,6 +14,7 @@ pub mod error;
 pub mod intents;
 pub mod item_detail;
 pub mod items;
+pub mod keys;
 pub mod live;
 pub mod mapper;
 pub mod preview;

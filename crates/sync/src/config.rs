@@ -5,6 +5,7 @@
 //! Left out on purpose: what an operator changes at run time; those are settings, in the database.
 
 mod http;
+mod malformed;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::domain::retention::RetentionConfig;
 use crate::store::connect;
 use crate::store::seal::SealError;
 pub use http::{HttpSection, StopWithin};
+pub use malformed::Malformed;
 pub use sessions::SessionsSection;
 
 /// The whole configuration. The default works without changes: SQLite in `data/`, Meta's own hosts.
@@ -154,7 +156,15 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// The place and the cause.
-        error: Box<toml::de::Error>,
+        error: Malformed,
+    },
+    /// The key file is not usable.
+    #[error("{}: {error}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        error: std::io::Error,
     },
     /// A value is not usable.
     #[error("{name}: {problem}")]
@@ -181,8 +191,10 @@ impl Config {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-                toml::from_str(&text)
-                    .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?
+                toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+                    path: path.to_owned(),
+                    error: Malformed::new(&text, error),
+                })?
             }
         };
         config.overlay(|name| variable(name).filter(|value| !value.trim().is_empty()))?;
@@ -326,7 +338,11 @@ impl Config {
 
 fn url(name: &'static str, text: &str) -> Result<Url, ConfigError> {
     let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    parsed.ok_or_else(|| ConfigError::Value { name, problem: format!("takes an http or https URL, got {text:?}") })
+    // Not repeated: a URL may hold a password.
+    parsed.ok_or_else(|| ConfigError::Value {
+        name,
+        problem: "takes an http or https URL, such as https://api.shop.example".into(),
+    })
 }
 
 fn days(name: &'static str, days: u32) -> Result<(), ConfigError> {

@@ -116,6 +116,16 @@ points! {
     SelectionCommitting = "selection.committing",
     /// Selection: credential, settings and dropped claims are committed.
     SelectionCommitted = "selection.committed",
+    /// Rotation of keys: all sealed values are read, nothing is written.
+    KeysRead = "keys.read",
+    /// Rotation of keys: a value is sealed again, not committed.
+    KeysSealing = "keys.sealing",
+    /// Rotation of keys: a value is sealed again and committed.
+    KeysSealed = "keys.sealed",
+    /// Rotation of keys: the check values of the other keys are removed, not committed.
+    KeysRetiring = "keys.retiring",
+    /// Rotation of keys: everything is committed.
+    KeysRetired = "keys.retired",
 }
 
 #[cfg(not(any(debug_assertions, feature = "failpoints")))]

@@ -1,12 +1,13 @@
 //! The composition root: from a configuration to the running actors, in the order of start-up.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meta_graph::{GraphClient, GraphConfigError};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret as _;
 use tracing::info;
 
 use crate::actors::limiter::LimiterMemory;
@@ -21,8 +22,8 @@ use crate::pipeline::{self, PipelineConfig};
 use crate::runtime::jitter;
 use crate::runtime::tree::{Ended, Overdue, Tree, TreeError};
 use crate::runtime::vitals::VitalsBoard;
-use crate::store::seal::Keyring;
-use crate::store::{Db, StoreError, connect, lease, limiter, reask};
+use crate::store::seal::{Keyring, SealError};
+use crate::store::{Db, StoreError, connect, lease, limiter, private, reask, sealed};
 
 /// How long a killed process may still hold its lock.
 const KILLED_WITHIN: Duration = Duration::from_secs(2);
@@ -35,13 +36,25 @@ pub enum StartError {
     Config(#[from] ConfigError),
     /// The database cannot be opened.
     #[error("opening the database failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
+    /// The configured keys are not those of the database.
+    #[error(transparent)]
+    Seal(SealError),
     /// The Graph client cannot be set up.
     #[error("setting up the Graph client failed")]
     Graph(#[from] GraphConfigError),
     /// The actors did not start.
     #[error("the actors did not start")]
     Tree(#[from] TreeError),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Seal(error) => Self::Seal(error),
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// An open installation and its actors. It has no HTTP API.
@@ -137,17 +150,6 @@ impl Service {
     }
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
 /// Takes the lock of a SQLite database. A process that was just killed holds the lock until the system has cleaned up,
 /// so the lock of another process is waited for, but only briefly.
 async fn lock(path: &Path) -> Result<File, StoreError> {
@@ -162,14 +164,14 @@ async fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Opens the database, checks its key, and builds everything that needs only the configuration.
+/// Opens the database, checks that the keys open everything that is sealed in it, and builds everything that needs only the configuration.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn build(config: &Config, clock: SharedClock) -> Result<App, StartError> {
-    let db = open_store(config).await?;
     let keyring = keyring(config)?;
-    connect::check_key(&db, &keyring).await?;
+    let db = open_store(config).await?;
+    sealed::check_key(&db, &keyring).await?;
     let graph = GraphClient::new(config.graph()?)?;
     let app_config = AppConfig {
         instance: ids::instance(),
@@ -194,8 +196,8 @@ pub fn store_options(config: &Config) -> connect::Options {
     connect::Options { pool: config.database_pool, lease: config.lease() }
 }
 
-/// Returns the sealing keys. On SQLite without a configured key, a key file (mode 0600) beside the database is used,
-/// and created when it is missing; a PostgreSQL database is shared, so its key has to be configured.
+/// Returns the sealing keys. On SQLite without a configured key, a key file beside the database is used, which
+/// only its owner may read, and created when it is missing; a PostgreSQL database is shared, so its key has to be configured.
 ///
 /// # Errors
 /// When the key is missing or not usable.
@@ -212,17 +214,41 @@ pub fn keyring(config: &Config) -> Result<Keyring, ConfigError> {
         });
     };
     let path = database.with_extension("key");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => SecretString::from(text.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let failed = |error| ConfigError::Key { path: path.clone(), error };
+    let text = match private::read_key(&path).map_err(failed)? {
+        Some(text) => text,
+        None => {
             let key = Keyring::generate()?;
-            write_private(&path, key.expose_secret())
-                .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
-            key
+            match private::write_key(&path, key.expose_secret()) {
+                Ok(()) => key,
+                // Another process, such as a command beside the service, made one at the same time.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    private::read_key(&path).map_err(failed)?.unwrap_or(key)
+                }
+                Err(error) => return Err(failed(error)),
+            }
         }
-        Err(error) => return Err(ConfigError::Unreadable { path, error }),
     };
     Ok(Keyring::parse(&text)?)
+}
+
+/// Makes sure that no process runs the pipeline of this installation. On SQLite none can start while the returned file
+/// is open; on PostgreSQL a process that was killed counts until its lease ends.
+///
+/// # Errors
+/// [`StoreError::Held`] when one runs.
+pub async fn not_running(config: &Config, db: &Db) -> Result<Option<File>, StoreError> {
+    if let Some(path) = connect::sqlite_path(&config.database_url()) {
+        return connect::lock_sqlite(&path).map(Some);
+    }
+    if lease::is_held(&mut db.read().await?).await? {
+        return Err(StoreError::Held(format!(
+            "a meta-catalog process holds the lease of this database; stop every replica first, and after a crash wait \
+             {} s",
+            config.lease_seconds
+        )));
+    }
+    Ok(None)
 }
 
 /// Records what payloads are made with, so that a new installation has nothing to ask for again at its first take-over.

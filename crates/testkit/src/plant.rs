@@ -76,6 +76,14 @@ impl Plant {
         plant
     }
 
+    /// Uses another configuration file from now on.
+    pub async fn use_config(&mut self, file: PathBuf) {
+        let config = Config::load(Some(&file), |_| None).expect("a configuration");
+        self.site.app.db.close().await;
+        self.site.app = Arc::new(startup::build(&config, Arc::new(SystemClock)).await.expect("a store"));
+        self.config = file;
+    }
+
     /// Starts `serve` and waits until it listens.
     pub async fn serve(&self) -> Serve {
         let mut serve = self.program.serve(&self.config);

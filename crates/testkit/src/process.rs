@@ -91,7 +91,12 @@ impl Program {
 
     /// Starts `serve` without waiting until it listens.
     pub fn serve(&self, config: &Path) -> Serve {
-        let mut command = self.command(&["serve"], config);
+        self.start(&["serve"], config)
+    }
+
+    /// Starts a command without waiting for anything.
+    pub fn start(&self, arguments: &[&str], config: &Path) -> Serve {
+        let mut command = self.command(arguments, config);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
         let log = Log::default();
         log.follow(child.stdout.take().expect("piped"));
@@ -100,7 +105,7 @@ impl Program {
     }
 }
 
-/// A `serve` process; killed when dropped.
+/// A process, mostly of `serve`; killed when dropped.
 #[derive(Debug)]
 pub struct Serve {
     child: Child,

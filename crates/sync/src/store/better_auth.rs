@@ -7,7 +7,6 @@
 //! Left out on purpose: verdicts (the HTTP API makes them), and Better-Auth's caches (the `session_data` cookie,
 //! secondary storage), which outlive a revocation.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::connect::sqlite_path;
+use super::database_url::{self, UrlError};
 use crate::clock::Millis;
 
 /// The longest time a lookup may take.
@@ -118,11 +118,6 @@ pub enum LookUpError {
     },
 }
 
-/// The URL does not belong to a supported database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("takes postgres://user:password@host:port/database or sqlite://path")]
-pub struct UrlError;
-
 /// The location of the tables.
 pub enum Location {
     /// In a file.
@@ -135,22 +130,19 @@ impl Location {
     /// Parses a URL.
     ///
     /// # Errors
-    /// When the URL belongs to neither database. The error does not repeat the URL, since it may hold a password.
+    /// When the URL belongs to neither database or has a parameter that it does not take. The error does not repeat the URL, since it may hold a password.
     pub fn parse(url: &SecretString) -> Result<Self, UrlError> {
         let url = url.expose_secret();
         if let Some(path) = sqlite_path(url) {
+            database_url::sqlite(url)?;
             if path.as_os_str().is_empty() {
-                return Err(UrlError);
+                return Err(UrlError::Form);
             }
             let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(WITHIN);
             return Ok(Self::Sqlite(options));
         }
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(UrlError);
-        }
         let timeout = WITHIN.as_millis().to_string();
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| UrlError)?
+        let options = database_url::postgres(url)?
             .application_name("meta-catalog sessions")
             .options([("default_transaction_read_only", "on"), ("statement_timeout", timeout.as_str())]);
         Ok(Self::Postgres(options))

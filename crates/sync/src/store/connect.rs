@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgConnection};
 
-use super::seal::{Keyring, Place};
-use super::{Db, Result, StoreError, execute, fetch_optional, lease};
+use super::database_url::UrlError;
+use super::{Db, Result, StoreError, database_url, fetch_optional, private};
 
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -51,6 +50,7 @@ pub async fn open(url: &str, options: &Options) -> Result<Db> {
 
 async fn connect(url: &str, options: &Options) -> Result<Db> {
     if let Some(path) = sqlite_path(url) {
+        database_url::sqlite(url).map_err(unusable)?;
         // Each connection to `:memory:` opens a separate database.
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(StoreError::Url("a SQLite URL must name a file, such as sqlite://data/meta-catalog.db".into()));
@@ -62,14 +62,7 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
             "the database URL must start with sqlite:// or postgres://, such as sqlite://data/meta-catalog.db".into(),
         ));
     }
-    // The URL may hold a password, so errors must not repeat it.
-    let postgres = PgConnectOptions::from_str(url)
-        .map_err(|_| {
-            StoreError::Url(
-                "the postgres:// URL cannot be read; expected postgres://user:password@host:port/database".into(),
-            )
-        })?
-        .application_name("meta-catalog");
+    let postgres = database_url::postgres(url).map_err(unusable)?.application_name("meta-catalog");
     let mut first = PgConnection::connect_with(&postgres).await?;
     create_schema(&mut first).await?;
     first.close().await?;
@@ -95,6 +88,11 @@ async fn connect(url: &str, options: &Options) -> Result<Db> {
     })
 }
 
+/// The URL may hold a password: the error does not repeat it.
+fn unusable(error: UrlError) -> StoreError {
+    StoreError::Url(format!("the database URL cannot be used: {error}"))
+}
+
 /// Creates the schema. Replicas that start at the same time run this one after the other: `IF NOT EXISTS` checks before
 /// it creates, so the second one would fail. When the schema exists, no right to create one is needed.
 async fn create_schema(connection: &mut PgConnection) -> Result<()> {
@@ -112,6 +110,8 @@ async fn create_schema(connection: &mut PgConnection) -> Result<()> {
 
 async fn connect_sqlite(path: &Path) -> Result<Db> {
     make_folder(path)?;
+    private::claim_database(path)
+        .map_err(|error| StoreError::Url(format!("cannot open the database file {}: {error}", path.display())))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -144,7 +144,7 @@ pub(super) fn another_writes(error: sqlx::Error) -> StoreError {
 
 fn make_folder(path: &Path) -> Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(parent)
+    private::make_folder(parent)
         .map_err(|error| StoreError::Url(format!("cannot create the folder {}: {error}", parent.display())))
 }
 
@@ -163,11 +163,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
 pub fn lock_sqlite(path: &Path) -> Result<File> {
     make_folder(path)?;
     let lock = path.with_extension("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
+    let file = private::open_lock(&lock)
         .map_err(|error| StoreError::Url(format!("cannot open the lock file {}: {error}", lock.display())))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -179,40 +175,6 @@ pub fn lock_sqlite(path: &Path) -> Result<File> {
             Err(StoreError::Url(format!("cannot lock {}: {error}", lock.display())))
         }
     }
-}
-
-/// Checks that the keyring is the one that sealed the stored secrets. The first start stores the proof.
-///
-/// # Errors
-/// When the stored proof cannot be decrypted.
-pub async fn check_key(db: &Db, keyring: &Keyring) -> Result<()> {
-    const PROOF: &str = "meta-catalog";
-    let kid = keyring.sealing_key().to_owned();
-    fn place(kid: &str) -> Place<'_> {
-        Place { table: "key_check", row: kid, column: "sealed" }
-    }
-    let mut tx = db.write().await?;
-    // One at a time: when two replicas start for the first time with different keys, the second must see the proof of
-    // the first.
-    lease::hold_pipeline(&mut tx).await?;
-    let known: Option<(String,)> = fetch_optional!(tx, (String,), "SELECT sealed FROM key_check WHERE kid = $1", &kid)?;
-    match known {
-        Some((sealed,)) => {
-            keyring.open(place(&kid), &sealed)?;
-        }
-        None => {
-            // This key is new. That is valid for a new database or a rotation, and wrong when the sealed data cannot be
-            // opened.
-            let other: Option<(String, String)> =
-                fetch_optional!(tx, (String, String), "SELECT kid, sealed FROM key_check LIMIT 1")?;
-            if let Some((other, sealed)) = other {
-                keyring.open(place(&other), &sealed)?;
-            }
-            let sealed = keyring.seal(place(&kid), &PROOF.to_owned().into())?;
-            execute!(tx, "INSERT INTO key_check (kid, sealed) VALUES ($1, $2)", &kid, sealed)?;
-        }
-    }
-    tx.commit().await
 }
 
 /// Returns whether the database holds no data of this service apart from the schema.
@@ -255,8 +217,7 @@ pub async fn reset(url: &str) -> Result<()> {
         }
         return Ok(());
     }
-    let options =
-        PgConnectOptions::from_str(url).map_err(|_| StoreError::Url("the postgres:// URL cannot be read".into()))?;
+    let options = database_url::postgres(url).map_err(unusable)?;
     let mut connection = PgConnection::connect_with(&options).await?;
     sqlx::query("DROP SCHEMA IF EXISTS meta_catalog CASCADE").execute(&mut connection).await?;
     Ok(connection.close().await?)

@@ -8,9 +8,9 @@ use super::{Result, Tx, execute, fetch_one, fetch_optional};
 use crate::clock::Millis;
 use crate::domain::credential::TokenKind;
 
-const PROVIDER: &str = "meta_catalog";
-const ACCESS: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "access_token" };
-const USER: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "user_token" };
+pub(super) const PROVIDER: &str = "meta_catalog";
+pub(super) const ACCESS: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "access_token" };
+pub(super) const USER: Place<'_> = Place { table: "integration_credentials", row: PROVIDER, column: "user_token" };
 
 /// Facts stored beside the tokens.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

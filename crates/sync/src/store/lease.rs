@@ -100,6 +100,20 @@ pub async fn release(db: &Db, fence: &Fence) -> Result<()> {
     tx.commit().await
 }
 
+/// Returns whether a process holds a lease that has not ended. For PostgreSQL; on SQLite the lock file tells.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn is_held(tx: &mut Tx) -> Result<bool> {
+    let held: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "SELECT epoch FROM lease WHERE name = $1 AND holder <> '' @pg{AND expires_at > clock_timestamp()}",
+        NAME
+    )?;
+    Ok(held.is_some())
+}
+
 impl Fence {
     /// Begins a pipeline transaction. Its first statement locks the lease row. With `catalog`, the selected catalog
     /// must still be that one.

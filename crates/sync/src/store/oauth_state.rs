@@ -76,7 +76,7 @@ pub async fn create(tx: &mut Tx, keyring: &Keyring, nonce: &str, starter: &Start
 /// Returns the caller that began the login with this nonce. The nonce stays valid.
 ///
 /// # Errors
-/// When the database query fails, or the token of a session cannot be opened.
+/// When the database query fails.
 pub async fn find(
     tx: &mut Tx,
     keyring: &Keyring,
@@ -99,9 +99,11 @@ pub async fn find(
     }
     Ok(match (row.api_token_id, row.user_id, row.session_token) {
         (Some(id), ..) => Ok(Starter::ApiToken { id }),
-        (None, Some(user_id), Some(sealed)) => {
-            Ok(Starter::Session { user_id, token: keyring.open(place(&nonce_hash), &sealed)? })
-        }
+        // Sealed by a key that was removed since: such a short-lived value is not re-sealed; the login is begun again.
+        (None, Some(user_id), Some(sealed)) => match keyring.open(place(&nonce_hash), &sealed) {
+            Ok(token) => Ok(Starter::Session { user_id, token }),
+            Err(_) => Err(Refused::Unknown),
+        },
         // Begun by a version that did not store the caller.
         (None, ..) => Err(Refused::Unknown),
     })

@@ -1,8 +1,8 @@
 //! Encryption of secrets at rest: XChaCha20-Poly1305, bound to the place where the value is stored.
 //!
 //! A sealed value is `v1:kid:nonce:ciphertext` (base64url without padding). Its associated data is `table/row/column`,
-//! so a value that was moved to another place cannot be opened. The keyring's first key seals and every key opens. To
-//! rotate keys, add a new key in front, seal every value again, and remove the old key.
+//! so a value that was moved to another place cannot be opened. The keyring's first key seals and every key opens.
+//! [`super::sealed`] knows every place, and seals every value again when the key changes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,6 +11,7 @@ use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use super::sealed::Unopened;
 use crate::ids::{self, NoRandomness};
 
 /// Why a value could not be sealed or opened.
@@ -27,12 +28,16 @@ pub enum SealError {
     /// A stored value cannot be decrypted: another key has the same name, or the value was changed or moved.
     #[error("the secret stored at {0} cannot be decrypted: META_CATALOG_KEY is not its key, or the value was altered")]
     Broken(String),
+    /// The keyring does not open everything that is stored.
+    #[error("{0}")]
+    Unopened(Box<Unopened>),
     /// The operating system returned no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
 }
 
-/// The place of a sealed value; its associated data.
+/// The place of a sealed value; its associated data. Each place has a [`super::sealed::Kind`], so that a rotation finds
+/// its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Table.
@@ -135,6 +140,11 @@ impl Keyring {
     #[must_use]
     pub fn sealing_key(&self) -> &str {
         self.keys.first().map_or("", |(kid, _)| kid)
+    }
+
+    /// Returns the names of all keys, the sealing one first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(kid, _)| kid.as_str())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::reask::Reason;
 use crate::domain::settings::{FeedMode, Settings, find, key};
 
 const SECRET: &str = key::app_secret;
-const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", column: "value" };
+pub(super) const PLACE: Place<'_> = Place { table: "setting", row: "meta.app_secret", column: "value" };
 
 /// Loads the settings.
 ///

@@ -19,6 +19,7 @@ conformance![
     nonces_are_stored_hashed_and_swept,
     a_nonce_knows_the_caller_that_began_the_login,
     a_nonce_without_a_caller_is_unknown,
+    a_nonce_of_a_removed_key_is_unknown,
 ];
 
 async fn give_out(db: &TestDb, nonce: &str, now: i64) -> Done {
@@ -42,6 +43,16 @@ async fn take(db: &catalog_sync::store::Db, nonce: &str, now: i64) -> Result<Res
     let taken = consume(&mut tx, nonce, now).await?;
     tx.commit().await?;
     Ok(taken)
+}
+
+async fn a_nonce_of_a_removed_key_is_unknown(db: &TestDb) -> Done {
+    let other = Keyring::parse(&Keyring::generate().expect("random")).expect("a key");
+    let starter = Starter::Session { user_id: "u".into(), token: SecretString::from("of the session".to_owned()) };
+    let mut tx = db.write().await?;
+    create(&mut tx, &other, "n", &starter, NOW).await?;
+    tx.commit().await?;
+    assert_eq!(began(db, "n", NOW + 1).await?, Err(Refused::Unknown));
+    Ok(())
 }
 
 async fn a_nonce_is_good_once(db: &TestDb) -> Done {

@@ -3,7 +3,6 @@
 use catalog_sync::domain::settings::{SPECS, Settings};
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::StoreError;
-use catalog_sync::store::connect::check_key;
 use catalog_sync::store::seal::{Keyring, SealError};
 use catalog_sync::store::settings::{Changes, app_secret, load, write};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,8 +19,6 @@ conformance![
     the_secret_is_sealed_at_rest,
     another_catalog_drops_claims_and_the_same_one_does_not,
     what_no_version_of_ours_wrote_reads_as_the_default,
-    the_key_is_proved_at_start,
-    replicas_may_prove_a_new_key_at_once,
 ];
 
 async fn read(db: &TestDb) -> Result<Settings, StoreError> {
@@ -135,37 +132,5 @@ async fn what_no_version_of_ours_wrote_reads_as_the_default(db: &TestDb) -> Done
     let settings = read(db).await?;
     assert_eq!((settings.batch_size, settings.max_attempts), (1000, 5));
     assert_eq!(settings.values().get("gone"), None);
-    Ok(())
-}
-
-async fn the_key_is_proved_at_start(db: &TestDb) -> Done {
-    let named = |name: &str, key: &SecretString| {
-        Keyring::parse(&SecretString::from(format!("{name}:{}", key.expose_secret()))).expect("a keyring")
-    };
-    let (old, new) = (Keyring::generate()?, Keyring::generate()?);
-    check_key(db, &named("k1", &old)).await?;
-    check_key(db, &named("k1", &old)).await?;
-    assert!(check_key(db, &named("k1", &new)).await.is_err(), "another key under the same name");
-    let error = check_key(db, &named("k2", &new)).await.expect_err("the old key is missing").to_string();
-    assert!(error.contains("\"k1\"") && error.contains("META_CATALOG_KEY"), "{error}");
-
-    let both = SecretString::from(format!("k2:{},k1:{}", new.expose_secret(), old.expose_secret()));
-    check_key(db, &Keyring::parse(&both)?).await?;
-    assert_eq!(db.texts("SELECT kid FROM key_check ORDER BY kid").await?, ["k1", "k2"]);
-    Ok(())
-}
-
-async fn replicas_may_prove_a_new_key_at_once(db: &TestDb) -> Done {
-    let keyring = keyring();
-    let starts: Vec<_> = (0..8)
-        .map(|_| {
-            let (db, keyring) = (catalog_sync::store::Db::clone(db), keyring.clone());
-            tokio::spawn(async move { check_key(&db, &keyring).await })
-        })
-        .collect();
-    for start in starts {
-        start.await.expect("no panic")?;
-    }
-    assert_eq!(db.number("SELECT COUNT(*) FROM key_check").await?, 1);
     Ok(())
 }
