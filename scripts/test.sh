@@ -114,6 +114,15 @@ no_snapshot_is_left_over() {
     fi
 }
 
+# What dependencies may be (deny.toml). The list of known vulnerabilities comes from outside and may be out of reach.
+command -v cargo-deny >/dev/null || run cargo install --locked cargo-deny
+run cargo deny check licenses bans sources
+if cargo deny fetch db >/dev/null 2>&1; then
+    run cargo deny check advisories
+else
+    step "the list of known vulnerabilities is out of reach; it is not checked"
+fi
+
 run cargo fmt --all --check
 run cargo clippy --locked --workspace --all-targets -- -D warnings
 # A deployed image can leave the demonstration and the local Meta out.

@@ -351,8 +351,8 @@ mod tests {
     /// The same limit applies to the activation.
     #[test]
     fn a_module_that_is_too_slow_cannot_be_activated() {
-        let slow = Refused::if_slow(Duration::from_secs(20), 1, 3).expect("refused");
-        assert_eq!(Refused::if_slow(Duration::from_millis(19_999), 1, 3), None);
+        let slow = Refused::if_slow(Duration::from_secs(12), 1, 3).expect("refused");
+        assert_eq!(Refused::if_slow(Duration::from_millis(11_999), 1, 3), None);
         let checked = Checked {
             module: Compared::default(),
             can_be_activated: false,
@@ -365,7 +365,7 @@ mod tests {
             accepted_later: Vec::new(),
         };
         let text = describe(&checked, Path::new("m.wasm"));
-        assert!(text.contains("cannot be activated: the module took more than 20 s for 1 of 3 samples"), "{text}");
+        assert!(text.contains("cannot be activated: the module took more than 12 s for 1 of 3 samples"), "{text}");
         assert!(slow.to_string().contains("mapper check"), "the activation error names the command: {slow}");
     }
 }
