@@ -46,6 +46,12 @@ pub use transport::GraphClient;
 pub use usage::{Usage, UseCaseUsage};
 pub use words::clip;
 
+/// What fuzzing asks of this crate.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::transport::shown::{harmless, shown};
+}
+
 /// The app's credentials at Meta.
 #[derive(Clone, Debug)]
 pub struct AppCredentials {

@@ -290,5 +290,7 @@ fn not_json(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod shown;
 #[cfg(test)]
 mod tests;

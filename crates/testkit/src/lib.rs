@@ -1,4 +1,4 @@
-//! An installation for tests, benches and examples: database, local Meta, service, operator.
+//! An installation for tests and benches: database, local Meta, service, operator.
 //!
 //! [`Site`] is the shared core: the store, the local Meta, and the actions of a shop and an operator on them. Each
 //! variant adds one thing: [`Shop`] runs the service in this process, [`Plant`] runs it in a separate process, and

@@ -20,6 +20,9 @@ mod log;
 mod output;
 mod wire;
 
+#[cfg(feature = "fuzzing")]
+pub use output::fuzzing;
+
 pub use batch::Batch;
 pub use host::{Host, HostError};
 pub use limits::{Limits, MODULE_BYTES};

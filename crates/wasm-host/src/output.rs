@@ -170,5 +170,8 @@ fn later(at: Option<i64>, now: i64, warnings: &mut Vec<Warning>) -> Option<i64> 
     Some(at.max(now.saturating_add(SOONEST)))
 }
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests;

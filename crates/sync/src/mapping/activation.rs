@@ -183,7 +183,7 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
     let tries = mapper::begin_try(&mut tx, &digest, active.now()).await?;
     tx.commit().await?;
     let tried = if tries > MOST_TRIES {
-        Err("the service ended during each try of this file".to_owned())
+        Err(format!("the service ended during each try of this file{TOO_OFTEN}"))
     } else {
         match rehearse(active, &bytes).await? {
             Ok(loaded) => Ok(loaded),
