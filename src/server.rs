@@ -109,8 +109,11 @@ impl Server {
     pub async fn shutdown(self) -> Result<(), Overdue> {
         let Self { service, sessions, stop, stop_within, requests, .. } = self;
         let _ = stop.send(());
-        // Ends within the limit for requests. A panic in it has closed the connections.
-        let _ = requests.await;
+        // It ends within the limit for requests, unless a thread hangs; then its connections end with the process. A panic
+        // in it has closed them.
+        if tokio::time::timeout(stop_within.requests + stop_within.closing, requests).await.is_err() {
+            info!("the API does not end; the actors are stopped");
+        }
         let stopped = service.shutdown().await;
         if let Some(sessions) = sessions
             && tokio::time::timeout(stop_within.closing, sessions.close()).await.is_err()

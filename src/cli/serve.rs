@@ -20,11 +20,14 @@ pub(super) async fn run(config: &Config) -> Done {
     if let Some(unlimited) = trial::unlimited_here() {
         warn!("{unlimited}; activate only modules that you trust");
     }
-    let server = Server::start(config, clock::of_the_process()).await?;
+    // First of all: a signal during the start ends the process in order, too.
     let mut ending = Ending::watch(config.stop_within().whole)?;
+    let server = Server::start(config, clock::of_the_process()).await?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening http://{}", server.address)?;
-    stdout.flush()?;
+    let told = writeln!(stdout, "listening http://{}", server.address).and_then(|()| stdout.flush());
+    if let Err(error) = told {
+        warn!(%error, address = %server.address, "the address cannot be told on standard output");
+    }
     let unasked = tokio::select! {
         () = ending.asked() => None,
         ended = server.ended() => Some(ended),

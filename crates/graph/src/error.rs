@@ -225,8 +225,8 @@ impl GraphFailure {
     /// object of this one call, and for ever.
     #[must_use]
     pub fn unusable_answer(&self) -> bool {
-        matches!(self.kind(), FailureKind::Unreadable | FailureKind::TooLarge)
-            && self.http_status().is_some_and(|status| (200..300).contains(&status))
+        matches!(self.kind(), FailureKind::Unreadable | FailureKind::TooLarge | FailureKind::SuccessFalse)
+            && self.http_status().is_some_and(|status| status < 500)
     }
 
     /// Returns one sentence for the operator: the problem and its fix.

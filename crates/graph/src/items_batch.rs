@@ -220,14 +220,7 @@ impl WireAnswer {
     /// Returns the handles, each once. The batch behind a handle that cannot be used cannot be asked for, so one such
     /// handle leaves the outcome of the call unknown.
     pub(super) fn handles(&self) -> Result<Vec<String>, words::NoId> {
-        let mut handles = Vec::new();
-        for value in &self.handles {
-            let handle = words::id(value)?;
-            if !handles.contains(&handle) {
-                handles.push(handle);
-            }
-        }
-        Ok(handles)
+        words::handles(&self.handles)
     }
 }
 

@@ -44,7 +44,7 @@ pub use products::{ItemError, LiveItem};
 pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};
 pub use transport::GraphClient;
 pub use usage::{Usage, UseCaseUsage};
-pub use words::clip;
+pub use words::{LONGEST_MESSAGE, clip, shown_cleaned};
 
 /// What fuzzing asks of this crate.
 #[cfg(feature = "fuzzing")]

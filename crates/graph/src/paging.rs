@@ -71,7 +71,8 @@ impl<T> Page<T> {
             let url = Url::parse(next).ok()?;
             url.query_pairs().find(|(name, _)| name == "after").map(|(_, value)| value.into_owned())
         };
-        given.or_else(in_url).filter(|after| !after.is_empty()).map_or(Next::Lost, Next::After)
+        let usable = |after: &String| super::words::opaque(after, super::words::LONGEST_TOKEN).is_ok();
+        given.or_else(in_url).filter(usable).map_or(Next::Lost, Next::After)
     }
 }
 

@@ -107,9 +107,13 @@ impl GraphClient {
             let found = self.list::<Found>(call, &mut PageBudget::default()).await?;
             existing.extend(found.into_iter().filter_map(|item| item.retailer_id));
         }
-        let asked: HashSet<&str> = retailer_ids.iter().map(String::as_str).collect();
-        existing.retain(|id| asked.contains(id.as_str()));
-        Ok(existing)
+        let ids = || retailer_ids.iter().map(String::as_str);
+        let (asked, cleaned): (HashSet<&str>, _) = (ids().collect(), super::words::shown_cleaned(ids()));
+        let ours = |id: String| match cleaned.get(&id) {
+            Some(ours) => Some((*ours).to_owned()),
+            None => asked.contains(id.as_str()).then_some(id),
+        };
+        Ok(existing.into_iter().filter_map(ours).collect())
     }
 }
 

@@ -291,6 +291,7 @@ fn not_json(raw: &RawAnswer, error: &serde_json::Error) -> GraphFailure {
 }
 
 #[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(feature = "fuzzing"), expect(unreachable_pub, reason = "fuzzing exports it"))]
 pub(crate) mod shown;
 #[cfg(test)]
 mod tests;

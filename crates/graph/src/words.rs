@@ -5,20 +5,28 @@
 //! Promises: every answer and every header that holds JSON is read by [`parse`] and [`bound`], before any type of this
 //! crate sees it. So a new field cannot forget it: no text has a control character or an override of the writing
 //! direction, and none is longer than [`LONGEST_TEXT`]. Text that is shown is cut to [`LONGEST_MESSAGE`] besides. An
-//! identifier is never altered: [`id`] refuses one that is empty, too long or was cleaned.
+//! identifier of Meta's is never altered: [`id`] refuses one that is empty, too long or was cleaned. Our own ids come
+//! back cleaned like any text; [`shown_cleaned`] recognises them.
 //! Left out on purpose: secrets in texts ([`super::redact`] removes them, before a text is cut: a cut secret would not
 //! be recognised).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 /// The longest text of a successful answer, in characters. Links and tokens are longer than messages.
 const LONGEST_TEXT: usize = 16_384;
 /// The longest text that is shown, in characters.
-pub(super) const LONGEST_MESSAGE: usize = 2_000;
+pub const LONGEST_MESSAGE: usize = 2_000;
 /// The longest identifier, in characters. Handles are about a hundred long, ids about twenty.
 pub(super) const LONGEST_ID: usize = 1_000;
+/// The longest handle, in bytes: Meta's have about a hundred. It is a key of the database.
+const LONGEST_HANDLE: usize = 255;
+/// The most handles of one call. Meta documents one.
+const MOST_HANDLES: usize = 8;
+/// The most values of an answer. The largest answer has some twenty values for each of 5,000 rows.
+const MOST_VALUES: usize = 500_000;
 /// The longest token or cursor, in characters.
 pub(super) const LONGEST_TOKEN: usize = 4_096;
 
@@ -36,9 +44,28 @@ pub fn clip(text: &str, most_chars: usize) -> Cow<'_, str> {
 
 /// Parses JSON and cleans every text in it, keys included.
 pub(super) fn parse(json: &[u8]) -> Result<Value, serde_json::Error> {
+    // Counted before they are built: a value takes up to a hundred times its text.
+    if most_values(json) > MOST_VALUES {
+        return Err(serde::de::Error::custom("too many values"));
+    }
     let mut value = serde_json::from_slice(json)?;
     each_text(&mut value, &clean);
     Ok(value)
+}
+
+/// Returns a number that the values in a JSON text do not exceed.
+fn most_values(json: &[u8]) -> usize {
+    let (mut values, mut in_text, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 /// Bounds the length of every text in a value, keys included.
@@ -68,8 +95,12 @@ pub(super) enum NoId {
     WrongType,
     #[error("it is empty")]
     Empty,
-    #[error("it is longer than {LONGEST_ID} characters")]
-    TooLong,
+    #[error("it is longer than {0} characters")]
+    TooLong(usize),
+    #[error("it has characters other than ASCII")]
+    NotAscii,
+    #[error("there are {0} of them, at most {MOST_HANDLES} are taken")]
+    TooMany(usize),
     #[error("it has blanks or control characters")]
     Unreadable,
 }
@@ -85,12 +116,45 @@ pub(super) fn id(value: &Value) -> Result<String, NoId> {
     }
 }
 
+/// Returns the handles of an answer, each once and exactly as Meta wrote it.
+pub(super) fn handles(values: &[Value]) -> Result<Vec<String>, NoId> {
+    if values.len() > MOST_HANDLES {
+        return Err(NoId::TooMany(values.len()));
+    }
+    let mut handles = Vec::new();
+    for value in values {
+        let handle = id(value)?;
+        if !handle.is_ascii() {
+            return Err(NoId::NotAscii);
+        }
+        if handle.len() > LONGEST_HANDLE {
+            return Err(NoId::TooLong(LONGEST_HANDLE));
+        }
+        if !handles.contains(&handle) {
+            handles.push(handle);
+        }
+    }
+    Ok(handles)
+}
+
+/// Returns which of our own ids an answer of Meta's shows cleaned: the cleaned form of each, and the id itself.
+pub fn shown_cleaned<'a>(ids: impl Iterator<Item = &'a str>) -> HashMap<String, &'a str> {
+    let altered = ids.filter(|id| id.chars().any(|c| replacement(c).is_some()));
+    altered
+        .map(|id| {
+            let mut shown = id.to_owned();
+            clean(&mut shown);
+            (shown, id)
+        })
+        .collect()
+}
+
 /// Refuses what is no opaque identifier of at most so many characters.
 pub(super) fn opaque(text: &str, most_chars: usize) -> Result<(), NoId> {
     if text.is_empty() {
         Err(NoId::Empty)
     } else if text.chars().nth(most_chars).is_some() {
-        Err(NoId::TooLong)
+        Err(NoId::TooLong(most_chars))
     } else if text.chars().any(|c| c.is_whitespace() || c == UNREADABLE || replacement(c).is_some()) {
         Err(NoId::Unreadable)
     } else {
@@ -165,7 +229,7 @@ mod tests {
             (json!(100_064), Ok("100064".to_owned())),
             (json!(12.0), Ok("12".to_owned())),
             (json!(long), Ok(long.clone())),
-            (json!(format!("{long}x")), Err(NoId::TooLong)),
+            (json!(format!("{long}x")), Err(NoId::TooLong(LONGEST_ID))),
             (json!(""), Err(NoId::Empty)),
             (json!("a b"), Err(NoId::Unreadable)),
             (json!("a\u{fffd}b"), Err(NoId::Unreadable)),
@@ -179,6 +243,31 @@ mod tests {
         ] {
             assert_eq!(id(&given), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn handles_are_few_short_and_plain() {
+        let longest = "x".repeat(LONGEST_HANDLE);
+        assert_eq!(handles(&[json!("a"), json!(longest), json!("a")]), Ok(vec!["a".to_owned(), longest.clone()]));
+        assert_eq!(handles(&[json!(format!("{longest}x"))]), Err(NoId::TooLong(LONGEST_HANDLE)));
+        assert_eq!(handles(&[json!("ä")]), Err(NoId::NotAscii));
+        assert_eq!(handles(&vec![json!("a"); MOST_HANDLES + 1]), Err(NoId::TooMany(MOST_HANDLES + 1)));
+    }
+
+    #[test]
+    fn an_answer_of_too_many_values_is_not_built() {
+        let many = format!("[{}0]", "0,".repeat(MOST_VALUES));
+        assert!(parse(many.as_bytes()).is_err());
+        let text = json!({"message": ",[{\"\\,".repeat(MOST_VALUES)}).to_string();
+        assert!(parse(text.as_bytes()).is_ok(), "what is in a text does not count");
+        assert_eq!(most_values(br#"{"a":[1,2,{"b":"\",["}]}"#), 6);
+    }
+
+    #[test]
+    fn our_own_ids_are_recognised_as_an_answer_shows_them() {
+        let ids = ["a", "a\tb", "x\u{202e}y"];
+        let known = shown_cleaned(ids.into_iter());
+        assert_eq!(known, HashMap::from([("a b".to_owned(), "a\tb"), ("x\u{fffd}y".to_owned(), "x\u{202e}y")]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The Graph client cuts Meta's texts in the same way.
-pub use meta_graph::clip;
+pub use meta_graph::{LONGEST_MESSAGE, clip};
 
 /// Returns the error and its sources on one line, outermost first.
 #[must_use]

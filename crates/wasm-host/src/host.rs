@@ -68,6 +68,12 @@ impl fmt::Debug for Host {
     }
 }
 
+/// Bounds the threads that this process compiles on. Without effect once it has compiled.
+pub fn compile_on(threads: usize) {
+    let threads = threads.min(thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
 impl Host {
     /// Starts the engine and its clock.
     ///

@@ -24,6 +24,6 @@ mod wire;
 pub use output::fuzzing;
 
 pub use batch::Batch;
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, compile_on};
 pub use limits::{Limits, MODULE_BYTES};
 pub use load::{LoadError, Module};

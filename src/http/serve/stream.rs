@@ -49,7 +49,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.failed || self.turn.is_lost() {
+        if self.failed || self.waits && self.turn.is_lost() {
             // The system forgets what the client did not read; otherwise it would offer it for minutes.
             let _ = self.stream.set_zero_linger();
         }

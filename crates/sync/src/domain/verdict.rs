@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::report::clip;
+use crate::report::{LONGEST_MESSAGE, clip};
 
 /// The answer to a poll, as far as the decision needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,13 +68,10 @@ fn merged(mut one: HashMap<String, String>, two: HashMap<String, String>) -> Has
     one
 }
 
-/// The longest message of one row, in characters, however many errors Meta reports for it.
-pub const LONGEST_MESSAGE: usize = 2_000;
-
-/// Adds another message to those of a row.
+/// Adds another message to those of a row. However many there are, the row has at most [`LONGEST_MESSAGE`] characters.
 fn add(known: &mut String, message: &str) {
-    // In bytes, since it is asked for each error: a message that is full in characters is full in bytes too.
-    if known.len() > 4 * LONGEST_MESSAGE {
+    // Cut before: the rest of what may be thousands of errors costs nothing.
+    if known.len() >= LONGEST_MESSAGE && known.ends_with('…') {
         return;
     }
     if !known.is_empty() {

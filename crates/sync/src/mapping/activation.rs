@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
-use super::active::{ActiveMapper, NotFollowed, VERSION};
+use super::active::{ActiveMapper, NotFollowed, tried_by};
 use super::loader::MapperGone;
 use super::{LoadedMapper, Refused, digest};
+use crate::clock::Millis;
 use crate::domain::reask::Reason;
 use crate::failpoints::{Point, at};
 use crate::report::chain;
@@ -111,8 +112,11 @@ pub async fn activate(active: &ActiveMapper, bytes: Vec<u8>, source: Source, rem
     finish(active, tx, loaded, source, remap).await
 }
 
-/// Tries of a file in the watched folder that end without a verdict on the file. After that many it is refused.
+/// Times that a file in the watched folder was too slow, or the service ended while it loaded it. After that many it is
+/// refused.
 const MOST_TRIES: i64 = 5;
+/// No load in this process takes as long.
+const LOADED_WITHIN: Millis = 60_000;
 
 /// The result for a file found in the watched folder.
 #[derive(Clone, Debug)]
@@ -178,33 +182,42 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
         return Ok(Found::Known(offer.refused));
     }
     drop(tx);
-    // Counted before the try: a file that ends this process is not tried at every start.
-    let mut tx = active.db().write().await?;
-    let tries = mapper::begin_try(&mut tx, &digest, active.now()).await?;
-    tx.commit().await?;
-    let tried = if tries > MOST_TRIES {
-        Err(format!("the service ended during each try of this file{TOO_OFTEN}"))
+    let bytes: Arc<[u8]> = bytes.into();
+    let mut tx = active.db().read().await?;
+    let is_deadly = mapper::unfinished(&mut tx, &digest, active.now() - LOADED_WITHIN).await? >= MOST_TRIES;
+    drop(tx);
+    let tried = if is_deadly {
+        Err(format!("the service ended each time when it loaded this file{TOO_OFTEN}"))
+    } else if let Err(refused) = active.try_out(&bytes).await {
+        let tries =
+            if refused.may_pass() && !refused.is_the_machines() { begin_try(active, &digest).await? } else { 0 };
+        match fate(&refused, standing, tries) {
+            Fate::NotTried => return Ok(Found::NotTried(refused.to_string())),
+            Fate::Slow => return Ok(Found::Slow(refused.to_string())),
+            Fate::Torn => return Ok(Found::Torn(refused.to_string())),
+            Fate::Final if refused.may_pass() => Err(format!("{refused}{TOO_OFTEN}")),
+            Fate::Final => Err(refused.to_string()),
+        }
     } else {
-        match rehearse(active, &bytes).await? {
-            Ok(loaded) => Ok(loaded),
-            Err(refused) => match fate(&refused, standing, tries) {
-                Fate::NotTried => {
-                    let mut tx = active.db().write().await?;
-                    mapper::discount_try(&mut tx, &digest).await?;
-                    tx.commit().await?;
-                    return Ok(Found::NotTried(refused.to_string()));
-                }
-                Fate::Slow => return Ok(Found::Slow(refused.to_string())),
-                Fate::Torn => return Ok(Found::Torn(refused.to_string())),
-                Fate::Final if refused.may_pass() => Err(format!("{refused}{TOO_OFTEN}")),
-                Fate::Final => Err(refused.to_string()),
-            },
+        at(Point::MapperRehearsed).await;
+        // A file that passes its trial and ends this process nevertheless is not loaded at every start.
+        begin_try(active, &digest).await?;
+        let loaded = active.load_tried(Arc::clone(&bytes)).await;
+        let mut tx = active.db().write().await?;
+        mapper::discount_try(&mut tx, &digest).await?;
+        tx.commit().await?;
+        match loaded? {
+            Ok(loaded) => Ok(Arc::new(loaded)),
+            Err(refused) if refused.is_the_machines() => return Ok(Found::NotTried(refused.to_string())),
+            Err(refused) => Err(refused.to_string()),
         }
     };
     let mut tx = active.db().write().await?;
     let refused = tried.as_ref().err().map(String::as_str);
     if !mapper::claimed(&mut tx, &digest, SOURCE.as_str(), refused, active.now()).await? {
-        return Ok(Found::Known(None));
+        // Another replica was faster.
+        let offer = mapper::offer(&mut tx, &digest).await?;
+        return Ok(Found::Known(offer.and_then(|offer| offer.refused)));
     }
     let loaded = match tried {
         Ok(loaded) => loaded,
@@ -219,6 +232,13 @@ pub async fn found(active: &ActiveMapper, bytes: Vec<u8>, standing: Standing) ->
     Ok(Found::Activated(Box::new(activated)))
 }
 
+async fn begin_try(active: &ActiveMapper, digest: &str) -> Result<i64> {
+    let mut tx = active.db().write().await?;
+    let tries = mapper::begin_try(&mut tx, digest, active.now()).await?;
+    tx.commit().await?;
+    Ok(tries)
+}
+
 /// Returns a mapper that answered every sample, or why it was refused.
 async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Result<Arc<LoadedMapper>, Refused>> {
     let loaded = active.load_rehearsed(bytes.to_vec()).await?;
@@ -229,7 +249,7 @@ async fn rehearse(active: &ActiveMapper, bytes: &[u8]) -> Result<std::result::Re
 async fn keep(active: &ActiveMapper, tx: &mut Tx, loaded: &LoadedMapper, bytes: &[u8]) -> Result<()> {
     let module = StoredModule { digest: loaded.key(), name: loaded.name(), version: loaded.version(), bytes };
     mapper::keep(tx, &module, active.now()).await?;
-    Ok(mapper::passed(tx, loaded.key(), VERSION, active.now()).await?)
+    Ok(mapper::passed(tx, loaded.key(), &tried_by(), active.now()).await?)
 }
 
 /// Activates the built-in mapper.

@@ -23,8 +23,11 @@ use crate::report::chain;
 use crate::store::mapper::{self, BUILTIN};
 use crate::store::{Db, StoreError};
 
-/// A file that passed the trial of this version is loaded by this version without another one.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Returns what a file passed a trial by: this version of the service on this kind of machine. It is loaded there without
+/// another trial.
+pub(super) fn tried_by() -> String {
+    format!("{} {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH)
+}
 
 /// The minimum time before a module that did not load is compiled again.
 const TRY_AGAIN_MS: Millis = 60_000;
@@ -110,6 +113,22 @@ impl ActiveMapper {
     /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         self.loaders.load_rehearsed(bytes).await
+    }
+
+    /// Tries a file in a child process; see [`Loaders::try_out`].
+    pub(super) async fn try_out(&self, bytes: &Arc<[u8]>) -> Result<(), Refused> {
+        self.loaders.try_out(bytes).await
+    }
+
+    /// Loads a file that passed its trial.
+    pub(super) async fn load_tried(&self, bytes: Arc<[u8]>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+        self.loaders.load_here(bytes).await
+    }
+
+    async fn note_passed(&self, key: &str) -> Result<(), StoreError> {
+        let mut tx = self.db.write().await?;
+        mapper::passed(&mut tx, key, &tried_by(), self.now()).await?;
+        tx.commit().await
     }
 
     /// Waits for the turn to load the active mapper. The caller must not hold a resource that the task whose turn it is
@@ -217,7 +236,7 @@ impl ActiveMapper {
         }
         let mut tx = self.db.read().await?;
         let bytes = mapper::bytes(&mut tx, key).await?;
-        let has_passed = mapper::has_passed(&mut tx, key, VERSION).await?;
+        let has_passed = mapper::has_passed(&mut tx, key, &tried_by()).await?;
         drop(tx);
         let Some(bytes) = bytes else { return Ok(Err("its file is not in the database".into())) };
         let found = digest(&bytes);
@@ -234,10 +253,11 @@ impl ActiveMapper {
             Ok(Err(refused)) => return Ok(Err(refused.to_string())),
             Err(gone) => return Ok(Err(chain(&gone))),
         };
-        if !has_passed {
-            let mut tx = self.db.write().await?;
-            mapper::passed(&mut tx, key, VERSION, self.now()).await?;
-            tx.commit().await?;
+        if !has_passed && let Err(cause) = self.note_passed(key).await {
+            info!(
+                cause = chain(&cause),
+                "passed trial of the active module not recorded; the next start tries it again"
+            );
         }
         Ok(Ok(loaded))
     }

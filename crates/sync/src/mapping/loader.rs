@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasm_host::{Host, HostError, Limits};
 
-use super::trial::{Program, Trials};
+use super::trial::{Program, Trial, Trials};
 use super::{LoadedMapper, Refused};
 
 /// Why no module was loaded.
@@ -41,11 +41,7 @@ impl Loaders {
     /// When this process cannot run any module. The inner error says what is wrong with the file.
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         let bytes = bytes.into();
-        let tried = match self.trials.start(&bytes, false).await {
-            Ok(mut trial) => trial.loaded().await,
-            Err(refused) => Err(refused),
-        };
-        match tried {
+        match passes(self.trials.offered(&bytes, false).await).await {
             Ok(()) => self.load_here(bytes).await,
             Err(refused) => Ok(Err(refused)),
         }
@@ -58,7 +54,7 @@ impl Loaders {
     /// Same as [`Loaders::load`].
     pub async fn load_rehearsed(&self, bytes: Vec<u8>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         let bytes = bytes.into();
-        let mut trial = match self.trials.start(&bytes, true).await {
+        let mut trial = match self.trials.offered(&bytes, true).await {
             Ok(trial) => trial,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -70,6 +66,16 @@ impl Loaders {
         Ok(rehearsed.and(loaded))
     }
 
+    /// Tries a file and maps every sample in the child. Nothing is loaded here.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or why it was not tried.
+    pub async fn try_out(&self, bytes: &Arc<[u8]>) -> Result<(), Refused> {
+        let mut trial = self.trials.offered(bytes, true).await?;
+        trial.loaded().await?;
+        trial.rehearsed().await
+    }
+
     /// Waits for the turn to load the active mapper.
     pub(super) async fn follower(&self) -> Result<Follower, MapperGone> {
         let turn = Arc::clone(&self.follower).acquire_owned().await.map_err(|_| MapperGone::Thread)?;
@@ -78,7 +84,7 @@ impl Loaders {
 
     /// Loads a module in this process: it takes from a tenth of a second to several seconds. Its cost is known, since
     /// the same bytes passed a trial.
-    async fn load_here(&self, bytes: Arc<[u8]>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
+    pub(super) async fn load_here(&self, bytes: Arc<[u8]>) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
         let shared = Arc::clone(&self.host);
         let done = tokio::task::spawn_blocking(move || {
             let host = host(&shared)?;
@@ -86,6 +92,11 @@ impl Loaders {
         });
         done.await.map_err(|_| MapperGone::Thread)?
     }
+}
+
+/// Waits until the child of a trial without a rehearsal has loaded its file.
+async fn passes(trial: Result<Trial, Refused>) -> Result<(), Refused> {
+    trial?.loaded().await
 }
 
 /// Returns the engine, and creates it first if there is none.
@@ -118,6 +129,10 @@ impl Follower {
         bytes: Vec<u8>,
         has_passed: bool,
     ) -> Result<Result<LoadedMapper, Refused>, MapperGone> {
-        if has_passed { self.loaders.load_here(bytes.into()).await } else { self.loaders.load(bytes).await }
+        let bytes = bytes.into();
+        if !has_passed && let Err(refused) = passes(self.loaders.trials.active(&bytes)).await {
+            return Ok(Err(refused));
+        }
+        self.loaders.load_here(bytes).await
     }
 }

@@ -57,6 +57,8 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Report {
+    /// The child has limited itself, its engine runs, and it reads the file next.
+    Ready,
     /// The file is loaded.
     Loaded {
         /// SHA-256 of what the child has loaded.
@@ -95,28 +97,44 @@ pub const ARGUMENT: &str = "mapper-trial";
 #[derive(Clone, Debug)]
 pub struct Trials {
     program: Program,
-    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Trials {
     /// Returns trials by this program.
     #[must_use]
     pub fn new(program: Program) -> Self {
-        Self { program, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { program, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Starts the trial of a file. Waits while as many others as allowed are under way.
+    /// Starts the trial of a file that was offered. Waits while as many others as allowed are under way.
     ///
     /// # Errors
     /// When the child does not start.
-    pub async fn start(&self, bytes: &Arc<[u8]>, rehearse: bool) -> Result<Trial, Refused> {
+    pub async fn offered(&self, bytes: &Arc<[u8]>, rehearse: bool) -> Result<Trial, Refused> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|closed| Refused::Died(Death::NotRun(closed.to_string())))?;
+        self.start(bytes, rehearse, Some(place))
+    }
+
+    /// Starts the trial of the active module, without a rehearsal. It waits for no other trial.
+    ///
+    /// # Errors
+    /// When the child does not start.
+    pub fn active(&self, bytes: &Arc<[u8]>) -> Result<Trial, Refused> {
+        self.start(bytes, false, None)
+    }
+
+    fn start(&self, bytes: &Arc<[u8]>, rehearse: bool, place: Option<OwnedSemaphorePermit>) -> Result<Trial, Refused> {
         if bytes.len() > MODULE_BYTES {
             return Err(Refused::Load(LoadError::TooLarge { bytes: bytes.len(), limit: MODULE_BYTES }));
         }
         let not_run = |why: &dyn std::fmt::Display| Refused::Died(Death::NotRun(why.to_string()));
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| not_run(&closed))?;
         let mut command = Command::new(&self.program.0);
         command.arg(ARGUMENT).env_clear().current_dir("/");
+        // The keyboard's signals are for the service.
+        #[cfg(unix)]
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let begun = Instant::now();
         let mut process = command.spawn().map_err(|error| not_run(&error))?;
@@ -135,7 +153,7 @@ impl Trials {
             String::from_utf8_lossy(&text).into_owned()
         });
         let reports = BufReader::new(output.take(LONGEST_REPORT)).lines();
-        Ok(Trial { digest: digest(bytes), process, reports, complaints, input, begun, _turn: turn })
+        Ok(Trial { digest: digest(bytes), process, reports, complaints, input, begun, is_ready: false, _place: place })
     }
 }
 
@@ -159,7 +177,9 @@ pub struct Trial {
     complaints: JoinHandle<String>,
     input: JoinHandle<ChildStdin>,
     begun: Instant,
-    _turn: OwnedSemaphorePermit,
+    /// The child has said that it reads the file.
+    is_ready: bool,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Trial {
@@ -175,7 +195,12 @@ impl Trial {
     /// # Errors
     /// Why the file is refused, or how the child died.
     pub async fn loaded(&mut self) -> Result<(), Refused> {
-        match self.next(self.begun + LOAD_WITHIN, Death::LoadTime).await? {
+        let until = self.begun + LOAD_WITHIN;
+        match self.next(until, Death::LoadTime).await? {
+            Report::Ready => self.is_ready = true,
+            report => return Err(garbage(&format!("{report:?}"))),
+        }
+        match self.next(until, Death::LoadTime).await? {
             Report::Loaded { digest } if digest == self.digest => Ok(()),
             Report::Refused(refused) => Err(refused),
             report => Err(garbage(&format!("{report:?}"))),
@@ -190,7 +215,7 @@ impl Trial {
         match self.next(self.begun + WITHIN, Death::Time).await? {
             Report::Rehearsed => Ok(()),
             Report::Refused(refused) => Err(refused),
-            report @ Report::Loaded { .. } => Err(garbage(&format!("{report:?}"))),
+            report @ (Report::Ready | Report::Loaded { .. }) => Err(garbage(&format!("{report:?}"))),
         }
     }
 
@@ -208,10 +233,11 @@ impl Trial {
         let Ok(status) = timeout_at(until, self.process.wait()).await else { return Refused::Died(late) };
         let complaint = timeout_at(until, &mut self.complaints).await;
         let complaint = complaint.ok().and_then(Result::ok).unwrap_or_default();
-        Refused::Died(match status {
+        let death = match status {
             Ok(status) => Death::of(status, &complaint),
             Err(error) => Death::NotRun(error.to_string()),
-        })
+        };
+        Refused::Died(if self.is_ready { death } else { death.before_the_file() })
     }
 }
 

@@ -298,14 +298,17 @@ impl DrainJob {
         let usage = answered.as_ref().map(|answer| &answer.usage);
         channel::report(&app.limiter, &tick.catalog, Bucket::Batch, usage);
         let outcome = answer::judge(answered);
-        self.suspect(&tick, &draft, &outcome);
-        info!(catalog_id = tick.catalog, submission = id, rows, outcome = outcome.name(), "items_batch call finished");
+        let judged = outcome.name();
         let may_be_taken = outcome.may_be_taken();
         let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, outcome, (self.jitter)()).await;
         if recorded.is_err() && may_be_taken {
             unknown::note_late(&app, &id).await;
         }
+        // A handle that Meta gave before makes the outcome unknown while it is recorded.
+        let told = recorded.as_ref().map_or(judged, CallOutcome::name);
+        info!(catalog_id = tick.catalog, submission = id, rows, outcome = told, "items_batch call finished");
         let outcome = recorded?;
+        self.suspect(&tick, &draft, &outcome);
         at(Point::DrainRecorded).await;
         Ok(match (tick.settings.drain_pacing, outcome.accepted()) {
             (Pacing::Budget, accepted) => {

@@ -138,8 +138,13 @@ impl MapperDirectoryJob {
             .map(|(path, seen)| (path.clone(), seen.clone()))
             .collect();
         ready.sort_by(|(a_path, a), (b_path, b)| (a.stamp.modified, a_path).cmp(&(b.stamp.modified, b_path)));
-        for (path, seen) in ready {
+        // One a tick: a stop waits for the end of a tick.
+        let mut ready = ready.into_iter();
+        if let Some((path, seen)) = ready.next() {
             self.act(&path, seen).await?;
+        }
+        if ready.next().is_some() {
+            return Ok(Rest::Again);
         }
         // Files that changed too recently are checked as soon as they have been unchanged for long enough.
         let waits = self.files.values().filter(|seen| !seen.is_done && seen.told.is_none());

@@ -30,7 +30,7 @@ use crate::failpoints::{Point, at};
 use crate::runtime::jitter::Jitter;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
-use crate::store::submission::{self, Answered, Submission};
+use crate::store::submission::{self, Answered, Due, Submission};
 use crate::store::{self, StoreError, Tx};
 
 /// The shortest time between two rounds when calls are paced by budget.
@@ -66,10 +66,12 @@ impl PollJob {
         let every = if budget { BUDGET_POLL } else { Duration::from_secs(settings.poll_interval_seconds) };
         // A round that the limiter spreads over several ticks must not restart with each tick.
         let now = app.now();
-        let before = now - i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
+        let slack = i64::try_from(every.as_millis()).unwrap_or(i64::MAX) / 2;
+        // Rounds that are an interval apart: a pause ends with the round that is nearest to its end.
+        let pauses_over = if budget { now } else { now.saturating_add(slack) };
         let mut tx = app.db.read().await?;
         let limit = settings.handles_per_poll_tick;
-        let due = submission::due(&mut tx, now, before, limit).await?;
+        let due = submission::due(&mut tx, Due { now, polled_before: now - slack, pauses_over }, limit).await?;
         let channel = store::channel::load(&mut tx).await?;
         drop(tx);
         if !due.is_empty() {
@@ -254,13 +256,19 @@ impl Round<'_> {
 
     /// Records that the submission is still open and pauses its handle.
     async fn open(&self, question: Question<'_>, unknown_handle: bool) -> Result<Next, StoreError> {
-        let Question { call, at: asked_at, .. } = question;
-        let answers = u32::try_from(call.polls).unwrap_or(u32::MAX).saturating_add(1);
-        let next_at = self.app.now().saturating_add(PAUSE.wait_millis(answers, (self.jitter)()));
+        let answered = Answered { unknown_handle, ..self.unanswered(question) };
         let mut tx = self.lease.fence.begin(&self.app.db, None).await?;
-        submission::polled(&mut tx, &call.id, Answered { asked_at, unknown_handle, next_at }).await?;
+        submission::polled(&mut tx, &question.call.id, answered).await?;
         tx.commit().await?;
         Ok(Next::Go)
+    }
+
+    /// Returns what a question leaves behind that says nothing about the batch: the pause before the next one.
+    fn unanswered(&self, question: Question<'_>) -> Answered {
+        let Question { call, at: asked_at, .. } = question;
+        let questions = u32::try_from(call.polls).unwrap_or(u32::MAX).saturating_add(1);
+        let next_at = asked_at.saturating_add(PAUSE.wait_millis(questions, (self.jitter)()));
+        Answered { asked_at, unknown_handle: false, next_at }
     }
 
     /// Ends the problem that an earlier poll told: Meta's answers can be read again.
@@ -311,11 +319,11 @@ impl Round<'_> {
             }
             ErrorClass::AccountState(_) | ErrorClass::AppRejected => stop(None).await?,
             ErrorClass::Transient | ErrorClass::Unknown => {
-                submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
+                submission::asked_in_vain(&mut tx, &question.call.id, self.unanswered(question)).await?;
                 tell(&mut tx, failure, app.now()).await?;
             }
             ErrorClass::ReduceData | ErrorClass::CatalogGone | ErrorClass::BadRequest => {
-                submission::asked_in_vain(&mut tx, &question.call.id, question.at).await?;
+                submission::asked_in_vain(&mut tx, &question.call.id, self.unanswered(question)).await?;
             }
         }
         tx.commit().await?;

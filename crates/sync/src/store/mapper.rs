@@ -227,8 +227,7 @@ pub async fn offer(tx: &mut Tx, digest: &str) -> Result<Option<Offer>> {
     fetch_optional!(tx, Offer, "SELECT refused FROM mapper_offer WHERE digest = $1", digest)
 }
 
-/// Counts a try of a file, before it begins, and returns the number of tries without a verdict on the file, this one
-/// included.
+/// Counts a try of a file and returns the number of tries that were not taken back, this one included.
 ///
 /// # Errors
 /// When the database query fails.
@@ -245,7 +244,22 @@ pub async fn begin_try(tx: &mut Tx, digest: &str, now: Millis) -> Result<i64> {
     Ok(row.map_or(1, |(tries,)| tries))
 }
 
-/// Takes back a try that failed for a reason that is not the file's.
+/// Returns the number of tries of a file that were counted and not taken back, if the last one began before an instant.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn unfinished(tx: &mut Tx, digest: &str, before: Millis) -> Result<i64> {
+    let row: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "SELECT tries FROM mapper_trial WHERE digest = $1 AND tried_at <= $2",
+        digest,
+        before
+    )?;
+    Ok(row.map_or(0, |(tries,)| tries))
+}
+
+/// Takes back a try that has ended.
 ///
 /// # Errors
 /// When the database query fails.

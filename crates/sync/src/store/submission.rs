@@ -8,7 +8,7 @@ mod polls;
 
 use std::collections::HashMap;
 
-pub use polls::{Answered, asked_in_vain, due, next_poll, polled};
+pub use polls::{Answered, Due, asked_in_vain, due, next_poll, polled};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 

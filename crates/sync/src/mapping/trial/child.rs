@@ -9,15 +9,17 @@ use super::death::UNFIT;
 use super::{Report, Request};
 use crate::mapping::{LoadedMapper, Refused};
 
+/// Threads that compile. Each has a stack, which counts as memory, so a machine with many cores needs a bound.
+const THREADS: usize = 4;
 /// Longest request, in bytes.
 const LONGEST_REQUEST: u64 = 200;
 
 /// Runs the child. The first thing a process does: nothing before it may open a descriptor.
 #[must_use]
 pub fn child() -> ExitCode {
-    match limit().and_then(|()| read()) {
-        Ok((request, bytes)) => {
-            answer(request, &bytes);
+    match limit().and_then(|()| begin()).and_then(|host| Ok((host, read()?))) {
+        Ok((host, (request, bytes))) => {
+            answer(&host, request, &bytes);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -25,6 +27,15 @@ pub fn child() -> ExitCode {
             ExitCode::from(UNFIT)
         }
     }
+}
+
+/// Starts the engine. What fails until here is not the file's fault.
+fn begin() -> io::Result<Host> {
+    wasm_host::compile_on(THREADS);
+    // One module runs here, so one place is enough; the pool's reserve is smaller.
+    let host = Host::new(Limits { concurrency: 1, ..Limits::default() }).map_err(io::Error::other)?;
+    say(&Report::Ready);
+    Ok(host)
 }
 
 /// Reads the request and the file. From then on the process ends when its parent closes the pipe or dies.
@@ -46,17 +57,8 @@ fn read() -> io::Result<(Request, Vec<u8>)> {
     Ok((request, bytes))
 }
 
-fn answer(request: Request, bytes: &[u8]) {
-    // One module runs here, so one place is enough; the pool's reserve is smaller.
-    let limits = Limits { concurrency: 1, ..Limits::default() };
-    let loaded = match Host::new(limits) {
-        Ok(host) => LoadedMapper::load(&host, bytes),
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::exit(UNFIT.into());
-        }
-    };
-    let mapper = match loaded {
+fn answer(host: &Host, request: Request, bytes: &[u8]) {
+    let mapper = match LoadedMapper::load(host, bytes) {
         Ok(mapper) => mapper,
         Err(why) => return say(&Report::Refused(Refused::Load(why))),
     };
@@ -81,8 +83,8 @@ fn say(report: &Report) {
 
 #[cfg(unix)]
 fn limit() -> io::Result<()> {
-    use nix::sys::resource::{Resource, setrlimit};
-    close_inherited();
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    close_inherited()?;
     // When memory runs out on the whole machine, the child goes before the service. Other systems have no such file.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // The soft limit of the computing time ends the load; `allow_rehearsal` raises it.
@@ -95,28 +97,33 @@ fn limit() -> io::Result<()> {
         (Resource::RLIMIT_FSIZE, super::MEMORY / 4, super::MEMORY / 4),
         (Resource::RLIMIT_NOFILE, 16, 16),
     ] {
-        setrlimit(resource, soft, hard).map_err(|error| io::Error::other(format!("{resource:?}: {error}")))?;
+        let failed = |error| io::Error::other(format!("{resource:?}: {error}"));
+        // The service itself may run under lower limits.
+        let (_, highest) = getrlimit(resource).map_err(failed)?;
+        setrlimit(resource, soft.min(highest), hard.min(highest)).map_err(failed)?;
     }
     Ok(())
 }
 
 /// Closes what this service was itself started with. Its own descriptors are closed by the system.
 #[cfg(unix)]
-fn close_inherited() {
-    let Ok(open) = std::fs::read_dir("/dev/fd") else { return };
+fn close_inherited() -> io::Result<()> {
+    let open = std::fs::read_dir("/dev/fd")?;
     let open: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
         // The one that the list was read with is closed already.
         let _ = nix::unistd::close(descriptor);
     }
+    Ok(())
 }
 
 #[cfg(unix)]
 fn allow_rehearsal() {
-    use nix::sys::resource::{Resource, setrlimit};
-    let whole = super::WITHIN.as_secs() * 2;
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     // The wall clock ends a rehearsal; this limit is for a child that nobody watches.
-    let _ = setrlimit(Resource::RLIMIT_CPU, whole, whole);
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CPU) {
+        let _ = setrlimit(Resource::RLIMIT_CPU, hard, hard);
+    }
 }
 
 #[cfg(not(unix))]

@@ -62,11 +62,19 @@ impl Death {
         }
         match signal(status) {
             Some(KILL) => Self::NotRun("it was killed; check that this machine has enough memory".into()),
+            Some(HANGUP | INTERRUPT | QUIT | TERMINATE) => {
+                Self::NotRun("it was stopped, as when the service is".into())
+            }
             Some(COMPUTING) => Self::Computing,
             Some(number) => Self::Crash(format!("signal {number}: {said}")),
             None if status.code() == Some(i32::from(UNFIT)) => Self::NotRun(said),
             None => Self::Crash(format!("{status}: {said}")),
         }
+    }
+
+    /// Returns the death of a child that had not begun with the file: it says nothing about the file.
+    pub(super) fn before_the_file(self) -> Self {
+        if self.is_the_machines() { self } else { Self::NotRun(self.to_string()) }
     }
 
     /// Returns whether the same file may be accepted at another time.
@@ -80,8 +88,12 @@ impl Death {
     }
 }
 
-/// `SIGKILL`, which nothing in the child sends.
+// The numbers are the same on every system that has these signals. Nothing in the child sends them.
+const HANGUP: i32 = 1;
+const INTERRUPT: i32 = 2;
+const QUIT: i32 = 3;
 const KILL: i32 = 9;
+const TERMINATE: i32 = 15;
 /// `SIGXCPU`, on every system that has it.
 const COMPUTING: i32 = 24;
 
@@ -105,7 +117,7 @@ mod tests {
         assert_eq!(by(6, "memory allocation of 123 bytes failed"), Death::Memory);
         assert_eq!(by(6, "thread 'mapper-load' (1) has overflowed its stack"), Death::Stack);
         assert_eq!(by(COMPUTING, ""), Death::Computing);
-        assert!(by(KILL, "").is_the_machines());
+        assert!([KILL, TERMINATE, INTERRUPT].into_iter().all(|signal| by(signal, "").is_the_machines()));
         assert!(matches!(by(11, "\u{1b}[31m"), Death::Crash(text) if text == "signal 11: \\u{1b}[31m"));
         let unfit = by(i32::from(UNFIT) << 8, "no such limit");
         assert_eq!(unfit, Death::NotRun("no such limit".into()));

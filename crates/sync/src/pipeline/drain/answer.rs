@@ -6,9 +6,8 @@ use meta_graph::{BatchAnswer, ErrorClass, GraphFailure};
 use tracing::warn;
 
 use crate::domain::outcome::CallOutcome;
-use crate::domain::verdict::LONGEST_MESSAGE;
 use crate::pipeline::channel::problem;
-use crate::report::clip;
+use crate::report::{LONGEST_MESSAGE, clip};
 use crate::store::submission::join_handles;
 
 /// Returns the outcome of the call for its rows.

@@ -14,10 +14,12 @@ use crate::store::lease::Fence;
 use crate::store::mapper::{self, MappedWith};
 use crate::store::submission::{self, RowVerdict, Submission};
 use crate::store::{StoreError, outbox};
-use meta_graph::{BatchState, BatchStatus, RowMessage};
+use meta_graph::{BatchState, BatchStatus, RowMessage, shown_cleaned};
 
 /// Returns the verdict that Meta's answer means for this submission.
 pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
+    let cleaned = shown_cleaned(call.rows.iter().map(|row| row.0.as_str()));
+    let ours = |id: &String| cleaned.get(id).map_or_else(|| id.clone(), |ours| (*ours).to_owned());
     let answer = PollAnswer {
         status: match &status.state {
             BatchState::Scheduled => "scheduled".into(),
@@ -29,9 +31,9 @@ pub(super) fn judge_status(status: &BatchStatus, call: &Submission) -> Verdict {
             BatchState::Other(word) => word.clone(),
         },
         // An error without an id names no row: it counts as not listed.
-        errors: status.errors.iter().filter_map(|row| Some((row.id.clone()?, row.message.clone()))).collect(),
+        errors: status.errors.iter().filter_map(|row| Some((ours(row.id.as_ref()?), row.message.clone()))).collect(),
         errors_total_count: status.errors_total_count,
-        ids_of_invalid_requests: status.ids_of_invalid_requests.clone(),
+        ids_of_invalid_requests: status.ids_of_invalid_requests.iter().map(ours).collect(),
     };
     let rows: HashSet<&str> = call.rows.iter().map(|row| row.0.as_str()).collect();
     judge(&answer, &rows)

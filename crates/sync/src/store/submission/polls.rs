@@ -5,22 +5,37 @@
 use super::{Result, Submission, SubmissionRow, Tx, execute, fetch_all, fetch_one};
 use crate::clock::Millis;
 
-/// Returns open submissions that were not polled since `before` and whose pause is over at `now`, those never polled
-/// first and then those polled longest ago.
+/// No pause is as long, in milliseconds: an instant further ahead is from a clock that was set back since.
+const LONGER_THAN_ANY_PAUSE: Millis = 10 * 60 * 1_000;
+
+/// Which submissions are due.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// The present instant.
+    pub now: Millis,
+    /// Those polled after this instant are not.
+    pub polled_before: Millis,
+    /// Those whose pause ends after this instant are not.
+    pub pauses_over: Millis,
+}
+
+/// Returns the open submissions that are due, those never polled first and then those polled longest ago.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn due(tx: &mut Tx, now: Millis, before: Millis, limit: i64) -> Result<Vec<Submission>> {
+pub async fn due(tx: &mut Tx, due: Due, limit: i64) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
         "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, polls, state, mapper_digest
          FROM meta_batch_handles @sqlite{INDEXED BY meta_batch_handles_open}
-         WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $2)
-           AND (next_poll_at IS NULL OR next_poll_at <= $1)
-         ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $3",
-        now,
-        before,
+         WHERE state = 'pending' AND (last_polled_at IS NULL OR last_polled_at <= $1 OR last_polled_at > $3)
+           AND (next_poll_at IS NULL OR next_poll_at <= $2 OR next_poll_at > $4)
+         ORDER BY last_polled_at ASC NULLS FIRST, submitted_at ASC LIMIT $5",
+        due.polled_before,
+        due.pauses_over,
+        due.now,
+        due.now.saturating_add(LONGER_THAN_ANY_PAUSE),
         limit
     )?;
     Ok(rows.into_iter().map(Into::into).collect())
@@ -40,7 +55,7 @@ pub async fn next_poll(tx: &mut Tx) -> Result<Option<Millis>> {
     Ok(next)
 }
 
-/// An answer about a submission that is still open.
+/// A question about a submission that is still open afterwards.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
     /// When the question was asked.
@@ -69,16 +84,18 @@ pub async fn polled(tx: &mut Tx, id: &str, answered: Answered) -> Result<()> {
     Ok(())
 }
 
-/// Records a poll without an answer at that time. Nothing new is known about the handle.
+/// Records a poll without an answer. Nothing new is known about the handle.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked_at: Millis) -> Result<()> {
+pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked: Answered) -> Result<()> {
     execute!(
         tx,
-        "UPDATE meta_batch_handles SET last_polled_at = $2 WHERE id = $1 AND state = 'pending'",
+        "UPDATE meta_batch_handles SET last_polled_at = $2, next_poll_at = $3, polls = polls + 1
+         WHERE id = $1 AND state = 'pending'",
         id,
-        asked_at
+        asked.asked_at,
+        asked.next_at
     )?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use catalog_sync::domain::state::{Op, SyncStatus};
 use catalog_sync::store::StoreError;
-use catalog_sync::store::submission::{self, Answered, NewSubmission, Row, RowVerdict};
+use catalog_sync::store::submission::{self, Answered, Due, NewSubmission, Row, RowVerdict};
 use catalog_sync::store::sync_state::Pushed;
 use serde_json::json;
 
@@ -39,6 +39,9 @@ async fn accept(db: &TestDb, id: &str, now: i64) -> Done {
     tx.commit().await
 }
 
+/// Everything is due then.
+const LAST: Due = Due { now: i64::MAX, polled_before: i64::MAX, pauses_over: i64::MAX };
+
 /// The open submissions that were not polled since `before`, whatever their pause.
 async fn due(db: &TestDb, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
     due_at(db, i64::MAX, before, limit).await
@@ -46,7 +49,11 @@ async fn due(db: &TestDb, before: i64, limit: i64) -> Result<Vec<String>, StoreE
 
 async fn due_at(db: &TestDb, now: i64, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
     let mut tx = db.read().await?;
-    Ok(submission::due(&mut tx, now, before, limit).await?.into_iter().map(|call| call.id).collect())
+    Ok(submission::due(&mut tx, Due { now, polled_before: before, pauses_over: now }, limit)
+        .await?
+        .into_iter()
+        .map(|call| call.id)
+        .collect())
 }
 
 async fn polled(db: &TestDb, id: &str, unknown_handle: bool, now: i64) -> Done {
@@ -94,7 +101,7 @@ async fn a_submission_goes_from_sending_to_pending_to_closed(db: &TestDb) -> Don
     tx.commit().await?;
     assert_eq!(open_counts(db).await?, (1, 1));
     let mut tx = db.read().await?;
-    let call = submission::due(&mut tx, NOW, NOW, 9).await?.remove(0);
+    let call = submission::due(&mut tx, Due { now: NOW, polled_before: NOW, pauses_over: NOW }, 9).await?.remove(0);
     drop(tx);
     assert_eq!((call.handle.as_deref(), call.submitted_at, &call.rows), (Some("handle"), NOW + 2, &rows()));
 
@@ -138,12 +145,14 @@ async fn a_pause_after_a_poll_is_kept(db: &TestDb) -> Done {
     close(db, "closed", None, None).await?;
     assert_eq!(due_at(db, NOW + 100, NOW + 100, 9).await?, ["fresh"]);
     assert_eq!(due_at(db, NOW + 101, NOW + 100, 9).await?, ["fresh", "asked"]);
+    // A clock that was an hour ahead was set back.
+    let back = NOW - 60 * 60 * 1_000;
+    assert_eq!(due_at(db, back, back, 9).await?, ["fresh", "asked"], "nobody waits for that hour");
     assert_eq!(next_poll(db).await?, Some(0), "at once");
     polled(db, "fresh", false, NOW + 7).await?;
     assert_eq!(next_poll(db).await?, Some(NOW + 101));
     let mut tx = db.read().await?;
-    let polls: Vec<i64> =
-        submission::due(&mut tx, i64::MAX, i64::MAX, 9).await?.into_iter().map(|call| call.polls).collect();
+    let polls: Vec<i64> = submission::due(&mut tx, LAST, 9).await?.into_iter().map(|call| call.polls).collect();
     assert_eq!(polls, [2, 1]);
     Ok(())
 }
