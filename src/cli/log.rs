@@ -2,11 +2,11 @@
 //!
 //! Promises: an event is one line, whatever its texts contain. File names, names and log lines of modules, Meta's messages
 //! and the texts of other crates cannot begin a line of their own, and cannot send control codes to the terminal that
-//! shows the log: the text form escapes such characters in every message, field and span, and JSON has escapes of its
-//! own. So a call that logs a text from outside needs no care.
+//! shows the log: the text form escapes such characters in every message, field and span, and the JSON form writes them as
+//! escapes of JSON. So a call that logs a text from outside needs no care.
 
 use std::fmt::{self, Debug, Write};
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
@@ -22,13 +22,35 @@ pub(super) fn start(format: LogFormat, default_level: &str) {
     // sqlx and the supervisor crate log internal details at level info.
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},sqlx=warn,ractor_supervisor=warn,ractor=warn")));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Text => logs.fmt_fields(EscapedFields).init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
+        LogFormat::Text => logs.fmt_fields(EscapedFields).with_writer(std::io::stderr).init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_writer(|| EscapedJson(std::io::stderr())).init(),
+    }
+}
+
+/// Writes lines of JSON. JSON itself lets control codes above U+007E and marks of the writing direction stand.
+struct EscapedJson<W>(W);
+
+impl<W: io::Write> io::Write for EscapedJson<W> {
+    /// Takes a whole line, as the subscriber writes it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let mut escaped = String::with_capacity(text.len());
+        for one in text.chars() {
+            if one != '\n' && is_unfit_for_a_line(one) {
+                // All of them have four digits.
+                write!(escaped, "\\u{:04x}", u32::from(one)).map_err(io::Error::other)?;
+            } else {
+                escaped.push(one);
+            }
+        }
+        self.0.write_all(escaped.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -93,7 +115,6 @@ impl<W: Write> Write for Escaping<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use tracing::{info, info_span, warn};

@@ -38,7 +38,9 @@ async fn no_text_from_outside_forges_a_line_of_the_text_log() {
     let log = lied_to(&plant).await.log.text();
     assert_eq!(log.matches("FORGED").count(), 3, "each is told, on the line where it belongs: {log}");
     for line in log.lines() {
-        assert!(!line.contains("Z ERROR forged") || line.contains("x\\n2026-11-28"), "{line:?}");
+        // Meta's words are cleaned before, so they have a blank instead of an escape.
+        let told = ["x\\n2026-11-28", "x 2026-11-28"].iter().any(|kept| line.contains(kept));
+        assert!(!line.contains("Z ERROR forged") || told, "{line:?}");
         assert!(!line.chars().any(|one| one.is_control() || one == '\u{2028}'), "{line:?}");
     }
 }
@@ -51,7 +53,8 @@ async fn no_text_from_outside_forges_a_line_of_the_json_log() {
     let log = lied_to(&plant).await.log.text();
     for line in log.lines().filter(|line| !line.starts_with("listening ")) {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        assert_ne!(event["target"], "forged");
+        assert!(event["target"].is_string(), "{event}");
+        assert!(!line.chars().any(|one| one.is_control() || one == '\u{2028}'), "{line:?}");
     }
 }
 

@@ -155,7 +155,7 @@ async fn hostile_files_in_the_folder_stop_no_start() {
         serve.listening().await;
         let log = serve.log.clone();
         let told = |kind: Hostile| {
-            let name = format!("{kind:?}.wasm");
+            let name = format!("/{kind:?}.wasm");
             log.text().lines().filter(|line| line.contains(&name) && line.contains("refused")).count()
         };
         let begun = Instant::now();

@@ -49,6 +49,8 @@ pub async fn list(db: &Db) -> Result<Vec<Sealed>, StoreError> {
 /// When a value does not open, before anything is written; when the store fails; when another process writes with
 /// another key all the time.
 pub async fn rotate(db: &Db, keyring: &Keyring, mut told: impl FnMut(&Sealed)) -> Result<Rotated, RotateError> {
+    // From here on a process without the first key does not start: it could not open what is sealed next.
+    sealed::check_key(db, keyring).await?;
     let mut resealed = 0;
     for _ in 0..PASSES {
         let all = sealed::open_all(&mut db.read().await?, keyring).await?;

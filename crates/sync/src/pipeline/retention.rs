@@ -8,7 +8,7 @@
 //! Left out on purpose: the tables that do not grow with the activity of the shop. The number of state rows and sets of
 //! fields is bounded by the number of variants and kinds of payloads. Activations and offers of mapper modules are made
 //! by people and stay few ([`crate::store::mapper`]). Previews and states of OAuth consents are cleared when the next
-//! one begins. Returning space to the file system is left to the database.
+//! one begins; only the session tokens of logins that were not completed go with a pass. Returning space to the file system is left to the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::lease::Fence;
 use crate::store::outbox::Place;
-use crate::store::{StoreError, outbox, submission};
+use crate::store::{StoreError, oauth_state, outbox, submission};
 
 /// The time from the end of a pass to the next pass.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -126,6 +126,9 @@ impl LeasedJob for RetentionJob {
             // A chunk that was only read blocked no other actor.
             return Ok(if gone > 0 { Rest::For(PAUSE) } else { Rest::Again });
         }
+        let mut tx = lease.fence.begin(&self.app.db, None).await?;
+        oauth_state::forget_expired(&mut tx, self.app.now()).await?;
+        tx.commit().await?;
         let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
         if intents + submissions > 0 {
             info!(intents, submissions, "old settled rows deleted");

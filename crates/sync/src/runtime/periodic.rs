@@ -211,7 +211,8 @@ impl<J: Job, F: Fn() -> J + Send + Sync + 'static> Actor for Periodic<F> {
                 // This tick serves all nudges so far. A nudge during the tick requests another one.
                 self.pending.store(false, Ordering::SeqCst);
                 self.pulse.tick_started();
-                let rest = state.job.tick().instrument(info_span!("tick", actor = self.pulse.name())).await?;
+                let rest =
+                    state.job.tick().instrument(info_span!(parent: None, "tick", actor = self.pulse.name())).await?;
                 let (now, millis) = (Instant::now(), self.clock.now());
                 let after = |wait: Duration| {
                     let wait = wait.min(LONGEST_REST);

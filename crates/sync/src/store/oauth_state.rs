@@ -59,6 +59,7 @@ pub async fn create(tx: &mut Tx, keyring: &Keyring, nonce: &str, starter: &Start
         Starter::Session { user_id, token } => (None, Some(user_id), Some(keyring.seal(place(&nonce_hash), token)?)),
     };
     execute!(tx, "DELETE FROM oauth_state WHERE expires_at < $1", now - 24 * 60 * 60 * 1000)?;
+    forget_expired(tx, now).await?;
     execute!(
         tx,
         "INSERT INTO oauth_state (nonce_hash, created_at, expires_at, api_token_id, user_id, session_token)
@@ -69,6 +70,19 @@ pub async fn create(tx: &mut Tx, keyring: &Keyring, nonce: &str, starter: &Start
         api_token_id,
         user_id,
         session_token
+    )?;
+    Ok(())
+}
+
+/// Removes the session tokens of logins that were not completed in time.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn forget_expired(tx: &mut Tx, now: Millis) -> Result<()> {
+    execute!(
+        tx,
+        "UPDATE oauth_state SET session_token = NULL WHERE expires_at <= $1 AND session_token IS NOT NULL",
+        now
     )?;
     Ok(())
 }

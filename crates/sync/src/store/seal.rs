@@ -36,8 +36,8 @@ pub enum SealError {
     Randomness(#[from] NoRandomness),
 }
 
-/// The place of a sealed value; its associated data. Each place has a [`super::sealed::Kind`], so that a rotation finds
-/// its value.
+/// The place of a sealed value; its associated data. Each place of a lasting value has a [`super::sealed::Kind`], so that
+/// a rotation finds its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Table.

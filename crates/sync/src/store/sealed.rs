@@ -1,11 +1,12 @@
-//! Every sealed value of the database at once: which key sealed it, whether it opens, and how another key takes over.
+//! Every lasting sealed value of the database at once: which key sealed it, whether it opens, and how another key takes over.
 //!
 //! Each key that sealed has a check value in `key_check`, so that a start with another key is refused even where nothing
 //! else is sealed yet. A check value goes when nothing else is sealed with its key.
 //!
 //! Promises: a value is written only while it is still what was read, so a change that comes in between is never lost.
 //! One statement reads all values. Their number is small: three, and one for each key.
-//! Left out on purpose: the session token of a login under way. It lives for ten minutes, and without its key the login
+//! Left out on purpose: the session token of a login under way. It is gone within an hour after
+//! its ten minutes, and without its key the login
 //! is begun again.
 
 use std::fmt;
