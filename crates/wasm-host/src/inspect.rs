@@ -1,6 +1,6 @@
 //! Inspects a file before anything is built from it.
 
-use wasmparser::{FunctionBody, Operator, Parser, Payload, Validator};
+use wasmparser::{ElementItems, FunctionBody, Operator, Parser, Payload, Validator};
 
 use super::fault::short;
 use super::load::LoadError;
@@ -17,8 +17,14 @@ const MOST_FUNCTIONS: usize = 50_000;
 const LONGEST_FUNCTION: usize = 512 << 10;
 /// Local variables of one function, without its parameters (86).
 const MOST_LOCALS: usize = 10_000;
+/// Local variables of one function, with its loops in each other times: each loop has a value for each variable (196).
+const MOST_IN_LOOPS: usize = 50_000;
 /// Targets of all jump tables (`br_table`) of a component together (3,269).
 const MOST_JUMPS: usize = 100_000;
+/// Segments of data and of elements of a component together, and the elements in them (6,957).
+const MOST_SEGMENTS: usize = 50_000;
+/// Types of the core modules of a component together (204).
+const MOST_TYPES: usize = 10_000;
 
 /// The kind of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +77,13 @@ pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(damaged)? {
             Payload::CodeSectionEntry(body) => code.add(&body)?,
+            Payload::DataSection(section) => code.segments(section.count())?,
+            Payload::ElementSection(section) => {
+                for element in section {
+                    code.segments(elements(&element.map_err(damaged)?.items).saturating_add(1))?;
+                }
+            }
+            Payload::TypeSection(section) => code.types(section.count())?,
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 0 => {
@@ -102,6 +115,10 @@ pub(super) fn component(bytes: &[u8]) -> Result<(), LoadError> {
 struct Code {
     functions: usize,
     jumps: usize,
+    segments: usize,
+    types: usize,
+    /// The most local variables times loops in each other of a function.
+    in_loops: usize,
 }
 
 impl Code {
@@ -112,16 +129,51 @@ impl Code {
         let mut locals = 0_usize;
         for group in body.get_locals_reader().map_err(damaged)? {
             let (count, _) = group.map_err(damaged)?;
-            locals = locals.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
+            locals = locals.saturating_add(size(count));
         }
         bounded("local variables in one function", locals, MOST_LOCALS)?;
+        // Whether each open block is a loop.
+        let (mut blocks, mut loops, mut deepest) = (Vec::new(), 0_usize, 0_usize);
         for operator in body.get_operators_reader().map_err(damaged)? {
-            if let Operator::BrTable { targets } = operator.map_err(damaged)? {
-                self.jumps = self.jumps.saturating_add(usize::try_from(targets.len()).unwrap_or(usize::MAX));
+            match operator.map_err(damaged)? {
+                Operator::BrTable { targets } => self.jumps = self.jumps.saturating_add(size(targets.len())),
+                Operator::Loop { .. } => {
+                    blocks.push(true);
+                    loops += 1;
+                    deepest = deepest.max(loops);
+                }
+                Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => blocks.push(false),
+                // The last one ends the function.
+                Operator::End => loops -= usize::from(blocks.pop() == Some(true)),
+                _ => {}
             }
         }
+        self.in_loops = self.in_loops.max(locals.saturating_mul(deepest));
+        bounded("local variables in loops in each other", self.in_loops, MOST_IN_LOOPS)?;
         bounded("targets of jump tables", self.jumps, MOST_JUMPS)
     }
+
+    fn segments(&mut self, more: u32) -> Result<(), LoadError> {
+        self.segments = self.segments.saturating_add(size(more));
+        bounded("segments and their elements", self.segments, MOST_SEGMENTS)
+    }
+
+    fn types(&mut self, more: u32) -> Result<(), LoadError> {
+        self.types = self.types.saturating_add(size(more));
+        bounded("types", self.types, MOST_TYPES)
+    }
+}
+
+/// The number of elements of a segment.
+fn elements(items: &ElementItems<'_>) -> u32 {
+    match items {
+        ElementItems::Functions(items) => items.count(),
+        ElementItems::Expressions(_, items) => items.count(),
+    }
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), LoadError> {
@@ -244,6 +296,27 @@ mod tests {
         assert_eq!(weighed(2, &jumps(MOST_JUMPS / 2)), Ok(()));
         let more = MOST_JUMPS + 2;
         assert_eq!(weighed(2, &jumps(more / 2)), too_complex("targets of jump tables", more, MOST_JUMPS));
+        // As many loops in each other, with as many locals, as the bound allows; and one loop more.
+        let loops = |deep: usize, count: usize| {
+            let open = [0x03, 0x40].repeat(deep);
+            [&[1][..], &number(count), &[0x7f], &open, &vec![0x0b; deep + 1]].concat()
+        };
+        assert_eq!(weighed(1, &loops(100, MOST_IN_LOOPS / 100)), Ok(()));
+        let more = MOST_IN_LOOPS + MOST_IN_LOOPS / 100;
+        let what = "local variables in loops in each other";
+        assert_eq!(weighed(1, &loops(101, MOST_IN_LOOPS / 100)), too_complex(what, more, MOST_IN_LOOPS));
+
+        let typed = |count: usize| {
+            let types = [number(count), [0x60, 0, 0].repeat(count)].concat();
+            [b"\0asm\x01\0\0\0".as_slice(), &sized(Some(1), &types)].concat()
+        };
+        assert_eq!(component(&typed(MOST_TYPES + 1)), too_complex("types", MOST_TYPES + 1, MOST_TYPES));
+        let data = |count: usize| {
+            let segments = [number(count), [1, 1, b'x'].repeat(count)].concat();
+            [b"\0asm\x01\0\0\0".as_slice(), &sized(Some(11), &segments)].concat()
+        };
+        let more = MOST_SEGMENTS + 1;
+        assert_eq!(component(&data(more)), too_complex("segments and their elements", more, MOST_SEGMENTS));
         let text = LoadError::TooComplex { what: "functions".into(), count: 2, limit: 1 }.to_string();
         assert!(text.contains("2 functions, 1 are allowed"), "{text}");
     }
@@ -256,7 +329,19 @@ mod tests {
             let mut code = Code::default();
             let (mut longest, mut locals) = (0, 0);
             for payload in Parser::new(0).parse_all(&bytes) {
-                if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
+                let payload = payload.expect("valid");
+                match &payload {
+                    Payload::DataSection(section) => code.segments(section.count()).expect("within bounds"),
+                    Payload::ElementSection(section) => {
+                        for element in section.clone() {
+                            let items = elements(&element.expect("valid").items);
+                            code.segments(items + 1).expect("within bounds");
+                        }
+                    }
+                    Payload::TypeSection(section) => code.types(section.count()).expect("within bounds"),
+                    _ => {}
+                }
+                if let Payload::CodeSectionEntry(body) = payload {
                     code.add(&body).expect("within bounds");
                     longest = longest.max(body.range().len());
                     let groups = body.get_locals_reader().expect("valid").into_iter();
@@ -265,8 +350,9 @@ mod tests {
             }
             assert!(code.functions > 100, "{name}: the modules inside are seen");
             let locals = usize::try_from(locals).expect("a count");
-            let found = [code.functions, longest, locals, code.jumps];
-            let allowed = [MOST_FUNCTIONS, LONGEST_FUNCTION, MOST_LOCALS, MOST_JUMPS];
+            let found = [code.functions, longest, locals, code.jumps, code.in_loops, code.segments, code.types];
+            let allowed =
+                [MOST_FUNCTIONS, LONGEST_FUNCTION, MOST_LOCALS, MOST_JUMPS, MOST_IN_LOOPS, MOST_SEGMENTS, MOST_TYPES];
             assert!(found.iter().zip(allowed).all(|(found, allowed)| found * 5 < allowed), "{name}: {found:?}");
         }
     }
