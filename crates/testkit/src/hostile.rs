@@ -20,6 +20,8 @@ pub enum Hostile {
     NestedWorld,
     /// Loops in loops around many local variables.
     Loops,
+    /// Many functions of that kind, each within the bounds of a function.
+    Heavy,
     /// Very many references to a function in one segment.
     References,
     /// Very many data segments.
@@ -34,10 +36,11 @@ pub enum Hostile {
 
 impl Hostile {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NestedTypes,
         Self::NestedWorld,
         Self::Loops,
+        Self::Heavy,
         Self::References,
         Self::Segments,
         Self::Types,
@@ -50,7 +53,8 @@ impl Hostile {
         let file = match self {
             Self::NestedTypes => nested_types(random.usize(4_300..200_000)),
             Self::NestedWorld => described(&nested_types(random.usize(4_300..200_000))),
-            Self::Loops => mapper(&looping(random.u32(300..1_500), random.u32(300..1_500))),
+            Self::Loops => mapper(&looping(1, random.u32(300..1_500), random.u32(300..1_500))),
+            Self::Heavy => mapper(&looping(random.usize(100..400), 90, 540)),
             Self::References => mapper(&referring(random.usize(300_000..1_500_000))),
             Self::Segments => mapper(&segmented(random.usize(30_000..90_000))),
             Self::Types => mapper(&typed(random.usize(30_000..100_000))),
@@ -111,7 +115,7 @@ fn with_code(bodies: impl Iterator<Item = Function>) -> Module {
     module
 }
 
-fn looping(deep: u32, locals: u32) -> Module {
+fn looping(functions: usize, deep: u32, locals: u32) -> Module {
     let mut body = Function::new([(locals, ValType::I32)]);
     let code: &mut InstructionSink<'_> = &mut body.instructions();
     for _ in 0..deep {
@@ -125,7 +129,7 @@ fn looping(deep: u32, locals: u32) -> Module {
         code.local_get(level % locals).br_if(0).end();
     }
     code.end();
-    with_code(std::iter::once(body))
+    with_code(std::iter::repeat_n(body, functions))
 }
 
 fn empty() -> Function {

@@ -126,7 +126,9 @@ async fn no_file_ends_or_holds_up_the_service() {
         assert!(took < REFUSED_WITHIN, "{what}: {took:?} until {message}");
         let peak = peak.end().await;
         assert!(peak < MOST_MEMORY, "{what}: {peak} KiB until {message}");
-        *said.entry(format!("{kind:?}: {message}")).or_default() += 1;
+        // The numbers differ from file to file.
+        let kind_of_message: String = message.chars().filter(|c| !c.is_ascii_digit()).collect();
+        *said.entry(format!("{kind:?}: {kind_of_message}")).or_default() += 1;
         longest = longest.max(took);
         heaviest = heaviest.max(peak);
         held_up = held_up.max(good.saturating_sub(alone)).max(health);
@@ -182,7 +184,7 @@ async fn the_child_inherits_nothing_and_ends_with_the_service() {
     serve.listening().await;
     let operator = Operator::of(&plant, &serve).await;
     let mut random = fastrand::Rng::with_seed(1);
-    let file = Hostile::Loops.file(&mut random);
+    let file = Hostile::Heavy.file(&mut random);
     let sending = tokio::spawn(async move {
         let request = operator.client.put(format!("{}/admin/meta/mapper", operator.address));
         let request = request.bearer_auth(operator.token.expose_secret()).header("content-type", "application/wasm");
