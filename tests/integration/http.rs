@@ -8,7 +8,7 @@ mod envelope;
 mod flow;
 mod fuzz;
 mod hostile;
-pub(crate) mod installation;
+mod installation;
 mod intake;
 mod items;
 mod logins;

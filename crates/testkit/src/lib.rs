@@ -27,7 +27,7 @@ mod wait;
 pub use plant::Plant;
 pub use process::{Log, PATIENCE, Program, Serve, resident, trial_program};
 pub use shop::{Shop, half_branded, product, variant};
-pub use site::{CATALOG, Engine, KEY, OPERATOR, PICTURES, Row, Site};
+pub use site::{BUSINESS, CATALOG, Engine, KEY, OPERATOR, PICTURES, Row, Site, selection};
 pub use stage::{Asked, Sent, Stage, graph_error};
 pub use testbed::Testbed;
 pub use wait::until;

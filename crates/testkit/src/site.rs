@@ -29,6 +29,8 @@ use crate::postgres;
 pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// The catalog that is selected.
 pub const CATALOG: &str = "4000000001";
+/// The business of the catalogs.
+pub const BUSINESS: &str = "3000000001";
 /// The account of the operator at Meta.
 pub const OPERATOR: &str = "2000000001";
 /// The base URL of the shop's pictures.
@@ -268,4 +270,15 @@ pub(crate) async fn rows<R: Row>(db: &Db, sql: &str) -> Vec<R> {
         Db::Postgres { pool, .. } => sqlx::query_as(sql).fetch_all(pool).await,
     }
     .expect("it runs")
+}
+
+/// Returns the body that selects one of the local Meta's catalogs.
+#[must_use]
+pub fn selection(catalog: &str) -> Value {
+    json!({
+        "businessId": BUSINESS,
+        "businessName": "Acme Holdings",
+        "catalogId": catalog,
+        "catalogName": "Acme Master Catalog",
+    })
 }

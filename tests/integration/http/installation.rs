@@ -12,13 +12,12 @@ use meta_catalog::server::Server;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+pub(crate) use testkit::selection;
 use testkit::{Engine, KEY, PICTURES, Site, trial_program};
 
 /// The time of the service's clock at the start.
 pub(crate) const NOW: Millis = 1_764_000_000_000;
 
-/// The business of the local Meta.
-pub(crate) const BUSINESS: &str = "3000000001";
 /// Another catalog of this business.
 pub(crate) const SECOND_CATALOG: &str = "4000000002";
 
@@ -331,16 +330,6 @@ macro_rules! assert_told {
     };
 }
 pub(crate) use assert_told;
-
-/// Returns the body that selects one of the local Meta's catalogs.
-pub(crate) fn selection(catalog: &str) -> Value {
-    json!({
-        "businessId": BUSINESS,
-        "businessName": "Acme Holdings",
-        "catalogId": catalog,
-        "catalogName": "Acme Master Catalog",
-    })
-}
 
 /// Returns the API token of a role.
 pub(crate) fn secret_of(role: &str) -> String {

@@ -1,5 +1,5 @@
 //! Re-asks: a changed setting, another built-in mapper and a bootstrap ask again for what they can change, and for nothing
-//! else; behind what the shop changes. The kills are in `tests/integration/reask.rs`.
+//! else; behind what the shop changes. The kills are in `tests/processes/reask.rs`.
 
 use std::collections::BTreeMap;
 

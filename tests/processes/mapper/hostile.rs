@@ -1,7 +1,7 @@
 //! Files that are hostile to the loader: none ends the service, holds it up or fills the memory.
 //!
 //! ```sh
-//! HOSTILE_FILES=200 cargo test --test integration -- mapper::hostile --nocapture
+//! HOSTILE_FILES=200 cargo test --test processes -- mapper::hostile --nocapture
 //! ```
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Torture runs, short by default. Longer ones print their seeds, and the same seed gives the same plan:
 //!
 //! ```sh
-//! TORTURE_KILLS=50 cargo test --test integration torture -- --nocapture
-//! TORTURE_KILLS=50 TORTURE_SEED=7 cargo test --test integration torture -- --nocapture
+//! TORTURE_KILLS=50 cargo test --test processes torture -- --nocapture
+//! TORTURE_KILLS=50 TORTURE_SEED=7 cargo test --test processes torture -- --nocapture
 //! ```
 
 use std::path::Path;

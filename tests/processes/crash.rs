@@ -11,8 +11,7 @@ use catalog_sync::failpoints::Point;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::http::installation::selection;
-use testkit::{CATALOG, Engine, Plant, Serve, product, variant};
+use testkit::{CATALOG, Engine, Plant, Serve, product, selection, variant};
 
 /// The lease of these installations. Nobody waits for its end here; it is short so that a process often looks whether
 /// something is new.
