@@ -15,7 +15,7 @@ use catalog_sync::store::sealed::{self, Sealed};
 
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "A new key, step by step:\n  openssl rand -base64 32              make a key\n  META_CATALOG_KEY=<new>,<old>         restart every replica with both: the first seals, all open\n  meta-catalog keys rotate             seal everything with the first\n  META_CATALOG_KEY=<new>               restart every replica with the new one alone\n\nWithout META_CATALOG_KEY the keys are in the key file beside the SQLite database (data/meta-catalog.key), in the same form. A key may have a name: name:base64. Backups keep needing the key of their time. docs/operations.md has more."
+    after_help = "A new key, step by step:\n  openssl rand -base64 32              make a key\n  META_CATALOG_KEY=<new>,<old>         restart with both: the first seals, all open (several\n                                       replicas: first all of them with <old>,<new>)\n  meta-catalog keys rotate             seal everything with the first\n  META_CATALOG_KEY=<new>               restart every replica with the new one alone\n\nWithout META_CATALOG_KEY the keys are in the key file beside the SQLite database (data/meta-catalog.key), in the same form. A key may have a name: name:base64. Backups keep needing the key of their time. docs/operations.md has more."
 )]
 pub(super) enum KeysCommand {
     /// Show which key sealed what; exit code 1 when a configured key is missing
