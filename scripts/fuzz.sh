@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, each for some seconds: scripts/fuzz.sh [SECONDS [TARGET…]]   (30 seconds, all targets)
 #
-# Installs cargo-fuzz when it is missing. Needs a C++ compiler. The corpora are seeded from the files of the
+# Installs cargo-fuzz when it is missing. Needs a C++ compiler. The first build takes some ten minutes. The corpora are seeded from the files of the
 # repository and grow in fuzz/corpus. A finding ends the run: its input is in fuzz/artifacts. Make it a test, then fix
 # the fault.
 set -euo pipefail
@@ -15,7 +15,7 @@ targets=("$@")
 
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 python3 scripts/seed-fuzz-corpora.py
-cargo build --locked --package catalog-sync --bin mapper-trial
+cargo build --locked --workspace --bin mapper-trial
 export MAPPER_TRIAL="${CARGO_TARGET_DIR:-$PWD/target}/debug/mapper-trial"
 unset CARGO_TARGET_DIR
 
