@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, each for some seconds: scripts/fuzz.sh [SECONDS [TARGET…]]   (30 seconds, all targets)
 #
-# Installs cargo-fuzz when it is missing. Needs a C++ compiler. The first build takes some ten minutes. The corpora are seeded from the files of the
-# repository and grow in fuzz/corpus. A finding ends the run: its input is in fuzz/artifacts. Make it a test, then fix
+# Installs cargo-fuzz when it is missing. Needs a C++ compiler. The first build takes some ten minutes. The corpora are
+# seeded from the files of the repository and grow in fuzz/corpus. A finding ends the run: its input is in fuzz/artifacts. Make it a test, then fix
 # the fault.
 set -euo pipefail
 unset CDPATH
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 seconds=${1:-30}
-shift || true
+[ "$#" -eq 0 ] || shift
 targets=("$@")
 [ "${#targets[@]}" -gt 0 ] || mapfile -t targets < <(sed -n 's/^name = "\(.*\)"$/\1/p' fuzz/Cargo.toml | tail -n +2)
 

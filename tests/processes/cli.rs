@@ -183,15 +183,8 @@ async fn a_token_ends_when_it_was_created_to_end() {
     assert_eq!(code, Some(0), "{told}");
     let (code, short, told) = create(&["--name", "short", "--expires-in", "1s"]);
     assert_eq!(code, Some(0), "{told}");
-    let until = std::time::Instant::now() + testkit::PATIENCE;
-    let (status, message) = loop {
-        let (status, message) = asked(&url, &short).await;
-        if status == 401 {
-            break (status, message);
-        }
-        assert!(std::time::Instant::now() < until, "it never ends: {status}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
+    testkit::until("the token ends", async || asked(&url, &short).await.0 == 401, String::new).await;
+    let (status, message) = asked(&url, &short).await;
     assert!(status == 401 && message.contains("expired") && message.contains("token create"), "{message}");
     assert_eq!(asked(&url, &long).await.0, 200);
     assert_eq!(asked(&url, &for_ever).await.0, 200);

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use testkit::hostile::Hostile;
 use testkit::modules::module;
-use testkit::{Engine, Plant, Serve, variable};
+use testkit::{Engine, Plant, Serve, until, variable};
 use tokio::time::sleep;
 
 use crate::crash::open;
@@ -160,12 +160,11 @@ async fn hostile_files_in_the_folder_stop_no_start() {
             let name = format!("/{kind:?}.wasm");
             log.text().lines().filter(|line| line.contains(&name) && line.contains("refused")).count()
         };
-        let begun = Instant::now();
-        while Hostile::ALL.into_iter().any(|kind| told(kind) == 0) {
-            assert!(begun.elapsed() < testkit::PATIENCE, "start {start}: {}", serve.log.text());
-            assert!(serve.ended().is_none(), "start {start}: {}", serve.log.text());
-            sleep(Duration::from_millis(50)).await;
-        }
+        let all_told = async || {
+            assert!(serve.ended().is_none(), "start {start}: {}", log.text());
+            Hostile::ALL.into_iter().all(|kind| told(kind) > 0)
+        };
+        until("each file is refused", all_told, || format!("start {start}: {}", log.text())).await;
         for kind in Hostile::ALL {
             assert_eq!(told(kind), 1, "start {start}, {kind:?}: {}", serve.log.text());
         }
@@ -190,16 +189,10 @@ async fn the_child_inherits_nothing_and_ends_with_the_service() {
         let request = request.bearer_auth(operator.token.expose_secret()).header("content-type", "application/wasm");
         request.body(file).send().await
     });
-    let begun = Instant::now();
-    let child = loop {
-        // It compiles once it has taken its limits and has used some time.
-        let busy = children(serve.id()).into_iter().find(|child| status(*child, "Threads").is_some_and(|n| n > 2));
-        if let Some(child) = busy {
-            break child;
-        }
-        assert!(begun.elapsed() < testkit::PATIENCE, "no child");
-        sleep(Duration::from_millis(5)).await;
-    };
+    // It compiles once it has taken its limits.
+    let compiling = || children(serve.id()).into_iter().find(|child| status(*child, "Threads").is_some_and(|n| n > 2));
+    until("a child compiles", async || compiling().is_some(), String::new).await;
+    let child = compiling().expect("it compiles for seconds");
     let descriptors: Vec<String> = fs::read_dir(format!("/proc/{child}/fd"))
         .expect("its descriptors")
         .filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned()))
@@ -212,9 +205,9 @@ async fn the_child_inherits_nothing_and_ends_with_the_service() {
     }
     serve.kill().await;
     sending.await.expect("no panic").expect_err("the service is gone");
+    // Its own limits would end it too, but later.
     let begun = Instant::now();
-    while fs::read_link(format!("/proc/{child}/exe")).is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "the child outlives the service");
-        sleep(Duration::from_millis(10)).await;
-    }
+    let gone = async || fs::read_link(format!("/proc/{child}/exe")).is_err();
+    until("the child ends", gone, String::new).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "the child outlives the service: {:?}", begun.elapsed());
 }
