@@ -54,6 +54,10 @@ use wording::Wording;
 /// The conditions that Meta takes.
 const CONDITIONS: [&str; 3] = ["new", "refurbished", "used"];
 
+/// The key within `extra` under which a product or variant says for Meta what the built-in mapping does not make of its
+/// other fields: `link`, `condition`, `currency`, `googleProductCategory` and `attributes`.
+pub const GIVEN: &str = "meta";
+
 /// Maps one variant as of `now` (milliseconds since the Unix epoch).
 #[must_use]
 pub fn map(settings: &MapSettings, now: i64, product: &Product, variant: &Variant) -> Outcome {

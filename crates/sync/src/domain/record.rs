@@ -41,6 +41,9 @@ pub struct ProductRecord {
     /// Additional data for mapper modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
+    /// What the line says for Meta.
+    #[serde(flatten)]
+    pub given: Given,
     /// The variants on this line. Other variants of the product stay unchanged.
     pub variants: Vec<VariantRecord>,
 }
@@ -80,6 +83,42 @@ pub struct VariantRecord {
     /// Additional data for mapper modules, such as the cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
+    /// What the line says for Meta. A variant gives neither currency nor Google category.
+    #[serde(flatten)]
+    pub given: Given,
+}
+
+/// What a product or a variant says for Meta itself, beside what the built-in mapping makes of its other fields. What a
+/// variant gives wins over what its product gives, field by field.
+///
+/// It is stored within `extra`, under [`mapper_core::GIVEN`], so the view of a platform's own tables and the contract of
+/// mapper modules have it without a new column.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Given {
+    /// The page of the product or variant: an absolute http(s) URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// `new`, `refurbished` or `used`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// The currency of the product's prices, as an ISO 4217 code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// A path or a number of Google's taxonomy, in place of the shop's own categories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub google_product_category: Option<String>,
+    /// Fields of Meta that the built-in mapping does not make, by Meta's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Map<String, Value>>,
+}
+
+impl Given {
+    /// Returns whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The seller of a product.

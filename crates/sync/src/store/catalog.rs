@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Result, Tx, execute, fetch_all, json, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
-use crate::domain::record::{ProductRecord, VariantRecord, derived_id, search_key};
+use crate::domain::record::{Given, ProductRecord, VariantRecord, derived_id, search_key};
 
 /// The result of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,7 +167,7 @@ async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
                 record.deleted_at,
                 search_key(&[&record.title, record.slug.as_deref().unwrap_or_default()]),
                 digest,
-                text(record.extra.as_ref()),
+                extra_text(record.extra.as_ref(), &record.given),
             )
         })
         .collect();
@@ -190,9 +190,16 @@ async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Stored as text on both databases: jsonb would pass the keys to mapper modules in another order.
-fn text(extra: Option<&Map<String, Value>>) -> Option<String> {
-    extra.map(|extra| Value::Object(extra.clone()).to_string())
+/// The stored `extra`: what the shop adds for mapper modules, and what the line says for Meta under
+/// [`mapper_core::GIVEN`]. Stored as text on both databases: jsonb would pass the keys to mapper modules in another order.
+fn extra_text(extra: Option<&Map<String, Value>>, given: &Given) -> Option<String> {
+    if given.is_empty() {
+        return extra.map(|extra| Value::Object(extra.clone()).to_string());
+    }
+    let mut whole = extra.cloned().unwrap_or_default();
+    let given = serde_json::to_value(given).expect("texts and JSON values serialize");
+    whole.insert(mapper_core::GIVEN.to_owned(), given);
+    Some(Value::Object(whole).to_string())
 }
 
 async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
@@ -219,7 +226,7 @@ async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
                 variant.deleted_at,
                 search_key(&[&variant.id, variant.sku.as_deref().unwrap_or_default()]),
                 digest,
-                text(variant.extra.as_ref()),
+                extra_text(variant.extra.as_ref(), &variant.given),
             )
         })
         .collect();

@@ -3,13 +3,15 @@
 //! The reader is strict on purpose. Otherwise a misspelt field, a price in rupees instead of paise or a time without
 //! its offset would silently become a wrong price in a public shop.
 
+mod given;
 mod json;
 mod object;
 
 use std::collections::HashMap;
 use std::fmt;
 
-use mapper_core::{Inventory, OptionValue};
+use mapper_core::{GIVEN, Inventory, OptionValue};
+use serde_json::{Map, Value};
 
 use self::json::{Node, Path, Quoted};
 use self::object::{Limit, Object, Problems, text};
@@ -110,6 +112,11 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
         "brand",
         "categories",
         "extra",
+        "link",
+        "condition",
+        "currency",
+        "googleProductCategory",
+        "attributes",
         "variants",
     ];
     let root = Path::Root;
@@ -128,9 +135,23 @@ fn product(node: Node<'_>, problems: &mut Problems) -> Option<ProductRecord> {
         vendor: named(&mut object, "vendor", &["id", "name"], problems).map(|(id, name)| VendorRef { id, name }),
         brand: named(&mut object, "brand", &["id", "title"], problems).map(|(id, title)| BrandRef { id, title }),
         categories: categories(&mut object, problems),
-        extra: object.extra("extra", MAX_EXTRA_BYTES, problems),
+        extra: extra(&mut object, problems),
+        given: given::of_product(&mut object, problems),
         variants: variants(&mut object, problems),
     })
+}
+
+/// Reads the shop's own fields for mapper modules.
+fn extra(object: &mut Object<'_, '_>, problems: &mut Problems) -> Option<Map<String, Value>> {
+    let extra = object.extra("extra", MAX_EXTRA_BYTES, problems)?;
+    if extra.contains_key(GIVEN) {
+        problems.report(
+            object.path().field("extra").field(GIVEN),
+            "is reserved for what the line says for Meta; write link, condition, currency, googleProductCategory or \
+             attributes beside extra, or use another name",
+        );
+    }
+    Some(extra)
 }
 
 /// Reads a vendor or brand: `{id?, name}`; `known` contains the names of the two fields.
@@ -227,6 +248,9 @@ fn variant(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<V
         "options",
         "inventory",
         "extra",
+        "link",
+        "condition",
+        "attributes",
     ];
     let mut object = Object::open(node, path, KNOWN, problems)?;
     Some(VariantRecord {
@@ -244,7 +268,8 @@ fn variant(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<V
         deleted_at: object.time("deletedAt", problems),
         options: options(&mut object, problems),
         inventory: inventory(&mut object, problems),
-        extra: object.extra("extra", MAX_EXTRA_BYTES, problems),
+        extra: extra(&mut object, problems),
+        given: given::of_variant(&mut object, problems),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Writing the managed catalog: only what changed, with its intents.
 
-use catalog_sync::domain::record::{BrandRef, CategoryRef, ProductRecord, VariantRecord, VendorRef};
+use catalog_sync::domain::record::{BrandRef, CategoryRef, Given, ProductRecord, VariantRecord, VendorRef};
 use catalog_sync::store::StoreError;
 use catalog_sync::store::catalog::{Written, write};
 use catalog_sync::store::source::{self, SourceBatch};
@@ -38,6 +38,7 @@ pub(super) fn variant(id: &str) -> VariantRecord {
         options: Vec::new(),
         inventory: None,
         extra: None,
+        given: Given::default(),
     }
 }
 
@@ -58,6 +59,7 @@ pub(super) fn product(id: &str, variants: &[&str]) -> ProductRecord {
         brand: None,
         categories: Vec::new(),
         extra: None,
+        given: Given::default(),
         variants: variants.iter().map(|id| variant(id)).collect(),
     }
 }

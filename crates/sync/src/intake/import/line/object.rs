@@ -191,6 +191,18 @@ impl<'p, 'n> Object<'p, 'n> {
         String::new()
     }
 
+    /// Reads an optional word out of a few permitted words.
+    pub(super) fn optional_choice(&mut self, name: &str, words: &[&str], problems: &mut Problems) -> Option<String> {
+        let node = self.take(name)?;
+        if let Node::Text(text) = &node
+            && words.contains(&text.as_ref())
+        {
+            return Some(text.clone().into_owned());
+        }
+        problems.report(self.path.field(name), format_args!("must be {}, got {node}", words.join(" or ")));
+        None
+    }
+
     /// Reads an optional price in subunits.
     pub(super) fn price(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
         const WHAT: &str = "must be a whole number of subunits (paise, cents)";

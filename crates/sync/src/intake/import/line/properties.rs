@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::record::Given;
 
 /// Any text that a line may contain, kept short.
 fn words() -> impl Strategy<Value = String> {
@@ -62,6 +63,7 @@ fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
                     .as_ref()
                     .map(|stock| [("cost".to_owned(), stock.quantity_on_hand.into())].into_iter().collect()),
                 inventory,
+                given: Given::default(),
             }
         },
     );
@@ -101,6 +103,7 @@ fn records() -> impl Strategy<Value = ProductRecord> {
             brand: makers.1.map(|(id, title)| BrandRef { id, title }),
             extra: (!variants.is_empty())
                 .then(|| [("n".to_owned(), serde_json::json!([1.5, null, {"a": true}]))].into_iter().collect()),
+            given: Given::default(),
             categories,
             variants,
         },
