@@ -35,6 +35,15 @@ pub struct EventsRequest {
     /// The product it is about.
     #[serde(default, deserialize_with = "present")]
     pub product_id: Option<String>,
+    /// The vendor it is about.
+    #[serde(default, deserialize_with = "present")]
+    pub vendor_id: Option<String>,
+    /// The brand it is about.
+    #[serde(default, deserialize_with = "present")]
+    pub brand_id: Option<String>,
+    /// The category it is about.
+    #[serde(default, deserialize_with = "present")]
+    pub category_id: Option<String>,
     /// Many events, in the order they happened.
     #[serde(default, deserialize_with = "present")]
     pub events: Option<Vec<UniqueMap>>,
@@ -42,8 +51,15 @@ pub struct EventsRequest {
 
 impl EventsRequest {
     fn read(self) -> Result<Events, ApiError> {
-        let Self { event, variant_id, product_id, events } = self;
-        let single = [("event", event), ("variantId", variant_id), ("productId", product_id)];
+        let Self { event, variant_id, product_id, vendor_id, brand_id, category_id, events } = self;
+        let single = [
+            ("event", event),
+            ("variantId", variant_id),
+            ("productId", product_id),
+            ("vendorId", vendor_id),
+            ("brandId", brand_id),
+            ("categoryId", category_id),
+        ];
         let single = single.into_iter().filter_map(|(key, text)| Some((key.to_owned(), Value::String(text?))));
         let single: serde_json::Map<String, Value> = single.collect();
         match events {
@@ -61,7 +77,7 @@ impl EventsRequest {
 #[utoipa::path(
     post, path = "/events", tag = "Events", operation_id = "takeEvents",
     summary = "Report changes in the shop",
-    description = "Accepts all events or none. Returns how many intents were queued. A product event queues each variant of the product.",
+    description = "Accepts all events or none. Returns how many intents were queued. A product event queues each variant of the product. An event about a vendor, brand or category asks again for each variant that shows its name, at the pace of a re-ask.",
     request_body(content = EventsBody, description = "One event, or many in the order they happened.", examples(
         ("one" = (summary = "One event",
             value = json!(one_example()))),
@@ -134,15 +150,11 @@ impl PartialSchema for EventsBody {
 }
 
 fn one_event() -> OneOfBuilder {
-    let (of_variants, of_products) = events::names();
-    OneOfBuilder::new().item(event("An event of a variant.", of_variants, "variantId")).item(event(
-        "An event of a product.",
-        of_products,
-        "productId",
-    ))
+    let subjects = events::subjects().into_iter();
+    subjects.fold(OneOfBuilder::new(), |one, (key, names)| one.item(event(names, key)))
 }
 
-fn event(about: &str, names: Vec<&'static str>, key: &str) -> Object {
+fn event(names: Vec<&'static str>, key: &str) -> Object {
     let id = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
@@ -154,6 +166,6 @@ fn event(about: &str, names: Vec<&'static str>, key: &str) -> Object {
         .required("event")
         .required(key)
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
-        .description(Some(about))
+        .description(Some(format!("An event that names its subject by `{key}`.")))
         .build()
 }

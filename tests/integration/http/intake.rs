@@ -56,6 +56,9 @@ async fn events(database: Engine) {
             &[("a", "delete"), ("b", "delete"), ("c", "delete"), ("gone", "delete")],
         ),
         ("vendor.product.deleted", "productId", "nobody", &[]),
+        ("vendor.updated", "vendorId", "nobody", &[]),
+        ("brand.updated", "brandId", "nobody", &[]),
+        ("category.updated", "categoryId", "nobody", &[]),
     ];
     for (event, key, id, expected) in cases {
         shop.sql("DELETE FROM meta_outbox").await;
@@ -77,6 +80,15 @@ async fn events(database: Engine) {
         ],
         "the first upsert makes a row, a delete does not"
     );
+
+    // A name asks again for what shows it, as a re-ask.
+    let mut branded = product("p3", "active", &[("e", false), ("f", false)]);
+    branded["brand"] = json!({"id": "b", "title": "Brand"});
+    shop.stock(&[branded]).await;
+    shop.sql("DELETE FROM meta_outbox").await;
+    let taken = shop.post("/events", one("brand.updated", "brandId", "b")).await;
+    assert_eq!((taken.status.as_u16(), taken.data()), (202, json!({"enqueued": 2})));
+    assert_eq!(shop.queued().await, queued(&[]), "behind what the shop changes");
 
     // The order of the events is the order of their intents.
     shop.sql("DELETE FROM meta_outbox").await;

@@ -18,7 +18,7 @@ pub async fn bootstrap(app: &App) -> Result<u64, StoreError> {
     let mut tx = app.db.write().await?;
     reask::begin(&mut tx, Reason::Bootstrap, Some(total), app.now()).await?;
     if let Some(begun) = reask::find(&mut tx, Reason::Bootstrap).await? {
-        reask::step(&mut tx, &begun, pace.step, app.now()).await?;
+        reask::step(&mut tx, &begun, None, pace.step, app.now()).await?;
     }
     tx.commit().await?;
     app.wake.reask.nudge();

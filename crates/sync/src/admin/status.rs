@@ -49,7 +49,8 @@ pub struct ConnectionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReaskView {
-    /// `bootstrap`, `remap`, `settings` (a setting changed that the mapper reads) or `mapper_upgrade`.
+    /// `bootstrap`, `remap`, `settings` (a setting changed that the mapper reads), `mapper_upgrade` or `renamed` (a
+    /// vendor, brand, category or option).
     #[schema(schema_with = super::schema::reask_reason)]
     pub reason: &'static str,
     /// Whether the re-ask is running.

@@ -18,6 +18,31 @@ pub enum Reason {
     /// The built-in mapper of this version makes other payloads than the one before, or the prefix of image URLs has
     /// changed.
     MapperUpgrade,
+    /// A name that several products share has changed: a vendor's, a brand's, a category's or an option's.
+    Renamed,
+}
+
+/// What has a name that variants show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Named {
+    /// A vendor.
+    Vendor,
+    /// A brand.
+    Brand,
+    /// A category. It is part of the trail of every category below it.
+    Category,
+}
+
+impl Named {
+    /// Returns its word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vendor => "vendor",
+            Self::Brand => "brand",
+            Self::Category => "category",
+        }
+    }
 }
 
 /// The variants that a re-ask walks.
@@ -27,14 +52,16 @@ pub enum Scope {
     Eligible,
     /// Every variant of the shop.
     All,
-    /// Variants that were mapped before: `synced`, `submitted`, `failed` or `skipped`. A variant that an operator
+    /// Variants that were mapped before: all but the `pending` ones, whose intent is open. A variant that an operator
     /// deleted at Meta stays deleted, and a variant that was never asked for is not added.
     Mapped,
+    /// Every variant that shows a name that has changed.
+    Renamed,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Bootstrap, Self::Remap, Self::Settings, Self::MapperUpgrade];
+    pub const ALL: [Self; 5] = [Self::Bootstrap, Self::Remap, Self::Settings, Self::MapperUpgrade, Self::Renamed];
 
     /// Returns its word in the store and in the admin API.
     #[must_use]
@@ -44,6 +71,7 @@ impl Reason {
             Self::Remap => "remap",
             Self::Settings => "settings",
             Self::MapperUpgrade => "mapper_upgrade",
+            Self::Renamed => "renamed",
         }
     }
 
@@ -54,6 +82,7 @@ impl Reason {
             Self::Bootstrap => Scope::Eligible,
             Self::Remap => Scope::All,
             Self::Settings | Self::MapperUpgrade => Scope::Mapped,
+            Self::Renamed => Scope::Renamed,
         }
     }
 
@@ -63,7 +92,7 @@ impl Reason {
     pub fn origin(self) -> Origin {
         match self {
             Self::Bootstrap => Origin::Operator,
-            Self::Remap | Self::Settings | Self::MapperUpgrade => Origin::Recovery,
+            Self::Remap | Self::Settings | Self::MapperUpgrade | Self::Renamed => Origin::Recovery,
         }
     }
 
@@ -72,7 +101,7 @@ impl Reason {
     pub fn is_operators(self) -> bool {
         match self {
             Self::Bootstrap | Self::Remap => true,
-            Self::Settings | Self::MapperUpgrade => false,
+            Self::Settings | Self::MapperUpgrade | Self::Renamed => false,
         }
     }
 

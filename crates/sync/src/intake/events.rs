@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::domain::intent::Intent;
+use crate::domain::reask::Named;
 use crate::report::clip;
 use crate::store::StoreError;
 use crate::store::events::{self, Change, Target};
@@ -20,7 +21,7 @@ pub const MOST: usize = 1000;
 pub const LONGEST_ID: usize = 200;
 
 /// The subject and the intent of each event.
-const EVENTS: [(&str, About, Intent); 9] = [
+const EVENTS: [(&str, About, Intent); 12] = [
     ("vendor.product.variant.created", About::Variant, Intent::Upsert),
     ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
     ("vendor.product.variant.deleted", About::Variant, Intent::Delete),
@@ -30,12 +31,16 @@ const EVENTS: [(&str, About, Intent); 9] = [
     ("vendor.product.deleted", About::Product, Intent::Delete),
     ("inventory.stock.adjusted", About::Variant, Intent::Upsert),
     ("inventory.policy.updated", About::Variant, Intent::Upsert),
+    ("vendor.updated", About::Named(Named::Vendor), Intent::Upsert),
+    ("brand.updated", About::Named(Named::Brand), Intent::Upsert),
+    ("category.updated", About::Named(Named::Category), Intent::Upsert),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     Variant,
     Product,
+    Named(Named),
 }
 
 impl About {
@@ -43,15 +48,24 @@ impl About {
         match self {
             Self::Variant => "variantId",
             Self::Product => "productId",
+            Self::Named(Named::Vendor) => "vendorId",
+            Self::Named(Named::Brand) => "brandId",
+            Self::Named(Named::Category) => "categoryId",
         }
     }
 }
 
-/// Returns the names of the events about a variant and of the events about a product, for the OpenAPI document.
+/// Returns the key of each kind of subject, with the names of its events, for the OpenAPI document.
 #[must_use]
-pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
-    let of = |asked| EVENTS.into_iter().filter(move |(_, about, _)| *about == asked).map(|(name, ..)| name).collect();
-    (of(About::Variant), of(About::Product))
+pub fn subjects() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut subjects: Vec<(&'static str, Vec<&'static str>)> = Vec::new();
+    for (name, about, _) in EVENTS {
+        match subjects.iter_mut().find(|(key, _)| *key == about.key()) {
+            Some((_, names)) => names.push(name),
+            None => subjects.push((about.key(), vec![name])),
+        }
+    }
+    subjects
 }
 
 /// A request: one event, or several in the order in which they happened, each as its fields.
@@ -139,6 +153,7 @@ fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
     let target = match about {
         About::Variant => Target::Variant(id.to_owned()),
         About::Product => Target::Product(id.to_owned()),
+        About::Named(kind) => Target::Named(kind, id.to_owned()),
     };
     Ok(Change { target, intent })
 }

@@ -3,7 +3,7 @@
 //! Promises: the cursor is stored with each chunk, so a re-ask continues at the same place after a restart. A re-ask is
 //! never more than three calls ahead of the drain ([`Pace`]), so a change of the shop waits for at most three calls.
 //! Payloads that Meta already has are not sent: the drain compares hashes. A process whose built-in mapper or image key
-//! prefix differs from that of the previous process starts a re-ask by itself.
+//! prefix differs from that of the previous process starts a re-ask by itself, and so do names that changed.
 //! Left out on purpose: the other reasons for a re-ask. The transaction that needs a re-ask begins it
 //! ([`crate::store::reask::begin`]).
 
@@ -19,7 +19,7 @@ use crate::mapping::builtin_digest;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::lease::Fence;
-use crate::store::reask::MadeWith;
+use crate::store::reask::{MadeWith, Step};
 use crate::store::{self, StoreError, outbox};
 
 /// How often the job checks for a re-ask and for room in the outbox.
@@ -72,6 +72,14 @@ impl LeasedJob for ReaskJob {
         let app = &self.app;
         let pace = Pace::of(app.settings.current().batch_size);
         let mut tx = app.db.read().await?;
+        if store::reask::is_renamed(&mut tx).await? {
+            drop(tx);
+            let mut begun = lease.fence.begin(&app.db, None).await?;
+            store::reask::begin(&mut begun, Reason::Renamed, None, app.now()).await?;
+            begun.commit().await?;
+            info!("re-ask started: a vendor, brand, category or option was renamed");
+            tx = app.db.read().await?;
+        }
         let Some(reask) = store::reask::next(&mut tx).await? else { return Ok(Rest::Interval) };
         if outbox::has_live(&mut tx, pace.backlog).await? {
             return Ok(Rest::Interval);
@@ -82,17 +90,14 @@ impl LeasedJob for ReaskJob {
         };
         drop(tx);
         let mut tx = lease.fence.begin(&app.db, None).await?;
-        if let Some(total) = total {
-            store::reask::counted(&mut tx, &reask, total).await?;
-        }
-        let more = store::reask::step(&mut tx, &reask, pace.step, app.now()).await?;
+        let step = store::reask::step(&mut tx, &reask, total, pace.step, app.now()).await?;
         at(Point::ReaskWriting).await;
         tx.commit().await?;
         at(Point::ReaskWritten).await;
-        if !more {
+        if step == Step::Done {
             info!(reason = reask.reason.as_str(), "re-ask finished: every variant queued");
         }
         app.work_arrived();
-        Ok(if more { Rest::Again } else { Rest::Interval })
+        Ok(if step == Step::More { Rest::Again } else { Rest::Interval })
     }
 }

@@ -35,12 +35,12 @@ impl std::ops::AddAssign for Written {
 /// When the database query fails.
 pub async fn write(tx: &mut Tx, records: &[ProductRecord], now: Millis) -> Result<Written> {
     let changes = Changes::find(tx, records).await?;
-    let renamed = write_names(tx, records).await?;
+    write_names(tx, records).await?;
     write_products(tx, &changes).await?;
     write_variants(tx, &changes).await?;
     write_options(tx, &changes).await?;
     write_inventory(tx, &changes).await?;
-    let intents = append_intents(tx, records, &changes, &renamed, now).await?;
+    let intents = append_intents(tx, records, &changes, now).await?;
     Ok(Written { products: changes.products.len() as u64, variants: changes.variants.len() as u64, intents })
 }
 
@@ -96,51 +96,41 @@ fn digests(rows: Vec<(String, Option<String>)>) -> HashMap<String, String> {
     rows.into_iter().filter_map(|(id, digest)| Some((id, digest?))).collect()
 }
 
-/// Vendors, brands and categories that are new or renamed.
-#[derive(Default)]
-struct Renamed {
-    vendors: Vec<(String,)>,
-    brands: Vec<(String,)>,
-    categories: Vec<(String,)>,
-}
-
-async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<Renamed> {
+/// Writes vendors, brands and categories. A trigger notes those that are renamed, for the re-ask of their variants
+/// ([`super::reask`]).
+async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<()> {
     let vendors: BTreeMap<_, _> = records.iter().filter_map(|r| r.vendor.as_ref()).map(|v| (&v.id, &v.name)).collect();
     let brands: BTreeMap<_, _> = records.iter().filter_map(|r| r.brand.as_ref()).map(|b| (&b.id, &b.title)).collect();
     let categories: BTreeMap<_, _> =
         records.iter().flat_map(|r| &r.categories).map(|c| (&c.id, (&c.title, &c.parent_id))).collect();
-    let mut renamed = Renamed::default();
     if !vendors.is_empty() {
-        renamed.vendors = fetch_all!(
+        execute!(
             tx,
-            (String,),
             "INSERT INTO vendor AS old (id, name) SELECT r.id, r.name FROM @rows($1: id text, name text) AS r WHERE true
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE old.name <> excluded.name RETURNING id",
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE old.name <> excluded.name",
             json(&vendors.into_iter().collect::<Vec<_>>())?
         )?;
     }
     if !brands.is_empty() {
-        renamed.brands = fetch_all!(
+        execute!(
             tx,
-            (String,),
             "INSERT INTO brand AS old (id, title) SELECT r.id, r.title FROM @rows($1: id text, title text) AS r WHERE true
-             ON CONFLICT (id) DO UPDATE SET title = excluded.title WHERE old.title <> excluded.title RETURNING id",
+             ON CONFLICT (id) DO UPDATE SET title = excluded.title WHERE old.title <> excluded.title",
             json(&brands.into_iter().collect::<Vec<_>>())?
         )?;
     }
     if !categories.is_empty() {
         let list: Vec<_> = categories.into_iter().map(|(id, (title, parent))| (id, title, parent)).collect();
-        renamed.categories = fetch_all!(
+        execute!(
             tx,
-            (String,),
             "INSERT INTO category AS old (id, title, parent_id)
              SELECT r.id, r.title, r.parent FROM @rows($1: id text, title text, parent text) AS r WHERE true
              ON CONFLICT (id) DO UPDATE SET title = excluded.title, parent_id = excluded.parent_id
-             WHERE old.title <> excluded.title OR old.parent_id IS DISTINCT FROM excluded.parent_id RETURNING id",
+             WHERE old.title <> excluded.title OR old.parent_id IS DISTINCT FROM excluded.parent_id",
             json(&list)?
         )?;
     }
-    Ok(renamed)
+    Ok(())
 }
 
 async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
@@ -328,19 +318,13 @@ async fn write_inventory(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn append_intents(
-    tx: &mut Tx,
-    records: &[ProductRecord],
-    changes: &Changes<'_>,
-    renamed: &Renamed,
-    now: Millis,
-) -> Result<u64> {
+async fn append_intents(tx: &mut Tx, records: &[ProductRecord], changes: &Changes<'_>, now: Millis) -> Result<u64> {
     let products: HashSet<&str> =
         records.iter().filter(|record| record.deleted_at.is_some()).map(|record| record.id.as_str()).collect();
     let variants = records.iter().flat_map(|record| &record.variants);
     let variants: HashSet<&str> =
         variants.filter(|variant| variant.deleted_at.is_some()).map(|variant| variant.id.as_str()).collect();
-    let mut asked: BTreeMap<String, String> = fan_out(tx, changes, renamed).await?.into_iter().collect();
+    let mut asked: BTreeMap<String, String> = fan_out(tx, changes).await?.into_iter().collect();
     asked.extend(changes.variants.iter().map(|(record, variant, _)| (variant.id.clone(), record.id.clone())));
     // The variants that the record of a deleted product does not list are deleted as well.
     let (deletes, upserts): (Vec<_>, Vec<_>) = asked
@@ -356,29 +340,13 @@ async fn append_intents(
     Ok(count)
 }
 
-/// Returns every variant, with its product, that shows data of a changed product or a renamed entity.
-async fn fan_out(tx: &mut Tx, changes: &Changes<'_>, renamed: &Renamed) -> Result<Vec<(String, String)>> {
+/// Returns every variant, with its product, of a changed product.
+async fn fan_out(tx: &mut Tx, changes: &Changes<'_>) -> Result<Vec<(String, String)>> {
     let products: Vec<&str> = changes.products.iter().map(|(record, _)| record.id.as_str()).collect();
-    let ids = |list: &[(String,)]| json(&list.iter().map(|(id,)| id).collect::<Vec<_>>());
-    // One branch for each condition, so that each uses its own index. A category's name is part of the trail of every
-    // category below it. UNION also terminates when categories form a cycle.
     fetch_all!(
         tx,
         (String, String),
-        "WITH RECURSIVE below (id) AS (
-             SELECT id FROM category WHERE id IN (SELECT id FROM @ids($4) AS renamed)
-             UNION
-             SELECT c.id FROM category c JOIN below ON c.parent_id = below.id)
-         SELECT variant_id, product_id FROM variant_index WHERE product_id IN (SELECT id FROM @ids($1) AS changed)
-         UNION
-         SELECT variant_id, product_id FROM variant_index WHERE vendor_id IN (SELECT id FROM @ids($2) AS renamed)
-         UNION
-         SELECT variant_id, product_id FROM variant_index WHERE brand_id IN (SELECT id FROM @ids($3) AS renamed)
-         UNION
-         SELECT variant_id, product_id FROM variant_index WHERE category_id IN (SELECT id FROM below)",
-        json(&products)?,
-        ids(&renamed.vendors)?,
-        ids(&renamed.brands)?,
-        ids(&renamed.categories)?
+        "SELECT variant_id, product_id FROM variant_index WHERE product_id IN (SELECT id FROM @ids($1) AS changed)",
+        json(&products)?
     )
 }

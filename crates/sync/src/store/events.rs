@@ -1,8 +1,9 @@
 //! Appends the intents of change events, fanned out over the variants of products.
 
-use super::{Result, Tx, execute, json};
+use super::{Result, Tx, execute, json, reask};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
+use crate::domain::reask::Named;
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Target {
     Variant(String),
     /// Every variant of a product.
     Product(String),
+    /// Every variant that shows this name.
+    Named(Named, String),
 }
 
 /// A change and the intent it asks for.
@@ -48,19 +51,25 @@ macro_rules! fan_out {
 }
 
 /// Appends the intents of these changes in their order. An unknown variant's first upsert creates its state row as
-/// `pending`. Returns the number of intents.
+/// `pending`. The variants that show a changed name are asked for again, at the pace of a re-ask. Returns the number of
+/// intents, those of the re-ask included.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64> {
-    let rows: Vec<(usize, &str, &str, bool)> = changes
-        .iter()
-        .enumerate()
-        .map(|(pos, change)| match &change.target {
-            Target::Variant(id) => (pos, change.intent.as_str(), id.as_str(), false),
-            Target::Product(id) => (pos, change.intent.as_str(), id.as_str(), true),
-        })
-        .collect();
+    let mut rows: Vec<(usize, &str, &str, bool)> = Vec::new();
+    let mut renamed: Vec<(Named, &str)> = Vec::new();
+    for (pos, change) in changes.iter().enumerate() {
+        match &change.target {
+            Target::Variant(id) => rows.push((pos, change.intent.as_str(), id, false)),
+            Target::Product(id) => rows.push((pos, change.intent.as_str(), id, true)),
+            Target::Named(kind, id) => renamed.push((*kind, id)),
+        }
+    }
+    let asked_again = if renamed.is_empty() { 0 } else { reask::note_renamed(tx, &renamed).await? };
+    if rows.is_empty() {
+        return Ok(asked_again);
+    }
     let list = json(&rows)?;
     // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar subquery:
     // with a join from the left, SQLite would build the whole view first.
@@ -77,7 +86,7 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
         &list,
         now
     )?;
-    execute!(
+    let appended = execute!(
         tx,
         fan_out!(
             "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
@@ -87,5 +96,6 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
         &list,
         Origin::Event.as_str(),
         now
-    )
+    )?;
+    Ok(asked_again + appended)
 }

@@ -4,10 +4,10 @@
 //! and repeats nothing. A step of a re-ask that was restarted meanwhile writes nothing.
 //! Left out on purpose: pacing ([`crate::pipeline::reask`]) and the meaning of each reason ([`crate::domain::reask`]).
 
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, outbox};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::Intent;
-use crate::domain::reask::{Reason, Scope};
+use crate::domain::reask::{Named, Reason, Scope};
 
 /// A re-ask under way, or the last one of its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,41 @@ pub async fn next(tx: &mut Tx) -> Result<Option<Reask>> {
     Ok(all(tx).await?.into_iter().rfind(|reask| reask.finished_at.is_none()))
 }
 
+// The variants that show a name. `$which` selects the names, and `$plain` keeps SQLite from using the index of a name, so
+// that a walk goes on from its cursor along the primary key: it costs one pass over the variants, however many show the
+// name. A category is part of the trail of every category below it; UNION ends in a circle.
+macro_rules! renamed {
+    ($which:literal, $plain:literal) => {
+        concat!(
+            "(",
+            $plain,
+            "brand_id IN (SELECT id FROM reask_subject WHERE kind = 'brand' AND ",
+            $which,
+            ")
+             OR ",
+            $plain,
+            "vendor_id IN (SELECT id FROM reask_subject WHERE kind = 'vendor' AND ",
+            $which,
+            ")
+             OR ",
+            $plain,
+            "product_id IN (SELECT id FROM reask_subject WHERE kind = 'product' AND ",
+            $which,
+            ")
+             OR ",
+            $plain,
+            "category_id IN (
+                 WITH RECURSIVE below (id) AS (
+                     SELECT id FROM reask_subject WHERE kind = 'category' AND ",
+            $which,
+            "
+                     UNION
+                     SELECT c.id FROM category c JOIN below ON c.parent_id = below.id)
+                 SELECT id FROM below))"
+        )
+    };
+}
+
 /// Returns the number of variants that a re-ask walks. It reads all of them, so it must not run in a transaction that
 /// the pipeline waits for.
 ///
@@ -94,11 +129,10 @@ pub async fn count(tx: &mut Tx, reason: Reason) -> Result<i64> {
              WHERE status = 'active' AND visibility = 'public' AND NOT product_deleted AND NOT variant_deleted"
         ),
         Scope::All => fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM variant_index"),
-        Scope::Mapped => fetch_one!(
-            tx,
-            (i64,),
-            "SELECT COUNT(*) FROM meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped')"
-        ),
+        Scope::Mapped => fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE status <> 'pending'"),
+        Scope::Renamed => {
+            fetch_one!(tx, (i64,), concat!("SELECT COUNT(*) FROM variant_index WHERE ", renamed!("true", "")))
+        }
     };
     counted.map(|(count,)| count)
 }
@@ -146,23 +180,19 @@ pub async fn restart_repeating(tx: &mut Tx, now: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Records the number of variants that a re-ask walks.
-///
-/// # Errors
-/// When the database query fails.
-pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
-    execute!(
-        tx,
-        "UPDATE reask SET total = $1 WHERE reason = $2 AND started_at = $3 AND total IS NULL",
-        total,
-        reask.reason.as_str(),
-        reask.started_at
-    )?;
-    Ok(())
+/// What a step of a re-ask did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It walked on, and more variants follow.
+    More,
+    /// It walked to the end.
+    Done,
+    /// It wrote nothing: the re-ask was restarted since it was read, or another transaction writes its row.
+    Passed,
 }
 
 /// Asks again for the next `limit` variants of a re-ask and moves its cursor. At the end it marks the re-ask as
-/// finished. Returns whether there are more variants. Writes nothing when the re-ask was restarted since it was read.
+/// finished. `total` is the result of [`count`], when it was not known before.
 ///
 /// A re-ask that repeats skips variants with a live open intent, since the drain maps them anyway
 /// ([`Reason::passes_waiting`]). If such a variant is part of a call at that moment, the drain asks for it again
@@ -171,32 +201,99 @@ pub async fn counted(tx: &mut Tx, reask: &Reask, total: i64) -> Result<()> {
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn step(tx: &mut Tx, reask: &Reask, limit: i64, now: Millis) -> Result<bool> {
-    let chunk = chunk(tx, reask, limit).await?;
-    let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < limit;
-    let moved = execute!(
+pub async fn step(tx: &mut Tx, reask: &Reask, total: Option<i64>, limit: i64, now: Millis) -> Result<Step> {
+    // Passes a row that another transaction holds: this transaction holds the lease, so it must not wait.
+    let unchanged: Option<(String,)> = fetch_optional!(
         tx,
-        "UPDATE reask SET after_id = COALESCE($1, after_id), queued = queued + $2,
-             finished_at = CASE WHEN $3 THEN CAST($4 AS BIGINT) END
-         WHERE reason = $5 AND started_at = $6 AND after_id = $7 AND finished_at IS NULL",
-        chunk.last().map(|walked| &walked.variant_id),
-        i64::try_from(chunk.len()).unwrap_or(i64::MAX),
-        is_last,
-        now,
+        (String,),
+        "SELECT reason FROM reask WHERE reason = $1 AND started_at = $2 AND after_id = $3 AND finished_at IS NULL
+         @pg{FOR UPDATE SKIP LOCKED}",
         reask.reason.as_str(),
         reask.started_at,
         &reask.after_id
     )?;
-    if moved == 0 {
-        return Ok(true);
+    if unchanged.is_none() {
+        return Ok(Step::Passed);
     }
+    if reask.reason == Reason::Renamed && reask.after_id.is_empty() {
+        // Passes a name that a transaction is writing: it belongs to the next walk.
+        execute!(
+            tx,
+            "UPDATE reask_subject SET walking = TRUE
+             WHERE (kind, id) IN (SELECT kind, id FROM reask_subject WHERE NOT walking @pg{FOR UPDATE SKIP LOCKED})"
+        )?;
+    }
+    let chunk = chunk(tx, reask, limit).await?;
+    let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < limit;
+    execute!(
+        tx,
+        "UPDATE reask SET after_id = COALESCE($1, after_id), queued = queued + $2, total = COALESCE(total, $3),
+             finished_at = CASE WHEN $4 THEN CAST($5 AS BIGINT) END
+         WHERE reason = $6",
+        chunk.last().map(|walked| &walked.variant_id),
+        i64::try_from(chunk.len()).unwrap_or(i64::MAX),
+        total,
+        is_last,
+        now,
+        reask.reason.as_str()
+    )?;
     let passes = reask.reason.passes_waiting();
     let is_wanted = |walked: &Walked| !(walked.removed || passes && walked.waits);
     let wanted: Vec<String> = chunk.into_iter().filter(is_wanted).map(|walked| walked.variant_id).collect();
     if !wanted.is_empty() {
         outbox::append(tx, &wanted, Intent::Upsert, reask.reason.origin(), now).await?;
     }
-    Ok(!is_last)
+    if is_last && reask.reason == Reason::Renamed {
+        // A name that changes at this moment stays, and its walk begins anew.
+        execute!(
+            tx,
+            "DELETE FROM reask_subject
+             WHERE (kind, id) IN (SELECT kind, id FROM reask_subject WHERE walking @pg{FOR UPDATE SKIP LOCKED})"
+        )?;
+    }
+    Ok(if is_last { Step::Done } else { Step::More })
+}
+
+/// Returns whether names have changed that no re-ask under way covers.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn is_renamed(tx: &mut Tx) -> Result<bool> {
+    let (renamed,): (bool,) = fetch_one!(
+        tx,
+        (bool,),
+        "SELECT EXISTS (SELECT 1 FROM reask_subject)
+            AND NOT EXISTS (SELECT 1 FROM reask WHERE reason = $1 AND finished_at IS NULL)",
+        Reason::Renamed.as_str()
+    )?;
+    Ok(renamed)
+}
+
+/// Notes names that have changed, as the triggers on the managed tables do. The ReaskActor begins the re-ask of their
+/// variants, after the one under way. It locks nothing but the names, so imports do not wait for each other or for a
+/// step. Returns the number of variants that show the names.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn note_renamed(tx: &mut Tx, names: &[(Named, &str)]) -> Result<u64> {
+    let list: Vec<(&str, &str)> = names.iter().map(|(kind, id)| (kind.as_str(), *id)).collect();
+    execute!(
+        tx,
+        "INSERT INTO reask_subject (kind, id)
+         SELECT DISTINCT r.kind, r.id FROM @rows($1: kind text, id text) AS r WHERE true ORDER BY 1, 2
+         ON CONFLICT (kind, id) DO UPDATE SET walking = FALSE",
+        json(&list)?
+    )?;
+    let (variants,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        concat!(
+            "SELECT COUNT(*) FROM variant_index WHERE ",
+            renamed!("(kind, id) IN (SELECT r.kind, r.id FROM @rows($1: kind text, id text) AS r)", "")
+        ),
+        json(&list)?
+    )?;
+    Ok(u64::try_from(variants).unwrap_or_default())
 }
 
 /// A variant of a walk.
@@ -215,7 +312,7 @@ struct Walked {
 /// events. A recovery gives way to it until a tick acted on that recovery, as on a re-map's. The terms are split by `processed_at`, since one index holds the open rows and one the others.
 async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
     macro_rules! walk {
-        ($from:literal) => {
+        ($($from:tt)+) => {
             fetch_all!(
                 tx,
                 Walked,
@@ -245,7 +342,7 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
                                  AND (n.origin <> 'recovery' OR n.outcome NOT IN ('previewed', 'requeued'))
                                  AND (n.origin = 'operator' OR n.processed_at <> d.processed_at))) AS removed
                      FROM (SELECT variant_id FROM ",
-                    $from,
+                    $($from)+,
                     " AND variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk ORDER BY variant_id"
                 ),
                 &reask.after_id,
@@ -264,9 +361,10 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
             // By the primary key: with the index on the status, each step would sort all remaining rows.
             walk!(
                 "meta_sync_state
-                 WHERE @sqlite{+status}@pg{(status || '')} IN ('synced', 'submitted', 'failed', 'skipped')"
+                 WHERE @sqlite{+status}@pg{(status || '')} <> 'pending'"
             )
         }
+        Scope::Renamed => walk!(concat!("variant_index WHERE ", renamed!("walking", "@sqlite{+}"))),
     }
 }
 
@@ -304,7 +402,7 @@ pub async fn note_first_made_with(tx: &mut Tx, now: &MadeWith) -> Result<()> {
         "INSERT INTO made_with (one, builtin_digest, s3_public_url)
          SELECT 1, $1, $2
          WHERE NOT EXISTS (
-             SELECT 1 FROM meta_sync_state WHERE status IN ('synced', 'submitted', 'failed', 'skipped'))
+             SELECT 1 FROM meta_sync_state WHERE status <> 'pending')
          ON CONFLICT (one) DO NOTHING",
         &now.builtin_digest,
         &now.s3_public_url

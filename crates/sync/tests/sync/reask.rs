@@ -25,7 +25,7 @@ async fn settle(shop: &Shop) {
     shop.until("no re-ask is under way", async || {
         shop.service.app.wake.all();
         let mut tx = shop.db().read().await.expect("a connection");
-        reask::next(&mut tx).await.expect("read").is_none()
+        reask::next(&mut tx).await.expect("read").is_none() && !reask::is_renamed(&mut tx).await.expect("read")
     })
     .await;
     shop.settle().await;
@@ -101,6 +101,54 @@ async fn a_changed_setting_sends_what_it_changes_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_setting_sends_what_it_changes_on_postgres() {
     a_changed_setting(Engine::Postgres).await;
+}
+
+/// The shop's names and paths change: each ends with Meta equal to the mapper's word, without a bootstrap.
+async fn renames(engine: Engine) {
+    const MANY: usize = 10_000;
+    let shop = Shop::open(engine).await;
+    shop.set(json!({"batch_size": 5000, "identifier_exists_fallback": true})).await;
+    let made_by = |title: &str| json!({"id": "brand", "title": title});
+    let mut products = half_branded(MANY);
+    for product in &mut products {
+        product["brand"] = made_by("Old");
+    }
+    shop.import(&products).await;
+    shop.settle().await;
+    let brands = || {
+        let items = shop.meta.items(CATALOG).expect("the catalog");
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for item in items.values() {
+            *counts.entry(item["brand"].as_str().expect("a brand").to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    assert_eq!(brands(), [("Old".to_owned(), MANY)].into());
+
+    // One product brings the brand's new title, which all of them show. Only its own variants are asked for at once.
+    products.truncate(1);
+    products[0]["brand"] = made_by("New");
+    assert_eq!(shop.import(&products).await.intents, 10);
+    settle(&shop).await;
+    assert_eq!(brands(), [("New".to_owned(), MANY)].into());
+    shop.check().await;
+
+    shop.set(json!({"storefront_product_path": "/p/{slug}"})).await;
+    settle(&shop).await;
+    shop.check().await;
+    let linked = |item: &serde_json::Value| item["link"].as_str().is_some_and(|link| link.contains("/p/"));
+    assert!(shop.meta.items(CATALOG).expect("the catalog").values().all(linked));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_brand_and_a_changed_path_reach_meta_on_sqlite() {
+    renames(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_brand_and_a_changed_path_reach_meta_on_postgres() {
+    renames(Engine::Postgres).await;
 }
 
 /// A change of the shop during a re-ask goes out within four calls, however much the re-ask has before it.

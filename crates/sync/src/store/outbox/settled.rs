@@ -37,7 +37,8 @@ struct SettledRow {
 ///
 /// The last intent of a variant is kept, with all intents that were processed together with it, when a later step may
 /// need it: a preview ([`super::requeue_previewed`]), or an intent of a variant that failed or may yet fail
-/// ([`crate::store::bulk::requeue_failed`]). An intent that is newer than a preview is kept while that preview exists:
+/// ([`crate::store::bulk::requeue_failed`]), or an operator's delete, which the re-asks respect
+/// ([`crate::store::reask::step`]). An intent that is newer than a preview is kept while that preview exists:
 /// otherwise the preview would become the last one again.
 ///
 /// The returned rows may be deleted later, in another transaction: a variant fails only by a verdict on a submission or
@@ -66,6 +67,10 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
                  SELECT 1 FROM meta_outbox AS preview @sqlite{INDEXED BY meta_outbox_done_variant}
                  WHERE preview.variant_id = o.variant_id AND preview.seq < o.seq
                    AND preview.processed_at IS NOT NULL AND preview.outcome = 'previewed')
+               AND NOT EXISTS (
+                 SELECT 1 FROM meta_outbox AS removal @sqlite{INDEXED BY meta_outbox_done_variant}
+                 WHERE removal.variant_id = o.variant_id AND removal.processed_at = o.processed_at
+                   AND removal.processed_at IS NOT NULL AND removal.intent = 'delete' AND removal.origin = 'operator')
              END AS is_settled
          FROM old AS o ORDER BY o.processed_at, o.enqueued_at, o.seq",
         before,

@@ -314,7 +314,7 @@ on_both! {
         store::reask::begin(tx, Reason::Remap, Some(total), 2).await.expect("begun");
         let remap = async |tx: &mut Tx| store::reask::find(tx, Reason::Remap).await.expect("read").expect("a re-map");
         let begun = remap(tx).await;
-        assert!(store::reask::step(tx, &begun, 2, 3).await.expect("a step"));
+        assert_eq!(store::reask::step(tx, &begun, None, 2, 3).await.expect("a step"), store::reask::Step::More);
         let halfway = remap(tx).await;
         assert_eq!((halfway.after_id.as_str(), halfway.queued, halfway.total), ("b", 2, Some(3)));
 

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::reask::{Named, Reason};
 use catalog_sync::domain::record::{ProductRecord, VendorRef};
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::lease::take;
-use catalog_sync::store::{Db, StoreError, catalog, outbox, sync_state};
+use catalog_sync::store::{Db, StoreError, catalog, outbox, reask, sync_state};
 use sqlx::Connection as _;
 use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber as _;
@@ -136,6 +137,28 @@ async fn postgres_trigger_functions_append_and_nothing_else() -> Done {
     assert_eq!(db.number("SELECT COUNT(*) FROM meta_sync_state").await?, 0);
     let second = "SELECT COUNT(*) FROM meta_outbox WHERE abs(enqueued_at - extract(epoch FROM now()) * 1000) < 60000";
     assert_eq!(db.number(second).await?, 2, "milliseconds");
+    Ok(())
+}
+
+/// A rename that is not committed yet holds up neither a step of the re-ask nor the end of one, and is not lost.
+#[tokio::test]
+async fn postgres_a_rename_under_way_belongs_to_the_next_walk() -> Done {
+    let db = TestDb::postgres().await;
+    db.run("SELECT meta_catalog.enqueue_renamed('brand', 'x'), meta_catalog.enqueue_renamed('vendor', 'v')").await?;
+    db.run("SELECT meta_catalog.enqueue_renamed('shop', 'z')").await?;
+    let walk = async || {
+        let mut tx = db.write().await?;
+        reask::begin(&mut tx, Reason::Renamed, None, NOW).await?;
+        let begun = reask::find(&mut tx, Reason::Renamed).await?.expect("begun");
+        assert_eq!(reask::step(&mut tx, &begun, None, 10, NOW).await?, reask::Step::Done);
+        tx.commit().await?;
+        db.texts("SELECT kind || ' ' || id FROM reask_subject").await
+    };
+    let mut meanwhile = db.write().await?;
+    reask::note_renamed(&mut meanwhile, &[(Named::Brand, "x")]).await?;
+    assert_eq!(walk().await?, ["brand x"]);
+    meanwhile.commit().await?;
+    assert_eq!(walk().await?, Vec::<String>::new());
     Ok(())
 }
 

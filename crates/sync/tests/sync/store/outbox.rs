@@ -205,7 +205,7 @@ async fn a_mark_ends_parking(db: &TestDb) -> Done {
 async fn bootstrap(db: &TestDb, limit: i64) -> Result<(String, bool), StoreError> {
     let mut tx = db.write().await?;
     let begun = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap");
-    let more = reask::step(&mut tx, &begun, limit, NOW).await?;
+    let more = reask::step(&mut tx, &begun, None, limit, NOW).await? == reask::Step::More;
     let after = reask::find(&mut tx, Reason::Bootstrap).await?.expect("a bootstrap").after_id;
     tx.commit().await?;
     Ok((after, more))

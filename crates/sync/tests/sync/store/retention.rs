@@ -122,6 +122,16 @@ async fn the_last_word_stays_where_it_may_be_asked_for(db: &TestDb) -> Done {
     db.run("UPDATE meta_sync_state SET status = 'synced'").await?;
     pass(db, NOW + DAY, 3).await?;
     assert_eq!(left(db).await?, ["previewed previewed"]);
+
+    // An operator's delete is respected for as long as nothing follows it.
+    let removal = Some((IntentOutcome::Submitted, NOW));
+    intent(db, "removed", Intent::Delete, Origin::Operator, removal).await?;
+    intent(db, "gone", Intent::Delete, Origin::Event, removal).await?;
+    pass(db, NOW + DAY, 3).await?;
+    assert_eq!(left(db).await?, ["previewed previewed", "removed submitted"]);
+    done(db, "removed", IntentOutcome::Noop, NOW + 1).await?;
+    pass(db, NOW + DAY, 3).await?;
+    assert_eq!(left(db).await?, ["previewed previewed"]);
     Ok(())
 }
 
