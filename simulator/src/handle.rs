@@ -113,6 +113,19 @@ impl Handle {
         Some(items.saved_after(None).filter_map(parsed).collect())
     }
 
+    /// Deletes items of a catalog, as somebody does by hand in Commerce Manager. Returns how many there were; `None` when
+    /// the catalog does not exist.
+    #[must_use]
+    pub fn lose_items(&self, catalog: &str, retailer_ids: &[&str]) -> Option<usize> {
+        let mut world = self.shared.world();
+        world.settle();
+        let now = world.clock.now();
+        let items = &mut world.catalogs.get_mut(catalog)?.items;
+        let lost = retailer_ids.iter().filter(|id| items.delete(id)).count();
+        retailer_ids.iter().for_each(|id| items.publish(id, now));
+        Some(lost)
+    }
+
     /// Mints a token for a user or system user with both scopes; `expires_in_s` in seconds, `None` means never.
     #[must_use]
     pub fn mint_token(&self, owner: &str, expires_in_s: Option<i64>) -> String {

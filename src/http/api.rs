@@ -45,9 +45,10 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(oauth::disconnect))
         .routes(routes!(items::detail))
         .routes(routes!(items::meta_status))
-        .routes(routes!(lifecycle::resync))
-        .routes(routes!(lifecycle::resync_variant))
         .routes(routes!(lifecycle::delete_from_meta))
+        .routes(routes!(lifecycle::exclude))
+        .routes(routes!(lifecycle::include))
+        .routes(routes!(lifecycle::resync_items))
         .routes(routes!(events::take))
         .routes(routes!(events::take_admin))
         .layer(Extension(shell::TakesNoQuery))
@@ -55,7 +56,11 @@ fn strict() -> OpenApiRouter<Api> {
 
 /// Routes with a query of their own.
 fn open_query() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(items::list)).routes(routes!(items::errors))
+    OpenApiRouter::new()
+        .routes(routes!(items::list))
+        .routes(routes!(items::errors))
+        .routes(routes!(lifecycle::resync))
+        .routes(routes!(lifecycle::resync_variant))
 }
 
 /// Routes that walk the whole catalog, make several calls to Meta or compile a module. They run to their end even when
@@ -63,7 +68,6 @@ fn open_query() -> OpenApiRouter<Api> {
 fn long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))
-        .routes(routes!(lifecycle::bootstrap))
         .routes(routes!(items::resync_failed))
         .routes(routes!(items::resync_skipped))
         .routes(routes!(items::release_held))
@@ -71,6 +75,7 @@ fn long() -> OpenApiRouter<Api> {
         .layer(Extension(shell::TakesNoQuery))
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))
         .routes(routes!(mapper::rollback))
+        .routes(routes!(lifecycle::bootstrap))
         // Facebook adds its own parameters.
         .routes(routes!(oauth::callback))
 }

@@ -102,6 +102,7 @@ async fn words(
             words.insert(&variant.id, serde_json::from_str(&mapped.data).unwrap_or_default());
         }
     }
+    words.retain(|id, _| !held.get(*id).is_some_and(|held| held.excluded));
     let excused = |id: &str| held.get(id).is_some_and(|held| held.status == SyncStatus::Failed);
     Ok(ids.iter().map(|id| ((*id).to_owned(), words.remove(id), excused(id))).collect())
 }

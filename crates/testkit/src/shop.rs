@@ -92,7 +92,7 @@ impl Shop {
 
     /// Queues every eligible variant, as the POST request does.
     pub async fn bootstrap(&self) -> u64 {
-        let count = bootstrap::bootstrap(&self.app).await.expect("begun");
+        let count = bootstrap::bootstrap(&self.app, false).await.expect("begun");
         self.app.wake.drain.nudge();
         count
     }

@@ -1,18 +1,21 @@
 //! `/admin/meta/status`, `/bootstrap`, and what is asked for single variants.
 
-use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::collections::BTreeSet;
 
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::events::Enqueued;
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
-use crate::http::extract::VariantId;
+use crate::http::extract::{Body, Params, VariantId};
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::bootstrap;
+use catalog_sync::admin::intents::{self, MOST, Request};
 use catalog_sync::admin::status::{self, ConnectionStatus};
-use catalog_sync::admin::{bootstrap, intents};
-use catalog_sync::domain::intent::Intent;
 
 /// Number of queued variants.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -20,6 +23,17 @@ use catalog_sync::domain::intent::Intent;
 pub struct Bootstrapped {
     /// Number of variants.
     pub enqueued_variants: u64,
+}
+
+/// Whether payloads that Meta confirmed are sent as well.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ForceQuery {
+    /// `true`: send the payload even when Meta confirmed it, for an item that Meta lost.
+    #[serde(default)]
+    #[param(required = false)]
+    pub force: bool,
 }
 
 /// A variant was queued.
@@ -73,13 +87,18 @@ pub async fn status(_: View, State(api): State<Api>) -> Result<Envelope<Connecti
 #[utoipa::path(
     post, path = "/admin/meta/bootstrap", tag = "Catalog", operation_id = "bootstrap",
     summary = "Queue every eligible variant",
-    description = "Starts to queue an upsert for every variant whose product is active, public and not deleted, and returns how many there are. The first are queued at once, the others in the background, paced so that changes of the shop do not wait; `reasks` of the status shows the progress. Payloads that Meta already holds are not sent again.",
+    description = "Starts to queue an upsert for every variant whose product is active, public and not deleted, and returns how many there are. The first are queued at once, the others in the background, paced so that changes of the shop do not wait; `reasks` of the status shows the progress. Payloads that Meta already holds are not sent again, except with `force=true`.",
+    params(ForceQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 202, description = "Queued.", body = Envelope<Bootstrapped>,
         example = json!({"data": {"enqueuedVariants": 444}, "message": "Success", "statusCode": 202}))),
 )]
-pub async fn bootstrap(_: Manage, State(api): State<Api>) -> Result<Envelope<Bootstrapped>, ApiError> {
-    let enqueued_variants = to_the_end(async move { bootstrap::bootstrap(&api.app).await }).await?;
+pub async fn bootstrap(
+    _: Manage,
+    State(api): State<Api>,
+    Params(ForceQuery { force }): Params<ForceQuery>,
+) -> Result<Envelope<Bootstrapped>, ApiError> {
+    let enqueued_variants = to_the_end(async move { bootstrap::bootstrap(&api.app, force).await }).await?;
     Ok(Envelope::accepted(Bootstrapped { enqueued_variants }))
 }
 
@@ -90,8 +109,8 @@ pub async fn bootstrap(_: Manage, State(api): State<Api>) -> Result<Envelope<Boo
 #[utoipa::path(
     post, path = "/admin/meta/items/{variantId}/resync", tag = "Items", operation_id = "resyncItem",
     summary = "Queue one variant again",
-    description = "Queues an upsert. The resulting action is decided when the intent is processed.",
-    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    description = "Queues an upsert. The resulting action is decided when the intent is processed: a payload that Meta confirmed is not sent again, except with `force=true`.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1"), ForceQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
     responses((status = 200, description = "Queued.", body = Envelope<EnqueuedVariant>,
@@ -101,9 +120,16 @@ pub async fn resync(
     _: Manage,
     State(api): State<Api>,
     VariantId(variant_id): VariantId,
+    Params(ForceQuery { force }): Params<ForceQuery>,
 ) -> Result<Envelope<EnqueuedVariant>, ApiError> {
-    intents::enqueue(&api.app, &variant_id, Intent::Upsert).await?;
-    Ok(Envelope::ok(EnqueuedVariant { variant_id, enqueued: true }))
+    Ok(Envelope::ok(enqueue(&api, variant_id, Request::Resync { force }).await?))
+}
+
+async fn enqueue(api: &Api, variant_id: String, request: Request) -> Result<EnqueuedVariant, ApiError> {
+    let variants = [variant_id];
+    intents::enqueue(&api.app, &variants, request).await?;
+    let [variant_id] = variants;
+    Ok(EnqueuedVariant { variant_id, enqueued: true })
 }
 
 /// `POST /admin/meta/resync/{variantId}`: the same under the seed's other path.
@@ -114,7 +140,7 @@ pub async fn resync(
     post, path = "/admin/meta/resync/{variantId}", tag = "Items", operation_id = "resyncVariant",
     summary = "Queue one variant again",
     description = "The same as `POST /admin/meta/items/{variantId}/resync`.",
-    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1"), ForceQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
     responses((status = 200, description = "Queued.", body = Envelope<EnqueuedVariant>,
@@ -124,8 +150,50 @@ pub async fn resync_variant(
     may: Manage,
     api: State<Api>,
     variant_id: VariantId,
+    force: Params<ForceQuery>,
 ) -> Result<Envelope<EnqueuedVariant>, ApiError> {
-    resync(may, api, variant_id).await
+    resync(may, api, variant_id, force).await
+}
+
+/// The variants to queue again.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResyncRequest {
+    /// Their ids.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub variant_ids: Vec<String>,
+    /// `true`: send the payloads even when Meta confirmed them.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub force: bool,
+}
+
+/// `POST /admin/meta/items/bulk/resync`.
+///
+/// # Errors
+/// 400 for no ids or too many; 401, 403; 404 when one variant is neither in the shop nor in the state.
+#[utoipa::path(
+    post, path = "/admin/meta/items/bulk/resync", tag = "Items", operation_id = "resyncItems",
+    summary = "Queue chosen variants again",
+    description = "All or none of them. A payload that Meta confirmed is not sent again, except with `force`.",
+    request_body(content = ResyncRequest, example = json!({"variantIds": ["v-1"], "force": true})),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 202, description = "Queued.", body = Envelope<Enqueued>,
+        example = json!({"data": {"enqueued": 1}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn resync_items(
+    _: Manage,
+    State(api): State<Api>,
+    Body(ResyncRequest { variant_ids, force }): Body<ResyncRequest>,
+) -> Result<Envelope<Enqueued>, ApiError> {
+    let ids: BTreeSet<String> = variant_ids.into_iter().collect();
+    if ids.is_empty() || ids.len() > MOST || ids.iter().any(|id| id.is_empty() || id.contains('\0')) {
+        return Err(ApiError::validation(format!("variantIds: takes 1 to {MOST} ids")));
+    }
+    let ids: Vec<String> = ids.into_iter().collect();
+    let enqueued = intents::enqueue(&api.app, &ids, Request::Resync { force }).await?;
+    Ok(Envelope::accepted(Enqueued { enqueued }))
 }
 
 /// `POST /admin/meta/items/{variantId}/delete-from-meta`.
@@ -147,6 +215,49 @@ pub async fn delete_from_meta(
     State(api): State<Api>,
     VariantId(variant_id): VariantId,
 ) -> Result<Envelope<EnqueuedVariant>, ApiError> {
-    intents::enqueue(&api.app, &variant_id, Intent::Delete).await?;
-    Ok(Envelope::accepted(EnqueuedVariant { variant_id, enqueued: true }))
+    Ok(Envelope::accepted(enqueue(&api, variant_id, Request::Delete).await?))
+}
+
+/// `POST /admin/meta/items/{variantId}/exclude`.
+///
+/// # Errors
+/// As [`resync`].
+#[utoipa::path(
+    post, path = "/admin/meta/items/{variantId}/exclude", tag = "Items", operation_id = "excludeItem",
+    summary = "Keep one variant out of Meta",
+    description = "The item is removed from Meta and not sent again, through changes, bootstraps, re-maps and other catalogs, until it is included again.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 202, description = "Queued.", body = Envelope<EnqueuedVariant>,
+        example = json!({"data": {"variantId": "v-1", "enqueued": true}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn exclude(
+    _: Manage,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<EnqueuedVariant>, ApiError> {
+    Ok(Envelope::accepted(enqueue(&api, variant_id, Request::Exclude).await?))
+}
+
+/// `POST /admin/meta/items/{variantId}/include`.
+///
+/// # Errors
+/// As [`resync`].
+#[utoipa::path(
+    post, path = "/admin/meta/items/{variantId}/include", tag = "Items", operation_id = "includeItem",
+    summary = "Take an exclusion back",
+    description = "The variant is sent again, if it is eligible.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 202, description = "Queued.", body = Envelope<EnqueuedVariant>,
+        example = json!({"data": {"variantId": "v-1", "enqueued": true}, "message": "Success", "statusCode": 202}))),
+)]
+pub async fn include(
+    _: Manage,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<EnqueuedVariant>, ApiError> {
+    Ok(Envelope::accepted(enqueue(&api, variant_id, Request::Include).await?))
 }

@@ -2,20 +2,25 @@
 
 use crate::app::App;
 use crate::domain::reask::{Pace, Reason};
-use crate::store::{StoreError, reask};
+use crate::store::{StoreError, reask, sync_state};
 
 /// Begins to queue an upsert for every variant whose product is active, public and not deleted; returns their number.
 /// The first step is taken in this call, so a small catalog is queued at once; the ReaskActor takes the other steps,
 /// paced and across restarts ([`crate::pipeline::reask`]).
 ///
+/// With `force`, every payload is sent, also those that Meta confirmed: for a catalog that lost items.
+///
 /// # Errors
 /// When the database query fails; nothing has begun then.
-pub async fn bootstrap(app: &App) -> Result<u64, StoreError> {
+pub async fn bootstrap(app: &App, force: bool) -> Result<u64, StoreError> {
     let pace = Pace::of(app.load_settings().await?.batch_size);
     let mut tx = app.db.read().await?;
     let total = reask::count(&mut tx, Reason::Bootstrap).await?;
     drop(tx);
     let mut tx = app.db.write().await?;
+    if force {
+        sync_state::forget_every_hash(&mut tx).await?;
+    }
     reask::begin(&mut tx, Reason::Bootstrap, Some(total), app.now()).await?;
     if let Some(begun) = reask::find(&mut tx, Reason::Bootstrap).await? {
         reask::step(&mut tx, &begun, None, pace.step, app.now()).await?;

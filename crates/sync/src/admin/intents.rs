@@ -1,24 +1,51 @@
-//! Intents that an operator requests for single variants.
+//! What an operator requests for chosen variants.
 
 use super::AdminError;
 use crate::app::App;
 use crate::domain::intent::{Intent, Origin};
 use crate::report::clip;
-use crate::store::{items, outbox};
+use crate::store::{items, outbox, sync_state};
 
-/// Queues an operator's intent for a variant that is in the source or has a state row.
+/// The largest number of variants of one request.
+pub const MOST: usize = 1_000;
+
+/// What an operator requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To decide again.
+    Resync {
+        /// Whether the payload is sent even when it is the one that Meta confirmed: for an item that Meta lost.
+        force: bool,
+    },
+    /// To remove the item from Meta. The next change of the shop brings it back.
+    Delete,
+    /// To remove the item from Meta and keep it out, through bootstraps, re-maps and other catalogs.
+    Exclude,
+    /// To take the exclusion back.
+    Include,
+}
+
+/// Queues the intent of a request for variants that are in the source or have a state row.
 ///
 /// # Errors
-/// [`AdminError::NotFound`] when the variant is in neither.
-pub async fn enqueue(app: &App, variant_id: &str, intent: Intent) -> Result<(), AdminError> {
+/// [`AdminError::NotFound`] when one of them is in neither; nothing is queued then.
+pub async fn enqueue(app: &App, variants: &[String], request: Request) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
-    if !items::known(&mut tx, variant_id).await? {
-        return Err(not_found(variant_id));
+    if let Some(unknown) = items::unknown(&mut tx, variants).await?.first() {
+        return Err(not_found(unknown));
     }
-    outbox::append(&mut tx, &[variant_id.to_owned()], intent, Origin::Operator, app.now()).await?;
+    let now = app.now();
+    match request {
+        Request::Resync { force: true } => sync_state::forget_hashes(&mut tx, variants).await?,
+        Request::Exclude => sync_state::set_excluded(&mut tx, variants, true, now).await?,
+        Request::Include => sync_state::set_excluded(&mut tx, variants, false, now).await?,
+        Request::Resync { force: false } | Request::Delete => 0,
+    };
+    let intent = if request == Request::Delete { Intent::Delete } else { Intent::Upsert };
+    let queued = outbox::append(&mut tx, variants, intent, Origin::Operator, now).await?;
     tx.commit().await?;
     app.work_arrived();
-    Ok(())
+    Ok(queued)
 }
 
 /// The error for a variant that does not exist.

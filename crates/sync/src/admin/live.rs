@@ -49,7 +49,7 @@ pub struct LiveError {
 /// the call to Meta fails.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
     let mut tx = app.db.read().await?;
-    if !items::known(&mut tx, variant_id).await? {
+    if !items::unknown(&mut tx, &[variant_id.to_owned()]).await?.is_empty() {
         return Err(not_found(variant_id));
     }
     drop(tx);

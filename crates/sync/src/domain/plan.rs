@@ -132,8 +132,12 @@ impl Plan<'_> {
 enum Now<'a> {
     Eligible(&'a Payload),
     NotEligible(&'a mapper_core::word::Rejection),
+    Excluded,
     Gone,
 }
+
+/// The reason of a variant that an operator keeps out.
+pub const EXCLUDED: &str = "excluded_by_operator";
 
 /// Decides. `state` is the stored state of the variant and `catalog` the selected catalog. A state about another
 /// catalog does not count.
@@ -141,6 +145,8 @@ enum Now<'a> {
 pub fn plan<'a>(ask: Ask, answer: Answer<'a>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Plan<'a> {
     let now = match (ask.intent, answer) {
         (Intent::Delete, _) => Now::Gone,
+        // Counts in every catalog, and whatever the mapper would say.
+        (Intent::Upsert, _) if state.is_some_and(|state| state.excluded) => Now::Excluded,
         (Intent::Upsert, Answer::Word(Word::Mapped(payload))) => Now::Eligible(payload),
         (Intent::Upsert, Answer::Word(Word::Rejected(why))) => Now::NotEligible(why),
         (Intent::Upsert, Answer::Gone) => Now::Gone,
@@ -171,6 +177,9 @@ pub fn plan<'a>(ask: Ask, answer: Answer<'a>, state: Option<&SyncState>, guard: 
     match (ask.intent, now) {
         // Meta documents no order between batches, so a variant never has two open submissions.
         _ if is_submitted => Plan::wait("submission_open"),
+        // The operator asked for it, so the guard has no say.
+        (Intent::Upsert, Now::Excluded) if at_meta => Plan::of(Action::Delete { implicit: false }, EXCLUDED),
+        (Intent::Upsert, Now::Excluded) => Plan::of(Action::Skip { text: EXCLUDED.to_owned() }, EXCLUDED),
         (Intent::Upsert, _) if at_meta && guard == Guard::Closed && !ask.released => {
             Plan::of(Action::Hold, "mass_delete_guard")
         }

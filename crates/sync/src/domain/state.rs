@@ -62,6 +62,8 @@ pub struct SyncState {
     pub fields_at_meta: Option<i64>,
     /// Consecutive failed verdicts.
     pub attempts: i64,
+    /// Whether an operator keeps the variant out of every catalog.
+    pub excluded: bool,
     /// Grows with every write of the row.
     pub version: i64,
 }

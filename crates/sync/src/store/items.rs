@@ -1,21 +1,22 @@
 //! The shop's variants with their state at Meta.
 
-use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional};
+use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, json};
 use crate::domain::intent::OpenIntent;
 
-/// Returns whether the source or the sync state has this variant.
+/// Returns those of the variants that neither the source nor the sync state has.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn known(tx: &mut Tx, variant_id: &str) -> Result<bool> {
-    let (known,): (bool,) = fetch_one!(
+pub async fn unknown(tx: &mut Tx, variants: &[String]) -> Result<Vec<String>> {
+    let unknown: Vec<(String,)> = fetch_all!(
         tx,
-        (bool,),
-        "SELECT EXISTS (SELECT 1 FROM variant_index WHERE variant_id = $1)
-             OR EXISTS (SELECT 1 FROM meta_sync_state WHERE variant_id = $1)",
-        variant_id
+        (String,),
+        "SELECT id FROM @ids($1) AS asked
+         WHERE NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = asked.id)
+           AND NOT EXISTS (SELECT 1 FROM meta_sync_state s WHERE s.variant_id = asked.id)",
+        json(variants)?
     )?;
-    Ok(known)
+    Ok(unknown.into_iter().map(|(id,)| id).collect())
 }
 
 /// A page of a list.

@@ -153,7 +153,8 @@ pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<
              ORDER BY seq LIMIT $2)
          SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released,
              (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live,
-             s.status, s.catalog_id, s.last_pushed_hash, s.at_meta, s.fields_at_meta, s.attempts AS failures, s.version
+             s.status, s.catalog_id, s.last_pushed_hash, s.at_meta, s.fields_at_meta, s.attempts AS failures,
+             s.excluded, s.version
          FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
          LEFT JOIN meta_sync_state AS s ON s.variant_id = o.variant_id
          WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)

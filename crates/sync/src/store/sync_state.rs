@@ -22,6 +22,7 @@ pub(super) struct MaybeState {
     at_meta: Option<bool>,
     fields_at_meta: Option<i64>,
     failures: Option<i64>,
+    excluded: Option<bool>,
     version: Option<i64>,
 }
 
@@ -37,6 +38,7 @@ impl MaybeState {
             at_meta: self.at_meta.unwrap_or_default(),
             fields_at_meta: self.fields_at_meta,
             attempts: self.failures.unwrap_or_default(),
+            excluded: self.excluded.unwrap_or_default(),
             version: self.version.unwrap_or_default(),
         }))
     }
@@ -50,7 +52,8 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Sync
     let rows: Vec<HeldRow> = fetch_all!(
         tx,
         HeldRow,
-        "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts AS failures, version
+        "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts AS failures, excluded,
+             version
          FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
     )?;
@@ -227,7 +230,8 @@ pub async fn forget_pending(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
     execute!(
         tx,
         "DELETE FROM meta_sync_state
-         WHERE variant_id IN (SELECT id FROM @ids($1) AS gone) AND status = 'pending' AND NOT at_meta",
+         WHERE variant_id IN (SELECT id FROM @ids($1) AS gone) AND status = 'pending' AND NOT at_meta
+             AND NOT excluded",
         json(variants)?
     )
 }
@@ -265,6 +269,52 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
              status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END
          WHERE catalog_id IS NOT NULL OR at_meta OR status IN ('synced', 'submitted', 'failed')",
         now
+    )
+}
+
+/// Sets or takes back an operator's exclusion of these variants. Creates missing rows. The drain acts on it with the next
+/// intent.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn set_excluded(tx: &mut Tx, variants: &[String], excluded: bool, now: Millis) -> Result<u64> {
+    // The version grows, so that no decision that was made before is recorded.
+    execute!(
+        tx,
+        "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, excluded, created_at, updated_at)
+         SELECT DISTINCT new.id, (SELECT i.product_id FROM variant_index i WHERE i.variant_id = new.id), 'pending',
+             CAST($2 AS BOOLEAN), CAST($3 AS BIGINT), CAST($3 AS BIGINT)
+         FROM @ids($1) AS new WHERE true ORDER BY 1
+         ON CONFLICT (variant_id) DO UPDATE SET excluded = excluded.excluded, version = s.version + 1,
+             updated_at = excluded.updated_at
+         WHERE s.excluded <> excluded.excluded",
+        json(variants)?,
+        excluded,
+        now
+    )
+}
+
+/// Drops the claims that Meta holds these payloads, so that the next upsert sends them. What may be at Meta stays known.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn forget_hashes(tx: &mut Tx, variants: &[String]) -> Result<u64> {
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET last_pushed_hash = NULL, version = version + 1
+         WHERE variant_id IN (SELECT id FROM @ids($1) AS again) AND last_pushed_hash IS NOT NULL",
+        json(variants)?
+    )
+}
+
+/// Drops the claim that Meta holds a payload, for every variant.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn forget_every_hash(tx: &mut Tx) -> Result<u64> {
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET last_pushed_hash = NULL, version = version + 1 WHERE last_pushed_hash IS NOT NULL"
     )
 }
 

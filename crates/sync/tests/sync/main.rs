@@ -2,6 +2,7 @@
 //! PostgreSQL server.
 
 mod corpus;
+mod exclusion;
 mod harness;
 mod mapper;
 mod next;

@@ -17,6 +17,7 @@ fn state(status: SyncStatus, hash: Option<&str>, at_meta: bool) -> SyncState {
         at_meta,
         fields_at_meta: None,
         attempts: 0,
+        excluded: false,
         version: 1,
     }
 }
@@ -159,4 +160,30 @@ fn every_plan_says_why() {
     wait mapper_not_ready
     wait submission_open
     ");
+}
+
+/// An exclusion beats every answer and every guard, and counts in every catalog.
+#[test]
+fn an_excluded_variant_is_removed_or_skipped() {
+    let (eligible, rejection) = (mapped(DATA), rejected());
+    let broken = fault(FaultKind::Trap);
+    let answers =
+        [Answer::Word(&eligible), Answer::Word(&rejection), Answer::Fault(&broken), Answer::Gone, Answer::Missing];
+    for state in states().into_iter().flatten() {
+        let state = SyncState { excluded: true, ..state };
+        for answer in answers {
+            for guard in [Guard::Open, Guard::Closed] {
+                let plan = plan(ask(Intent::Upsert), answer, Some(&state), guard, CATALOG);
+                let expected = match state.status {
+                    SyncStatus::Submitted => ("wait", "submission_open"),
+                    _ if state.at_meta => ("delete", EXCLUDED),
+                    _ => ("skip", EXCLUDED),
+                };
+                assert_eq!((plan.action.as_str(), &*plan.reason), expected, "{state:?}");
+                assert!(!plan.asks_the_guard(ask(Intent::Upsert)), "an operator asked for it");
+            }
+        }
+        let elsewhere = plan(ask(Intent::Upsert), Answer::Word(&eligible), Some(&state), Guard::Open, "c2");
+        assert_eq!((elsewhere.action.as_str(), &*elsewhere.reason), ("skip", EXCLUDED));
+    }
 }

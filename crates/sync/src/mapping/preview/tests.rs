@@ -38,6 +38,7 @@ fn held(status: SyncStatus, data: Option<&str>, at_meta: bool) -> SyncState {
         at_meta,
         fields_at_meta: None,
         attempts: 0,
+        excluded: false,
         version: 1,
     }
 }

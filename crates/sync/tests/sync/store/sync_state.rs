@@ -71,6 +71,7 @@ async fn a_push_creates_a_row_and_then_changes_it(db: &TestDb) -> Done {
         at_meta: true,
         fields_at_meta: Some(3),
         attempts: 0,
+        excluded: false,
         version: 1,
     };
     assert_eq!(held(db, "a").await?, Some(expected.clone()));
@@ -177,6 +178,7 @@ async fn dropped_claims_leave_nothing_to_rely_on(db: &TestDb) -> Done {
             at_meta: false,
             fields_at_meta: None,
             attempts: 0,
+            excluded: false,
             version: 2,
         };
         assert_eq!(held(db, status.as_str()).await?, Some(expected));
