@@ -13,6 +13,7 @@
 mod attributes;
 mod availability;
 mod category;
+mod currency;
 mod digest;
 mod eligibility;
 mod gtin;
@@ -37,6 +38,7 @@ mod property_tests;
 
 use std::borrow::Cow;
 
+pub use currency::minor_units;
 pub use digest::sha256_hex;
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};

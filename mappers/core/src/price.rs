@@ -6,8 +6,7 @@
 
 use std::borrow::Cow;
 
-use iso_currency::Currency;
-
+use crate::currency::minor_units;
 use crate::text;
 use crate::trace::branch;
 use crate::warnings::{WarningCode, Warnings};
@@ -20,23 +19,20 @@ pub(crate) fn currency<'a>(setting: &'a str, warnings: &mut Warnings) -> Cow<'a,
         branch!("price.currency_upper_cased");
         code.to_mut().make_ascii_uppercase();
     }
-    match Currency::from_code(&code) {
+    match minor_units(&code) {
         None => warnings.add(
             WarningCode::UnknownCurrency,
             Some("price"),
             format!("“{code}” is no ISO 4217 currency code; correct the setting `currency`"),
         ),
-        Some(known) => {
-            if let Some(exponent) = known.exponent().filter(|exponent| *exponent != 2) {
-                warnings.add(
-                    WarningCode::CurrencyWithoutHundredths,
-                    Some("price"),
-                    format!(
-                        "{code} has {exponent} decimals, but prices are read as hundredths; check that the shop stores hundredths of {code}"
-                    ),
-                );
-            }
-        }
+        Some(2) => {}
+        Some(decimals) => warnings.add(
+            WarningCode::CurrencyWithoutHundredths,
+            Some("price"),
+            format!(
+                "{code} has {decimals} decimals, but prices are read as hundredths; check that the shop stores hundredths of {code}"
+            ),
+        ),
     }
     code
 }

@@ -26,7 +26,7 @@ pub enum Kind {
     Url,
     /// A path that starts with `/` and contains `{slug}`.
     PathTemplate,
-    /// A three-letter ISO 4217 code.
+    /// A currency of ISO 4217.
     Currency,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -213,10 +213,8 @@ impl Spec {
                 Some(text) if text.starts_with('/') && text.contains("{slug}") && text.len() <= 500 => Ok(json!(text)),
                 _ => refuse(),
             },
-            Kind::Currency => match text {
-                Some(text) if text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic()) => {
-                    Ok(json!(text.to_ascii_uppercase()))
-                }
+            Kind::Currency => match text.map(str::to_ascii_uppercase) {
+                Some(code) if mapper_core::minor_units(&code).is_some() => Ok(json!(code)),
                 _ => refuse(),
             },
             Kind::Word(words) => match text {
@@ -381,7 +379,7 @@ impl Kind {
             Self::Secret => "text of at most 500 bytes".into(),
             Self::Url => "an absolute http or https URL, or nothing".into(),
             Self::PathTemplate => "a path that starts with / and contains {slug}".into(),
-            Self::Currency => "a three-letter ISO 4217 code such as INR".into(),
+            Self::Currency => "a currency code of ISO 4217 such as INR".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Flag => "true or false".into(),
             Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
@@ -427,6 +425,7 @@ mod tests {
                 refused("sync_interval_seconds", json!("60")),
                 refused("batch_size", json!(10.5)),
                 refused("currency", json!("rupee")),
+                refused("currency", json!("ZZZ")),
                 refused("storefront_base_url", json!("shop.example")),
                 refused("storefront_base_url", json!("ftp://shop.example")),
                 refused("storefront_product_path", json!("/product")),
@@ -440,7 +439,8 @@ mod tests {
         takes a whole number from 10 to 3600, got 9
         takes a whole number from 10 to 3600, got "60"
         takes a whole number from 1 to 5000, got 10.5
-        takes a three-letter ISO 4217 code such as INR, got "rupee"
+        takes a currency code of ISO 4217 such as INR, got "rupee"
+        takes a currency code of ISO 4217 such as INR, got "ZZZ"
         takes an absolute http or https URL, or nothing, got "shop.example"
         takes an absolute http or https URL, or nothing, got "ftp://shop.example"
         takes a path that starts with / and contains {slug}, got "/product"

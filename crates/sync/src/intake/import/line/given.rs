@@ -10,7 +10,7 @@ const MAX_ATTRIBUTES_BYTES: usize = 16 * 1024;
 /// Reads what a product says.
 pub(super) fn of_product(object: &mut Object<'_, '_>, problems: &mut Problems) -> Given {
     Given {
-        currency: object.text("currency", Limit::Chars(3), problems),
+        currency: object.currency("currency", problems),
         google_product_category: object.text("googleProductCategory", CATEGORY, problems),
         ..of_variant(object, problems)
     }

@@ -203,6 +203,20 @@ impl<'p, 'n> Object<'p, 'n> {
         None
     }
 
+    /// Reads an optional currency, in any case.
+    pub(super) fn currency(&mut self, name: &str, problems: &mut Problems) -> Option<String> {
+        let node = self.take(name)?;
+        if let Node::Text(text) = &node {
+            let code = text.trim().to_ascii_uppercase();
+            if mapper_core::minor_units(&code).is_some() {
+                return Some(code);
+            }
+        }
+        let message = format_args!("must be a currency code of ISO 4217 such as INR, got {node}");
+        problems.report(self.path.field(name), message);
+        None
+    }
+
     /// Reads an optional price in subunits.
     pub(super) fn price(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
         const WHAT: &str = "must be a whole number of subunits (paise, cents)";
