@@ -136,7 +136,8 @@ fn call(
 ) -> wasmtime::Result<Vec<Outcome>> {
     let instance = module.pre.instantiate(&mut *store)?;
     let map_items = typed::<MapItems<'_>, (Vec<Outcome>,)>(&instance, store, &module.exports.map_items)?;
-    let context = Context { now: batch.now, settings: &batch.settings, extra_json: None };
+    let extra = batch.settings.extra_json();
+    let context = Context { now: batch.now, settings: (&*batch.settings).into(), extra_json: extra.as_deref() };
     let (outcomes,) = map_items.call(&mut *store, (context, products, items))?;
     Ok(outcomes)
 }

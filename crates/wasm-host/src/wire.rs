@@ -18,9 +18,48 @@ pub(super) const MAPPING: &str = "catalog:mapper/mapping@1.0.0";
 #[component(record)]
 pub(super) struct Context<'a> {
     pub(super) now: i64,
-    pub(super) settings: &'a MapSettings,
+    pub(super) settings: Settings<'a>,
     #[component(name = "extra-json")]
     pub(super) extra_json: Option<&'a str>,
+}
+
+/// `settings`. What a later version knows besides crosses in `extra-json` ([`MapSettings::extra_json`]).
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Settings<'a> {
+    pub(super) currency: &'a str,
+    #[component(name = "storefront-base-url")]
+    pub(super) storefront_base_url: &'a str,
+    #[component(name = "storefront-product-path")]
+    pub(super) storefront_product_path: &'a str,
+    #[component(name = "default-condition")]
+    pub(super) default_condition: &'a str,
+    #[component(name = "identifier-exists-fallback")]
+    pub(super) identifier_exists_fallback: bool,
+    #[component(name = "business-name")]
+    pub(super) business_name: &'a str,
+    #[component(name = "title-max-length")]
+    pub(super) title_max_length: u32,
+    #[component(name = "description-max-length")]
+    pub(super) description_max_length: u32,
+    #[component(name = "s3-public-url")]
+    pub(super) s3_public_url: &'a str,
+}
+
+impl<'a> From<&'a MapSettings> for Settings<'a> {
+    fn from(settings: &'a MapSettings) -> Self {
+        Self {
+            currency: &settings.currency,
+            storefront_base_url: &settings.storefront_base_url,
+            storefront_product_path: &settings.storefront_product_path,
+            default_condition: &settings.default_condition,
+            identifier_exists_fallback: settings.identifier_exists_fallback,
+            business_name: &settings.business_name,
+            title_max_length: settings.title_max_length,
+            description_max_length: settings.description_max_length,
+            s3_public_url: &settings.s3_public_url,
+        }
+    }
 }
 
 /// `item`, by reference: a chunk needs its own product indexes, not its own variants.

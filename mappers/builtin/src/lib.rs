@@ -14,7 +14,7 @@ mapper!(batch: map_batch);
 /// Maps a batch. The texts move from the one struct to the other, so nothing is copied.
 #[must_use]
 pub fn map_batch(context: Context, products: Vec<sdk::Product>, items: Vec<BatchItem>) -> Vec<Outcome> {
-    let settings = settings(context.settings);
+    let settings = settings(context.settings).with_extra_json(context.extra_json.as_deref());
     let products: Vec<Product> = products.into_iter().map(product).collect();
     let map = |item: BatchItem| {
         let variant = variant(item.variant);
@@ -51,6 +51,7 @@ fn settings(settings: sdk::Settings) -> MapSettings {
         title_max_length: settings.title_max_length,
         description_max_length: settings.description_max_length,
         s3_public_url: settings.s3_public_url,
+        ..MapSettings::default()
     }
 }
 

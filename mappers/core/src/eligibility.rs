@@ -2,10 +2,13 @@
 //!
 //! The checks run in the order of [`EligibilityReason`] and the first that fails answers. Status and
 //! visibility are compared exactly: a text we do not know is no permission to sell. A slug of blanks is
-//! an empty slug.
+//! an empty slug, which counts only where the link is made of it.
 
-use crate::item::{Product, Variant};
+use crate::given::Given;
+use crate::item::{MapSettings, Product, Variant};
+use crate::link;
 use crate::outcome::EligibilityReason;
+use crate::text;
 use crate::trace::branch;
 
 /// What an eligible variant is known to have.
@@ -13,20 +16,30 @@ use crate::trace::branch;
 pub(crate) struct Eligible<'a> {
     /// Price in hundredths, above zero.
     pub(crate) price: i64,
-    /// Slug, not blank.
+    /// Slug; blank only where the link does not need it.
     pub(crate) slug: &'a str,
 }
 
 /// Runs the checks.
-pub(crate) fn check<'a>(product: &'a Product, variant: &Variant) -> Result<Eligible<'a>, EligibilityReason> {
-    let judged = judge(product, variant);
+pub(crate) fn check<'a>(
+    settings: &MapSettings,
+    product: &'a Product,
+    variant: &Variant,
+    given: &Given,
+) -> Result<Eligible<'a>, EligibilityReason> {
+    let judged = judge(settings, product, variant, given);
     if let Err(reason) = judged {
         branch!(format!("eligibility.{}", reason.as_str()));
     }
     judged
 }
 
-fn judge<'a>(product: &'a Product, variant: &Variant) -> Result<Eligible<'a>, EligibilityReason> {
+fn judge<'a>(
+    settings: &MapSettings,
+    product: &'a Product,
+    variant: &Variant,
+    given: &Given,
+) -> Result<Eligible<'a>, EligibilityReason> {
     if product.deleted_at.is_some() {
         return Err(EligibilityReason::ProductDeleted);
     }
@@ -40,7 +53,14 @@ fn judge<'a>(product: &'a Product, variant: &Variant) -> Result<Eligible<'a>, El
         return Err(EligibilityReason::ProductNotPublic);
     }
     let price = variant.price.filter(|price| *price > 0).ok_or(EligibilityReason::MissingPrice)?;
-    let slug = product.slug.as_deref().filter(|slug| !slug.trim().is_empty());
-    let slug = slug.ok_or(EligibilityReason::MissingStorefrontSlug)?;
+    let slug = product.slug.as_deref().unwrap_or_default();
+    if slug.trim().is_empty() && link::needs_slug(settings, given) {
+        return Err(EligibilityReason::MissingStorefrontSlug);
+    }
+    // There is no exchange rate here, and a price with another currency's code would be a wrong price.
+    let stamped = text::line(&settings.currency);
+    if given.currency.as_deref().is_some_and(|own| !own.eq_ignore_ascii_case(&stamped)) {
+        return Err(EligibilityReason::CurrencyMismatch);
+    }
     Ok(Eligible { price, slug })
 }

@@ -1,6 +1,6 @@
 //! Global trade item numbers: GTIN-8, -12, -13 and -14.
 //!
-//! A source may be written with blanks and dashes; what is left must be ASCII digits of one of the four
+//! A source may be written with blanks and dashes, or as a spreadsheet keeps text ([`text::unquoted`]); what is left must be ASCII digits of one of the four
 //! lengths whose check digit holds. Leading zeros are part of the number. All zeros satisfies the check
 //! digit and is a placeholder, so it is refused. Own code, since the one crate for this
 //! (`gtin-validate`) has not been released for years and the check is a single fold.
@@ -9,6 +9,7 @@
 //! are sent, with a warning.
 
 use crate::item::Variant;
+use crate::text;
 use crate::trace::branch;
 use crate::warnings::{WarningCode, Warnings};
 
@@ -49,6 +50,7 @@ pub(crate) fn pick(variant: &Variant, warnings: &mut Warnings) -> Option<String>
 
 /// The digits of a valid number.
 fn parse(raw: &str) -> Option<String> {
+    let raw = text::unquoted(raw);
     let number: String = raw.chars().filter(|c| !is_separator(*c)).collect();
     let well_formed = matches!(number.len(), 8 | 12..=14) && number.bytes().all(|b| b.is_ascii_digit());
     if !well_formed {

@@ -1,7 +1,7 @@
 //! What identifies an item: brand, GTIN, MPN.
 //!
 //! Brand: the brand's title, else the vendor's name, else (only with `identifier_exists_fallback`) the
-//! name of the business. MPN: the SKU. Meta wants at least one of the three, and its batch reference
+//! name of the business. MPN: the SKU, without the apostrophe of a spreadsheet. Meta wants at least one of the three, and its batch reference
 //! lists the brand as required, so both gaps are warned of.
 
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ impl<'a> Identity<'a> {
     ) -> Self {
         let brand_title = text::optional_line(product.brand_title.as_deref());
         let vendor_name = text::optional_line(product.vendor_name.as_deref());
-        let mpn = text::optional_line(variant.sku.as_deref());
+        let mpn = text::optional_line(variant.sku.as_deref().map(text::unquoted));
         let gtin = gtin::pick(variant, warnings);
         let brand = brand_title.clone().or_else(|| vendor_name.clone()).or_else(|| business(settings));
         branch!(match (&brand_title, &vendor_name, &brand) {

@@ -3,8 +3,8 @@
 //! Order: the variant's thumbnail, the variant's images, the product's thumbnail, the product's images;
 //! blanks are skipped. The first is the main picture, the next ten distinct ones are additional.
 //! A reference is resolved first and compared after, so a key and its full URL are one picture:
-//! - `http://` or `https://` in any case passes through (only blanks and control characters, which no
-//!   URL may hold, are encoded); `//host/…` gets `https:`.
+//! - `http://` or `https://` in any case passes through, percent-encoded where RFC 3986 does not allow a character, with
+//!   scheme and host in lower case; `//host/…` gets `https:`.
 //! - Another scheme (`data:`, `s3://` …) or a film (`.mp4` …) is no picture that Meta could fetch: skipped.
 //! - Anything else is an object key: `S3_PUBLIC_URL`, a slash, the key percent-encoded as stored (no
 //!   normalisation, its slashes kept, leading ones dropped). Without a usable `S3_PUBLIC_URL` it is skipped.
@@ -13,12 +13,12 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, percent_encode_byte, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use crate::item::{Product, Variant};
-use crate::link::{COMPONENT, is_absolute};
 use crate::text;
 use crate::trace::branch;
+use crate::url::{COMPONENT, clean, is_absolute};
 use crate::warnings::{WarningCode, Warnings};
 
 /// How many additional pictures are sent.
@@ -26,7 +26,9 @@ const MAX_ADDITIONAL: usize = 10;
 /// A key is a path: its slashes separate.
 const KEY: &AsciiSet = &COMPONENT.remove(b'/');
 const FILMS: [&str; 8] = ["mp4", "m4v", "mov", "webm", "avi", "mkv", "ogv", "mpg"];
-const UNREAD_FORMATS: [&str; 9] = ["webp", "gif", "svg", "avif", "bmp", "tif", "tiff", "heic", "pdf"];
+const UNREAD_FORMATS: [&str; 10] = ["webp", "gif", "svg", "avif", "bmp", "tif", "tiff", "heic", "heif", "pdf"];
+const PAGES: [&str; 5] = ["html", "htm", "php", "aspx", "jsp"];
+const FILM_SITES: [&str; 5] = ["youtube.com", "youtu.be", "vimeo.com", "tiktok.com", "dailymotion.com"];
 
 /// The pictures of a variant.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,13 +107,37 @@ pub(crate) fn collect<'a>(
             let message = "there is no usable image; give the variant or the product one";
             warnings.add(WarningCode::MissingImage, Some("image_link"), message);
         }
-        Some(main) if has_extension(main, &UNREAD_FORMATS) => {
-            let message = "Meta reads JPEG and PNG; offer the main image in one of them";
-            warnings.add(WarningCode::ImageFormat, Some("image_link"), message);
-        }
-        Some(_) => {}
+        Some(main) => judge(main, "image_link", warnings),
+    }
+    let is_doubtful = |url: &&Cow<'_, str>| is_page(url) || has_extension(url, &UNREAD_FORMATS);
+    if let Some(first) = images.additional.iter().find(is_doubtful) {
+        judge(first, "additional_image_link", warnings);
     }
     images
+}
+
+/// Warns of a picture that Meta is not likely to show.
+fn judge(url: &str, field: &'static str, warnings: &mut Warnings) {
+    if is_page(url) {
+        let message = format!("“{}” is a page, not a picture; give the address of a JPEG or PNG", text::cut(url, 100));
+        warnings.add(WarningCode::ImageIsPage, Some(field), message);
+    } else if has_extension(url, &UNREAD_FORMATS) {
+        let message = if field == "image_link" {
+            "Meta reads JPEG and PNG; offer the main image in one of them".to_owned()
+        } else {
+            format!("Meta reads JPEG and PNG; offer “{}” in one of them", text::cut(url, 100))
+        };
+        warnings.add(WarningCode::ImageFormat, Some(field), message);
+    }
+}
+
+/// Whether a URL leads to a page: one of a film site, or one with the extension of a page.
+fn is_page(url: &str) -> bool {
+    let host = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#', ':']).next().unwrap_or(rest));
+    let is_film_site = FILM_SITES
+        .iter()
+        .any(|site| host.strip_suffix(site).is_some_and(|before| before.is_empty() || before.ends_with('.')));
+    is_film_site || has_extension(url, &PAGES)
 }
 
 /// A thumbnail and then the images, ends trimmed, blanks skipped.
@@ -128,16 +154,12 @@ fn resolve<'a>(base: &str, raw: &'a str) -> Result<Cow<'a, str>, Unusable> {
     }
     if is_absolute(raw) {
         branch!("image.absolute");
-        return Ok(without_blanks(raw));
+        return Ok(clean(raw));
     }
     if let Some(rest) = raw.strip_prefix("//") {
         branch!("image.scheme_relative");
         let url = format!("https://{rest}");
-        return if is_absolute(&url) {
-            Ok(Cow::Owned(without_blanks(&url).into_owned()))
-        } else {
-            Err(Unusable::NoHost)
-        };
+        return if is_absolute(&url) { Ok(Cow::Owned(clean(&url).into_owned())) } else { Err(Unusable::NoHost) };
     }
     if let Some(scheme) = scheme(raw) {
         branch!("image.other_scheme");
@@ -164,25 +186,6 @@ fn scheme(raw: &str) -> Option<&str> {
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     let is_url = rest.starts_with("//") || scheme.eq_ignore_ascii_case("data");
     (well_formed && is_url).then_some(scheme)
-}
-
-/// Encodes what may not stand in a URL and leaves the rest as the shop wrote it.
-fn without_blanks(url: &str) -> Cow<'_, str> {
-    let is_foreign = |c: char| c.is_whitespace() || text::is_dropped(c);
-    if !url.contains(is_foreign) {
-        return Cow::Borrowed(url);
-    }
-    branch!("image.absolute_with_blanks");
-    let mut out = String::with_capacity(url.len() + 8);
-    for c in url.chars() {
-        if is_foreign(c) {
-            let mut bytes = [0; 4];
-            out.extend(c.encode_utf8(&mut bytes).bytes().map(percent_encode_byte));
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// Whether the path of a URL or key ends in one of the extensions, in any case.

@@ -8,7 +8,9 @@
 //! that is missing or null has its default, ids are texts or integers, flags are booleans or 0 and 1,
 //! pictures are texts or objects with `url` or `key`, and a time is integer milliseconds or ISO 8601 with
 //! any offset (none = UTC, a date alone = its midnight, `infinity` as in PostgreSQL). A stock record that
-//! does not say whether it tracks does. `product.extra` and `variant.extra` are objects for mapper modules. Anything else of the wrong type is an error that names its path.
+//! does not say whether it tracks does. `product.extra` and `variant.extra` are objects for mapper modules. `link`,
+//! `condition` and `attributes` of both, and `currency` and `googleProductCategory` of the product, are what the shop says
+//! for Meta itself ([`crate::GIVEN`]). Anything else of the wrong type is an error that names its path.
 //!
 //! `now` may be missing only where no sale window depends on it, and `variant.id` only where the answer
 //! is a rejection.
@@ -19,7 +21,9 @@ mod time;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::GIVEN;
 use crate::item::{Inventory, MapSettings, OptionValue, Product, Variant};
 use crate::outcome::{Outcome, Warning};
 use crate::payload::json;
@@ -150,6 +154,15 @@ fn settings(line: &Section<'_>) -> Result<MapSettings, InputError> {
     if let Some(cap) = given.count("description_max_length")? {
         settings.description_max_length = cap;
     }
+    if let Some(levels) = given.count("category_levels")? {
+        settings.category_levels = levels;
+    }
+    if let Some(flag) = given.flag("additional_variant_attributes")? {
+        settings.additional_variant_attributes = flag;
+    }
+    if let Some(synonyms) = given.texts_by_name("option_synonyms")? {
+        settings.option_synonyms = synonyms;
+    }
     if let Some(url) = line.section("env")?.text("S3_PUBLIC_URL")? {
         settings.s3_public_url = url;
     }
@@ -174,7 +187,7 @@ fn product(line: &Section<'_>) -> Result<Product, InputError> {
         vendor_name: line.section("vendor")?.text("name")?,
         brand_title: line.section("brand")?.text("title")?,
         categories: categories.collect::<Result<_, _>>()?,
-        extra_json: product.object("extra")?,
+        extra_json: extra(&product, &["link", "condition", "attributes", "currency", "googleProductCategory"])?,
     })
 }
 
@@ -195,8 +208,29 @@ fn variant(line: &Section<'_>) -> Result<Variant, InputError> {
         deleted_at: variant.time("deletedAt")?,
         inventory: inventory(line)?,
         options: options(line)?,
-        extra_json: variant.object("extra")?,
+        extra_json: extra(&variant, &["link", "condition", "attributes"])?,
     })
+}
+
+/// The `extra` of a product or variant, with what it says for Meta itself.
+fn extra(section: &Section<'_>, keys: &[&str]) -> Result<Option<String>, InputError> {
+    let extra = section.object("extra")?;
+    let mut said = Map::new();
+    for key in keys {
+        let value = if *key == "attributes" {
+            section.object(key)?.map(|object| Value::Object(object.clone()))
+        } else {
+            section.text(key)?.map(Value::String)
+        };
+        said.extend(value.map(|value| ((*key).to_owned(), value)));
+    }
+    if said.is_empty() {
+        return Ok(extra.map(|extra| Value::Object(extra.clone()).to_string()));
+    }
+    branch!("input.given");
+    let mut whole = extra.cloned().unwrap_or_default();
+    whole.insert(GIVEN.to_owned(), Value::Object(said));
+    Ok(Some(Value::Object(whole).to_string()))
 }
 
 fn inventory(line: &Section<'_>) -> Result<Option<Inventory>, InputError> {

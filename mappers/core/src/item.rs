@@ -5,8 +5,10 @@
 //! text); judging it is the mapper's job. Times are milliseconds since the Unix epoch, prices are
 //! integer subunits (hundredths) of the configured currency.
 //!
-//! With feature `component` the same structs cross into a mapper module: their fields, names and order
+//! With feature `component` products and variants cross into a mapper module as they are: their fields, names and order
 //! are those of `mappers/wit/mapper.wit`, and loading any module fails when they are not.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,35 +140,70 @@ pub struct OptionValue {
 
 /// The settings that shape a payload. Defaults are the seed's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "component", derive(wasmtime::component::ComponentType, wasmtime::component::Lower))]
-#[cfg_attr(feature = "component", component(record))]
 pub struct MapSettings {
     /// ISO 4217 code stamped on every price.
     pub currency: String,
     /// Public storefront origin.
-    #[cfg_attr(feature = "component", component(name = "storefront-base-url"))]
     pub storefront_base_url: String,
-    /// Path template; `{slug}` is replaced by the URL-encoded slug.
-    #[cfg_attr(feature = "component", component(name = "storefront-product-path"))]
+    /// Path template; `{slug}`, `{variantId}`, `{productId}` and `{sku}` are replaced by the URL-encoded values.
     pub storefront_product_path: String,
     /// `new`, `refurbished` or `used`.
-    #[cfg_attr(feature = "component", component(name = "default-condition"))]
     pub default_condition: String,
     /// Whether `business_name` stands in for a missing brand.
-    #[cfg_attr(feature = "component", component(name = "identifier-exists-fallback"))]
     pub identifier_exists_fallback: bool,
     /// Display name of the selected business.
-    #[cfg_attr(feature = "component", component(name = "business-name"))]
     pub business_name: String,
     /// Cap of `title` in characters.
-    #[cfg_attr(feature = "component", component(name = "title-max-length"))]
     pub title_max_length: u32,
     /// Cap of `description` in characters.
-    #[cfg_attr(feature = "component", component(name = "description-max-length"))]
     pub description_max_length: u32,
     /// Prefix of bare object keys (`S3_PUBLIC_URL`).
-    #[cfg_attr(feature = "component", component(name = "s3-public-url"))]
     pub s3_public_url: String,
+    /// How many categories of the trail are sent, the deepest ones; 0 = the whole trail.
+    pub category_levels: u32,
+    /// Whether the options that are none of the four attributes are sent as `additional_variant_attribute`.
+    pub additional_variant_attributes: bool,
+    /// The shop's own option names, each with `color`, `size`, `material` or `pattern`.
+    pub option_synonyms: BTreeMap<String, String>,
+}
+
+/// The settings that version 1 of the module contract has no field for. They cross in its `extra-json`.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Beyond {
+    category_levels: u32,
+    additional_variant_attributes: bool,
+    option_synonyms: BTreeMap<String, String>,
+}
+
+impl Default for Beyond {
+    fn default() -> Self {
+        Self::of(MapSettings::default())
+    }
+}
+
+impl Beyond {
+    fn of(settings: MapSettings) -> Self {
+        let MapSettings { category_levels, additional_variant_attributes, option_synonyms, .. } = settings;
+        Self { category_levels, additional_variant_attributes, option_synonyms }
+    }
+}
+
+impl MapSettings {
+    /// Returns the settings that cross to a mapper module in `context.extra-json`; `None` while all have their defaults.
+    #[must_use]
+    pub fn extra_json(&self) -> Option<String> {
+        let beyond = Beyond::of(self.clone());
+        (beyond != Beyond::default()).then(|| crate::payload::json(&beyond))
+    }
+
+    /// Takes the settings that [`Self::extra_json`] wrote. What cannot be read is ignored.
+    #[must_use]
+    pub fn with_extra_json(self, extra: Option<&str>) -> Self {
+        let beyond: Beyond = extra.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let Beyond { category_levels, additional_variant_attributes, option_synonyms } = beyond;
+        Self { category_levels, additional_variant_attributes, option_synonyms, ..self }
+    }
 }
 
 impl Default for MapSettings {
@@ -181,6 +218,9 @@ impl Default for MapSettings {
             title_max_length: 200,
             description_max_length: 9999,
             s3_public_url: String::new(),
+            category_levels: 3,
+            additional_variant_attributes: false,
+            option_synonyms: BTreeMap::new(),
         }
     }
 }

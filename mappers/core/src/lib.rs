@@ -10,12 +10,14 @@
 //! `payload`. Each file says which way it went where the sources leave a choice. [`input`] is the JSON
 //! side of `meta-catalog mapper map`.
 
+mod attribute;
 mod attributes;
 mod availability;
 mod category;
 mod currency;
 mod digest;
 mod eligibility;
+mod given;
 mod gtin;
 mod identity;
 mod image;
@@ -28,6 +30,7 @@ mod price;
 mod sale;
 mod text;
 mod trace;
+mod url;
 mod warnings;
 mod wording;
 
@@ -38,15 +41,18 @@ mod property_tests;
 
 use std::borrow::Cow;
 
+pub use attribute::{ATTRIBUTES, AttributeKind, AttributeSpec, Part, PartKind, attribute, check as check_attribute};
 pub use currency::minor_units;
 pub use digest::sha256_hex;
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
+pub use link::{PLACEHOLDERS, check_template};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
 pub use payload::{FIELDS, FieldKind, FieldSpec, field, limit_warning};
 pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};
 
 use attributes::Attributes;
 use eligibility::Eligible;
+use given::Given;
 use identity::Identity;
 use payload::Payload;
 use trace::branch;
@@ -63,24 +69,45 @@ pub const GIVEN: &str = "meta";
 /// Maps one variant as of `now` (milliseconds since the Unix epoch).
 #[must_use]
 pub fn map(settings: &MapSettings, now: i64, product: &Product, variant: &Variant) -> Outcome {
-    match eligibility::check(product, variant) {
-        Ok(eligible) => Outcome::Mapped(assemble(settings, now, product, variant, eligible)),
+    let given = Given::of(product, variant);
+    match eligibility::check(settings, product, variant, &given) {
+        Ok(eligible) => Outcome::Mapped(assemble(settings, now, product, variant, eligible, given)),
         Err(reason) => Outcome::Rejected(reason),
     }
 }
 
 /// Gathers the payload of an eligible variant.
-fn assemble(settings: &MapSettings, now: i64, product: &Product, variant: &Variant, eligible: Eligible<'_>) -> Mapped {
+fn assemble(
+    settings: &MapSettings,
+    now: i64,
+    product: &Product,
+    variant: &Variant,
+    eligible: Eligible<'_>,
+    mut given: Given,
+) -> Mapped {
     let mut warnings = Warnings::default();
     let Wording { title, description } = Wording::of(settings, product, &mut warnings);
-    let link = link::build(settings, eligible.slug, &mut warnings);
+    let link = link::of(settings, eligible.slug, product, variant, &given, &mut warnings);
     let images = image::collect(&settings.s3_public_url, product, variant, &mut warnings);
     let currency = price::currency(&settings.currency, &mut warnings);
     let sale = sale::decide(now, eligible.price, variant, &mut warnings);
-    let condition = condition(settings, &mut warnings);
+    let own_condition = given.condition.take();
+    let condition = condition(own_condition.as_deref(), settings, &mut warnings);
     let identity = Identity::of(settings, product, variant, &mut warnings);
-    let category = category::path(&product.categories, &mut warnings);
-    let Attributes { color, size, material, pattern } = Attributes::of(&variant.options);
+    let google = given.google_product_category.take();
+    let category = category::path(settings, google.as_deref(), &product.categories, &mut warnings);
+    let Attributes { color, size, material, pattern, others } =
+        Attributes::of(settings, &variant.options, &mut warnings);
+    let [color, size, material, pattern] =
+        [(color, "color"), (size, "size"), (material, "material"), (pattern, "pattern")].map(|(option, name)| {
+            // Taken in any case, so that it is not sent twice.
+            let fallback = given.fallback(name);
+            option.or(fallback.map(Cow::Owned))
+        });
+    let mut attributes = given.into_attributes(&mut warnings);
+    if let Some(others) = others {
+        attributes.entry("additional_variant_attribute").or_insert_with(|| others.into());
+    }
 
     let payload = Payload {
         additional_image_link: images.additional,
@@ -108,18 +135,42 @@ fn assemble(settings: &MapSettings, now: i64, product: &Product, variant: &Varia
         title,
     };
     payload.check_limits(&mut warnings);
+    warn_of_entities(&payload, &mut warnings);
     Mapped {
-        data: payload.to_json(),
-        fields: payload.present(),
+        data: payload.to_json(&attributes),
+        fields: payload.present(&attributes),
         warnings: warnings.into_vec(),
         reevaluate_at: sale.reevaluate_at,
     }
 }
 
-/// The condition of every item; blank is `new`. A word that Meta does not take is sent all the same:
-/// calling used goods new would be worse than a refusal.
-fn condition<'a>(settings: &'a MapSettings, warnings: &mut Warnings) -> Cow<'a, str> {
-    let mut condition = text::line(&settings.default_condition);
+/// Warns once of the first field that shows a character reference such as `&amp;` as text. The title has a warning of its
+/// own.
+fn warn_of_entities(payload: &Payload<'_>, warnings: &mut Warnings) {
+    let fields = [
+        ("brand", &payload.brand),
+        ("description", &payload.description),
+        ("color", &payload.color),
+        ("size", &payload.size),
+        ("material", &payload.material),
+        ("pattern", &payload.pattern),
+        ("custom_label_0", &payload.custom_label_0),
+        ("custom_label_1", &payload.custom_label_1),
+    ];
+    for (name, value) in fields {
+        if value.as_deref().is_some_and(text::has_entity) {
+            let message = format!(
+                "{name} shows an HTML entity such as &amp; as text; write the character itself in the shop's data"
+            );
+            warnings.add(WarningCode::EntityInText, Some(name), message);
+        }
+    }
+}
+
+/// The condition of an item: its own, else that of every item; blank is `new`. A word that Meta does not take is sent all
+/// the same: calling used goods new would be worse than a refusal.
+fn condition<'a>(own: Option<&'a str>, settings: &'a MapSettings, warnings: &mut Warnings) -> Cow<'a, str> {
+    let mut condition = text::line(own.unwrap_or(&settings.default_condition));
     if condition.is_empty() {
         branch!("condition.blank");
         return Cow::Borrowed("new");
@@ -129,7 +180,8 @@ fn condition<'a>(settings: &'a MapSettings, warnings: &mut Warnings) -> Cow<'a, 
         condition.to_mut().make_ascii_lowercase();
     }
     if !CONDITIONS.contains(&&*condition) {
-        let message = "Meta takes new, refurbished or used; correct the setting `default_condition`";
+        let message =
+            "Meta takes new, refurbished or used; correct the item's condition or the setting `default_condition`";
         warnings.add(WarningCode::UnknownCondition, Some("condition"), message);
     }
     condition

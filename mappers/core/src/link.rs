@@ -1,33 +1,77 @@
-//! The link to the storefront page, and the percent-encoding shared with object keys.
+//! The link to the storefront page.
 //!
-//! `storefront_base_url` without trailing slashes, then `storefront_product_path` with a leading slash,
-//! every `{slug}` in it replaced by the encoded slug. Encoding is that of JavaScript's
-//! `encodeURIComponent` (a slash in a slug is `%2F`), so the slug decodes to what the shop holds.
+//! The variant's own link wins, then the product's. Else it is `storefront_base_url` without trailing slashes, then
+//! `storefront_product_path` with a leading slash, every placeholder in it replaced by the encoded value. Encoding is that
+//! of JavaScript's `encodeURIComponent` (a slash in a slug is `%2F`), so the slug decodes to what the shop holds.
 //!
 //! Left out on purpose: the base is not judged beyond "is it http(s)"; settings are checked when written.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use crate::item::MapSettings;
+use crate::given::Given;
+use crate::item::{MapSettings, Product, Variant};
 use crate::text;
+use crate::trace::branch;
+use crate::url::{COMPONENT, clean, is_absolute};
 use crate::warnings::{WarningCode, Warnings};
 
-/// All but `A–Z a–z 0–9 - _ . ! ~ * ' ( )`.
-pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
+/// What `storefront_product_path` may hold.
+pub const PLACEHOLDERS: [&str; 4] = ["{slug}", "{variantId}", "{productId}", "{sku}"];
 
-const SLUG: &str = "{slug}";
+/// Checks a template of a path.
+///
+/// # Errors
+/// What is wrong with it: it does not begin with a slash, has no placeholder, or has a brace of anything else.
+pub fn check_template(path: &str) -> Result<(), String> {
+    let known = PLACEHOLDERS.join(", ");
+    if !path.starts_with('/') {
+        return Err(format!("a path that begins with / and contains one of {known}"));
+    }
+    let mut rest = path.to_owned();
+    for placeholder in PLACEHOLDERS {
+        rest = rest.replace(placeholder, "");
+    }
+    if rest.contains(['{', '}']) {
+        return Err(format!("a path whose only placeholders are {known}"));
+    }
+    if rest.len() == path.len() {
+        return Err(format!("a path that contains one of {known}: otherwise all products share one page"));
+    }
+    Ok(())
+}
 
-/// The storefront page of a slug.
-pub(crate) fn build(settings: &MapSettings, slug: &str, warnings: &mut Warnings) -> String {
+/// Whether the link of an item is made of its slug.
+pub(crate) fn needs_slug(settings: &MapSettings, given: &Given) -> bool {
+    own(given).is_none() && text::line(&settings.storefront_product_path).contains("{slug}")
+}
+
+/// The page of an item.
+pub(crate) fn of(
+    settings: &MapSettings,
+    slug: &str,
+    product: &Product,
+    variant: &Variant,
+    given: &Given,
+    warnings: &mut Warnings,
+) -> String {
+    if let Some(own) = own(given) {
+        branch!("link.own");
+        return clean(own).into_owned();
+    }
+    if given.link.is_some() {
+        let message = "the link of the item is no http(s) address, so the storefront's page is sent; correct it";
+        warnings.add(WarningCode::OwnLinkUnusable, Some("link"), message);
+    }
+    let values = [slug, &variant.id, &product.id, variant.sku.as_deref().unwrap_or_default().trim()];
+    build(settings, values, warnings)
+}
+
+fn own(given: &Given) -> Option<&str> {
+    given.link.as_deref().filter(|link| is_absolute(link))
+}
+
+/// The page that the template makes of the values of [`PLACEHOLDERS`].
+pub(crate) fn build(settings: &MapSettings, values: [&str; 4], warnings: &mut Warnings) -> String {
     let base = text::line(&settings.storefront_base_url);
     let base = base.trim_end_matches('/');
     let path = text::line(&settings.storefront_product_path);
@@ -35,30 +79,61 @@ pub(crate) fn build(settings: &MapSettings, slug: &str, warnings: &mut Warnings)
         let message = "the link is no http(s) address; set `storefront_base_url`";
         warnings.add(WarningCode::LinkNotAbsolute, Some("link"), message);
     }
-    if !path.contains(SLUG) {
-        let message = "all products share one link; put {slug} into `storefront_product_path`";
-        warnings.add(WarningCode::LinkWithoutSlug, Some("link"), message);
-    }
-
-    let mut link = String::with_capacity(base.len() + path.len() + slug.len() + 1);
+    let mut link = String::with_capacity(base.len() + path.len() + values[0].len() + 1);
     link.push_str(base);
     if !path.starts_with('/') {
         link.push('/');
     }
-    for (index, part) in path.split(SLUG).enumerate() {
-        if index > 0 {
-            link.extend(utf8_percent_encode(slug, COMPONENT));
+    let mut is_own = false;
+    let mut rest: &str = &path;
+    while let Some(at) = rest.find('{') {
+        link.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let Some(index) = PLACEHOLDERS.iter().position(|placeholder| rest.starts_with(placeholder)) else {
+            link.push('{');
+            rest = &rest[1..];
+            continue;
+        };
+        link.extend(utf8_percent_encode(values[index], COMPONENT));
+        rest = &rest[PLACEHOLDERS[index].len()..];
+        is_own |= !values[index].is_empty();
+        if index == 0 {
+            judge_slug(values[0], warnings);
+        } else if values[index].is_empty() {
+            let message = format!(
+                "the item has nothing for {} in `storefront_product_path`; give it a value or use another placeholder",
+                PLACEHOLDERS[index]
+            );
+            warnings.add(WarningCode::LinkPlaceholderEmpty, Some("link"), message);
         }
-        link.push_str(part);
     }
-    link
+    link.push_str(rest);
+    if !is_own && !PLACEHOLDERS.iter().any(|placeholder| path.contains(placeholder)) {
+        let message = "all products share one link; put {slug} into `storefront_product_path`";
+        warnings.add(WarningCode::LinkWithoutSlug, Some("link"), message);
+    }
+    if is_absolute(base) { clean(&link).into_owned() } else { link }
 }
 
-/// Whether a URL is `http` or `https`, in any case, and names a host.
-pub(crate) fn is_absolute(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return false;
+/// Warns of a slug whose page is not likely to exist. It is sent as it is.
+fn judge_slug(slug: &str, warnings: &mut Warnings) {
+    let slug = slug.trim();
+    let (code, what) = if is_absolute(slug) || slug.starts_with("//") {
+        (WarningCode::SlugIsUrl, "is a whole URL; give it as the product's `link` instead")
+    } else if slug.contains('/') {
+        (WarningCode::SlugWithSlash, "has a slash, which is encoded as %2F; give one segment of the path")
+    } else if slug.contains('%') && clean_percent(slug) {
+        (WarningCode::SlugEncoded, "is percent-encoded already and is encoded once more; give it as plain text")
+    } else if !slug.chars().any(char::is_alphanumeric) {
+        (WarningCode::SlugWithoutText, "has neither letter nor digit; give the product a slug")
+    } else {
+        return;
     };
-    let names_host = rest.starts_with(|c: char| c.is_alphanumeric() || c == '[');
-    names_host && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+    warnings.add(code, Some("link"), format!("the slug “{}” {what}", text::cut(slug, 100)));
+}
+
+/// Whether every percent sign begins an encoded byte.
+fn clean_percent(slug: &str) -> bool {
+    slug.match_indices('%')
+        .all(|(at, _)| slug.as_bytes().get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
 }

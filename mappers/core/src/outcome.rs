@@ -1,5 +1,7 @@
 //! What the mapper answers.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// The mapper's word on one variant at one instant.
@@ -16,8 +18,9 @@ pub enum Outcome {
 pub struct Mapped {
     /// The `data` object of an `items_batch` record: canonical JSON (keys sorted bytewise, no blanks).
     pub data: String,
-    /// Names of the fields in `data`, sorted bytewise.
-    pub fields: Vec<&'static str>,
+    /// Names of the fields in `data`, sorted bytewise; an attribute that is no text carries its kind
+    /// ([`crate::AttributeSpec::listed`]).
+    pub fields: Vec<Cow<'static, str>>,
     /// Nothing here stops the push.
     pub warnings: Vec<Warning>,
     /// When the answer changes by time alone: the next edge of a sale window, in milliseconds.
@@ -57,9 +60,22 @@ pub enum EligibilityReason {
     MissingPrice,
     /// The product has no slug, so no page to link to.
     MissingStorefrontSlug,
+    /// The product's prices are in another currency than the setting `currency`.
+    CurrencyMismatch,
 }
 
 impl EligibilityReason {
+    /// Every reason, in the order of the checks.
+    pub const ALL: [Self; 7] = [
+        Self::ProductDeleted,
+        Self::VariantDeleted,
+        Self::ProductNotActive,
+        Self::ProductNotPublic,
+        Self::MissingPrice,
+        Self::MissingStorefrontSlug,
+        Self::CurrencyMismatch,
+    ];
+
     /// The code on the wire and in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -70,6 +86,7 @@ impl EligibilityReason {
             Self::ProductNotPublic => "product_not_public",
             Self::MissingPrice => "missing_price",
             Self::MissingStorefrontSlug => "missing_storefront_slug",
+            Self::CurrencyMismatch => "currency_mismatch",
         }
     }
 }

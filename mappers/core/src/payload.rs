@@ -8,8 +8,12 @@
 //! description are cut to the settings): a longer value is sent, with a warning.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::attribute::attribute;
 
 use crate::outcome::Warning;
 use crate::trace::branch;
@@ -105,13 +109,26 @@ macro_rules! payload {
         }
 
         impl Payload<'_> {
-            /// The names of the fields that are present, sorted bytewise.
-            pub(crate) fn present(&self) -> Vec<&'static str> {
-                let mut names = Vec::with_capacity(FIELDS.len());
+            /// The names of the fields that are present and of the attributes, sorted bytewise.
+            pub(crate) fn present(&self, attributes: &BTreeMap<&'static str, Value>) -> Vec<Cow<'static, str>> {
+                let mut names = Vec::with_capacity(FIELDS.len() + attributes.len());
                 $(if !self.$name.is_absent() {
-                    names.push(stringify!($name));
+                    names.push(Cow::Borrowed(stringify!($name)));
                 })*
+                if !attributes.is_empty() {
+                    names.extend(attributes.keys().filter_map(|name| Some(Cow::Owned(attribute(name)?.listed()))));
+                    names.sort_unstable();
+                }
                 names
+            }
+
+            /// Name and canonical JSON of each field that is present.
+            fn entries(&self) -> Vec<(&'static str, String)> {
+                let mut entries = Vec::with_capacity(FIELDS.len());
+                $(if !self.$name.is_absent() {
+                    entries.push((stringify!($name), json(&self.$name)));
+                })*
+                entries
             }
 
             /// Warns of every field that is longer than Meta documents.
@@ -152,9 +169,32 @@ payload! {
 }
 
 impl Payload<'_> {
-    /// Canonical JSON.
-    pub(crate) fn to_json(&self) -> String {
-        json(self)
+    /// Canonical JSON, with the attributes among the fields.
+    pub(crate) fn to_json(&self, attributes: &BTreeMap<&'static str, Value>) -> String {
+        if attributes.is_empty() {
+            return json(self);
+        }
+        let mut entries = self.entries();
+        entries.extend(attributes.iter().map(|(name, value)| (*name, json(&Sorted(value)))));
+        entries.sort_unstable_by_key(|(name, _)| *name);
+        let entries: Vec<String> = entries.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", entries.join(","))
+    }
+}
+
+/// A value with the keys of every object sorted, however the map itself orders them.
+struct Sorted<'v>(&'v Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(list) => serializer.collect_seq(list.iter().map(Sorted)),
+            Value::Object(fields) => {
+                let sorted: BTreeMap<_, _> = fields.iter().collect();
+                serializer.collect_map(sorted.into_iter().map(|(key, value)| (key, Sorted(value))))
+            }
+            value => value.serialize(serializer),
+        }
     }
 }
 

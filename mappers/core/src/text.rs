@@ -51,6 +51,20 @@ pub(crate) fn optional_line(raw: Option<&str>) -> Option<Cow<'_, str>> {
     raw.map(line).filter(|text| !text.is_empty())
 }
 
+/// A code as a spreadsheet exports it, without what only keeps it text there: a leading apostrophe, or `="…"` around it.
+pub(crate) fn unquoted(raw: &str) -> &str {
+    let raw = raw.trim();
+    if let Some(inner) = raw.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')) {
+        branch!("text.spreadsheet_formula");
+        return inner.trim();
+    }
+    let inner = raw.strip_prefix(['\'', '\u{2019}', '\u{2018}']);
+    if inner.is_some() {
+        branch!("text.spreadsheet_apostrophe");
+    }
+    inner.map_or(raw, str::trim_start)
+}
+
 /// Cleans a text that may be HTML.
 pub(crate) fn markup(raw: &str) -> Cow<'_, str> {
     if raw.contains(['<', '&']) {

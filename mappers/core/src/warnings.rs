@@ -64,8 +64,22 @@ codes! {
     UnknownCondition => "unknown_condition",
     /// The storefront base is no http(s) address.
     LinkNotAbsolute => "link_not_absolute",
-    /// The path template has no `{slug}`.
+    /// The path template has no placeholder.
     LinkWithoutSlug => "link_without_slug",
+    /// The item has no value for a placeholder of the path template.
+    LinkPlaceholderEmpty => "link_placeholder_empty",
+    /// The item's own link is no http(s) address.
+    OwnLinkUnusable => "own_link_unusable",
+    /// The slug is a whole URL.
+    SlugIsUrl => "slug_is_url",
+    /// The slug has a slash.
+    SlugWithSlash => "slug_with_slash",
+    /// The slug is percent-encoded already.
+    SlugEncoded => "slug_encoded",
+    /// The slug has neither letter nor digit.
+    SlugWithoutText => "slug_without_text",
+    /// A text shows an HTML entity.
+    EntityInText => "entity_in_text",
     /// A source of the GTIN holds no valid one.
     InvalidGtin => "invalid_gtin",
     /// The GTIN is one for use inside a shop.
@@ -80,16 +94,43 @@ codes! {
     SaleWindowTooShort => "sale_window_too_short",
     /// An image reference leads to no picture that Meta could fetch.
     ImageUnusable => "image_unusable",
-    /// The main picture is neither JPEG nor PNG.
+    /// A picture is neither JPEG nor PNG.
     ImageFormat => "image_format",
+    /// A picture is a page.
+    ImageIsPage => "image_is_page",
     /// More additional pictures than are sent.
     AdditionalImagesCut => "additional_images_cut",
     /// The category path is none of Google's.
     NotGoogleCategory => "not_google_category",
+    /// A path of Google's taxonomy is cut.
+    CategoryCut => "category_cut",
+    /// An option is not sent.
+    OptionNotSent => "option_not_sent",
+    /// An attribute that the shop gives is none that Meta takes.
+    AttributeUnusable => "attribute_unusable",
     /// The group has the id of an item.
     GroupIdIsItemId => "group_id_is_item_id",
     /// The group has more variants than Meta takes.
     GroupTooLarge => "group_too_large",
+}
+
+impl WarningCode {
+    /// The setting that would help against it, if one does.
+    #[must_use]
+    pub fn setting(self) -> Option<&'static str> {
+        Some(match self {
+            Self::TitleCut => "title_max_length",
+            Self::DescriptionCut => "description_max_length",
+            Self::MissingBrand => "identifier_exists_fallback",
+            Self::UnknownCurrency | Self::CurrencyWithoutHundredths => "currency",
+            Self::UnknownCondition => "default_condition",
+            Self::LinkNotAbsolute => "storefront_base_url",
+            Self::LinkWithoutSlug | Self::LinkPlaceholderEmpty => "storefront_product_path",
+            Self::CategoryCut => "category_levels",
+            Self::OptionNotSent => "additional_variant_attributes",
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for WarningCode {

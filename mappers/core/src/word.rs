@@ -58,7 +58,7 @@ impl From<Outcome> for Word {
         match outcome {
             Outcome::Mapped(mapped) => Self::Mapped(Payload {
                 data: mapped.data,
-                fields: mapped.fields.into_iter().map(Cow::Borrowed).collect(),
+                fields: mapped.fields,
                 warnings: mapped.warnings,
                 reevaluate_at: mapped.reevaluate_at,
             }),

@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Body, UniqueMap};
 use catalog_sync::admin;
 use catalog_sync::admin::schema::words;
-use catalog_sync::domain::settings::{Kind, SPECS, Spec};
+use catalog_sync::domain::settings::{ATTRIBUTES, Kind, SPECS, Spec};
 
 /// The settings by group; there is one group.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -92,7 +92,13 @@ fn schema(spec: &Spec, nullable: bool) -> Object {
         Kind::Text(limit) => (Type::String, ObjectBuilder::new().max_length(Some(limit)).pattern(Some(NO_NUL))),
         Kind::Secret => (Type::String, ObjectBuilder::new().max_length(Some(500)).pattern(Some(NO_NUL))),
         Kind::Url => (Type::String, ObjectBuilder::new().pattern(Some("^(https?://.+)?$"))),
-        Kind::PathTemplate => (Type::String, ObjectBuilder::new().pattern(Some(r"^/.*\{slug\}"))),
+        Kind::PathTemplate => {
+            (Type::String, ObjectBuilder::new().pattern(Some(r"^/[^{}]*(\{(slug|variantId|productId|sku)\}[^{}]*)+$")))
+        }
+        Kind::Synonyms => {
+            let attribute = ObjectBuilder::from(words(ATTRIBUTES)).schema_type(Type::String);
+            (Type::Object, ObjectBuilder::new().additional_properties(Some(attribute)))
+        }
         Kind::Currency => (Type::String, ObjectBuilder::new().pattern(Some("^[A-Za-z]{3}$"))),
         Kind::Word(list) => (Type::String, ObjectBuilder::from(words(list.iter().copied()))),
         Kind::Flag => (Type::Boolean, ObjectBuilder::new()),

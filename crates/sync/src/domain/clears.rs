@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use mapper_core::{FieldKind, field};
+use mapper_core::{AttributeSpec, FieldKind, attribute, field};
 
 /// The fields to add to a payload, and the fields that Meta will keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
         match (field(name), kind) {
             (Some(spec), _) if !spec.clearable => answer.stale.push(name.to_owned()),
             (Some(spec), _) => answer.fields.push((name.to_owned(), spec.kind == FieldKind::List)),
+            // Meta takes an empty text for a number as well; an object has no empty form.
+            (None, Kind::Other) if attribute(name).is_some_and(AttributeSpec::is_number) => {
+                answer.fields.push((name.to_owned(), false));
+            }
             (None, Kind::Other) => answer.stale.push(name.to_owned()),
             (None, kind) => answer.fields.push((name.to_owned(), kind == Kind::List)),
         }
@@ -85,15 +89,22 @@ mod tests {
     #[test]
     fn a_field_of_a_modules_own_is_cleared_by_its_kind() {
         let at_meta: BTreeSet<String> =
-            ["custom_label_2", "custom_number_0{}", "internal_label[]"].map(Into::into).into();
+            ["applink{}", "custom_label_2", "custom_number_0{}", "internal_label[]"].map(Into::into).into();
         assert_eq!(
             clears(&at_meta, &["id"]),
             Clears {
-                fields: vec![("custom_label_2".into(), false), ("internal_label".into(), true)],
-                stale: vec!["custom_number_0".into()],
+                fields: vec![
+                    ("custom_label_2".into(), false),
+                    ("custom_number_0".into(), false),
+                    ("internal_label".into(), true)
+                ],
+                stale: vec!["applink".into()],
             }
         );
-        assert_eq!(clears(&at_meta, &["custom_label_2", "custom_number_0", "internal_label"]), Clears::default());
+        assert_eq!(
+            clears(&at_meta, &["applink", "custom_label_2", "custom_number_0", "internal_label"]),
+            Clears::default()
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use mapper_core::PLACEHOLDERS;
+
 use super::credential::TokenKind;
 use crate::report::clip;
 
@@ -24,8 +26,10 @@ pub enum Kind {
     Secret,
     /// Empty, or an absolute http(s) URL.
     Url,
-    /// A path that starts with `/` and contains `{slug}`.
+    /// A path that starts with `/` and contains at least one placeholder ([`mapper_core::PLACEHOLDERS`]).
     PathTemplate,
+    /// An object of the shop's option names, each with one of the four attributes.
+    Synonyms,
     /// A currency of ISO 4217.
     Currency,
     /// One of these words.
@@ -158,7 +162,8 @@ settings! {
         currency: String = Kind::Currency, r#""INR""#;
         /// The storefront's origin, such as `https://shop.example`; product links begin with it.
         storefront_base_url: String = Kind::Url, r#""""#;
-        /// The path of a product's page behind the origin; `{slug}` is replaced by the product's slug.
+        /// The path of a product's page behind the origin. `{slug}`, `{variantId}`, `{productId}` and `{sku}` are replaced
+        /// by the encoded values. A product or variant that brings its own `link` does not use it.
         storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
         /// The condition of every item.
         default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
@@ -168,6 +173,14 @@ settings! {
         title_max_length: u32 = Kind::Whole(1, 200), "200";
         /// The longest description in characters.
         description_max_length: u32 = Kind::Whole(1, 9999), "9999";
+        /// How many categories of a product's trail are sent, the deepest ones; 0 sends the whole trail. A path of Google's
+        /// taxonomy needs all of it.
+        category_levels: u32 = Kind::Whole(0, 20), "3";
+        /// Whether options that are neither color, size, material nor pattern are sent as Meta's
+        /// `additional_variant_attribute` (`Ring size:5,Flavour:Lemon`), so that variants can be told apart.
+        additional_variant_attributes: bool = Kind::Flag, "false";
+        /// The shop's own option names, such as `{"Färg": "color"}`. Names are compared without regard to case.
+        option_synonyms: BTreeMap<String, String> = Kind::Synonyms, "{}";
     }
 }
 
@@ -210,9 +223,10 @@ impl Spec {
                 _ => refuse(),
             },
             Kind::PathTemplate => match text {
-                Some(text) if text.starts_with('/') && text.contains("{slug}") && text.len() <= 500 => Ok(json!(text)),
+                Some(text) if text.len() <= 500 && mapper_core::check_template(text).is_ok() => Ok(json!(text)),
                 _ => refuse(),
             },
+            Kind::Synonyms => synonyms(value),
             Kind::Currency => match text.map(str::to_ascii_uppercase) {
                 Some(code) if mapper_core::minor_units(&code).is_some() => Ok(json!(code)),
                 _ => refuse(),
@@ -231,6 +245,36 @@ impl Spec {
             },
         }
     }
+}
+
+/// The attributes that an option name can stand for.
+pub const ATTRIBUTES: [&str; 4] = ["color", "size", "material", "pattern"];
+/// The largest number of option names.
+pub const MOST_SYNONYMS: usize = 100;
+
+/// Checks option names. Two that differ only in case are one.
+fn synonyms(value: &Value) -> Result<Value, String> {
+    let takes = || format!("takes {}", Kind::Synonyms.takes());
+    let Value::Object(names) = value else { return Err(format!("{}, got {}", takes(), clip(&value.to_string(), 60))) };
+    if names.len() > MOST_SYNONYMS {
+        return Err(format!("{}, got {} names", takes(), names.len()));
+    }
+    let mut known: BTreeMap<String, &str> = BTreeMap::new();
+    let mut checked = Map::new();
+    for (name, attribute) in names {
+        let (shown, trimmed) = (clip(name, 60), name.trim());
+        if trimmed.is_empty() || trimmed.chars().count() > 100 || trimmed.contains('\0') {
+            return Err(format!("{}; {shown:?} is no such name", takes()));
+        }
+        let Some(attribute) = attribute.as_str().filter(|attribute| ATTRIBUTES.contains(attribute)) else {
+            return Err(format!("{}; {shown:?} has {}", takes(), clip(&attribute.to_string(), 60)));
+        };
+        if let Some(other) = known.insert(trimmed.to_lowercase(), name) {
+            return Err(format!("{}; {:?} and {shown:?} are the same name", takes(), clip(other, 60)));
+        }
+        checked.insert(trimmed.to_owned(), json!(attribute));
+    }
+    Ok(Value::Object(checked))
 }
 
 /// Returns the integer that a number is. JSON does not tell `2` from `2.0`, and the schema's `integer` admits both.
@@ -347,6 +391,9 @@ impl MapperSettings {
             title_max_length: self.title_max_length,
             description_max_length: self.description_max_length,
             s3_public_url: s3_public_url.to_owned(),
+            category_levels: self.category_levels,
+            additional_variant_attributes: self.additional_variant_attributes,
+            option_synonyms: self.option_synonyms.clone(),
         }
     }
 }
@@ -378,7 +425,16 @@ impl Kind {
             Self::Text(limit) => format!("text of at most {limit} characters"),
             Self::Secret => "text of at most 500 bytes".into(),
             Self::Url => "an absolute http or https URL, or nothing".into(),
-            Self::PathTemplate => "a path that starts with / and contains {slug}".into(),
+            Self::PathTemplate => {
+                format!(
+                    "a path that starts with / and contains one or more of {}, and no other braces",
+                    PLACEHOLDERS.join(", ")
+                )
+            }
+            Self::Synonyms => format!(
+                "an object of at most {MOST_SYNONYMS} option names of 1 to 100 characters, each with {}",
+                ATTRIBUTES.join(", ")
+            ),
             Self::Currency => "a currency code of ISO 4217 such as INR".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Flag => "true or false".into(),
@@ -429,6 +485,11 @@ mod tests {
                 refused("storefront_base_url", json!("shop.example")),
                 refused("storefront_base_url", json!("ftp://shop.example")),
                 refused("storefront_product_path", json!("/product")),
+                refused("storefront_product_path", json!("/p/{slug}?variant={id}")),
+                refused("option_synonyms", json!(["Färg"])),
+                refused("option_synonyms", json!({"Färg": "colour"})),
+                refused("option_synonyms", json!({"Färg": "color", " fÄRG ": "size"})),
+                refused("category_levels", json!(21)),
                 refused("feed_mode", json!("LIVE")),
                 refused("sync_enabled", json!("true")),
                 refused("app_secret", json!(["hunter2"])),
@@ -443,7 +504,12 @@ mod tests {
         takes a currency code of ISO 4217 such as INR, got "ZZZ"
         takes an absolute http or https URL, or nothing, got "shop.example"
         takes an absolute http or https URL, or nothing, got "ftp://shop.example"
-        takes a path that starts with / and contains {slug}, got "/product"
+        takes a path that starts with / and contains one or more of {slug}, {variantId}, {productId}, {sku}, and no other braces, got "/product"
+        takes a path that starts with / and contains one or more of {slug}, {variantId}, {productId}, {sku}, and no other braces, got "/p/{slug}?variant={id}"
+        takes an object of at most 100 option names of 1 to 100 characters, each with color, size, material, pattern, got ["Färg"]
+        takes an object of at most 100 option names of 1 to 100 characters, each with color, size, material, pattern; "Färg" has "colour"
+        takes an object of at most 100 option names of 1 to 100 characters, each with color, size, material, pattern; " fÄRG " and "Färg" are the same name
+        takes a whole number from 0 to 20, got 21
         takes one of live, preview, got "LIVE"
         takes true or false, got "true"
         takes text of at most 500 bytes

@@ -116,7 +116,10 @@ mod tests {
                 seen.extend(mapped.fields);
             }
         }
-        let missing: Vec<_> = mapper_core::FIELDS.iter().map(|spec| spec.name).filter(|n| !seen.contains(n)).collect();
+        let fields = mapper_core::FIELDS.iter().map(|spec| spec.name.to_owned());
+        let attributes = mapper_core::ATTRIBUTES.iter().filter(|spec| mapper_core::field(spec.name).is_none());
+        let known = fields.chain(attributes.map(mapper_core::AttributeSpec::listed));
+        let missing: Vec<_> = known.filter(|name| !seen.contains(name.as_str())).collect();
         assert!(missing.is_empty(), "add a fixture to mappers/core/fixtures for each of {missing:?}");
     }
 

@@ -3,6 +3,8 @@
 //! Only names, kinds and lengths: Meta itself judges the values. A mistake here costs only a warning; new fields of
 //! Meta's need no new version of this program.
 
+use mapper_core::AttributeKind;
+
 /// The kind that Meta documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Documented {
@@ -16,46 +18,33 @@ pub(super) enum Documented {
     Any,
 }
 
-/// Sorted bytewise.
-const DOCUMENTED: &[(&str, Documented)] = &[
-    ("additional_variant_attribute", Documented::Any),
-    ("age_group", Documented::Text(None)),
+/// Fields that only programs send: a shop cannot give them as attributes. Sorted bytewise.
+const OTHERS: &[(&str, Documented)] = &[
     ("checkout_url", Documented::Text(None)),
-    ("custom_label_2", Documented::Text(Some(100))),
-    ("custom_label_3", Documented::Text(Some(100))),
-    ("custom_label_4", Documented::Text(Some(100))),
-    ("custom_number_0", Documented::Number),
-    ("custom_number_1", Documented::Number),
-    ("custom_number_2", Documented::Number),
-    ("custom_number_3", Documented::Number),
-    ("custom_number_4", Documented::Number),
-    ("disabled_capabilities", Documented::List),
-    ("expiration_date", Documented::Text(None)),
     ("external_update_time", Documented::Number),
     ("external_variant_id", Documented::Text(None)),
-    ("fb_product_category", Documented::Text(None)),
-    ("gender", Documented::Text(None)),
     ("image", Documented::List),
-    ("internal_label", Documented::List),
-    ("mobile_link", Documented::Text(None)),
-    ("ordering_index", Documented::Number),
-    ("product_type", Documented::Text(Some(750))),
-    ("quantity_to_sell_on_facebook", Documented::Number),
-    ("rating_count", Documented::Number),
-    ("rich_text_description", Documented::Text(Some(9999))),
-    ("shipping", Documented::Any),
-    ("shipping_weight", Documented::Text(None)),
-    ("short_description", Documented::Text(None)),
-    ("status", Documented::Text(None)),
-    ("user_rating", Documented::Number),
-    ("vendor_id", Documented::Text(Some(100))),
-    ("video", Documented::List),
     ("visibility", Documented::Text(None)),
 ];
 
 /// Returns Meta's documentation of a field; `None` when there is none.
 pub(super) fn documented(name: &str) -> Option<Documented> {
-    DOCUMENTED.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|index| DOCUMENTED[index].1)
+    if let Some(spec) = mapper_core::attribute(name) {
+        return Some(match spec.kind {
+            // Meta takes a list or a text of these two as well.
+            _ if ["additional_variant_attribute", "shipping"].contains(&name) => Documented::Any,
+            AttributeKind::Text(limit) => Documented::Text(Some(limit)),
+            AttributeKind::Word(_)
+            | AttributeKind::Url
+            | AttributeKind::Day
+            | AttributeKind::Country
+            | AttributeKind::Weight => Documented::Text(None),
+            AttributeKind::Whole(..) | AttributeKind::Rating => Documented::Number,
+            AttributeKind::Texts(..) | AttributeKind::Objects(_) => Documented::List,
+            AttributeKind::Object(_) => Documented::Any,
+        });
+    }
+    OTHERS.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|index| OTHERS[index].1)
 }
 
 #[cfg(test)]
@@ -64,8 +53,9 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_holds_nothing_that_the_builtin_mapper_sends() {
-        assert!(DOCUMENTED.is_sorted_by(|a, b| a.0 < b.0));
-        assert_eq!(DOCUMENTED.iter().find(|(name, _)| mapper_core::field(name).is_some()), None);
+        assert!(OTHERS.is_sorted_by(|a, b| a.0 < b.0));
+        let known = |name: &str| mapper_core::field(name).is_some() || mapper_core::attribute(name).is_some();
+        assert_eq!(OTHERS.iter().find(|(name, _)| known(name)), None);
         assert_eq!(documented("internal_label"), Some(Documented::List));
         assert_eq!(documented("intern_label"), None);
     }

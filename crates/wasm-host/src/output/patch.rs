@@ -1,7 +1,8 @@
 //! Changes to a built-in payload.
 //!
 //! The payload is canonical and was written here, so a change is spliced into its text without parsing it. Quotes in a
-//! text value are escaped, so `,"name":` occurs only where the field begins.
+//! text value are escaped, so `,"name":` occurs only where the field begins, unless an attribute holds objects: such a
+//! payload, which few shops have, is parsed.
 
 use std::borrow::Cow;
 
@@ -9,7 +10,7 @@ use memchr::memmem;
 
 use super::super::fault::{Cause, short};
 use super::super::wire;
-use super::field::Field;
+use super::field::{self, Field};
 use super::{LONGEST_DATA, check_count, check_length, check_names, json, later, own, wrong};
 use mapper_core::word::Payload;
 
@@ -37,6 +38,8 @@ pub(super) fn apply(builtin: Payload, patch: wire::Patch, now: i64) -> Result<Pa
 
     let (data, names) = if fields.is_empty() {
         (builtin.data, builtin.fields)
+    } else if builtin.fields.iter().any(|name| name.ends_with(['}', ']'])) {
+        merge(&builtin.data, fields)?
     } else {
         splice(&builtin.data, &builtin.fields, &fields)?
     };
@@ -63,6 +66,22 @@ fn judge<'a>(change: &'a wire::FieldChange, warnings: &mut Vec<mapper_core::Warn
         ))
     })?;
     Field::judge(name, value, warnings)
+}
+
+/// Puts changes into canonical `data` whose fields may hold objects.
+fn merge(data: &str, changes: Vec<Field<'_>>) -> Result<(String, Vec<Cow<'static, str>>), Cause> {
+    let entries = json::entries(data)
+        .map_err(|error| wrong(format!("was given a built-in payload that is not JSON ({error}); please report it")))?;
+    let mut fields = Vec::with_capacity(entries.len() + changes.len());
+    for (name, value) in entries {
+        if !changes.iter().any(|change| change.name == name) {
+            // The built-in mapper has warned already.
+            fields.push(Field::judge(name, value, &mut Vec::new())?);
+        }
+    }
+    fields.extend(changes);
+    fields.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok((field::write(&fields), field::listed(&fields)))
 }
 
 /// Puts changes, sorted by name, into canonical `data` whose `fields` are sorted and all known.

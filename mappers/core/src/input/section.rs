@@ -3,6 +3,7 @@
 //! A key that is missing and a key that is null are the same. Every reader answers `None` for both.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -106,12 +107,20 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// An object, as canonical JSON text.
-    pub(super) fn object(&self, key: &str) -> Result<Option<String>, InputError> {
+    /// An object whose values are texts.
+    pub(super) fn texts_by_name(&self, key: &str) -> Result<Option<BTreeMap<String, String>>, InputError> {
+        let Some(object) = self.object(key)? else { return Ok(None) };
+        let path = self.at(key);
+        let texts = object.iter().map(|(name, value)| Ok((name.clone(), as_text(&format!("{path}.{name}"), value)?)));
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// An object.
+    pub(super) fn object(&self, key: &str) -> Result<Option<&'a Map<String, Value>>, InputError> {
         self.read(key, |path, value| match value {
-            Value::Object(_) => {
-                branch!("input.extra");
-                Ok(value.to_string())
+            Value::Object(object) => {
+                branch!("input.object");
+                Ok(object)
             }
             other => Err(wrong_type(path, "object", other)),
         })

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::ATTRIBUTES;
 use crate::item::{Inventory, MapSettings, OptionValue, Product, Variant};
 
 /// Text made to hurt: any characters, and runs of those that the mapper treats specially.
@@ -43,8 +44,11 @@ pub(super) fn wild_number() -> impl Strategy<Value = i64> {
 /// Settings of any texts and caps.
 pub(super) fn settings() -> impl Strategy<Value = MapSettings> {
     let texts = (wild_text(), wild_text(), wild_text(), wild_text(), wild_text(), wild_text());
-    (texts, any::<bool>(), 0_u32..300, prop_oneof![0_u32..300, any::<u32>()]).prop_map(
-        |(texts, fallback, title, description)| MapSettings {
+    let attribute = prop::sample::select(vec!["color", "size", "material", "pattern", "none"]);
+    let synonyms = prop::collection::btree_map(wild_text(), attribute.prop_map(str::to_owned), 0..3);
+    let options = (0_u32..5, any::<bool>(), synonyms);
+    (texts, any::<bool>(), 0_u32..300, prop_oneof![0_u32..300, any::<u32>()], options).prop_map(
+        |(texts, fallback, title, description, options)| MapSettings {
             currency: texts.0,
             storefront_base_url: texts.1,
             storefront_product_path: texts.2,
@@ -54,6 +58,9 @@ pub(super) fn settings() -> impl Strategy<Value = MapSettings> {
             identifier_exists_fallback: fallback,
             title_max_length: title,
             description_max_length: description,
+            category_levels: options.0,
+            additional_variant_attributes: options.1,
+            option_synonyms: options.2,
         },
     )
 }
@@ -66,12 +73,42 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(wild_text(), 0..14)
 }
 
+/// An `extra`, mostly with something for Meta in it.
+fn extra() -> impl Strategy<Value = Option<String>> {
+    let name =
+        prop::sample::select(ATTRIBUTES.iter().map(|spec| spec.name).chain(["title", "unknown"]).collect::<Vec<_>>());
+    let value = prop_oneof![
+        wild_json(),
+        Just(serde_json::json!("female")),
+        Just(serde_json::json!(7)),
+        Just(serde_json::json!(["a"])),
+        Just(serde_json::json!("10 kg")),
+    ];
+    let attributes = prop::collection::btree_map(name.prop_map(str::to_owned), value, 0..4);
+    let texts = (maybe_text(), prop::option::weighted(0.1, wild_text()), prop::option::weighted(0.1, wild_text()));
+    let given = (texts, maybe_text(), attributes).prop_map(|((condition, currency, link), google, attributes)| {
+        serde_json::json!({"meta": {
+            "condition": condition, "currency": currency, "link": link, "googleProductCategory": google,
+            "attributes": attributes,
+        }})
+        .to_string()
+    });
+    prop_oneof![3 => Just(None), 2 => given.prop_map(Some), 1 => wild_text().prop_map(|text| Some(format!("{text}\"meta\"")))]
+}
+
 /// A product that is mostly eligible.
 pub(super) fn product() -> impl Strategy<Value = Product> {
     let wording = (maybe_text(), maybe_text(), maybe_text(), wild_text());
     let state = (prop::bool::weighted(0.9), prop::bool::weighted(0.9), prop::option::weighted(0.1, wild_number()));
-    (any::<String>(), wording, state, (maybe_text(), texts()), (maybe_text(), maybe_text(), texts())).prop_map(
-        |(id, wording, (active, public, deleted_at), (thumbnail, images), (vendor_name, brand_title, categories))| {
+    (any::<String>(), wording, state, (maybe_text(), texts()), (maybe_text(), maybe_text(), texts()), extra()).prop_map(
+        |(
+            id,
+            wording,
+            (active, public, deleted_at),
+            (thumbnail, images),
+            (vendor_name, brand_title, categories),
+            extra_json,
+        )| {
             Product {
                 id,
                 title: wording.0,
@@ -86,7 +123,7 @@ pub(super) fn product() -> impl Strategy<Value = Product> {
                 vendor_name,
                 brand_title,
                 categories,
-                extra_json: None,
+                extra_json,
             }
         },
     )
@@ -113,8 +150,8 @@ pub(super) fn variant() -> impl Strategy<Value = Variant> {
     let maybe_number = || prop::option::of(wild_number());
     let codes = (maybe_text(), maybe_text(), maybe_text(), maybe_text());
     let money = (maybe_number(), maybe_number(), maybe_number(), maybe_number());
-    (any::<String>(), codes, money, (maybe_text(), texts()), prop::option::of(inventory()), options()).prop_map(
-        |(id, codes, money, (thumbnail, images), inventory, options)| Variant {
+    (any::<String>(), codes, money, (maybe_text(), texts()), prop::option::of(inventory()), options(), extra())
+        .prop_map(|(id, codes, money, (thumbnail, images), inventory, options, extra_json)| Variant {
             id,
             sku: codes.0,
             ean: codes.1,
@@ -129,9 +166,8 @@ pub(super) fn variant() -> impl Strategy<Value = Variant> {
             deleted_at: None,
             inventory,
             options,
-            extra_json: None,
-        },
-    )
+            extra_json,
+        })
 }
 
 /// JSON of any shape, with the keys that the reader knows among others.

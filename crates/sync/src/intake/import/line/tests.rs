@@ -75,6 +75,9 @@ fn data_that_a_table_may_hold_is_taken() {
         ("/variants/0/inventory", json!(null)),
         ("/slug", json!(null)),
         ("/currency", json!(" jpy ")),
+        ("/link", json!("https://shop.example/a b")),
+        ("/attributes", json!({"gender": " Female ", "color": "", "internal_label": []})),
+        ("/variants/0/attributes", json!({"gender": null})),
         ("/images", json!(["", "ftp://odd.example/1.jpg"])),
         ("/title", json!("x".repeat(10_000))),
         ("/id", json!("é".repeat(100))),
@@ -118,6 +121,39 @@ fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
         ("/images", json!(vec![""; 1001]), "images: must have at most 1000 elements, has 1001".into()),
         ("/currency", json!("ZZZ"), "currency: must be a currency code of ISO 4217 such as INR, got \"ZZZ\"".into()),
         ("/currency", json!(356), "currency: must be a currency code of ISO 4217 such as INR, got 356".into()),
+        (
+            "/link",
+            json!("shop.example/a"),
+            "link: must be an absolute http or https URL, got \"shop.example/a\"".into(),
+        ),
+        ("/condition", json!("mint"), "condition: must be new or refurbished or used, got \"mint\"".into()),
+        (
+            "/attributes",
+            json!({"gendre": "female"}),
+            "attributes.gendre: is no field that Meta documents; write gender".into(),
+        ),
+        (
+            "/attributes",
+            json!({"title": "x"}),
+            "attributes.title: is made of other fields of the line; write title".into(),
+        ),
+        (
+            "/attributes",
+            json!({"gender": "woman"}),
+            "attributes.gender: takes female, male, unisex, got \"woman\"".into(),
+        ),
+        (
+            "/variants/0/attributes",
+            json!({"custom_number_0": 1.5}),
+            "variants[0].attributes.custom_number_0: takes a whole number from 0 to 4294967295, got 1.5".into(),
+        ),
+        (
+            "/extra",
+            json!({"meta": {}}),
+            "extra.meta: is reserved for what the line says for Meta; write link, condition, currency, \
+             googleProductCategory or attributes beside extra, or use another name"
+                .into(),
+        ),
         ("/vendor", json!("Loom"), "vendor: must be an object, got \"Loom\"".into()),
         ("/vendor", json!({"id": "x"}), "vendor.name: is required".into()),
         ("/vendor/id", json!(""), "vendor.id: must not be blank".into()),
@@ -241,7 +277,7 @@ fn all_problems_are_told_at_once_and_too_many_are_counted() {
         refusals(br#"{"title":1,"status":"draft","color":"red","variants":[{"price":-1},5]}"#),
         [
             "color: is not a known field; known fields are id, title, subtitle, description, slug, \
-             status, visibility, thumbnail, images, deletedAt, vendor, brand, categories, extra, variants",
+             status, visibility, thumbnail, images, deletedAt, vendor, brand, categories, extra, link, condition, currency, googleProductCategory, attributes, variants",
             "id: is required",
             "title: must be a string, got 1",
             "visibility: is required: public or private",
