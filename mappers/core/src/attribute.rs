@@ -48,8 +48,14 @@ pub struct Part {
 pub enum PartKind {
     /// A text.
     Text,
-    /// A number, or a text that is one.
+    /// A number of zero or more, or a text that is one.
     Number,
+    /// An absolute http(s) URL.
+    Url,
+    /// A country as ISO 3166 alpha-2.
+    Country,
+    /// A currency of ISO 4217.
+    Currency,
     /// A list of texts.
     Texts,
 }
@@ -64,7 +70,8 @@ pub struct AttributeSpec {
 }
 
 /// The attributes that an option of the variant beats: the built-in mapping makes them of options.
-pub(crate) const FALLBACKS: [&str; 4] = ["color", "material", "pattern", "size"];
+#[cfg(test)]
+const FALLBACKS: [&str; 4] = ["color", "material", "pattern", "size"];
 
 const TEXT: usize = 5_000;
 
@@ -73,20 +80,20 @@ const fn part(name: &'static str, is_required: bool, kind: PartKind) -> Part {
 }
 
 const SHIPPING: &[Part] = &[
-    part("shipping_country", true, PartKind::Text),
+    part("shipping_country", true, PartKind::Country),
     part("shipping_region", false, PartKind::Text),
     part("shipping_service", false, PartKind::Text),
     part("shipping_price_value", true, PartKind::Number),
-    part("shipping_price_currency", true, PartKind::Text),
+    part("shipping_price_currency", true, PartKind::Currency),
 ];
-const VIDEO: &[Part] = &[part("url", true, PartKind::Text), part("tag", false, PartKind::Texts)];
+const VIDEO: &[Part] = &[part("url", true, PartKind::Url), part("tag", false, PartKind::Texts)];
 const ADDRESS: &[Part] = &[
     part("street1", true, PartKind::Text),
     part("street2", false, PartKind::Text),
     part("city", true, PartKind::Text),
     part("region", false, PartKind::Text),
     part("postal_code", false, PartKind::Text),
-    part("country", true, PartKind::Text),
+    part("country", true, PartKind::Country),
 ];
 
 macro_rules! attributes {
@@ -189,23 +196,13 @@ pub fn check(name: &str, value: &Value) -> Result<(&'static AttributeSpec, Value
             let word = given.and_then(|given| words.iter().find(|word| word.eq_ignore_ascii_case(given)));
             word.map(|word| Value::from(*word)).ok_or_else(|| format!("takes {}", words.join(", ")))
         }
-        Url => {
-            let url = value.as_str().map(str::trim).filter(|url| crate::url::is_absolute(url));
-            url.map(|url| Value::from(crate::url::clean(url).into_owned())).ok_or_else(|| "takes an http(s) URL".into())
-        }
+        Url => web_address(value),
         Day => {
             let day =
                 value.as_str().map(str::trim).filter(|day| day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok());
             day.map(Value::from).ok_or_else(|| "takes a day such as 2026-11-30".into())
         }
-        Country => {
-            let code = value
-                .as_str()
-                .map(str::trim)
-                .filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()));
-            code.map(|code| Value::from(code.to_ascii_uppercase()))
-                .ok_or_else(|| "takes a country code such as IN".into())
-        }
+        Country => country(value),
         Weight => weight(value).ok_or_else(|| "takes a weight such as 10 kg (lb, oz, g, kg)".into()),
         Whole(low, high) => {
             let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
@@ -213,8 +210,14 @@ pub fn check(name: &str, value: &Value) -> Result<(&'static AttributeSpec, Value
             number.map(Value::from).ok_or_else(|| format!("takes a whole number from {low} to {high}"))
         }
         Rating => {
-            let number = value.as_f64().filter(|number| (1.0..=5.0).contains(number));
-            number.map(|_| value.clone()).ok_or_else(|| "takes a number from 1 to 5".into())
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+            let number = number.filter(|number| (1.0..=5.0).contains(number));
+            // `5` and `5.0` are one rating.
+            let canonical = number.map(|number| match number {
+                whole if whole.fract() == 0.0 => Value::from(whole as i64),
+                other => Value::from(other),
+            });
+            canonical.ok_or_else(|| "takes a number from 1 to 5".into())
         }
         Texts(most, longest) => texts(value, most, longest),
         Objects(parts) => match value {
@@ -237,10 +240,19 @@ fn text(value: &Value, most: usize) -> Result<Value, String> {
 fn texts(value: &Value, most: usize, longest: usize) -> Result<Value, String> {
     let refuse = || format!("takes a list of at most {most} texts of at most {longest} characters");
     let list = value.as_array().filter(|list| list.len() <= most).ok_or_else(refuse)?;
-    list.iter()
-        .map(|element| text(element, longest).map_err(|_| refuse()))
-        .collect::<Result<Vec<_>, _>>()
-        .map(Value::from)
+    let texts: Result<Vec<_>, _> = list.iter().map(|element| text(element, longest).map_err(|_| refuse())).collect();
+    Ok(texts?.into_iter().filter(|text| !is_absent(text)).collect())
+}
+
+fn web_address(value: &Value) -> Result<Value, String> {
+    let url = value.as_str().map(str::trim).filter(|url| crate::url::is_absolute(url));
+    url.map(|url| Value::from(crate::url::clean(url).into_owned())).ok_or_else(|| "takes an http(s) URL".into())
+}
+
+fn country(value: &Value) -> Result<Value, String> {
+    let code = value.as_str().map(str::trim);
+    let code = code.filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()));
+    code.map(|code| Value::from(code.to_ascii_uppercase())).ok_or_else(|| "takes a country code such as IN".into())
 }
 
 fn names(parts: &[Part]) -> String {
@@ -267,12 +279,26 @@ fn object(value: &Value, parts: &[Part]) -> Result<Value, String> {
         let checked = match kind {
             PartKind::Text => text(value, TEXT),
             PartKind::Texts => texts(value, 100, 200),
-            PartKind::Number => {
-                let is_number = value.is_number() || value.as_str().is_some_and(|text| is_decimal(text.trim()));
-                is_number.then(|| value.clone()).ok_or_else(|| "takes a number".into())
+            PartKind::Url => web_address(value),
+            PartKind::Country => country(value),
+            PartKind::Currency => {
+                let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
+                let code = code.filter(|code| crate::minor_units(code).is_some());
+                code.map(Value::from).ok_or_else(|| "takes a currency code of ISO 4217 such as INR".into())
             }
+            PartKind::Number => match value {
+                Value::String(text) if is_decimal(text.trim()) => Ok(Value::from(text.trim())),
+                Value::Number(number) if number.as_f64().is_some_and(|number| (0.0..1e12).contains(&number)) => {
+                    Ok(value.clone())
+                }
+                _ => Err("takes a number of zero or more".into()),
+            },
         };
-        canonical.insert(name.clone(), checked.map_err(|problem| format!("{name}: {problem}"))?);
+        let checked: Value = checked.map_err(|problem: String| format!("{name}: {problem}"))?;
+        if is_absent(&checked) {
+            continue;
+        }
+        canonical.insert(name.clone(), checked);
     }
     match parts.iter().find(|part| part.is_required && !canonical.contains_key(part.name)) {
         Some(missing) => Err(format!("needs {}", missing.name)),
@@ -319,6 +345,8 @@ mod tests {
             ("expiration_date", json!("2026-11-30"), json!("2026-11-30")),
             ("internal_label", json!(["a", " b "]), json!(["a", "b"])),
             ("user_rating", json!(4.5), json!(4.5)),
+            ("user_rating", json!("5.0"), json!(5)),
+            ("internal_label", json!(["a", " "]), json!(["a"])),
             ("mobile_link", json!("HTTPS://M.example/a b"), json!("https://m.example/a%20b")),
             (
                 "video",
@@ -346,6 +374,17 @@ mod tests {
             ("shipping", json!([{"shipping_country": "US"}]), "needs shipping_price_value"),
             ("shipping", json!("US:::9 USD"), "list of objects"),
             ("video", json!([{"src": "x"}]), "it takes url, tag"),
+            ("video", json!([{"url": "not a url"}]), "http(s) URL"),
+            (
+                "shipping",
+                json!([{"shipping_country": "US", "shipping_price_value": -5, "shipping_price_currency": "USD"}]),
+                "shipping_price_value: takes a number of zero or more",
+            ),
+            (
+                "shipping",
+                json!([{"shipping_country": "US", "shipping_price_value": 5, "shipping_price_currency": "ZZZ"}]),
+                "shipping_price_currency: takes a currency",
+            ),
             ("user_rating", json!(5.5), "1 to 5"),
             ("custom_label_2", json!("x".repeat(101)), "100 characters"),
         ];

@@ -6,7 +6,7 @@
 //! a blank value counts as none. Values are sent as written ("0" is a size).
 //!
 //! The other options are sent as `additional_variant_attribute` where the settings say so; else a warning names them,
-//! since nothing at Meta tells such variants apart.
+//! since nothing at Meta tells such variants apart. A shop that gives that attribute itself has the last word.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,9 @@ use crate::item::{MapSettings, OptionValue};
 use crate::text;
 use crate::trace::branch;
 use crate::warnings::{WarningCode, Warnings};
+
+/// The option names that need no synonym of the shop's.
+pub const NAMES: [&str; 7] = ["color", "colour", "size", "material", "fabric", "pattern", "print"];
 
 /// The four attributes, and the text of the other options.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,7 +30,12 @@ pub(crate) struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     /// Finds the attributes among the options.
-    pub(crate) fn of(settings: &MapSettings, options: &'a [OptionValue], warnings: &mut Warnings) -> Self {
+    pub(crate) fn of(
+        settings: &MapSettings,
+        options: &'a [OptionValue],
+        shops_own: bool,
+        warnings: &mut Warnings,
+    ) -> Self {
         let mut used = vec![false; options.len()];
         let mut find = |attribute: &str, names: &[&str]| find(settings, options, attribute, names, &mut used);
         let attributes = Self {
@@ -40,11 +48,11 @@ impl<'a> Attributes<'a> {
         let others: Vec<(Cow<'_, str>, Cow<'_, str>)> = options
             .iter()
             .zip(used)
-            .filter(|(_, used)| !used)
+            .filter(|(option, used)| !used && !is_attribute(&option.name))
             .map(|(option, _)| (text::line(&option.name), text::line(&option.value)))
-            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty() && !is_default(name, value))
             .collect();
-        if others.is_empty() {
+        if others.is_empty() || shops_own {
             return attributes;
         }
         if settings.additional_variant_attributes {
@@ -63,6 +71,16 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// Whether a name is that of an attribute: a second one of the kind says nothing more.
+fn is_attribute(name: &str) -> bool {
+    NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+}
+
+/// Whether an option is the one that Shopify gives a product without options.
+fn is_default(name: &str, value: &str) -> bool {
+    name.eq_ignore_ascii_case("Title") && value.eq_ignore_ascii_case("Default Title")
+}
+
 /// The first value under the first name that has one; notes every option that has one of the names.
 fn find<'a>(
     settings: &MapSettings,
@@ -72,7 +90,7 @@ fn find<'a>(
     used: &mut [bool],
 ) -> Option<Cow<'a, str>> {
     let mut pick = |is_meant: &dyn Fn(&str) -> bool| {
-        let mut meant = options.iter().enumerate().filter(|(_, option)| is_meant(&option.name));
+        let mut meant = options.iter().enumerate().filter(|(at, option)| !used[*at] && is_meant(&option.name));
         let (at, value) = meant
             .find_map(|(at, option)| Some((at, text::line(&option.value))).filter(|(_, value)| !value.is_empty()))?;
         used[at] = true;

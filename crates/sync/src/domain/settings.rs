@@ -269,6 +269,9 @@ fn synonyms(value: &Value) -> Result<Value, String> {
         let Some(attribute) = attribute.as_str().filter(|attribute| ATTRIBUTES.contains(attribute)) else {
             return Err(format!("{}; {shown:?} has {}", takes(), clip(&attribute.to_string(), 60)));
         };
+        if mapper_core::OPTION_NAMES.contains(&&*trimmed.to_lowercase()) {
+            return Err(format!("{}; {shown:?} needs no synonym", takes()));
+        }
         if let Some(other) = known.insert(trimmed.to_lowercase(), name) {
             return Err(format!("{}; {:?} and {shown:?} are the same name", takes(), clip(other, 60)));
         }
