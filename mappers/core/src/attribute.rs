@@ -52,6 +52,10 @@ pub enum PartKind {
     Number,
     /// A list of texts.
     Texts,
+    /// A country as ISO 3166 alpha-2.
+    Country,
+    /// A currency of ISO 4217.
+    Currency,
 }
 
 /// What is known about an attribute.
@@ -73,11 +77,11 @@ const fn part(name: &'static str, is_required: bool, kind: PartKind) -> Part {
 }
 
 const SHIPPING: &[Part] = &[
-    part("shipping_country", true, PartKind::Text),
+    part("shipping_country", true, PartKind::Country),
     part("shipping_region", false, PartKind::Text),
     part("shipping_service", false, PartKind::Text),
     part("shipping_price_value", true, PartKind::Number),
-    part("shipping_price_currency", true, PartKind::Text),
+    part("shipping_price_currency", true, PartKind::Currency),
 ];
 const VIDEO: &[Part] = &[part("url", true, PartKind::Text), part("tag", false, PartKind::Texts)];
 const ADDRESS: &[Part] = &[
@@ -86,7 +90,7 @@ const ADDRESS: &[Part] = &[
     part("city", true, PartKind::Text),
     part("region", false, PartKind::Text),
     part("postal_code", false, PartKind::Text),
-    part("country", true, PartKind::Text),
+    part("country", true, PartKind::Country),
 ];
 
 macro_rules! attributes {
@@ -156,6 +160,22 @@ impl AttributeSpec {
         }
     }
 
+    /// The word that means the same as none, for a field whose old value an empty text would not take back: an archived
+    /// item has to be active again.
+    #[must_use]
+    pub fn neutral(&self) -> Option<&'static str> {
+        match self.name {
+            "status" => Some("active"),
+            "wa_compliance_category" => Some("DEFAULT"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a plain text that people read.
+    pub(crate) fn is_plain_text(&self) -> bool {
+        matches!(self.kind, Text(_)) && self.name != "rich_text_description"
+    }
+
     /// Whether it is a number, which is cleared like a text.
     #[must_use]
     pub fn is_number(&self) -> bool {
@@ -198,14 +218,7 @@ pub fn check(name: &str, value: &Value) -> Result<(&'static AttributeSpec, Value
                 value.as_str().map(str::trim).filter(|day| day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok());
             day.map(Value::from).ok_or_else(|| "takes a day such as 2026-11-30".into())
         }
-        Country => {
-            let code = value
-                .as_str()
-                .map(str::trim)
-                .filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()));
-            code.map(|code| Value::from(code.to_ascii_uppercase()))
-                .ok_or_else(|| "takes a country code such as IN".into())
-        }
+        Country => country(value),
         Weight => weight(value).ok_or_else(|| "takes a weight such as 10 kg (lb, oz, g, kg)".into()),
         Whole(low, high) => {
             let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
@@ -267,6 +280,8 @@ fn object(value: &Value, parts: &[Part]) -> Result<Value, String> {
         let checked = match kind {
             PartKind::Text => text(value, TEXT),
             PartKind::Texts => texts(value, 100, 200),
+            PartKind::Country => country(value),
+            PartKind::Currency => currency(value),
             PartKind::Number => {
                 let is_number = value.is_number() || value.as_str().is_some_and(|text| is_decimal(text.trim()));
                 is_number.then(|| value.clone()).ok_or_else(|| "takes a number".into())
@@ -278,6 +293,18 @@ fn object(value: &Value, parts: &[Part]) -> Result<Value, String> {
         Some(missing) => Err(format!("needs {}", missing.name)),
         None => Ok(Value::Object(canonical)),
     }
+}
+
+fn country(value: &Value) -> Result<Value, String> {
+    let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
+    let code = code.filter(|code| code.parse::<iso_currency::Country>().is_ok());
+    code.map(Value::from).ok_or_else(|| "takes a country code of ISO 3166 such as IN".into())
+}
+
+fn currency(value: &Value) -> Result<Value, String> {
+    let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
+    let code = code.filter(|code| crate::minor_units(code).is_some());
+    code.map(Value::from).ok_or_else(|| "takes a currency code of ISO 4217 such as INR".into())
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -345,6 +372,10 @@ mod tests {
             ("shipping_weight", json!("10 stone"), "10 kg"),
             ("shipping", json!([{"shipping_country": "US"}]), "needs shipping_price_value"),
             ("shipping", json!("US:::9 USD"), "list of objects"),
+            ("shipping", json!([{"shipping_country": "QQ"}]), "shipping_country: takes a country code"),
+            ("shipping", json!([{"shipping_price_currency": "ZZZ"}]), "shipping_price_currency: takes a currency code"),
+            ("origin_country", json!("India"), "such as IN"),
+            ("origin_country", json!("XQ"), "such as IN"),
             ("video", json!([{"src": "x"}]), "it takes url, tag"),
             ("user_rating", json!(5.5), "1 to 5"),
             ("custom_label_2", json!("x".repeat(101)), "100 characters"),

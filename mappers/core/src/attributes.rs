@@ -10,10 +10,26 @@
 
 use std::borrow::Cow;
 
+use crate::given::Given;
 use crate::item::{MapSettings, OptionValue};
 use crate::text;
 use crate::trace::branch;
 use crate::warnings::{WarningCode, Warnings};
+
+/// The four attributes, each with the names of an option that mean it without a setting.
+const NAMES: [(&str, &[&str]); 4] = [
+    ("color", &["color", "colour"]),
+    ("size", &["size"]),
+    ("material", &["material", "fabric"]),
+    ("pattern", &["pattern", "print"]),
+];
+
+/// The attribute that an option's name means without a setting, in any case.
+#[must_use]
+pub fn option_attribute(name: &str) -> Option<&'static str> {
+    let means = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
+    NAMES.iter().find(|(_, names)| means(names)).map(|(attribute, _)| *attribute)
+}
 
 /// The four attributes, and the text of the other options.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,16 +43,16 @@ pub(crate) struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     /// Finds the attributes among the options.
-    pub(crate) fn of(settings: &MapSettings, options: &'a [OptionValue], warnings: &mut Warnings) -> Self {
+    pub(crate) fn of(
+        settings: &MapSettings,
+        given: &Given,
+        options: &'a [OptionValue],
+        warnings: &mut Warnings,
+    ) -> Self {
         let mut used = vec![false; options.len()];
-        let mut find = |attribute: &str, names: &[&str]| find(settings, options, attribute, names, &mut used);
-        let attributes = Self {
-            color: find("color", &["color", "colour"]),
-            size: find("size", &["size"]),
-            material: find("material", &["material", "fabric"]),
-            pattern: find("pattern", &["pattern", "print"]),
-            others: None,
-        };
+        let [color, size, material, pattern] =
+            NAMES.map(|(attribute, names)| find(settings, options, attribute, names, &mut used));
+        let attributes = Self { color, size, material, pattern, others: None };
         let others: Vec<(Cow<'_, str>, Cow<'_, str>)> = options
             .iter()
             .zip(used)
@@ -44,7 +60,8 @@ impl<'a> Attributes<'a> {
             .map(|(option, _)| (text::line(&option.name), text::line(&option.value)))
             .filter(|(name, value)| !name.is_empty() && !value.is_empty())
             .collect();
-        if others.is_empty() {
+        // The shop's own words for them are taken in their place.
+        if others.is_empty() || given.has("additional_variant_attribute") {
             return attributes;
         }
         if settings.additional_variant_attributes {
@@ -63,7 +80,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The first value under the first name that has one; notes every option that has one of the names.
+/// The first value under the first name that has one; notes every option that has one of the names and that value.
 fn find<'a>(
     settings: &MapSettings,
     options: &'a [OptionValue],
@@ -71,31 +88,40 @@ fn find<'a>(
     names: &[&str],
     used: &mut [bool],
 ) -> Option<Cow<'a, str>> {
-    let mut pick = |is_meant: &dyn Fn(&str) -> bool| {
-        let mut meant = options.iter().enumerate().filter(|(_, option)| is_meant(&option.name));
-        let (at, value) = meant
-            .find_map(|(at, option)| Some((at, text::line(&option.value))).filter(|(_, value)| !value.is_empty()))?;
-        used[at] = true;
-        Some(value)
+    let is_named = |option: &OptionValue, name: &str| option.name.trim().eq_ignore_ascii_case(name);
+    let is_mapped = |option: &OptionValue| {
+        settings.option_synonyms.iter().any(|(name, meant)| meant == attribute && is_same(name, &option.name))
     };
-    for name in names {
-        if let Some(value) = pick(&|given| given.trim().eq_ignore_ascii_case(name)) {
+    let pick = |is_meant: &dyn Fn(&OptionValue) -> bool| {
+        let mut values = options.iter().filter(|option| is_meant(option)).map(|option| text::line(&option.value));
+        values.find(|value| !value.is_empty())
+    };
+    let named = names.iter().find_map(|name| {
+        let value = pick(&|option| is_named(option, name));
+        if value.is_some() {
             branch!(format!("option.{name}"));
-            return Some(value);
         }
-    }
-    let value = pick(&|given| {
-        let given = fold(given);
-        settings.option_synonyms.iter().any(|(name, meant)| meant == attribute && fold(name) == given)
+        value
     });
-    if value.is_some() {
-        branch!("option.shops_synonym");
+    let value = named.or_else(|| {
+        let value = pick(&is_mapped);
+        if value.is_some() {
+            branch!("option.shops_synonym");
+        }
+        value
+    })?;
+    for (option, used) in options.iter().zip(used) {
+        // A second name with the same value says nothing more.
+        let means = names.iter().any(|name| is_named(option, name)) || is_mapped(option);
+        *used |= means && text::line(&option.value) == value;
     }
-    value
+    Some(value)
 }
 
-fn fold(name: &str) -> String {
-    name.trim().to_lowercase()
+/// Whether two names are the same without their case and the blanks around them.
+fn is_same(one: &str, other: &str) -> bool {
+    let one = one.trim().chars().flat_map(char::to_lowercase);
+    one.eq(other.trim().chars().flat_map(char::to_lowercase))
 }
 
 /// A name or value within the list, whose separators it must not hold.

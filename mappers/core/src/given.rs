@@ -18,8 +18,8 @@ use crate::warnings::{WarningCode, Warnings};
 /// What is said of an item, product and variant together.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Given {
-    /// The item's own page.
-    pub(crate) link: Option<String>,
+    /// The item's own pages: the variant's, then the product's.
+    pub(crate) links: Vec<String>,
     /// The item's own condition.
     pub(crate) condition: Option<String>,
     /// The currency of the prices.
@@ -42,7 +42,9 @@ impl Given {
             let own = variant.get(key).or_else(|| product.get(key)).and_then(Value::as_str);
             own.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let (link, condition) = (text("link"), text("condition"));
+        let condition = text("condition");
+        let links = [&variant, &product].into_iter().filter_map(|said| said.get("link")?.as_str());
+        let links = links.map(str::trim).filter(|link| !link.is_empty()).map(str::to_owned).collect();
         let of_product = |key: &str| product.get(key).and_then(Value::as_str).map(|text| text.trim().to_owned());
         let currency = of_product("currency").filter(|code| !code.is_empty());
         let google_product_category = of_product("googleProductCategory").filter(|path| !path.is_empty());
@@ -54,7 +56,12 @@ impl Given {
             attributes.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
         }
         attributes.retain(|_, value| !attribute::is_absent(value));
-        Self { link, condition, currency, google_product_category, attributes }
+        Self { links, condition, currency, google_product_category, attributes }
+    }
+
+    /// Whether the shop gives an attribute.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.attributes.contains_key(name)
     }
 
     /// Takes an attribute that stands in for an option.

@@ -40,8 +40,12 @@ mod fixture_tests;
 mod property_tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 pub use attribute::{ATTRIBUTES, AttributeKind, AttributeSpec, Part, PartKind, attribute, check as check_attribute};
+pub use attributes::option_attribute;
 pub use currency::minor_units;
 pub use digest::sha256_hex;
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
@@ -97,7 +101,7 @@ fn assemble(
     let google = given.google_product_category.take();
     let category = category::path(settings, google.as_deref(), &product.categories, &mut warnings);
     let Attributes { color, size, material, pattern, others } =
-        Attributes::of(settings, &variant.options, &mut warnings);
+        Attributes::of(settings, &given, &variant.options, &mut warnings);
     let [color, size, material, pattern] =
         [(color, "color"), (size, "size"), (material, "material"), (pattern, "pattern")].map(|(option, name)| {
             // Taken in any case, so that it is not sent twice.
@@ -135,7 +139,7 @@ fn assemble(
         title,
     };
     payload.check_limits(&mut warnings);
-    warn_of_entities(&payload, &mut warnings);
+    warn_of_entities(&payload, &attributes, &mut warnings);
     Mapped {
         data: payload.to_json(&attributes),
         fields: payload.present(&attributes),
@@ -144,12 +148,12 @@ fn assemble(
     }
 }
 
-/// Warns once of the first field that shows a character reference such as `&amp;` as text. The title has a warning of its
-/// own.
-fn warn_of_entities(payload: &Payload<'_>, warnings: &mut Warnings) {
+/// Warns of each text for people that shows a character reference such as `&amp;`. The title has a warning of its own.
+fn warn_of_entities(payload: &Payload<'_>, attributes: &BTreeMap<&'static str, Value>, warnings: &mut Warnings) {
     let fields = [
         ("brand", &payload.brand),
         ("description", &payload.description),
+        ("google_product_category", &payload.google_product_category),
         ("color", &payload.color),
         ("size", &payload.size),
         ("material", &payload.material),
@@ -157,8 +161,13 @@ fn warn_of_entities(payload: &Payload<'_>, warnings: &mut Warnings) {
         ("custom_label_0", &payload.custom_label_0),
         ("custom_label_1", &payload.custom_label_1),
     ];
-    for (name, value) in fields {
-        if value.as_deref().is_some_and(text::has_entity) {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let plain = attributes.iter().filter(|(name, _)| attribute(name).is_some_and(AttributeSpec::is_plain_text));
+    let mut warned = Vec::new();
+    for (name, value) in fields.chain(plain.filter_map(|(name, value)| Some((*name, value.as_str()?)))) {
+        // The brand is a label as well, and needs mending once.
+        if text::has_entity(value) && !warned.contains(&value) {
+            warned.push(value);
             let message = format!(
                 "{name} shows an HTML entity such as &amp; as text; write the character itself in the shop's data"
             );

@@ -54,20 +54,21 @@ pub(crate) fn of(
     given: &Given,
     warnings: &mut Warnings,
 ) -> String {
+    if given.links.iter().any(|link| !is_absolute(link)) {
+        let message =
+            "a link of the item's own is no http(s) address and is passed over; give the whole URL of the page";
+        warnings.add(WarningCode::OwnLinkUnusable, Some("link"), message);
+    }
     if let Some(own) = own(given) {
         branch!("link.own");
         return clean(own).into_owned();
-    }
-    if given.link.is_some() {
-        let message = "the link of the item is no http(s) address, so the storefront's page is sent; correct it";
-        warnings.add(WarningCode::OwnLinkUnusable, Some("link"), message);
     }
     let values = [slug, &variant.id, &product.id, variant.sku.as_deref().unwrap_or_default().trim()];
     build(settings, values, warnings)
 }
 
 fn own(given: &Given) -> Option<&str> {
-    given.link.as_deref().filter(|link| is_absolute(link))
+    given.links.iter().map(String::as_str).find(|link| is_absolute(link))
 }
 
 /// The page that the template makes of the values of [`PLACEHOLDERS`].

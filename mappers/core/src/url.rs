@@ -28,21 +28,30 @@ pub(crate) fn is_absolute(url: &str) -> bool {
 }
 
 /// An absolute URL with scheme and host in lower case, and percent-encoded where RFC 3986 does not allow a character.
-/// What is encoded already and reserved characters stay as the shop wrote them. The host is only put into lower case.
+/// What is encoded already and reserved characters stay as the shop wrote them. A host of other letters is encoded too,
+/// as UTF-8, which every reader of URLs decodes.
 pub(crate) fn clean(url: &str) -> Cow<'_, str> {
     let authority_at = url.find("://").map_or(0, |at| at + 3);
     let path_at = url[authority_at..].find(['/', '?', '#']).map_or(url.len(), |at| authority_at + at);
     let (head, rest) = url.split_at(path_at);
     let host_at = head.rfind('@').map_or(authority_at, |at| at + 1);
     let is_lower = |text: &str| !text.bytes().any(|b| b.is_ascii_uppercase());
-    if is_lower(&head[..authority_at]) && is_lower(&head[host_at..]) && is_clean(rest) {
+    let is_plain = |at: usize| matches!(head.as_bytes()[at], b'[' | b']') || is_allowed(head.as_bytes(), at, false);
+    let is_plain_head = (0..head.len()).all(is_plain);
+    if is_plain_head && is_lower(&head[..authority_at]) && is_lower(&head[host_at..]) && is_clean(rest) {
         return Cow::Borrowed(url);
     }
     branch!("url.cleaned");
     let mut out = String::with_capacity(url.len() + 16);
-    out.push_str(&head[..authority_at].to_ascii_lowercase());
-    out.push_str(&head[authority_at..host_at]);
-    out.push_str(&head[host_at..].to_ascii_lowercase());
+    for (at, byte) in head.bytes().enumerate() {
+        let is_user = (authority_at..host_at).contains(&at);
+        match (is_plain(at), is_user) {
+            (true, true) => out.push(char::from(byte)),
+            (true, false) => out.push(char::from(byte.to_ascii_lowercase())),
+            (false, true) => out.push_str(percent_encode_byte(byte)),
+            (false, false) => out.push_str(&percent_encode_byte(byte).to_ascii_lowercase()),
+        }
+    }
     let mut in_fragment = false;
     for (at, byte) in rest.bytes().enumerate() {
         if is_allowed(rest.as_bytes(), at, in_fragment) {
@@ -96,6 +105,8 @@ mod tests {
             ("https://User@Host.example:8080/a", "https://User@host.example:8080/a"),
             ("https://c.example/a#b#c", "https://c.example/a#b%23c"),
             ("https://c.example", "https://c.example"),
+            ("https://Bücher.example:80/a", "https://b%c3%bccher.example:80/a"),
+            ("https://[::1]/a", "https://[::1]/a"),
             ("https://c.example/a b\u{7f}", "https://c.example/a%20b%7F"),
         ] {
             assert_eq!(clean(raw), expected);
@@ -104,8 +115,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_clean_url_parses_and_is_clean(path in "\\PC{0,20}") {
-            let raw = format!("https://c.example/{path}");
+        fn a_clean_url_parses_and_is_clean(host in "[a-zäßЖ]{1,6}", path in "\\PC{0,20}") {
+            let raw = format!("HTTPS://{host}.Example/{path}");
             let once = clean(&raw);
             prop_assert_eq!(clean(&once), once.clone());
             prop_assert!(once.is_ascii());
