@@ -96,6 +96,25 @@ pub struct Site {
     pub api_url: String,
     /// URL at which browsers reach the admin UI.
     pub admin_url: Option<String>,
+    /// Origins of further pages that may use this API with the session of their user.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Site {
+    /// Returns the origins of pages on other hosts or ports that may use this API.
+    pub fn page_origins(&self) -> impl Iterator<Item = String> {
+        self.admin_url.iter().chain(&self.allowed_origins).filter_map(|url| origin(url))
+    }
+
+    /// Returns every origin whose pages may change something with a session cookie.
+    pub fn trusted_origins(&self) -> impl Iterator<Item = String> {
+        origin(&self.api_url).into_iter().chain(self.page_origins())
+    }
+}
+
+/// Returns the origin of a URL, as a browser writes it.
+fn origin(url: &str) -> Option<String> {
+    Some(url::Url::parse(url).ok()?.origin()).filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization())
 }
 
 impl Api {
@@ -122,6 +141,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(shell::wrong_method)
         .layer(DefaultBodyLimit::max(api.limits.body))
         .layer(shell::catch_panic())
+        .layer(shell::cross_origin(&api.site))
         .layer(from_fn(shell::per_request))
         .with_state(api)
 }

@@ -85,6 +85,7 @@ impl Server {
             enabled: config.enabled,
             api_url: config.public_api_url.clone().unwrap_or_else(|| format!("http://{address}")),
             admin_url: config.public_admin_url.clone(),
+            allowed_origins: config.http.allowed_origins.clone(),
         };
         let mut api = Api::new(Arc::clone(&service.app), service.board.clone(), sessions.clone(), site);
         let (stop, stopped) = oneshot::channel::<()>();

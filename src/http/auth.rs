@@ -212,8 +212,7 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     if !principal.may(permission) {
         return Err(ApiError::forbidden(permission.as_str()));
     }
-    let ours = [Some(api.site.api_url.as_str()), api.site.admin_url.as_deref()].into_iter().flatten();
-    if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, ours) {
+    if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, api.site.trusted_origins()) {
         return Err(ApiError::new(Code::Forbidden, FOREIGN_PAGE));
     }
     TakesNoQuery::check(parts)?;
@@ -221,8 +220,8 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
 }
 
 const FOREIGN_PAGE: &str = "a request with a session cookie may change something only when its Origin is that of \
-                            PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url): configure where \
-                            browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
+                            PUBLIC_ADMIN_URL (public_admin_url) or PUBLIC_API_URL (public_api_url), or one of \
+                            http.allowed_origins: configure where browsers reach the admin UI and this API, or send the session as `Authorization: Bearer …`";
 
 /// The caller whose valid credentials came along, on a route that needs none.
 #[derive(Clone, Debug)]

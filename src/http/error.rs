@@ -48,6 +48,8 @@ pub struct ErrorEnvelope {
 #[derive(Debug)]
 pub struct ApiError {
     code: Code,
+    /// See [`Self::word`].
+    word: &'static str,
     envelope: Box<ErrorEnvelope>,
     /// Only for the log.
     cause: Option<String>,
@@ -67,7 +69,7 @@ impl ApiError {
             fb_subcode: None,
             fb_trace_id: None,
         };
-        Self { code, envelope: Box::new(envelope), cause: None }
+        Self { code, word: code.word(), envelope: Box::new(envelope), cause: None }
     }
 
     /// The request cannot be read.
@@ -108,6 +110,12 @@ impl ApiError {
     pub fn internal(cause: impl Into<String>) -> Self {
         let message = "internal error; the log has the cause under this request's id";
         Self { cause: Some(cause.into()), ..Self::new(Code::Internal, message) }
+    }
+
+    /// The code that a page is told in its address.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.word
     }
 
     /// Its code.
@@ -189,7 +197,7 @@ fn code_of(error: &AdminError) -> Code {
         AdminError::Invalid { .. } => Code::Validation,
         AdminError::Misconfigured(_) => Code::Misconfigured,
         AdminError::State(_) => Code::OAuthState,
-        AdminError::Denied(_) | AdminError::Changed(_) => Code::BadRequest,
+        AdminError::Denied { .. } | AdminError::Changed(_) => Code::BadRequest,
         AdminError::Exchange(_) => Code::OAuthExchange,
         AdminError::Account { .. } | AdminError::Unusable(_) => Code::Account,
         AdminError::Module(_) => Code::MapperRefused,
@@ -212,13 +220,13 @@ impl From<AdminError> for ApiError {
             AdminError::Exchange(meta) | AdminError::Account { failure: meta, .. } | AdminError::Graph(meta) => {
                 failure.meta(&meta)
             }
+            AdminError::Denied { code, .. } => Self { word: code, ..failure },
             AdminError::NotTried(_) | AdminError::NoModules(_) => {
                 let cause = failure.envelope.message.clone();
                 failure.because(cause)
             }
             AdminError::Misconfigured(_)
             | AdminError::State(_)
-            | AdminError::Denied(_)
             | AdminError::Unusable(_)
             | AdminError::Changed(_)
             | AdminError::Module(_)
@@ -230,7 +238,7 @@ impl From<AdminError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { code, envelope, cause } = self;
+        let Self { code, envelope, cause, .. } = self;
         let (status, code) = (code.status(), code.word());
         // The only place that logs a failure.
         match cause {

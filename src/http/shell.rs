@@ -6,12 +6,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::{Instrument, Span, field, info, info_span};
 
+use super::Site;
 use super::code::Code;
 use super::error::ApiError;
 use catalog_sync::ids;
@@ -62,6 +64,22 @@ fn request_id(request: &Request) -> HeaderValue {
     };
     let given = request.headers().get(REQUEST_ID).filter(fit).cloned();
     given.unwrap_or_else(|| HeaderValue::from_str(&ids::request()).unwrap_or(HeaderValue::from_static("-")))
+}
+
+/// How long a browser may remember a preflight. Chromium remembers none longer.
+const PREFLIGHT: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Lets the pages of the trusted origins read responses and send the session cookie; errors included. The pages of other
+/// origins get no permission, so a browser keeps the responses from them.
+pub(super) fn cross_origin(site: &Site) -> CorsLayer {
+    let origins = site.page_origins().filter_map(|origin| HeaderValue::from_str(&origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID])
+        .expose_headers([REQUEST_ID])
+        .max_age(PREFLIGHT)
 }
 
 /// Responds with 408 when the handler takes longer.

@@ -4,6 +4,7 @@ mod api_checks;
 mod away;
 mod better_auth;
 mod connect;
+mod cross_origin;
 mod envelope;
 mod flow;
 mod fuzz;

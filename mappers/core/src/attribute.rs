@@ -48,14 +48,16 @@ pub struct Part {
 pub enum PartKind {
     /// A text.
     Text,
-    /// A number, or a text that is one.
+    /// A number of zero or more, or a text that is one.
     Number,
-    /// A list of texts.
-    Texts,
+    /// An absolute http(s) URL.
+    Url,
     /// A country as ISO 3166 alpha-2.
     Country,
     /// A currency of ISO 4217.
     Currency,
+    /// A list of texts.
+    Texts,
 }
 
 /// What is known about an attribute.
@@ -68,7 +70,8 @@ pub struct AttributeSpec {
 }
 
 /// The attributes that an option of the variant beats: the built-in mapping makes them of options.
-pub(crate) const FALLBACKS: [&str; 4] = ["color", "material", "pattern", "size"];
+#[cfg(test)]
+const FALLBACKS: [&str; 4] = ["color", "material", "pattern", "size"];
 
 const TEXT: usize = 5_000;
 
@@ -83,7 +86,7 @@ const SHIPPING: &[Part] = &[
     part("shipping_price_value", true, PartKind::Number),
     part("shipping_price_currency", true, PartKind::Currency),
 ];
-const VIDEO: &[Part] = &[part("url", true, PartKind::Text), part("tag", false, PartKind::Texts)];
+const VIDEO: &[Part] = &[part("url", true, PartKind::Url), part("tag", false, PartKind::Texts)];
 const ADDRESS: &[Part] = &[
     part("street1", true, PartKind::Text),
     part("street2", false, PartKind::Text),
@@ -171,11 +174,6 @@ impl AttributeSpec {
         }
     }
 
-    /// Whether it is a plain text that people read.
-    pub(crate) fn is_plain_text(&self) -> bool {
-        matches!(self.kind, Text(_)) && self.name != "rich_text_description"
-    }
-
     /// Whether it is a number, which is cleared like a text.
     #[must_use]
     pub fn is_number(&self) -> bool {
@@ -209,10 +207,7 @@ pub fn check(name: &str, value: &Value) -> Result<(&'static AttributeSpec, Value
             let word = given.and_then(|given| words.iter().find(|word| word.eq_ignore_ascii_case(given)));
             word.map(|word| Value::from(*word)).ok_or_else(|| format!("takes {}", words.join(", ")))
         }
-        Url => {
-            let url = value.as_str().map(str::trim).filter(|url| crate::url::is_absolute(url));
-            url.map(|url| Value::from(crate::url::clean(url).into_owned())).ok_or_else(|| "takes an http(s) URL".into())
-        }
+        Url => web_address(value),
         Day => {
             let day =
                 value.as_str().map(str::trim).filter(|day| day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok());
@@ -226,8 +221,14 @@ pub fn check(name: &str, value: &Value) -> Result<(&'static AttributeSpec, Value
             number.map(Value::from).ok_or_else(|| format!("takes a whole number from {low} to {high}"))
         }
         Rating => {
-            let number = value.as_f64().filter(|number| (1.0..=5.0).contains(number));
-            number.map(|_| value.clone()).ok_or_else(|| "takes a number from 1 to 5".into())
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+            let number = number.filter(|number| (1.0..=5.0).contains(number));
+            // `5` and `5.0` are one rating.
+            let canonical = number.map(|number| match number {
+                whole if whole.fract() == 0.0 => Value::from(whole as i64),
+                other => Value::from(other),
+            });
+            canonical.ok_or_else(|| "takes a number from 1 to 5".into())
         }
         Texts(most, longest) => texts(value, most, longest),
         Objects(parts) => match value {
@@ -250,10 +251,19 @@ fn text(value: &Value, most: usize) -> Result<Value, String> {
 fn texts(value: &Value, most: usize, longest: usize) -> Result<Value, String> {
     let refuse = || format!("takes a list of at most {most} texts of at most {longest} characters");
     let list = value.as_array().filter(|list| list.len() <= most).ok_or_else(refuse)?;
-    list.iter()
-        .map(|element| text(element, longest).map_err(|_| refuse()))
-        .collect::<Result<Vec<_>, _>>()
-        .map(Value::from)
+    let texts: Result<Vec<_>, _> = list.iter().map(|element| text(element, longest).map_err(|_| refuse())).collect();
+    Ok(texts?.into_iter().filter(|text| !is_absent(text)).collect())
+}
+
+fn web_address(value: &Value) -> Result<Value, String> {
+    let url = value.as_str().map(str::trim).filter(|url| crate::url::is_absolute(url));
+    url.map(|url| Value::from(crate::url::clean(url).into_owned())).ok_or_else(|| "takes an http(s) URL".into())
+}
+
+fn country(value: &Value) -> Result<Value, String> {
+    let code = value.as_str().map(str::trim);
+    let code = code.filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()));
+    code.map(|code| Value::from(code.to_ascii_uppercase())).ok_or_else(|| "takes a country code such as IN".into())
 }
 
 fn names(parts: &[Part]) -> String {
@@ -280,31 +290,31 @@ fn object(value: &Value, parts: &[Part]) -> Result<Value, String> {
         let checked = match kind {
             PartKind::Text => text(value, TEXT),
             PartKind::Texts => texts(value, 100, 200),
+            PartKind::Url => web_address(value),
             PartKind::Country => country(value),
-            PartKind::Currency => currency(value),
-            PartKind::Number => {
-                let is_number = value.is_number() || value.as_str().is_some_and(|text| is_decimal(text.trim()));
-                is_number.then(|| value.clone()).ok_or_else(|| "takes a number".into())
+            PartKind::Currency => {
+                let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
+                let code = code.filter(|code| crate::minor_units(code).is_some());
+                code.map(Value::from).ok_or_else(|| "takes a currency code of ISO 4217 such as INR".into())
             }
+            PartKind::Number => match value {
+                Value::String(text) if is_decimal(text.trim()) => Ok(Value::from(text.trim())),
+                Value::Number(number) if number.as_f64().is_some_and(|number| (0.0..1e12).contains(&number)) => {
+                    Ok(value.clone())
+                }
+                _ => Err("takes a number of zero or more".into()),
+            },
         };
-        canonical.insert(name.clone(), checked.map_err(|problem| format!("{name}: {problem}"))?);
+        let checked: Value = checked.map_err(|problem: String| format!("{name}: {problem}"))?;
+        if is_absent(&checked) {
+            continue;
+        }
+        canonical.insert(name.clone(), checked);
     }
     match parts.iter().find(|part| part.is_required && !canonical.contains_key(part.name)) {
         Some(missing) => Err(format!("needs {}", missing.name)),
         None => Ok(Value::Object(canonical)),
     }
-}
-
-fn country(value: &Value) -> Result<Value, String> {
-    let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
-    let code = code.filter(|code| code.parse::<iso_currency::Country>().is_ok());
-    code.map(Value::from).ok_or_else(|| "takes a country code of ISO 3166 such as IN".into())
-}
-
-fn currency(value: &Value) -> Result<Value, String> {
-    let code = value.as_str().map(|code| code.trim().to_ascii_uppercase());
-    let code = code.filter(|code| crate::minor_units(code).is_some());
-    code.map(Value::from).ok_or_else(|| "takes a currency code of ISO 4217 such as INR".into())
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -346,6 +356,8 @@ mod tests {
             ("expiration_date", json!("2026-11-30"), json!("2026-11-30")),
             ("internal_label", json!(["a", " b "]), json!(["a", "b"])),
             ("user_rating", json!(4.5), json!(4.5)),
+            ("user_rating", json!("5.0"), json!(5)),
+            ("internal_label", json!(["a", " "]), json!(["a"])),
             ("mobile_link", json!("HTTPS://M.example/a b"), json!("https://m.example/a%20b")),
             (
                 "video",
@@ -372,11 +384,18 @@ mod tests {
             ("shipping_weight", json!("10 stone"), "10 kg"),
             ("shipping", json!([{"shipping_country": "US"}]), "needs shipping_price_value"),
             ("shipping", json!("US:::9 USD"), "list of objects"),
-            ("shipping", json!([{"shipping_country": "QQ"}]), "shipping_country: takes a country code"),
-            ("shipping", json!([{"shipping_price_currency": "ZZZ"}]), "shipping_price_currency: takes a currency code"),
-            ("origin_country", json!("India"), "such as IN"),
-            ("origin_country", json!("XQ"), "such as IN"),
             ("video", json!([{"src": "x"}]), "it takes url, tag"),
+            ("video", json!([{"url": "not a url"}]), "http(s) URL"),
+            (
+                "shipping",
+                json!([{"shipping_country": "US", "shipping_price_value": -5, "shipping_price_currency": "USD"}]),
+                "shipping_price_value: takes a number of zero or more",
+            ),
+            (
+                "shipping",
+                json!([{"shipping_country": "US", "shipping_price_value": 5, "shipping_price_currency": "ZZZ"}]),
+                "shipping_price_currency: takes a currency",
+            ),
             ("user_rating", json!(5.5), "1 to 5"),
             ("custom_label_2", json!("x".repeat(101)), "100 characters"),
         ];

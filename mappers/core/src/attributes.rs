@@ -6,30 +6,17 @@
 //! a blank value counts as none. Values are sent as written ("0" is a size).
 //!
 //! The other options are sent as `additional_variant_attribute` where the settings say so; else a warning names them,
-//! since nothing at Meta tells such variants apart.
+//! since nothing at Meta tells such variants apart. A shop that gives that attribute itself has the last word.
 
 use std::borrow::Cow;
 
-use crate::given::Given;
 use crate::item::{MapSettings, OptionValue};
 use crate::text;
 use crate::trace::branch;
 use crate::warnings::{WarningCode, Warnings};
 
-/// The four attributes, each with the names of an option that mean it without a setting.
-const NAMES: [(&str, &[&str]); 4] = [
-    ("color", &["color", "colour"]),
-    ("size", &["size"]),
-    ("material", &["material", "fabric"]),
-    ("pattern", &["pattern", "print"]),
-];
-
-/// The attribute that an option's name means without a setting, in any case.
-#[must_use]
-pub fn option_attribute(name: &str) -> Option<&'static str> {
-    let means = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
-    NAMES.iter().find(|(_, names)| means(names)).map(|(attribute, _)| *attribute)
-}
+/// The option names that need no synonym of the shop's.
+pub const NAMES: [&str; 7] = ["color", "colour", "size", "material", "fabric", "pattern", "print"];
 
 /// The four attributes, and the text of the other options.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,23 +32,27 @@ impl<'a> Attributes<'a> {
     /// Finds the attributes among the options.
     pub(crate) fn of(
         settings: &MapSettings,
-        given: &Given,
         options: &'a [OptionValue],
+        shops_own: bool,
         warnings: &mut Warnings,
     ) -> Self {
         let mut used = vec![false; options.len()];
-        let [color, size, material, pattern] =
-            NAMES.map(|(attribute, names)| find(settings, options, attribute, names, &mut used));
-        let attributes = Self { color, size, material, pattern, others: None };
+        let mut find = |attribute: &str, names: &[&str]| find(settings, options, attribute, names, &mut used);
+        let attributes = Self {
+            color: find("color", &["color", "colour"]),
+            size: find("size", &["size"]),
+            material: find("material", &["material", "fabric"]),
+            pattern: find("pattern", &["pattern", "print"]),
+            others: None,
+        };
         let others: Vec<(Cow<'_, str>, Cow<'_, str>)> = options
             .iter()
             .zip(used)
-            .filter(|(_, used)| !used)
+            .filter(|(option, used)| !used && !is_attribute(&option.name))
             .map(|(option, _)| (text::line(&option.name), text::line(&option.value)))
-            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty() && !is_default(name, value))
             .collect();
-        // The shop's own words for them are taken in their place.
-        if others.is_empty() || given.has("additional_variant_attribute") {
+        if others.is_empty() || shops_own {
             return attributes;
         }
         if settings.additional_variant_attributes {
@@ -80,7 +71,17 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The first value under the first name that has one; notes every option that has one of the names and that value.
+/// Whether a name is that of an attribute: a second one of the kind says nothing more.
+fn is_attribute(name: &str) -> bool {
+    NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+}
+
+/// Whether an option is the one that Shopify gives a product without options.
+fn is_default(name: &str, value: &str) -> bool {
+    name.eq_ignore_ascii_case("Title") && value.eq_ignore_ascii_case("Default Title")
+}
+
+/// The first value under the first name that has one; notes every option that has one of the names.
 fn find<'a>(
     settings: &MapSettings,
     options: &'a [OptionValue],
@@ -88,40 +89,31 @@ fn find<'a>(
     names: &[&str],
     used: &mut [bool],
 ) -> Option<Cow<'a, str>> {
-    let is_named = |option: &OptionValue, name: &str| option.name.trim().eq_ignore_ascii_case(name);
-    let is_mapped = |option: &OptionValue| {
-        settings.option_synonyms.iter().any(|(name, meant)| meant == attribute && is_same(name, &option.name))
+    let mut pick = |is_meant: &dyn Fn(&str) -> bool| {
+        let mut meant = options.iter().enumerate().filter(|(at, option)| !used[*at] && is_meant(&option.name));
+        let (at, value) = meant
+            .find_map(|(at, option)| Some((at, text::line(&option.value))).filter(|(_, value)| !value.is_empty()))?;
+        used[at] = true;
+        Some(value)
     };
-    let pick = |is_meant: &dyn Fn(&OptionValue) -> bool| {
-        let mut values = options.iter().filter(|option| is_meant(option)).map(|option| text::line(&option.value));
-        values.find(|value| !value.is_empty())
-    };
-    let named = names.iter().find_map(|name| {
-        let value = pick(&|option| is_named(option, name));
-        if value.is_some() {
+    for name in names {
+        if let Some(value) = pick(&|given| given.trim().eq_ignore_ascii_case(name)) {
             branch!(format!("option.{name}"));
+            return Some(value);
         }
-        value
-    });
-    let value = named.or_else(|| {
-        let value = pick(&is_mapped);
-        if value.is_some() {
-            branch!("option.shops_synonym");
-        }
-        value
-    })?;
-    for (option, used) in options.iter().zip(used) {
-        // A second name with the same value says nothing more.
-        let means = names.iter().any(|name| is_named(option, name)) || is_mapped(option);
-        *used |= means && text::line(&option.value) == value;
     }
-    Some(value)
+    let value = pick(&|given| {
+        let given = fold(given);
+        settings.option_synonyms.iter().any(|(name, meant)| meant == attribute && fold(name) == given)
+    });
+    if value.is_some() {
+        branch!("option.shops_synonym");
+    }
+    value
 }
 
-/// Whether two names are the same without their case and the blanks around them.
-fn is_same(one: &str, other: &str) -> bool {
-    let one = one.trim().chars().flat_map(char::to_lowercase);
-    one.eq(other.trim().chars().flat_map(char::to_lowercase))
+fn fold(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 /// A name or value within the list, whose separators it must not hold.

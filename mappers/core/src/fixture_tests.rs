@@ -165,6 +165,19 @@ fn every_fixture_answers_as_reviewed() {
 }
 
 #[test]
+fn a_warning_that_a_setting_helps_against_names_it() {
+    for (name, fixture) in fixtures() {
+        let Ok(Ok(Outcome::Mapped(mapped))) = input::read(&fixture.line()).map(|item| item.map()) else { continue };
+        for warning in mapped.warnings {
+            let code = WarningCode::ALL.iter().find(|code| code.as_str() == warning.code).expect("a known code");
+            if let Some(setting) = code.setting() {
+                assert!(warning.message.contains(&format!("`{setting}`")), "{name}: {}", warning.message);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_snapshot_has_its_fixture() {
     let known: BTreeSet<_> = fixtures().into_iter().map(|(name, _)| name).collect();
     let snapshots = files(&root().join("../../snapshots/mapper"), "snap");

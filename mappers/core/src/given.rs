@@ -9,75 +9,66 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::GIVEN;
-use crate::attribute::{self, FALLBACKS};
+use crate::attribute;
 use crate::item::{Product, Variant};
 use crate::text;
 use crate::trace::branch;
+use crate::url::is_absolute;
 use crate::warnings::{WarningCode, Warnings};
 
 /// What is said of an item, product and variant together.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Given {
-    /// The item's own pages: the variant's, then the product's.
-    pub(crate) links: Vec<String>,
+    /// The item's own page: an absolute http(s) URL.
+    pub(crate) link: Option<String>,
+    /// Whether a link was given that is no such URL.
+    pub(crate) has_unusable_link: bool,
     /// The item's own condition.
     pub(crate) condition: Option<String>,
     /// The currency of the prices.
     pub(crate) currency: Option<String>,
     /// A path or number of Google's taxonomy.
     pub(crate) google_product_category: Option<String>,
-    attributes: Map<String, Value>,
+    /// The product's attributes, and then the variant's.
+    attributes: [Map<String, Value>; 2],
 }
 
 impl Given {
     /// Reads both.
     pub(crate) fn of(product: &Product, variant: &Variant) -> Self {
-        let product = read(product.extra_json.as_deref());
+        let mut product = read(product.extra_json.as_deref());
         let mut variant = read(variant.extra_json.as_deref());
         if product.is_empty() && variant.is_empty() {
             return Self::default();
         }
         branch!("given.some");
-        let text = |key: &str| {
-            let own = variant.get(key).or_else(|| product.get(key)).and_then(Value::as_str);
-            own.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        let text = |of: &Map<String, Value>, key: &str| {
+            let text = of.get(key).and_then(Value::as_str).map(str::trim);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let condition = text("condition");
-        let links = [&variant, &product].into_iter().filter_map(|said| said.get("link")?.as_str());
-        let links = links.map(str::trim).filter(|link| !link.is_empty()).map(str::to_owned).collect();
-        let of_product = |key: &str| product.get(key).and_then(Value::as_str).map(|text| text.trim().to_owned());
-        let currency = of_product("currency").filter(|code| !code.is_empty());
-        let google_product_category = of_product("googleProductCategory").filter(|path| !path.is_empty());
-        let mut attributes = match product.get("attributes") {
-            Some(Value::Object(attributes)) => attributes.clone(),
+        let links = [text(&variant, "link"), text(&product, "link")];
+        let has_unusable_link = links.iter().flatten().any(|link| !is_absolute(link));
+        let link = links.into_iter().flatten().find(|link| is_absolute(link));
+        let condition = text(&variant, "condition").or_else(|| text(&product, "condition"));
+        let (currency, google_product_category) = (text(&product, "currency"), text(&product, "googleProductCategory"));
+        let attributes = [&mut product, &mut variant].map(|of| match of.remove("attributes") {
+            Some(Value::Object(attributes)) => attributes,
             _ => Map::new(),
-        };
-        if let Some(Value::Object(own)) = variant.remove("attributes") {
-            attributes.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
-        }
-        attributes.retain(|_, value| !attribute::is_absent(value));
-        Self { links, condition, currency, google_product_category, attributes }
+        });
+        Self { link, has_unusable_link, condition, currency, google_product_category, attributes }
     }
 
-    /// Whether the shop gives an attribute.
+    /// Whether the shop sends this attribute itself.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.attributes.contains_key(name)
+        self.attributes.iter().any(|of| of.get(name).is_some_and(|value| !attribute::is_absent(value)))
     }
 
-    /// Takes an attribute that stands in for an option.
-    pub(crate) fn fallback(&mut self, name: &'static str) -> Option<String> {
-        debug_assert!(FALLBACKS.contains(&name));
-        match self.attributes.remove(name) {
-            Some(Value::String(value)) => Some(text::line(&value).into_owned()).filter(|value| !value.is_empty()),
-            _ => None,
-        }
-    }
-
-    /// The other attributes, each checked and canonical.
+    /// The attributes, each checked and canonical. One that Meta would refuse is left out, with a warning.
     pub(crate) fn into_attributes(self, warnings: &mut Warnings) -> BTreeMap<&'static str, Value> {
         let mut attributes = BTreeMap::new();
-        for (name, value) in self.attributes {
+        for (name, value) in self.attributes.into_iter().flatten().filter(|(_, value)| !attribute::is_absent(value)) {
             match attribute::check(&name, &value) {
+                Ok((_, value)) if attribute::is_absent(&value) => {}
                 Ok((spec, value)) => {
                     branch!("given.attribute");
                     attributes.insert(spec.name, value);

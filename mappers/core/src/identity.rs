@@ -49,7 +49,7 @@ impl<'a> Identity<'a> {
             let message = "Meta lists the brand as required; give the product a brand or a vendor, or switch on `identifier_exists_fallback`";
             warnings.add(WarningCode::MissingBrand, Some("brand"), message);
             if gtin.is_none() && mpn.is_none() {
-                let message = "Meta wants at least one of brand, gtin and mpn; give the variant a SKU or a valid EAN";
+                let message = "Meta wants at least one of brand, gtin and mpn; give the variant a SKU or a valid EAN, or switch on `identifier_exists_fallback`";
                 warnings.add(WarningCode::MissingIdentifiers, None, message);
             }
         }

@@ -18,7 +18,7 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use crate::item::{Product, Variant};
 use crate::text;
 use crate::trace::branch;
-use crate::url::{COMPONENT, clean, is_absolute};
+use crate::url::{COMPONENT, clean, has_ascii_host, is_absolute};
 use crate::warnings::{WarningCode, Warnings};
 
 /// How many additional pictures are sent.
@@ -69,7 +69,8 @@ pub(crate) fn collect<'a>(
     warnings: &mut Warnings,
 ) -> Images<'a> {
     let base = text::line(base);
-    let base = base.trim_end_matches('/');
+    let base = clean(base.trim_end_matches('/'));
+    let base: &str = &base;
     let of_variant = sources(variant.thumbnail.as_deref(), &variant.images).map(|raw| (raw, true));
     let of_product = sources(product.thumbnail.as_deref(), &product.images).map(|raw| (raw, false));
 
@@ -111,7 +112,7 @@ pub(crate) fn collect<'a>(
         }
         Some(main) => judge(main, "image_link", warnings),
     }
-    let is_doubtful = |url: &&Cow<'_, str>| is_page(url) || has_extension(url, &UNREAD_FORMATS);
+    let is_doubtful = |url: &&Cow<'_, str>| !has_ascii_host(url) || is_page(url) || has_extension(url, &UNREAD_FORMATS);
     if let Some(first) = images.additional.iter().find(is_doubtful) {
         judge(first, "additional_image_link", warnings);
     }
@@ -120,6 +121,10 @@ pub(crate) fn collect<'a>(
 
 /// Warns of a picture that Meta is not likely to show.
 fn judge(url: &str, field: &'static str, warnings: &mut Warnings) {
+    if !has_ascii_host(url) {
+        let message = "the image's host has letters beyond ASCII, which Meta may refuse; write it in Punycode (xn--…)";
+        warnings.add(WarningCode::HostNotAscii, Some(field), message);
+    }
     if is_page(url) {
         let message = format!("“{}” is a page, not a picture; give the address of a JPEG or PNG", text::cut(url, 100));
         warnings.add(WarningCode::ImageIsPage, Some(field), message);

@@ -47,7 +47,7 @@ pub struct Product {
     pub brand_title: Option<String>,
     /// Category titles, root first.
     pub categories: Vec<String>,
-    /// What else the shop knows of it, a JSON object: for mapper modules, the built-in mapping does not read it.
+    /// What else the shop knows of it, a JSON object: for mapper modules; the built-in mapping reads [`crate::GIVEN`] of it.
     #[cfg_attr(feature = "component", component(name = "extra-json"))]
     pub extra_json: Option<String>,
 }
@@ -90,7 +90,7 @@ pub struct Variant {
     pub inventory: Option<Inventory>,
     /// Resolved options, such as Colour = Red.
     pub options: Vec<OptionValue>,
-    /// What else the shop knows of it, a JSON object: for mapper modules, the built-in mapping does not read it.
+    /// What else the shop knows of it, a JSON object: for mapper modules; the built-in mapping reads [`crate::GIVEN`] of it.
     #[cfg_attr(feature = "component", component(name = "extra-json"))]
     pub extra_json: Option<String>,
 }

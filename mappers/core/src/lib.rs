@@ -42,10 +42,8 @@ mod property_tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 pub use attribute::{ATTRIBUTES, AttributeKind, AttributeSpec, Part, PartKind, attribute, check as check_attribute};
-pub use attributes::option_attribute;
+pub use attributes::NAMES as OPTION_NAMES;
 pub use currency::minor_units;
 pub use digest::sha256_hex;
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
@@ -53,6 +51,8 @@ pub use link::{PLACEHOLDERS, check_template};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
 pub use payload::{FIELDS, FieldKind, FieldSpec, field, limit_warning};
 pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};
+
+use serde_json::Value;
 
 use attributes::Attributes;
 use eligibility::Eligible;
@@ -62,6 +62,9 @@ use payload::Payload;
 use trace::branch;
 use warnings::Warnings;
 use wording::Wording;
+
+/// The field for options that are none of the four attributes.
+const ADDITIONAL: &str = "additional_variant_attribute";
 
 /// The conditions that Meta takes.
 const CONDITIONS: [&str; 3] = ["new", "refurbished", "used"];
@@ -100,17 +103,18 @@ fn assemble(
     let identity = Identity::of(settings, product, variant, &mut warnings);
     let google = given.google_product_category.take();
     let category = category::path(settings, google.as_deref(), &product.categories, &mut warnings);
+    let shops_own = given.has(ADDITIONAL);
     let Attributes { color, size, material, pattern, others } =
-        Attributes::of(settings, &given, &variant.options, &mut warnings);
+        Attributes::of(settings, &variant.options, shops_own, &mut warnings);
+    let mut attributes = given.into_attributes(&mut warnings);
+    // Taken in any case, so that none is sent twice: an option wins.
     let [color, size, material, pattern] =
         [(color, "color"), (size, "size"), (material, "material"), (pattern, "pattern")].map(|(option, name)| {
-            // Taken in any case, so that it is not sent twice.
-            let fallback = given.fallback(name);
+            let fallback = attributes.remove(name).and_then(|value| value.as_str().map(str::to_owned));
             option.or(fallback.map(Cow::Owned))
         });
-    let mut attributes = given.into_attributes(&mut warnings);
     if let Some(others) = others {
-        attributes.entry("additional_variant_attribute").or_insert_with(|| others.into());
+        attributes.entry(ADDITIONAL).or_insert_with(|| others.into());
     }
 
     let payload = Payload {
@@ -148,7 +152,7 @@ fn assemble(
     }
 }
 
-/// Warns of each text for people that shows a character reference such as `&amp;`. The title has a warning of its own.
+/// Warns of each field that shows a character reference such as `&amp;` as text. The title has a warning of its own.
 fn warn_of_entities(payload: &Payload<'_>, attributes: &BTreeMap<&'static str, Value>, warnings: &mut Warnings) {
     let fields = [
         ("brand", &payload.brand),
@@ -161,13 +165,12 @@ fn warn_of_entities(payload: &Payload<'_>, attributes: &BTreeMap<&'static str, V
         ("custom_label_0", &payload.custom_label_0),
         ("custom_label_1", &payload.custom_label_1),
     ];
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let plain = attributes.iter().filter(|(name, _)| attribute(name).is_some_and(AttributeSpec::is_plain_text));
-    let mut warned = Vec::new();
-    for (name, value) in fields.chain(plain.filter_map(|(name, value)| Some((*name, value.as_str()?)))) {
-        // The brand is a label as well, and needs mending once.
-        if text::has_entity(value) && !warned.contains(&value) {
-            warned.push(value);
+    let fields = fields.into_iter().map(|(name, value)| (name, value.as_deref()));
+    // The one attribute that holds markup on purpose is left out.
+    let given = attributes.iter().map(|(name, value)| (*name, value.as_str()));
+    let given = given.filter(|(name, _)| *name != "rich_text_description");
+    for (name, value) in fields.chain(given) {
+        if value.is_some_and(text::has_entity) {
             let message = format!(
                 "{name} shows an HTML entity such as &amp; as text; write the character itself in the shop's data"
             );

@@ -12,7 +12,7 @@ use crate::given::Given;
 use crate::item::{MapSettings, Product, Variant};
 use crate::text;
 use crate::trace::branch;
-use crate::url::{COMPONENT, clean, is_absolute};
+use crate::url::{COMPONENT, clean, has_ascii_host, is_absolute};
 use crate::warnings::{WarningCode, Warnings};
 
 /// What `storefront_product_path` may hold.
@@ -27,14 +27,16 @@ pub fn check_template(path: &str) -> Result<(), String> {
     if !path.starts_with('/') {
         return Err(format!("a path that begins with / and contains one of {known}"));
     }
-    let mut rest = path.to_owned();
-    for placeholder in PLACEHOLDERS {
-        rest = rest.replace(placeholder, "");
+    let (mut rest, mut count) = (path, 0);
+    while let Some(at) = rest.find(['{', '}']) {
+        rest = &rest[at..];
+        let Some(found) = PLACEHOLDERS.iter().find(|placeholder| rest.starts_with(*placeholder)) else {
+            return Err(format!("a path whose only placeholders are {known}"));
+        };
+        rest = &rest[found.len()..];
+        count += 1;
     }
-    if rest.contains(['{', '}']) {
-        return Err(format!("a path whose only placeholders are {known}"));
-    }
-    if rest.len() == path.len() {
+    if count == 0 {
         return Err(format!("a path that contains one of {known}: otherwise all products share one page"));
     }
     Ok(())
@@ -42,7 +44,7 @@ pub fn check_template(path: &str) -> Result<(), String> {
 
 /// Whether the link of an item is made of its slug.
 pub(crate) fn needs_slug(settings: &MapSettings, given: &Given) -> bool {
-    own(given).is_none() && text::line(&settings.storefront_product_path).contains("{slug}")
+    given.link.is_none() && text::line(&settings.storefront_product_path).contains("{slug}")
 }
 
 /// The page of an item.
@@ -54,21 +56,25 @@ pub(crate) fn of(
     given: &Given,
     warnings: &mut Warnings,
 ) -> String {
-    if given.links.iter().any(|link| !is_absolute(link)) {
-        let message =
-            "a link of the item's own is no http(s) address and is passed over; give the whole URL of the page";
+    if given.has_unusable_link {
+        let message = "a link that the item brings is no http(s) address, so it is not sent; correct it";
         warnings.add(WarningCode::OwnLinkUnusable, Some("link"), message);
     }
-    if let Some(own) = own(given) {
-        branch!("link.own");
-        return clean(own).into_owned();
+    let link = match &given.link {
+        Some(own) => {
+            branch!("link.own");
+            clean(own).into_owned()
+        }
+        None => {
+            let sku = text::unquoted(variant.sku.as_deref().unwrap_or_default());
+            build(settings, [slug, &variant.id, &product.id, sku], warnings)
+        }
+    };
+    if !has_ascii_host(&link) {
+        let message = "the link's host has letters beyond ASCII, which Meta may refuse; write it in Punycode (xn--…)";
+        warnings.add(WarningCode::HostNotAscii, Some("link"), message);
     }
-    let values = [slug, &variant.id, &product.id, variant.sku.as_deref().unwrap_or_default().trim()];
-    build(settings, values, warnings)
-}
-
-fn own(given: &Given) -> Option<&str> {
-    given.links.iter().map(String::as_str).find(|link| is_absolute(link))
+    link
 }
 
 /// The page that the template makes of the values of [`PLACEHOLDERS`].
@@ -85,7 +91,6 @@ pub(crate) fn build(settings: &MapSettings, values: [&str; 4], warnings: &mut Wa
     if !path.starts_with('/') {
         link.push('/');
     }
-    let mut is_own = false;
     let mut rest: &str = &path;
     while let Some(at) = rest.find('{') {
         link.push_str(&rest[..at]);
@@ -97,10 +102,7 @@ pub(crate) fn build(settings: &MapSettings, values: [&str; 4], warnings: &mut Wa
         };
         link.extend(utf8_percent_encode(values[index], COMPONENT));
         rest = &rest[PLACEHOLDERS[index].len()..];
-        is_own |= !values[index].is_empty();
-        if index == 0 {
-            judge_slug(values[0], warnings);
-        } else if values[index].is_empty() {
+        if index > 0 && values[index].is_empty() {
             let message = format!(
                 "the item has nothing for {} in `storefront_product_path`; give it a value or use another placeholder",
                 PLACEHOLDERS[index]
@@ -109,7 +111,10 @@ pub(crate) fn build(settings: &MapSettings, values: [&str; 4], warnings: &mut Wa
         }
     }
     link.push_str(rest);
-    if !is_own && !PLACEHOLDERS.iter().any(|placeholder| path.contains(placeholder)) {
+    if path.contains(PLACEHOLDERS[0]) {
+        judge_slug(values[0], warnings);
+    }
+    if !PLACEHOLDERS.iter().any(|placeholder| path.contains(placeholder)) {
         let message = "all products share one link; put {slug} into `storefront_product_path`";
         warnings.add(WarningCode::LinkWithoutSlug, Some("link"), message);
     }
@@ -137,4 +142,19 @@ fn judge_slug(slug: &str, warnings: &mut Warnings) {
 fn clean_percent(slug: &str) -> bool {
     slug.match_indices('%')
         .all(|(at, _)| slug.as_bytes().get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_takes_its_placeholders_and_no_other_brace() {
+        for good in ["/product/{slug}", "/p/{productId}?variant={variantId}&sku={sku}", "/{slug}{slug}"] {
+            assert_eq!(check_template(good), Ok(()), "{good}");
+        }
+        for bad in ["/p", "p/{slug}", "/p/{slug}?variant={id}", "/p/{s{slug}ku}", "/p/{slug", "/p/{slug}}", "/{Slug}"] {
+            assert!(check_template(bad).is_err(), "{bad}");
+        }
+    }
 }

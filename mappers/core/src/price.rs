@@ -30,7 +30,7 @@ pub(crate) fn currency<'a>(setting: &'a str, warnings: &mut Warnings) -> Cow<'a,
             WarningCode::CurrencyWithoutHundredths,
             Some("price"),
             format!(
-                "{code} has {decimals} decimals, but prices are read as hundredths; check that the shop stores hundredths of {code}"
+                "{code} has {decimals} decimals, but prices are read as hundredths; check the setting `currency`, and that the shop stores hundredths of {code}"
             ),
         ),
     }

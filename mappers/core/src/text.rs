@@ -124,7 +124,10 @@ pub(crate) fn looks_like_markup(text: &str) -> bool {
 /// Whether a text that is not read as HTML carries a character reference such as `&amp;` or `&#39;`.
 pub(crate) fn has_entity(text: &str) -> bool {
     text.match_indices('&').any(|(at, _)| {
-        let name = text[at + 1..].split_once(';').map_or("", |(name, _)| name);
+        // No reference is longer, and looking further for each sign would take quadratic time.
+        let window = &text.as_bytes()[at + 1..text.len().min(at + 34)];
+        let end = window.iter().position(|byte| *byte == b';').unwrap_or(0);
+        let name = std::str::from_utf8(&window[..end]).unwrap_or("");
         let digits = name.strip_prefix('#').unwrap_or(name);
         !digits.is_empty() && name.len() <= 31 && digits.bytes().all(|b| b.is_ascii_alphanumeric())
     })

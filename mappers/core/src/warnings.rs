@@ -78,6 +78,8 @@ codes! {
     SlugEncoded => "slug_encoded",
     /// The slug has neither letter nor digit.
     SlugWithoutText => "slug_without_text",
+    /// A host has letters beyond ASCII.
+    HostNotAscii => "host_not_ascii",
     /// A text shows an HTML entity.
     EntityInText => "entity_in_text",
     /// A source of the GTIN holds no valid one.
@@ -121,7 +123,7 @@ impl WarningCode {
         Some(match self {
             Self::TitleCut => "title_max_length",
             Self::DescriptionCut => "description_max_length",
-            Self::MissingBrand => "identifier_exists_fallback",
+            Self::MissingBrand | Self::MissingIdentifiers => "identifier_exists_fallback",
             Self::UnknownCurrency | Self::CurrencyWithoutHundredths => "currency",
             Self::UnknownCondition => "default_condition",
             Self::LinkNotAbsolute => "storefront_base_url",

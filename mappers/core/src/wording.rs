@@ -46,7 +46,8 @@ fn title<'a>(settings: &MapSettings, product: &'a Product, warnings: &mut Warnin
         return None;
     }
     if is_cut {
-        let message = format!("the title was cut at {} characters; shorten it", settings.title_max_length);
+        let message =
+            format!("the title was cut at {} characters (`title_max_length`); shorten it", settings.title_max_length);
         warnings.add(WarningCode::TitleCut, Some("title"), message);
     }
     if text::looks_like_markup(&title) || text::has_entity(&title) {
@@ -74,7 +75,8 @@ fn description<'a>(settings: &MapSettings, product: &'a Product, warnings: &mut 
         }
         branch!(branch);
         if is_cut {
-            let message = format!("the description was cut at {limit} characters; shorten it");
+            let message =
+                format!("the description was cut at {limit} characters (`description_max_length`); shorten it");
             warnings.add(WarningCode::DescriptionCut, Some("description"), message);
         }
         if text::looks_like_markup(&description) {

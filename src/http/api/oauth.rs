@@ -1,19 +1,20 @@
 //! `/admin/meta/oauth…`: connecting and disconnecting.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::{self, Carried, Manage};
+use crate::http::auth::{self, Carried, Manage, Principal};
+use crate::http::code::Code;
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::Params;
 use crate::http::shell::to_the_end;
-use catalog_sync::admin::connect::{self, Callback, Refusal};
+use catalog_sync::admin::connect::{self, Callback, Came, Refusal};
 
 /// Where to send the browser.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -68,7 +69,7 @@ pub async fn start(
 #[utoipa::path(
     get, path = "/admin/meta/oauth/callback", tag = "Connection", operation_id = "finishOAuth",
     summary = "The redirect target of Facebook Login",
-    description = "Needs no credentials: the single-use state of one login protects it, and the caller that began the login must still have the permission `metaCatalog:manage`. A request that carries credentials must carry those of that caller. Facebook adds its own parameters, so unknown parameters are ignored. `code` and `state` must not be repeated.",
+    description = "Needs no credentials: the single-use state of one login protects it, and the caller that began the login must still have the permission `metaCatalog:manage`. A request that carries credentials must carry those of that caller. Facebook adds its own parameters, so unknown parameters are ignored. `code` and `state` must not be repeated. For five minutes, a login that was completed answers as the first time. `HEAD` and prefetching do nothing.",
     params(
         ("code" = Option<String>, Query, description = "The authorization code.", example = "AQB1…"),
         ("state" = Option<String>, Query, description = "The state that the login was started with.",
@@ -77,38 +78,82 @@ pub async fn start(
         ("error_reason" = Option<String>, Query, description = "The reason as a code; it is not repeated."),
         ("error_description" = Option<String>, Query, description = "The reason as a sentence; it is not repeated."),
     ),
-    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
+    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "METHOD_NOT_ALLOWED", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
     responses((status = 200, description = "Connected; no address of the admin UI is configured.", body = Envelope<Connected>,
         example = json!({"data": {"connected": true}, "message": "Success", "statusCode": 200})),
-        (status = 303, description = "Connected; redirects to the admin UI.",
-            headers(("Location" = String, description = "`${PUBLIC_ADMIN_URL}/settings/meta?connected=1`")))),
+        (status = 303, description = "Redirects to the admin UI: connected, or, for a caller that accepts `text/html`, failed.",
+            headers(("Location" = String, description = "`${PUBLIC_ADMIN_URL}/settings/meta?connected=1`, or `?error=` and a code such as `access_denied`")))),
 )]
 pub async fn callback(
+    method: Method,
+    headers: HeaderMap,
     State(api): State<Api>,
-    Carried(carried): Carried,
-    Params(mut query): Params<Vec<(String, String)>>,
+    carried: Result<Carried, ApiError>,
+    query: Result<Params<Vec<(String, String)>>, ApiError>,
 ) -> Result<Response, ApiError> {
+    // A browser or a link checker that only looks must not use the state up.
+    if method == Method::HEAD {
+        return Err(ApiError::new(Code::MethodNotAllowed, "a login is completed only by GET"));
+    }
+    if is_prefetch(&headers) {
+        return Err(ApiError::new(
+            Code::Unavailable,
+            "a login is completed only by opening this address, not ahead of it",
+        ));
+    }
+    let page = api.site.admin_url.as_deref().map(|url| format!("{}/settings/meta", url.trim_end_matches('/')));
+    let done = async { finish(api, carried?.0, query?.0).await }.await;
+    match (done, page) {
+        (Ok(()), Some(page)) => Ok(see_other(format!("{page}?connected=1"))),
+        (Ok(()), None) => Ok(Envelope::ok(Connected { connected: true }).into_response()),
+        (Err(error), Some(page)) if wants_page(&headers) => {
+            let location = format!("{page}?error={}", error.word());
+            // Logs the error, which the page cannot show in full.
+            let _ = error.into_response();
+            Ok(see_other(location))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn finish(api: Api, carried: Option<Principal>, mut query: Vec<(String, String)>) -> Result<(), ApiError> {
     let (code, state) = (take_one(&mut query, "code")?, take_one(&mut query, "state")?);
     let failed = query.iter().any(|(name, _)| name.starts_with("error"));
     let error = query.into_iter().find_map(|(name, text)| (name == "error").then_some(text));
     let refusal = failed.then_some(Refusal { error });
-    let site = api.site.clone();
     // Once the state is used up, the login is completed even when the browser disconnects.
     to_the_end(async move {
-        let login = connect::login(&api.app, Callback { code, state, refusal }).await?;
+        let login = match connect::login(&api.app, Callback { code, state, refusal }).await? {
+            Came::Back(login) => login,
+            Came::Again => return Ok(()),
+        };
         // When this cannot be found out, the browser may come again with the same state.
         let may_go_on = auth::may_complete(&api, &login.starter, carried.as_ref()).await?;
         login.use_up(&api.app).await?;
         may_go_on?;
         Ok::<_, ApiError>(connect::complete(&api.app, &api.site.api_url, login).await?)
     })
-    .await?;
-    Ok(match &site.admin_url {
-        Some(url) => {
-            let location = format!("{}/settings/meta?connected=1", url.trim_end_matches('/'));
-            (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
-        }
-        None => Envelope::ok(Connected { connected: true }).into_response(),
+    .await
+}
+
+fn see_other(location: String) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// Whether a browser fetches the address ahead of a visit.
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz", "x-purpose"].iter().any(|name| {
+        let value = headers.get(*name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.to_ascii_lowercase().contains("prefetch") || value.eq_ignore_ascii_case("preview")
+    })
+}
+
+/// Whether the caller shows pages: a browser, not a program.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
     })
 }
 

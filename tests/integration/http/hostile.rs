@@ -242,7 +242,8 @@ fn command(folder: &Path) -> Command {
 async fn impatient(shop: &Installation, time: Duration) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let site = Site { enabled: true, api_url: format!("http://{address}"), admin_url: None };
+    let site =
+        Site { enabled: true, api_url: format!("http://{address}"), admin_url: None, allowed_origins: Vec::new() };
     let mut api = Api::new(std::sync::Arc::clone(&shop.app), shop.board().clone(), None, site);
     api.limits = Limits { time, ..Limits::default() };
     tokio::spawn(async move { axum::serve(listener, http::router(api)).await });

@@ -16,7 +16,7 @@ use crate::domain::settings::{Settings, key};
 use crate::ids;
 use crate::pipeline::token_source::expires_at;
 use crate::store::credential::{self, Credential, Metadata};
-use crate::store::oauth_state::Starter;
+use crate::store::oauth_state::{Found, Starter};
 use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
 use meta_graph::{AppCredentials, Caller};
@@ -41,11 +41,26 @@ pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCreden
 pub async fn start(app: &App, api_url: &str, starter: &Starter) -> Result<Url, AdminError> {
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
+    if settings.redirect_uri.is_empty() && is_unspecified(api_url) {
+        return Err(AdminError::Misconfigured(format!(
+            "the service listens on every address ({api_url}), so Facebook cannot be told where to send the browser back; \
+             set PUBLIC_API_URL (public_api_url) to the URL at which browsers reach this API, or the setting redirect_uri"
+        )));
+    }
     let nonce = ids::secret("").map_err(|error| AdminError::Internal(error.to_string()))?;
     let mut tx = app.db.write().await?;
     oauth_state::create(&mut tx, &app.keyring, &nonce, starter, app.now()).await?;
     tx.commit().await?;
     Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
+}
+
+/// Whether a URL names no host that a browser could reach (`0.0.0.0` or `[::]`).
+fn is_unspecified(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(url::Host::Ipv4(address)) => address.is_unspecified(),
+        Some(url::Host::Ipv6(address)) => address.is_unspecified(),
+        Some(url::Host::Domain(_)) | None => false,
+    }
 }
 
 /// Returns the redirect URI. It must be identical in the dialog and in the exchange.
@@ -74,6 +89,15 @@ pub struct Refusal {
     pub error: Option<String>,
 }
 
+/// What a callback is about.
+#[derive(Debug)]
+pub enum Came {
+    /// A login to complete.
+    Back(Login),
+    /// A login that was completed lately: the browser loads the page again.
+    Again,
+}
+
 /// A login that came back from Facebook.
 #[derive(Debug)]
 pub struct Login {
@@ -99,7 +123,7 @@ impl Login {
 /// # Errors
 /// [`AdminError::State`], [`AdminError::Denied`] or [`AdminError::Store`], by what failed: the state, the operator's consent,
 /// or the database query.
-pub async fn login(app: &App, callback: Callback) -> Result<Login, AdminError> {
+pub async fn login(app: &App, callback: Callback) -> Result<Came, AdminError> {
     if let Some(refusal) = callback.refusal {
         if let Some(state) = &callback.state {
             // An unknown state changes nothing about the answer.
@@ -109,10 +133,12 @@ pub async fn login(app: &App, callback: Callback) -> Result<Login, AdminError> {
     }
     let state = callback.state.ok_or(AdminError::State(None))?;
     let mut tx = app.db.read().await?;
-    let starter = oauth_state::find(&mut tx, &app.keyring, state.expose_secret(), app.now()).await?;
+    let found = oauth_state::find(&mut tx, &app.keyring, state.expose_secret(), app.now()).await?;
     drop(tx);
-    let starter = starter.map_err(|refused| AdminError::State(Some(refused)))?;
-    Ok(Login { state, code: callback.code, starter })
+    Ok(match found.map_err(|refused| AdminError::State(Some(refused)))? {
+        Found::Begun(starter) => Came::Back(Login { state, code: callback.code, starter }),
+        Found::Completed => Came::Again,
+    })
 }
 
 /// Completes a login whose state is used up: the code is exchanged for a token of about 60 days, which becomes the
@@ -122,7 +148,7 @@ pub async fn login(app: &App, callback: Callback) -> Result<Login, AdminError> {
 /// [`AdminError::Denied`], [`AdminError::Misconfigured`], [`AdminError::Exchange`], [`AdminError::Graph`] or
 /// [`AdminError::Store`], by what failed: the operator's consent, the app's settings, Facebook, or the database query.
 pub async fn complete(app: &App, api_url: &str, login: Login) -> Result<(), AdminError> {
-    let Some(code) = login.code else { return Err(AdminError::Denied(NO_CODE)) };
+    let Some(code) = login.code else { return Err(AdminError::Denied { code: "no_code", message: NO_CODE }) };
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
 
@@ -160,6 +186,7 @@ pub async fn complete(app: &App, api_url: &str, login: Login) -> Result<(), Admi
     credential::replace(&mut tx, &app.keyring, &connection, now).await?;
     store::settings::write(&mut tx, &app.keyring, &kind, now).await?;
     super::clear_problem(&mut tx, now).await?;
+    oauth_state::completed(&mut tx, login.state.expose_secret(), now).await?;
     tx.commit().await?;
     super::connection_changed(app).await?;
     info!(account_id = me.id, "connected to Meta");
@@ -201,7 +228,8 @@ const NO_CODE: &str = "Facebook returned no code; start the login again from the
 /// The error for a callback in which Facebook reports a failure.
 fn denied(refusal: &Refusal) -> AdminError {
     let known = refusal.error.as_deref().and_then(|error| ERRORS.iter().find(|(code, _)| *code == error));
-    AdminError::Denied(known.map_or(OTHER, |(_, message)| message))
+    let (code, message) = known.copied().unwrap_or(("login_failed", OTHER));
+    AdminError::Denied { code, message }
 }
 
 /// Ends the connection. State rows and open submissions are kept, because the operator may connect again.

@@ -31,8 +31,13 @@ pub enum AdminError {
     State(Option<Refused>),
     /// Facebook returned no code, most often because the operator denied access; says what happened and what to do. The
     /// words are ours: anybody can send a browser to the callback with words that look like Facebook's.
-    #[error("{0}")]
-    Denied(&'static str),
+    #[error("{message}")]
+    Denied {
+        /// A stable code: one of OAuth 2.0, or one of ours.
+        code: &'static str,
+        /// What happened and what to do.
+        message: &'static str,
+    },
     /// Facebook refused to exchange the code for a token.
     #[error("Facebook did not accept the login: {} Start it again from the settings page.", sentence(.0))]
     Exchange(GraphFailure),

@@ -34,7 +34,7 @@ impl Page {
     /// Reads a page; records in `wrong`, under the parameter's name, what is wrong with it.
     fn read(page: Option<&str>, limit: Option<&str>, most: u64, wrong: &mut BTreeMap<String, String>) -> Self {
         let mut number = |name: &str, text: Option<&str>, default: u64, most: u64| {
-            let Some(text) = text else { return default };
+            let Some(text) = given(text) else { return default };
             match text.parse() {
                 Ok(number) if (1..=most).contains(&number) => number,
                 _ => {
@@ -49,6 +49,23 @@ impl Page {
     fn stretch(self) -> Stretch {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Stretch { offset: whole((self.number - 1).saturating_mul(self.limit)), limit: whole(self.limit) }
+    }
+}
+
+/// An empty parameter counts as absent: forms send every field.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// Reads a flag; records in `wrong`, under the parameter's name, what is wrong with it.
+fn flag(name: &str, text: Option<&str>, wrong: &mut BTreeMap<String, String>) -> bool {
+    match given(text) {
+        None | Some("false" | "0") => false,
+        Some("true" | "1") => true,
+        Some(_) => {
+            wrong.insert(name.to_owned(), "takes true or false, 1 or 0".into());
+            false
+        }
     }
 }
 
@@ -152,21 +169,14 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(asked.page, asked.limit, 100, &mut wrong);
     let words: Vec<&'static str> = SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]).collect();
-    let status = asked.status.and_then(|asked| {
+    let status = given(asked.status).and_then(|asked| {
         let known = words.iter().copied().find(|word| *word == asked);
         if known.is_none() {
             wrong.insert("status".into(), format!("takes one of {}", words.join(", ")));
         }
         known
     });
-    let eligible_only = match asked.eligible_only {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            wrong.insert("eligibleOnly".into(), "takes true or false".into());
-            false
-        }
-    };
+    let eligible_only = flag("eligibleOnly", asked.eligible_only, &mut wrong);
     let search = asked.search.unwrap_or_default().trim();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
@@ -254,6 +264,11 @@ mod tests {
             read(ItemsAsked { search: Some(" "), ..ItemsAsked::default() }).expect("taken").0,
             Filter::default()
         );
+        let empty = Some("");
+        let empty = ItemsAsked { page: empty, limit: empty, status: empty, search: empty, eligible_only: empty };
+        assert_eq!(read(empty).expect("taken"), read(ItemsAsked::default()).expect("taken"));
+        let one = ItemsAsked { eligible_only: Some("1"), ..ItemsAsked::default() };
+        assert!(read(one).expect("taken").0.eligible_only);
 
         let long = "x".repeat(201);
         let Err(AdminError::Invalid { details, .. }) = read(ItemsAsked {
@@ -261,7 +276,7 @@ mod tests {
             limit: Some("101"),
             status: Some("Synced"),
             search: Some(&long),
-            eligible_only: Some("1"),
+            eligible_only: Some("yes"),
         }) else {
             panic!("refused")
         };

@@ -11,7 +11,9 @@ const MAX_CONNECTIONS: &str = "META_CATALOG_HTTP_MAX_CONNECTIONS (http.max_conne
 const IDLE_SECONDS: &str = "META_CATALOG_HTTP_IDLE_SECONDS (http.idle_seconds)";
 const WRITE_SECONDS: &str = "META_CATALOG_HTTP_WRITE_SECONDS (http.write_seconds)";
 
-/// Limits of the connections to the API.
+const ALLOWED_ORIGINS: &str = "META_CATALOG_HTTP_ALLOWED_ORIGINS (http.allowed_origins)";
+
+/// Limits of the connections to the API, and the pages that may use it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSection {
@@ -21,12 +23,14 @@ pub struct HttpSection {
     pub idle_seconds: u64,
     /// How long a client may read nothing of a response.
     pub write_seconds: u64,
+    /// Origins of further pages that may use the API with the session of their user, beside `public_admin_url`.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for HttpSection {
     fn default() -> Self {
         // Proxies keep idle connections for a minute. Closing one earlier could lose a request.
-        Self { max_connections: 512, idle_seconds: 75, write_seconds: 30 }
+        Self { max_connections: 512, idle_seconds: 75, write_seconds: 30, allowed_origins: Vec::new() }
     }
 }
 
@@ -34,14 +38,38 @@ impl HttpSection {
     pub(super) fn overlay(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
         overlay(&mut self.max_connections, MAX_CONNECTIONS, &variable)?;
         overlay(&mut self.idle_seconds, IDLE_SECONDS, &variable)?;
-        overlay(&mut self.write_seconds, WRITE_SECONDS, &variable)
+        overlay(&mut self.write_seconds, WRITE_SECONDS, &variable)?;
+        if let Some(list) = variable(ALLOWED_ORIGINS.split(' ').next().unwrap_or_default()) {
+            let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+            self.allowed_origins = origins.map(str::to_owned).collect();
+        }
+        Ok(())
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         within(MAX_CONNECTIONS, u64::from(self.max_connections), 16..=65_536, "connections")?;
         within(IDLE_SECONDS, self.idle_seconds, 1..=3600, "seconds")?;
-        within(WRITE_SECONDS, self.write_seconds, 1..=3600, "seconds")
+        within(WRITE_SECONDS, self.write_seconds, 1..=3600, "seconds")?;
+        match self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            None => Ok(()),
+            Some(other) => {
+                let problem = format!("takes origins such as https://admin.example, without a path, got {other:?}");
+                Err(ConfigError::Value { name: ALLOWED_ORIGINS, problem })
+            }
+        }
     }
+}
+
+/// Whether a text is scheme, host and perhaps a port. A pattern such as `*` is none: cookies go along.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && !text.ends_with('/')
+    })
 }
 
 /// How long each part of a stop may take. Together they are shorter than the whole.
@@ -107,7 +135,14 @@ mod tests {
         assert_eq!(load("META_CATALOG_HTTP_IDLE_SECONDS", " 5 ").expect("loads").http.idle_seconds, 5);
         assert_eq!(load("META_CATALOG_HTTP_WRITE_SECONDS", "7").expect("loads").http.write_seconds, 7);
         assert_eq!(load("META_CATALOG_SHUTDOWN_SECONDS", "25").expect("loads").shutdown_seconds, 25);
+        let origins = "https://a.example, http://localhost:8081";
+        let origins = load("META_CATALOG_HTTP_ALLOWED_ORIGINS", origins).expect("loads").http.allowed_origins;
+        assert_eq!(origins, ["https://a.example", "http://localhost:8081"]);
         for (name, value) in [
+            ("META_CATALOG_HTTP_ALLOWED_ORIGINS", "*"),
+            ("META_CATALOG_HTTP_ALLOWED_ORIGINS", "null"),
+            ("META_CATALOG_HTTP_ALLOWED_ORIGINS", "https://a.example/"),
+            ("META_CATALOG_HTTP_ALLOWED_ORIGINS", "https://a.example/admin"),
             ("META_CATALOG_HTTP_MAX_CONNECTIONS", "15"),
             ("META_CATALOG_HTTP_IDLE_SECONDS", "0"),
             ("META_CATALOG_HTTP_WRITE_SECONDS", "an hour"),

@@ -10,6 +10,8 @@ use crate::clock::Millis;
 
 /// The time limit of a consent.
 pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
+/// How long a completed login answers as the first time.
+pub const REPEATED_MS: i64 = 5 * 60 * 1000;
 
 /// The caller that began a login.
 #[derive(Clone, Debug)]
@@ -28,6 +30,15 @@ pub enum Starter {
     },
 }
 
+/// A nonce that is good.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The login is under way. Holds the caller that began it.
+    Begun(Starter),
+    /// The login was completed lately.
+    Completed,
+}
+
 /// Why a nonce is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -43,6 +54,7 @@ pub enum Refused {
 struct Row {
     expires_at: Millis,
     used_at: Option<Millis>,
+    completed_at: Option<Millis>,
     api_token_id: Option<String>,
     user_id: Option<String>,
     session_token: Option<String>,
@@ -87,7 +99,7 @@ pub async fn forget_expired(tx: &mut Tx, now: Millis) -> Result<()> {
     Ok(())
 }
 
-/// Returns the caller that began the login with this nonce. The nonce stays valid.
+/// Returns the login with this nonce. The nonce stays valid.
 ///
 /// # Errors
 /// When the database query fails.
@@ -96,15 +108,19 @@ pub async fn find(
     keyring: &Keyring,
     nonce: &str,
     now: Millis,
-) -> Result<std::result::Result<Starter, Refused>> {
+) -> Result<std::result::Result<Found, Refused>> {
     let nonce_hash = hash(nonce);
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT expires_at, used_at, api_token_id, user_id, session_token FROM oauth_state WHERE nonce_hash = $1",
+        "SELECT expires_at, used_at, completed_at, api_token_id, user_id, session_token FROM oauth_state
+         WHERE nonce_hash = $1",
         &nonce_hash
     )?;
     let Some(row) = row else { return Ok(Err(Refused::Unknown)) };
+    if row.completed_at.is_some_and(|at| (0..REPEATED_MS).contains(&now.saturating_sub(at))) {
+        return Ok(Ok(Found::Completed));
+    }
     if row.used_at.is_some() {
         return Ok(Err(Refused::Replayed));
     }
@@ -112,15 +128,24 @@ pub async fn find(
         return Ok(Err(Refused::Expired));
     }
     Ok(match (row.api_token_id, row.user_id, row.session_token) {
-        (Some(id), ..) => Ok(Starter::ApiToken { id }),
+        (Some(id), ..) => Ok(Found::Begun(Starter::ApiToken { id })),
         // Sealed by a key that was removed since: such a short-lived value is not re-sealed; the login is begun again.
         (None, Some(user_id), Some(sealed)) => match keyring.open(place(&nonce_hash), &sealed) {
-            Ok(token) => Ok(Starter::Session { user_id, token }),
+            Ok(token) => Ok(Found::Begun(Starter::Session { user_id, token })),
             Err(_) => Err(Refused::Unknown),
         },
         // Begun by a version that did not store the caller.
         (None, ..) => Err(Refused::Unknown),
     })
+}
+
+/// Records that the login with this nonce is completed.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn completed(tx: &mut Tx, nonce: &str, now: Millis) -> Result<()> {
+    execute!(tx, "UPDATE oauth_state SET completed_at = $2 WHERE nonce_hash = $1", hash(nonce), now)?;
+    Ok(())
 }
 
 /// Consumes a nonce. Of any number of callers with the same nonce, exactly one gets `Ok`.

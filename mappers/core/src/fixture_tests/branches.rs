@@ -116,6 +116,7 @@ pub(super) const BRANCHES: &[&str] = &[
     "warning.description_equals_title",
     "warning.entity_in_text",
     "warning.group_id_is_item_id",
+    "warning.host_not_ascii",
     "warning.image_format",
     "warning.image_is_page",
     "warning.image_unusable",

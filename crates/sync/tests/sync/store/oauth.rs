@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use catalog_sync::store::StoreError;
-use catalog_sync::store::oauth_state::{LIFETIME_MS, Refused, Starter, consume, create, find};
+use catalog_sync::store::oauth_state::{Found, LIFETIME_MS, Refused, Starter, consume, create, find};
 use catalog_sync::store::seal::Keyring;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -33,8 +33,11 @@ async fn began(db: &TestDb, nonce: &str, now: i64) -> Result<Result<[String; 3],
     let mut tx = db.read().await?;
     let found = find(&mut tx, &KEYS, nonce, now).await?;
     Ok(found.map(|starter| match starter {
-        Starter::ApiToken { id } => ["token".into(), id, String::new()],
-        Starter::Session { user_id, token } => ["session".into(), user_id, token.expose_secret().to_owned()],
+        Found::Completed => ["completed".into(), String::new(), String::new()],
+        Found::Begun(Starter::ApiToken { id }) => ["token".into(), id, String::new()],
+        Found::Begun(Starter::Session { user_id, token }) => {
+            ["session".into(), user_id, token.expose_secret().to_owned()]
+        }
     }))
 }
 

@@ -9,7 +9,7 @@ use crate::domain::record::Given;
 use crate::report::clip;
 
 const LINK: Limit = Limit::Chars(2_000);
-const CATEGORY: Limit = Limit::Chars(750);
+const CATEGORY: Limit = Limit::Chars(250);
 const MAX_ATTRIBUTES_BYTES: usize = 16 * 1024;
 
 /// Reads what a product says.
