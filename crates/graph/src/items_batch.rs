@@ -31,15 +31,8 @@ pub enum ClearValue {
     Text,
     /// Send `[]`.
     List,
-}
-
-impl ClearValue {
-    const fn json(self) -> &'static [u8] {
-        match self {
-            Self::Text => br#""""#,
-            Self::List => b"[]",
-        }
-    }
+    /// Send a word that means the same as none.
+    Word(&'static str),
 }
 
 /// Why a row was not added to a body.
@@ -104,7 +97,11 @@ impl ItemsBatchBody {
                 }
                 push_json_text(row, name);
                 row.push(b':');
-                row.extend_from_slice(value.json());
+                match value {
+                    ClearValue::Text => row.extend_from_slice(br#""""#),
+                    ClearValue::List => row.extend_from_slice(b"[]"),
+                    ClearValue::Word(word) => push_json_text(row, word),
+                }
             }
             row.extend_from_slice(b"}}");
         })

@@ -163,6 +163,17 @@ impl AttributeSpec {
         }
     }
 
+    /// The word that means the same as none, for a field whose old value an empty text would not take back: an archived
+    /// item has to be active again.
+    #[must_use]
+    pub fn neutral(&self) -> Option<&'static str> {
+        match self.name {
+            "status" => Some("active"),
+            "wa_compliance_category" => Some("DEFAULT"),
+            _ => None,
+        }
+    }
+
     /// Whether it is a number, which is cleared like a text.
     #[must_use]
     pub fn is_number(&self) -> bool {

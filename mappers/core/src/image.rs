@@ -28,6 +28,8 @@ const KEY: &AsciiSet = &COMPONENT.remove(b'/');
 const FILMS: [&str; 8] = ["mp4", "m4v", "mov", "webm", "avi", "mkv", "ogv", "mpg"];
 const UNREAD_FORMATS: [&str; 10] = ["webp", "gif", "svg", "avif", "bmp", "tif", "tiff", "heic", "heif", "pdf"];
 const PAGES: [&str; 5] = ["html", "htm", "php", "aspx", "jsp"];
+/// A film site has pictures of its films too.
+const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 const FILM_SITES: [&str; 5] = ["youtube.com", "youtu.be", "vimeo.com", "tiktok.com", "dailymotion.com"];
 
 /// The pictures of a variant.
@@ -142,7 +144,7 @@ fn is_page(url: &str) -> bool {
     let is_film_site = FILM_SITES
         .iter()
         .any(|site| host.strip_suffix(site).is_some_and(|before| before.is_empty() || before.ends_with('.')));
-    is_film_site || has_extension(url, &PAGES)
+    (is_film_site && !has_extension(url, &PICTURES)) || has_extension(url, &PAGES)
 }
 
 /// A thumbnail and then the images, ends trimmed, blanks skipped.

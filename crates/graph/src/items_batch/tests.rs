@@ -35,11 +35,12 @@ fn body_is_the_documented_json() {
 fn empty_bodies_and_empty_objects_are_still_json() {
     assert_eq!(parsed(ItemsBatchBody::new())["requests"], json!([]));
     let mut body = ItemsBatchBody::new();
-    body.push_update("{}", &[("odd\"name", ClearValue::Text)]).expect("it fits");
+    body.push_update("{}", &[("odd\"name", ClearValue::Text), ("status", ClearValue::Word("active"))])
+        .expect("it fits");
     body.push_update("{ }", &[]).expect("it fits");
     assert_eq!(
         parsed(body)["requests"],
-        json!([{"method": "UPDATE", "data": {"odd\"name": ""}}, {"method": "UPDATE", "data": {}}])
+        json!([{"method": "UPDATE", "data": {"odd\"name": "", "status": "active"}}, {"method": "UPDATE", "data": {}}])
     );
 }
 

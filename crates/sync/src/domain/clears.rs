@@ -10,10 +10,21 @@ use mapper_core::{AttributeSpec, FieldKind, attribute, field};
 /// The fields to add to a payload, and the fields that Meta will keep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clears {
-    /// Fields to send empty: `[]` for a list (the flag is true), else `""`.
-    pub fields: Vec<(String, bool)>,
+    /// Fields to send empty, each with its empty form.
+    pub fields: Vec<(String, Empty)>,
     /// Fields that must never be sent empty (`stale_required_field`). Meta keeps their old value.
     pub stale: Vec<String>,
+}
+
+/// The empty form of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// `""`
+    Text,
+    /// `[]`
+    List,
+    /// A word that means the same as none.
+    Word(&'static str),
 }
 
 /// Returns the clears for a push of `sent` over the fields that Meta may hold.
@@ -33,16 +44,28 @@ pub fn clears<S: AsRef<str>>(at_meta: &BTreeSet<String>, sent: &[S]) -> Clears {
         }
         match (field(name), kind) {
             (Some(spec), _) if !spec.clearable => answer.stale.push(name.to_owned()),
-            (Some(spec), _) => answer.fields.push((name.to_owned(), spec.kind == FieldKind::List)),
+            (Some(spec), _) => answer.fields.push((name.to_owned(), by_kind(spec.kind == FieldKind::List))),
+            (None, _) if neutral(name).is_some() => {
+                answer.fields.extend(neutral(name).map(|word| (name.to_owned(), Empty::Word(word))));
+            }
             // Meta takes an empty text for a number as well; an object has no empty form.
             (None, Kind::Other) if attribute(name).is_some_and(AttributeSpec::is_number) => {
-                answer.fields.push((name.to_owned(), false));
+                answer.fields.push((name.to_owned(), Empty::Text));
             }
             (None, Kind::Other) => answer.stale.push(name.to_owned()),
-            (None, kind) => answer.fields.push((name.to_owned(), kind == Kind::List)),
+            (None, kind) => answer.fields.push((name.to_owned(), by_kind(kind == Kind::List))),
         }
     }
     answer
+}
+
+fn by_kind(is_list: bool) -> Empty {
+    if is_list { Empty::List } else { Empty::Text }
+}
+
+/// Returns the word that stands for no value of an attribute.
+fn neutral(name: &str) -> Option<&'static str> {
+    attribute(name).and_then(AttributeSpec::neutral)
 }
 
 /// The kind of a field that the built-in mapper does not know.
@@ -76,9 +99,9 @@ mod tests {
             clears(&at_meta, &["title"]),
             Clears {
                 fields: vec![
-                    ("additional_image_link".into(), true),
-                    ("sale_price".into(), false),
-                    ("video_tag".into(), false)
+                    ("additional_image_link".into(), Empty::List),
+                    ("sale_price".into(), Empty::Text),
+                    ("video_tag".into(), Empty::Text)
                 ],
                 stale: vec!["brand".into()],
             }
@@ -94,9 +117,9 @@ mod tests {
             clears(&at_meta, &["id"]),
             Clears {
                 fields: vec![
-                    ("custom_label_2".into(), false),
-                    ("custom_number_0".into(), false),
-                    ("internal_label".into(), true)
+                    ("custom_label_2".into(), Empty::Text),
+                    ("custom_number_0".into(), Empty::Text),
+                    ("internal_label".into(), Empty::List)
                 ],
                 stale: vec!["applink".into()],
             }
@@ -107,11 +130,33 @@ mod tests {
         );
     }
 
+    /// An empty text would leave an archived item archived.
+    #[test]
+    fn a_field_with_a_neutral_word_is_cleared_by_it() {
+        let at_meta: BTreeSet<String> = ["status", "wa_compliance_category"].map(Into::into).into();
+        let cleared = clears(&at_meta, &["id"]);
+        assert_eq!(
+            cleared.fields,
+            [
+                ("status".to_owned(), Empty::Word("active")),
+                ("wa_compliance_category".to_owned(), Empty::Word("DEFAULT"))
+            ]
+        );
+        assert_eq!(cleared.stale, [""; 0]);
+    }
+
+    /// Whatever a shop can give goes at Meta when it goes in the shop, but for objects, which have no empty form.
+    #[test]
+    fn every_attribute_is_cleared_but_an_object() {
+        let at_meta: BTreeSet<String> = mapper_core::ATTRIBUTES.iter().map(AttributeSpec::listed).collect();
+        assert_eq!(clears(&at_meta, &["id"]).stale, ["applink", "importer_address"]);
+    }
+
     #[test]
     fn a_field_that_changed_its_kind_is_not_gone() {
         let at_meta: BTreeSet<String> = ["shipping[]"].map(Into::into).into();
         assert_eq!(clears(&at_meta, &["shipping"]), Clears::default());
         let both: BTreeSet<String> = ["shipping", "shipping[]"].map(Into::into).into();
-        assert_eq!(clears(&both, &["id"]).fields, [("shipping".to_owned(), false)]);
+        assert_eq!(clears(&both, &["id"]).fields, [("shipping".to_owned(), Empty::Text)]);
     }
 }

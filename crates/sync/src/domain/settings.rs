@@ -543,6 +543,14 @@ mod tests {
         assert_eq!((settings.batch_size, settings.max_attempts, settings.feed_mode), (1_000, 5, FeedMode::Preview));
     }
 
+    /// The service shows the setting of a warning beside it, so it must be one whose change maps again.
+    #[test]
+    fn a_warning_names_a_setting_that_exists() {
+        let named: Vec<_> = mapper_core::WarningCode::ALL.iter().filter_map(|code| code.setting()).collect();
+        assert!(named.contains(&key::category_levels) && named.contains(&key::additional_variant_attributes));
+        assert!(named.iter().all(|key| find(key).is_some_and(|spec| spec.is_mapped)), "{named:?}");
+    }
+
     #[test]
     fn missing_keys_are_bare_and_ordered() {
         let settings = Settings::new(0, false, []);

@@ -65,6 +65,75 @@ async fn what_a_line_says_for_meta_is_sent_and_cleared_on_postgres() {
     attributes(Engine::Postgres).await;
 }
 
+/// An archived item is shown again when the shop no longer says that it is archived, although no empty text says so. The
+/// word is sent once: the next push is as any other.
+async fn archived(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    let hidden = with(variant("a", 100), json!({"attributes": {"status": "archived", "shipping_weight": "0.5 KG"}}));
+    shop.import(&[product("p", &[hidden])]).await;
+    shop.settle().await;
+    let item = shop.item("a").expect("at Meta");
+    assert_eq!((&item["status"], &item["shipping_weight"]), (&json!("archived"), &json!("0.5 kg")));
+
+    shop.import(&[product("p", &[variant("a", 100)])]).await;
+    shop.settle().await;
+    let item = shop.item("a").expect("at Meta");
+    assert_eq!((&item["status"], item.get("shipping_weight")), (&json!("active"), None));
+    let rows = shop.meta.calls().batch_rows;
+    shop.bootstrap().await;
+    shop.settle().await;
+    assert_eq!(shop.meta.calls().batch_rows, rows, "nothing is left to say");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archived_item_comes_back_on_sqlite() {
+    archived(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archived_item_comes_back_on_postgres() {
+    archived(Engine::Postgres).await;
+}
+
+/// What a real shop brings: a path of Google's that is cut until a setting says otherwise, a page that is named by ids,
+/// no slug, and a picture whose URL no standard allows.
+async fn paths(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    let bike = json!({
+        "slug": null, "thumbnail": "HTTP://Site.example/картинка a|b.jpg",
+        "categories": ["Sporting Goods", "Outdoor Recreation", "Cycling", "Bicycles"]
+    });
+    shop.import(&[with(product("p", &[variant("v 1", 100)]), bike)]).await;
+    shop.settle().await;
+    assert_eq!(shop.status("v 1").await, Some(SyncStatus::Skipped));
+    assert_eq!(shop.last_error("v 1").await.as_deref(), Some("missing_storefront_slug"));
+
+    shop.set(json!({"storefront_product_path": "/p/{productId}?variant={variantId}"})).await;
+    settle(&shop).await;
+    let item = shop.item("v 1").expect("at Meta");
+    assert!(item["link"].as_str().is_some_and(|link| link.ends_with("/p/p?variant=v%201")), "{item}");
+    assert_eq!(item["image_link"], "http://site.example/%D0%BA%D0%B0%D1%80%D1%82%D0%B8%D0%BD%D0%BA%D0%B0%20a%7Cb.jpg");
+    assert_eq!(item["google_product_category"], "Outdoor Recreation > Cycling > Bicycles");
+
+    shop.set(json!({"category_levels": 0})).await;
+    settle(&shop).await;
+    let item = shop.item("v 1").expect("at Meta");
+    assert_eq!(item["google_product_category"], "Sporting Goods > Outdoor Recreation > Cycling > Bicycles");
+    shop.check().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_pictures_and_categories_reach_meta_whole_on_sqlite() {
+    paths(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_pictures_and_categories_reach_meta_whole_on_postgres() {
+    paths(Engine::Postgres).await;
+}
+
 async fn options(engine: Engine) {
     let shop = Shop::open(engine).await;
     let of = |id: &str, size: &str| {

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 use mapper_core::word::Payload;
 
 use super::settle::Settlement;
-use crate::domain::clears::clears;
+use crate::domain::clears::{Empty, clears};
 use crate::domain::intent::Folded;
 use crate::domain::state::{Op, SyncState};
 use crate::store::field_set::text_of;
@@ -107,11 +107,8 @@ impl CallDraft {
                 if !clears.stale.is_empty() {
                     debug!(variant_id = intent.variant_id, fields = ?clears.stale, "stale_required_field: Meta keeps the old value");
                 }
-                let empty: Vec<(&str, ClearValue)> = clears
-                    .fields
-                    .iter()
-                    .map(|(name, list)| (name.as_str(), if *list { ClearValue::List } else { ClearValue::Text }))
-                    .collect();
+                let empty: Vec<(&str, ClearValue)> =
+                    clears.fields.iter().map(|(name, empty)| (name.as_str(), value_of(*empty))).collect();
                 let union = text_of(fields.iter().map(String::as_str).chain(payload.fields.iter().map(AsRef::as_ref)));
                 let sent = text_of(payload.fields.iter());
                 (self.body.push_update(&payload.data, &empty), sent, union)
@@ -143,5 +140,14 @@ impl CallDraft {
             union,
         });
         true
+    }
+}
+
+/// What is sent for a field that is cleared.
+fn value_of(empty: Empty) -> ClearValue {
+    match empty {
+        Empty::Text => ClearValue::Text,
+        Empty::List => ClearValue::List,
+        Empty::Word(word) => ClearValue::Word(word),
     }
 }
