@@ -5,6 +5,7 @@
 pub mod docs;
 pub mod events;
 pub mod health;
+pub mod issues;
 pub mod items;
 pub mod lifecycle;
 pub mod mapper;
@@ -38,6 +39,7 @@ fn strict() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(settings::read, settings::patch))
         .routes(routes!(lifecycle::status))
+        .routes(routes!(issues::list))
         .routes(routes!(mapper::remap))
         .routes(routes!(mapper::preview_report, mapper::cancel_preview))
         .routes(routes!(selection::businesses))
@@ -59,6 +61,8 @@ fn open_query() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(items::list))
         .routes(routes!(items::errors))
+        .routes(routes!(issues::intents))
+        .routes(routes!(issues::submissions))
         .routes(routes!(lifecycle::resync))
         .routes(routes!(lifecycle::resync_variant))
 }

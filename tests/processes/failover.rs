@@ -299,6 +299,8 @@ async fn an_intake_and_the_pipeline_do_not_wait_for_each_other() {
                 fields_at_meta: None,
                 mapper_digest: None,
                 reeval_at: None,
+                warnings: None,
+                cause: None,
             });
             sync_state::record_pushed(&mut tx, CATALOG, &rows, 0).await?;
             tx.commit().await

@@ -5,9 +5,11 @@
 //! Left out on purpose: executing decisions. The actors do that, through the store and the Graph client.
 
 pub mod access;
+pub mod advice;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod cause;
 pub mod channel;
 pub mod clears;
 pub mod credential;

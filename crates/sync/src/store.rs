@@ -17,6 +17,8 @@ pub mod database_url;
 pub mod events;
 pub mod exclusive;
 pub mod field_set;
+pub mod intents;
+pub mod issues;
 pub mod items;
 pub mod lease;
 pub mod limiter;

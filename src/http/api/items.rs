@@ -19,7 +19,7 @@ use catalog_sync::admin::live::{self, LiveStatus};
 use catalog_sync::admin::schema::{item_status, words};
 
 /// A parameter, or nothing: an empty one counts as absent.
-fn or_empty(schema: Object) -> Schema {
+pub(super) fn or_empty(schema: Object) -> Schema {
     let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
     OneOfBuilder::new().item(schema).item(empty).build().into()
 }
@@ -28,15 +28,15 @@ fn number(most: u32) -> Schema {
     or_empty(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most)).build())
 }
 
-fn page_number() -> Schema {
+pub(super) fn page_number() -> Schema {
     number(1_000_000)
 }
 
-fn up_to_100() -> Schema {
+pub(super) fn up_to_100() -> Schema {
     number(100)
 }
 
-fn up_to_200() -> Schema {
+pub(super) fn up_to_200() -> Schema {
     number(200)
 }
 
@@ -73,6 +73,26 @@ pub struct ItemsQuery {
     #[serde(default)]
     #[param(schema_with = a_flag, required = false)]
     pub eligible_only: Option<String>,
+    /// The code of a warning, as in `warnings` of a variant.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub warning: Option<String>,
+    /// A cause, as in `cause` of a variant.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub cause: Option<String>,
+    /// `true`: only variants with a delete that the mass-delete guard holds.
+    #[serde(default)]
+    #[param(schema_with = a_flag, required = false)]
+    pub held: Option<String>,
+    /// `true`: only variants with an intent that is parked after too many faults of its own.
+    #[serde(default)]
+    #[param(schema_with = a_flag, required = false)]
+    pub parked: Option<String>,
+    /// `true`: only variants that an operator keeps out of Meta.
+    #[serde(default)]
+    #[param(schema_with = a_flag, required = false)]
+    pub excluded: Option<String>,
 }
 
 /// Query parameters of `/errors`.
@@ -88,6 +108,10 @@ pub struct PageQuery {
     #[serde(default)]
     #[param(schema_with = up_to_200, required = false)]
     pub limit: Option<String>,
+    /// A cause, as in `cause` of a variant.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub cause: Option<String>,
 }
 
 impl<T> From<Listed<T>> for Paged<T> {
@@ -104,7 +128,7 @@ impl<T> From<Listed<T>> for Paged<T> {
 #[utoipa::path(
     get, path = "/admin/meta/items", tag = "Items", operation_id = "listItems",
     summary = "List variants with their state at Meta",
-    description = "Every variant of the shop, most recently sent first, then by id. A variant that was never queued has the status `never_synced`.",
+    description = "Every variant of the shop, and those that it no longer has and Meta may, most recently sent first, then by id. A variant that was never queued has the status `never_synced`.",
     params(ItemsQuery),
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "A page of variants.", body = Paged<ItemSummary>,
@@ -112,7 +136,8 @@ impl<T> From<Listed<T>> for Paged<T> {
             "variantId": "v-1", "productId": "p-1", "productTitle": "Linen shirt", "productSlug": "linen-shirt",
             "productStatus": "active", "productVisibility": "public", "sku": "LS-1", "price": 29900,
             "thumbnail": "img/p-1.jpg", "syncStatus": "synced", "metaRetailerId": "v-1", "lastHandle": "Ac5…",
-            "lastPushedAt": "2025-11-24T16:00:00.000Z", "lastError": null, "attempts": 0
+            "lastPushedAt": "2025-11-24T16:00:00.000Z", "lastError": null, "attempts": 0,
+            "warnings": ["not_google_category"], "cause": null, "excluded": false, "deleted": false
         }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),
 )]
 pub async fn list(
@@ -126,6 +151,11 @@ pub async fn list(
         status: query.status.as_deref(),
         search: query.search.as_deref(),
         eligible_only: query.eligible_only.as_deref(),
+        warning: query.warning.as_deref(),
+        cause: query.cause.as_deref(),
+        held: query.held.as_deref(),
+        parked: query.parked.as_deref(),
+        excluded: query.excluded.as_deref(),
     };
     Ok(items::list(&api.app, asked).await?.into())
 }
@@ -144,7 +174,7 @@ pub async fn list(
         example = json!({"data": [{
             "variantId": "v-2", "metaRetailerId": "v-2", "lastHandle": "Ac5…", "attempts": 2,
             "lastError": "image_link: cannot be fetched", "lastPushedAt": "2025-11-24T16:00:00.000Z",
-            "updatedAt": "2025-11-24T16:01:00.000Z"
+            "updatedAt": "2025-11-24T16:01:00.000Z", "warnings": [], "cause": "meta:image_link: cannot be fetched"
         }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),
 )]
 pub async fn errors(
@@ -152,7 +182,7 @@ pub async fn errors(
     State(api): State<Api>,
     Params(query): Params<PageQuery>,
 ) -> Result<Paged<FailedItem>, ApiError> {
-    Ok(items::failed(&api.app, query.page.as_deref(), query.limit.as_deref()).await?.into())
+    Ok(items::failed(&api.app, query.page.as_deref(), query.limit.as_deref(), query.cause.as_deref()).await?.into())
 }
 
 /// `GET /admin/meta/items/{variantId}`.

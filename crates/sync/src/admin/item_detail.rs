@@ -16,7 +16,7 @@ use crate::actors::mapper::MapRequest;
 use crate::app::App;
 use crate::domain::clears::{Clears, clears};
 use crate::domain::intent::{Intent, fold};
-use crate::domain::plan::{Answer, Ask, Guard, plan};
+use crate::domain::plan::{Answer, Ask, EXCLUDED, Guard, plan};
 use crate::domain::settings::FeedMode;
 use crate::domain::state::SyncState;
 use crate::store::field_set::FieldSets;
@@ -135,6 +135,10 @@ pub struct StateView {
     pub last_error: Option<String>,
     /// Number of consecutive failures.
     pub attempts: i64,
+    /// Why it failed or was skipped, as `source:code`, the same for all variants with the same reason.
+    pub cause: Option<String>,
+    /// Whether an operator keeps the variant out of Meta.
+    pub excluded: bool,
 }
 
 /// Whether the variant is eligible for the catalog.
@@ -236,8 +240,9 @@ struct Seen<'a> {
 }
 
 fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns>, seen: Seen<'_>) -> ItemDetail {
+    let is_excluded = state.as_ref().is_some_and(|state| state.excluded);
     let mapped = match seen.answer {
-        Answer::Word(Word::Mapped(mapped)) => Some(mapped),
+        Answer::Word(Word::Mapped(mapped)) if !is_excluded => Some(mapped),
         _ => None,
     };
     let mapper_error = match seen.answer {
@@ -278,8 +283,11 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             last_pushed_at: state.last_pushed_at.and_then(iso),
             last_error: state.last_error,
             attempts: state.attempts,
+            cause: state.cause,
+            excluded: state.excluded,
         }),
         eligibility: match seen.answer {
+            _ if is_excluded => Eligibility { eligible: false, reason: Some(EXCLUDED.into()) },
             Answer::Word(Word::Mapped(_)) => Eligibility { eligible: true, reason: None },
             Answer::Word(Word::Rejected(why)) => {
                 Eligibility { eligible: false, reason: Some(why.code.clone().into_owned()) }

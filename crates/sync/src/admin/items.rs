@@ -10,7 +10,6 @@ use super::time::iso;
 use crate::app::App;
 use crate::domain::record::search_key;
 use crate::domain::state::SyncStatus;
-use crate::store::StoreError;
 use crate::store::items::{self, FailedRow, Filter, ItemRow, Stretch};
 
 /// The status of a variant without a state row.
@@ -32,7 +31,12 @@ pub struct Page {
 
 impl Page {
     /// Reads a page; records in `wrong`, under the parameter's name, what is wrong with it.
-    fn read(page: Option<&str>, limit: Option<&str>, most: u64, wrong: &mut BTreeMap<String, String>) -> Self {
+    pub(super) fn read(
+        page: Option<&str>,
+        limit: Option<&str>,
+        most: u64,
+        wrong: &mut BTreeMap<String, String>,
+    ) -> Self {
         let mut number = |name: &str, text: Option<&str>, default: u64, most: u64| {
             let Some(text) = given(text) else { return default };
             match text.parse() {
@@ -46,7 +50,7 @@ impl Page {
         Self { number: number("page", page, 1, LAST_PAGE), limit: number("limit", limit, 50, most) }
     }
 
-    fn stretch(self) -> Stretch {
+    pub(super) fn stretch(self) -> Stretch {
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Stretch { offset: whole((self.number - 1).saturating_mul(self.limit)), limit: whole(self.limit) }
     }
@@ -67,6 +71,16 @@ fn flag(name: &str, text: Option<&str>, wrong: &mut BTreeMap<String, String>) ->
             false
         }
     }
+}
+
+/// Reads a code; records in `wrong`, under the parameter's name, what is wrong with it.
+fn word(name: &str, text: Option<&str>, wrong: &mut BTreeMap<String, String>) -> Option<String> {
+    let text = given(text)?;
+    if text.chars().count() > LONGEST_SEARCH || text.contains('\0') {
+        wrong.insert(name.to_owned(), format!("takes text of at most {LONGEST_SEARCH} characters"));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// A page of a list.
@@ -93,6 +107,16 @@ pub struct ItemsAsked<'q> {
     pub search: Option<&'q str>,
     /// `true` or `false`.
     pub eligible_only: Option<&'q str>,
+    /// The code of a warning.
+    pub warning: Option<&'q str>,
+    /// A cause.
+    pub cause: Option<&'q str>,
+    /// `true` or `false`.
+    pub held: Option<&'q str>,
+    /// `true` or `false`.
+    pub parked: Option<&'q str>,
+    /// `true` or `false`.
+    pub excluded: Option<&'q str>,
 }
 
 /// A variant with its sync state.
@@ -130,6 +154,19 @@ pub struct ItemSummary {
     pub last_error: Option<String>,
     /// Number of consecutive failures.
     pub attempts: i64,
+    /// Codes of what Meta or a shopper may mind in the last payload.
+    pub warnings: Vec<String>,
+    /// Why the variant failed or was skipped, as `source:code`, the same for all variants with the same reason.
+    pub cause: Option<String>,
+    /// Whether an operator keeps the variant out of Meta.
+    pub excluded: bool,
+    /// Whether the shop deleted the variant or its product, or no longer has it.
+    pub deleted: bool,
+}
+
+/// Splits stored codes.
+fn codes(warnings: Option<String>) -> Vec<String> {
+    warnings.unwrap_or_default().split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect()
 }
 
 impl From<ItemRow> for ItemSummary {
@@ -150,6 +187,10 @@ impl From<ItemRow> for ItemSummary {
             last_pushed_at: row.last_pushed_at.and_then(iso),
             last_error: row.last_error,
             attempts: row.attempts.unwrap_or_default(),
+            warnings: codes(row.warnings),
+            cause: row.cause,
+            excluded: row.excluded.unwrap_or_default(),
+            deleted: row.deleted,
         }
     }
 }
@@ -177,6 +218,11 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         known
     });
     let eligible_only = flag("eligibleOnly", asked.eligible_only, &mut wrong);
+    let held = flag("held", asked.held, &mut wrong);
+    let parked = flag("parked", asked.parked, &mut wrong);
+    let excluded = flag("excluded", asked.excluded, &mut wrong);
+    let warning = word("warning", asked.warning, &mut wrong);
+    let cause = word("cause", asked.cause, &mut wrong);
     let search = asked.search.unwrap_or_default().trim();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
@@ -185,7 +231,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
-    Ok((Filter { status, contains, eligible_only }, page))
+    Ok((Filter { status, contains, eligible_only, warning, cause, held, parked, excluded }, page))
 }
 
 /// A variant whose last push or mapping failed.
@@ -206,6 +252,10 @@ pub struct FailedItem {
     pub last_pushed_at: Option<String>,
     /// When the state last changed, ISO 8601.
     pub updated_at: String,
+    /// Codes of what Meta or a shopper may mind in the last payload.
+    pub warnings: Vec<String>,
+    /// Why the variant failed, as `source:code`, the same for all variants with the same reason.
+    pub cause: Option<String>,
 }
 
 impl From<FailedRow> for FailedItem {
@@ -218,6 +268,8 @@ impl From<FailedRow> for FailedItem {
             last_error: row.last_error,
             last_pushed_at: row.last_pushed_at.and_then(iso),
             updated_at: iso(row.updated_at).unwrap_or_default(),
+            warnings: codes(row.warnings),
+            cause: row.cause,
         }
     }
 }
@@ -226,20 +278,21 @@ impl From<FailedRow> for FailedItem {
 ///
 /// # Errors
 /// [`AdminError::Invalid`] names each parameter that is not valid.
-pub async fn failed(app: &App, page: Option<&str>, limit: Option<&str>) -> Result<Listed<FailedItem>, AdminError> {
+pub async fn failed(
+    app: &App,
+    page: Option<&str>,
+    limit: Option<&str>,
+    cause: Option<&str>,
+) -> Result<Listed<FailedItem>, AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(page, limit, 200, &mut wrong);
+    let cause = word("cause", cause, &mut wrong);
     if !wrong.is_empty() {
         return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
-    let (rows, total) = load_failed(app, page).await?;
-    Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total })
-}
-
-async fn load_failed(app: &App, page: Page) -> Result<(Vec<FailedRow>, u64), StoreError> {
     let mut tx = app.db.read().await?;
-    let (rows, total) = items::failed(&mut tx, page.stretch()).await?;
-    Ok((rows, u64::try_from(total).unwrap_or(0)))
+    let (rows, total) = items::failed(&mut tx, cause.as_deref(), page.stretch()).await?;
+    Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })
 }
 
 #[cfg(test)]
@@ -254,18 +307,38 @@ mod tests {
             status: Some("never_synced"),
             search: Some("  ÄRMEL 50% "),
             eligible_only: Some("true"),
+            cause: Some("meta:x"),
+            parked: Some("1"),
+            ..ItemsAsked::default()
         })
         .expect("taken");
         assert_eq!(page.stretch(), Stretch { offset: 40, limit: 20 });
-        let expected =
-            Filter { status: Some("never_synced"), contains: Some("ärmel 50%".into()), eligible_only: true };
+        let expected = Filter {
+            status: Some("never_synced"),
+            contains: Some("ärmel 50%".into()),
+            eligible_only: true,
+            cause: Some("meta:x".into()),
+            parked: true,
+            ..Filter::default()
+        };
         assert_eq!(filter, expected);
         assert_eq!(
             read(ItemsAsked { search: Some(" "), ..ItemsAsked::default() }).expect("taken").0,
             Filter::default()
         );
         let empty = Some("");
-        let empty = ItemsAsked { page: empty, limit: empty, status: empty, search: empty, eligible_only: empty };
+        let empty = ItemsAsked {
+            page: empty,
+            limit: empty,
+            status: empty,
+            search: empty,
+            eligible_only: empty,
+            warning: empty,
+            cause: empty,
+            held: empty,
+            parked: empty,
+            excluded: empty,
+        };
         assert_eq!(read(empty).expect("taken"), read(ItemsAsked::default()).expect("taken"));
         let one = ItemsAsked { eligible_only: Some("1"), ..ItemsAsked::default() };
         assert!(read(one).expect("taken").0.eligible_only);
@@ -277,9 +350,15 @@ mod tests {
             status: Some("Synced"),
             search: Some(&long),
             eligible_only: Some("yes"),
+            held: Some("2"),
+            warning: Some(&long),
+            ..ItemsAsked::default()
         }) else {
             panic!("refused")
         };
-        assert_eq!(details.keys().collect::<Vec<_>>(), ["eligibleOnly", "limit", "page", "search", "status"]);
+        assert_eq!(
+            details.keys().collect::<Vec<_>>(),
+            ["eligibleOnly", "held", "limit", "page", "search", "status", "warning"]
+        );
     }
 }

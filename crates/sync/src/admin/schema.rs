@@ -5,6 +5,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::items::NEVER_SYNCED;
+use crate::domain::advice::Weight;
 use crate::domain::credential::TokenKind;
 use crate::domain::problems::Severity;
 use crate::domain::reask::Reason;
@@ -35,6 +36,18 @@ impl ToSchema for TokenKind {}
 #[must_use]
 pub fn reask_reason() -> Object {
     words(Reason::ALL.map(Reason::as_str))
+}
+
+/// The sources of issues.
+#[must_use]
+pub fn issue_source() -> Object {
+    words(["meta", "mapper", "eligibility", "service", "warning"])
+}
+
+/// How much an issue matters.
+#[must_use]
+pub fn issue_severity() -> Object {
+    words([Weight::Error, Weight::Warning, Weight::Info].map(Weight::as_str))
 }
 
 /// How urgent a problem is.

@@ -202,7 +202,8 @@ impl DrainJob {
                     }
                     Action::Noop { reevaluate_at } => {
                         let product_id = product_id.map(Into::into);
-                        settlement.done(intent, state, Done::Noop { product_id, reeval_at: reevaluate_at });
+                        let warnings = mapped.warnings(id);
+                        settlement.done(intent, state, Done::Noop { product_id, reeval_at: reevaluate_at, warnings });
                         continue;
                     }
                     Action::Skip { text } => {

@@ -35,8 +35,30 @@ pub struct Filter {
     pub status: Option<&'static str>,
     /// Folded text that id, sku, title or slug must contain.
     pub contains: Option<String>,
-    /// Only variants whose product is active, public and not deleted.
+    /// Only variants that are not deleted and whose product is active, public and not deleted.
     pub eligible_only: bool,
+    /// The code of a warning about the last payload.
+    pub warning: Option<String>,
+    /// A cause ([`crate::domain::cause`]).
+    pub cause: Option<String>,
+    /// Only variants with a delete that the mass-delete guard holds.
+    pub held: bool,
+    /// Only variants with an intent that is parked.
+    pub parked: bool,
+    /// Only variants that an operator keeps out.
+    pub excluded: bool,
+}
+
+impl Filter {
+    /// Whether it needs the sync state or the outbox.
+    fn needs_state(&self) -> bool {
+        self.status.is_some()
+            || self.warning.is_some()
+            || self.cause.is_some()
+            || self.held
+            || self.parked
+            || self.excluded
+    }
 }
 
 /// A variant with its state.
@@ -72,18 +94,52 @@ pub struct ItemRow {
     pub last_error: Option<String>,
     /// Failures in a row.
     pub attempts: Option<i64>,
+    /// Codes of the warnings about the last payload, separated by commas.
+    pub warnings: Option<String>,
+    /// Why it failed or was skipped.
+    pub cause: Option<String>,
+    /// Whether an operator keeps it out. `None` without a row.
+    pub excluded: Option<bool>,
+    /// Whether the shop deleted it or its product, or no longer has it.
+    pub deleted: bool,
 }
 
-// `$1` status, `$2` LIKE pattern, `$3` eligible only. NULL disables a filter.
+// The shop's variants, and those that only the state knows: the shop no longer has them, and Meta may.
+macro_rules! every_variant {
+    () => {
+        "(SELECT variant_id, product_id, title, slug, status, visibility, sku, price, thumbnail, product_search_key,
+              variant_search_key, (product_deleted OR variant_deleted) AS deleted
+          FROM variant_index
+          UNION ALL
+          SELECT g.variant_id, COALESCE(g.product_id, ''), NULL, NULL, NULL, NULL, NULL, CAST(NULL AS BIGINT), NULL, '',
+              lower(g.variant_id), TRUE
+          FROM meta_sync_state g
+          WHERE NOT EXISTS (SELECT 1 FROM variant_index x WHERE x.variant_id = g.variant_id))"
+    };
+}
+
+// `$1` status, `$2` LIKE pattern, `$3` eligible only, `$4` LIKE pattern of a warning, `$5` cause, `$6` held, `$7` parked,
+// `$8` excluded. NULL or false disables a filter.
 macro_rules! filtered {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " FROM variant_index i LEFT JOIN meta_sync_state s ON s.variant_id = i.variant_id
+            " FROM ",
+            every_variant!(),
+            " AS i LEFT JOIN meta_sync_state s ON s.variant_id = i.variant_id
               WHERE (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
                 AND (CAST($2 AS TEXT) IS NULL OR i.product_search_key LIKE $2 ESCAPE '!'
                      OR i.variant_search_key LIKE $2 ESCAPE '!')
-                AND (NOT $3 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.product_deleted)) ",
+                AND (NOT $3 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.deleted))
+                AND (CAST($4 AS TEXT) IS NULL OR (',' || s.warnings || ',') LIKE $4 ESCAPE '!')
+                AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
+                AND (NOT $6 OR EXISTS (
+                    SELECT 1 FROM meta_outbox o
+                    WHERE o.variant_id = i.variant_id AND o.processed_at IS NULL AND o.held_at IS NOT NULL))
+                AND (NOT $7 OR EXISTS (
+                    SELECT 1 FROM meta_outbox o
+                    WHERE o.variant_id = i.variant_id AND o.processed_at IS NULL AND o.parked_at IS NOT NULL))
+                AND (NOT $8 OR s.excluded) ",
             $after
         )
     };
@@ -95,36 +151,57 @@ macro_rules! filtered {
 /// When the database query fails.
 pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec<ItemRow>, i64)> {
     let pattern = filter.contains.as_deref().map(like_containing);
+    let warning = filter.warning.as_deref().map(|code| like_containing(&format!(",{code},")));
     let rows: Vec<ItemRow> = fetch_all!(
         tx,
         ItemRow,
         filtered!(
             "SELECT i.variant_id, i.product_id, i.title, i.slug, i.status AS product_status, i.visibility, i.sku,
                  i.price, i.thumbnail, s.status, s.meta_retailer_id, s.last_handle, s.last_pushed_at, s.last_error,
-                 s.attempts",
-            "ORDER BY s.last_pushed_at DESC NULLS LAST, i.variant_id LIMIT $4 OFFSET $5"
+                 s.attempts, s.warnings, s.cause, s.excluded, i.deleted",
+            "ORDER BY s.last_pushed_at DESC NULLS LAST, i.variant_id LIMIT $9 OFFSET $10"
         ),
         filter.status,
         &pattern,
         filter.eligible_only,
+        &warning,
+        &filter.cause,
+        filter.held,
+        filter.parked,
+        filter.excluded,
         stretch.limit,
         stretch.offset
     )?;
-    let (total,): (i64,) = match filter.status {
-        Some(status) => {
-            fetch_one!(tx, (i64,), filtered!("SELECT COUNT(*)", ""), status, &pattern, filter.eligible_only)?
-        }
-        // Without a status filter the join with the sync state, which is most of the work, is not needed.
-        None => fetch_one!(
+    let (total,): (i64,) = if filter.needs_state() {
+        fetch_one!(
             tx,
             (i64,),
-            "SELECT COUNT(*) FROM variant_index i
+            filtered!("SELECT COUNT(*)", ""),
+            filter.status,
+            &pattern,
+            filter.eligible_only,
+            &warning,
+            &filter.cause,
+            filter.held,
+            filter.parked,
+            filter.excluded
+        )?
+    } else {
+        // Without a filter on the state the join with it, which is most of the work, is not needed.
+        fetch_one!(
+            tx,
+            (i64,),
+            concat!(
+                "SELECT COUNT(*) FROM ",
+                every_variant!(),
+                " AS i
              WHERE (CAST($1 AS TEXT) IS NULL OR i.product_search_key LIKE $1 ESCAPE '!'
                     OR i.variant_search_key LIKE $1 ESCAPE '!')
-               AND (NOT $2 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.product_deleted))",
+               AND (NOT $2 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.deleted))"
+            ),
             &pattern,
             filter.eligible_only
-        )?,
+        )?
     };
     Ok((rows, total))
 }
@@ -160,22 +237,34 @@ pub struct FailedRow {
     pub last_pushed_at: Option<i64>,
     /// When the row last changed.
     pub updated_at: i64,
+    /// Codes of the warnings about the last payload, separated by commas.
+    pub warnings: Option<String>,
+    /// Why it failed, to group by.
+    pub cause: Option<String>,
 }
 
-/// Returns a page of failed variants, those changed last first, and the total number.
+/// Returns a page of failed variants, those changed last first, and the total number. `cause` selects one cause.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn failed(tx: &mut Tx, stretch: Stretch) -> Result<(Vec<FailedRow>, i64)> {
+pub async fn failed(tx: &mut Tx, cause: Option<&str>, stretch: Stretch) -> Result<(Vec<FailedRow>, i64)> {
     let rows: Vec<FailedRow> = fetch_all!(
         tx,
         FailedRow,
-        "SELECT variant_id, meta_retailer_id, last_handle, attempts, last_error, last_pushed_at, updated_at
-         FROM meta_sync_state WHERE status = 'failed' ORDER BY updated_at DESC, variant_id LIMIT $1 OFFSET $2",
+        "SELECT variant_id, meta_retailer_id, last_handle, attempts, last_error, last_pushed_at, updated_at, warnings,
+             cause
+         FROM meta_sync_state WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR cause = $3)
+         ORDER BY updated_at DESC, variant_id LIMIT $1 OFFSET $2",
         stretch.limit,
-        stretch.offset
+        stretch.offset,
+        cause
     )?;
-    let (total,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'failed'")?;
+    let (total,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'failed' AND (CAST($1 AS TEXT) IS NULL OR cause = $1)",
+        cause
+    )?;
     Ok((rows, total))
 }
 
@@ -249,6 +338,10 @@ pub struct StateColumns {
     pub last_error: Option<String>,
     /// Failures in a row.
     pub attempts: i64,
+    /// Why it failed or was skipped, to group by.
+    pub cause: Option<String>,
+    /// Whether an operator keeps it out.
+    pub excluded: bool,
 }
 
 /// Returns the state of a variant, or `None`.
@@ -259,7 +352,8 @@ pub async fn state(tx: &mut Tx, variant_id: &str) -> Result<Option<StateColumns>
     fetch_optional!(
         tx,
         StateColumns,
-        "SELECT status, meta_retailer_id, last_handle, last_pushed_hash, last_pushed_at, last_error, attempts
+        "SELECT status, meta_retailer_id, last_handle, last_pushed_hash, last_pushed_at, last_error, attempts, cause,
+             excluded
          FROM meta_sync_state WHERE variant_id = $1",
         variant_id
     )

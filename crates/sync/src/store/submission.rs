@@ -12,6 +12,7 @@ pub use polls::{Answered, Due, asked_in_vain, due, next_poll, polled};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
+use super::items::Stretch;
 use super::{Result, Tx, execute, fetch_all, fetch_one, json};
 use crate::clock::Millis;
 use crate::domain::guard;
@@ -276,6 +277,60 @@ pub async fn implicit_allowance(tx: &mut Tx, catalog: &str, now: Millis) -> Resu
     Ok(guard::allowance(at_meta, done))
 }
 
+/// A submission in a list.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Listing {
+    /// Its id.
+    pub id: String,
+    /// The catalog it was made for.
+    pub catalog_id: String,
+    /// Its state.
+    pub state: String,
+    /// Meta's handles.
+    pub handle: Option<String>,
+    /// Number of records.
+    pub row_count: i64,
+    /// Number of implicit deletes among them.
+    pub implicit_deletes: i64,
+    /// When it was made.
+    pub submitted_at: i64,
+    /// When it was last polled.
+    pub last_polled_at: Option<i64>,
+    /// When the verdict came.
+    pub completed_at: Option<i64>,
+    /// Why it failed as a whole.
+    pub reason: Option<String>,
+    /// Meta's errors and warnings, as JSON.
+    pub errors: Option<String>,
+}
+
+/// Returns a page of submissions, the latest first, and the total number. `state` selects one state.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn list(tx: &mut Tx, state: Option<&str>, stretch: Stretch) -> Result<(Vec<Listing>, i64)> {
+    let rows: Vec<Listing> = fetch_all!(
+        tx,
+        Listing,
+        "SELECT id, catalog_id, CASE state WHEN 'late' THEN 'sending' ELSE state END AS state, handle, row_count,
+             implicit_deletes, submitted_at, last_polled_at, completed_at, reason, CAST(errors AS TEXT) AS errors
+         FROM meta_batch_handles
+         WHERE CAST($1 AS TEXT) IS NULL OR CASE state WHEN 'late' THEN 'sending' ELSE state END = $1
+         ORDER BY submitted_at DESC, id DESC LIMIT $2 OFFSET $3",
+        state,
+        stretch.limit,
+        stretch.offset
+    )?;
+    let (total,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT COUNT(*) FROM meta_batch_handles
+         WHERE CAST($1 AS TEXT) IS NULL OR CASE state WHEN 'late' THEN 'sending' ELSE state END = $1",
+        state
+    )?;
+    Ok((rows, total))
+}
+
 /// The verdict on one record.
 #[derive(Clone, Debug)]
 pub struct RowVerdict<'a> {
@@ -287,6 +342,8 @@ pub struct RowVerdict<'a> {
     pub error: Option<&'a str>,
     /// The fields that Meta certainly holds after a clean push.
     pub fields: Option<i64>,
+    /// Why it failed ([`crate::domain::cause`]).
+    pub cause: Option<String>,
 }
 
 /// Applies a verdict to the rows that still wait for `handle`. Returns the changed ones with their attempts so far. A
@@ -300,8 +357,10 @@ pub async fn apply_verdict(
     verdicts: &[RowVerdict<'_>],
     now: Millis,
 ) -> Result<HashMap<String, i64>> {
-    let list: Vec<_> =
-        verdicts.iter().map(|row| (row.variant_id, row.status.as_str(), row.error, row.fields)).collect();
+    let list: Vec<_> = verdicts
+        .iter()
+        .map(|row| (row.variant_id, row.status.as_str(), row.error, row.fields, row.cause.as_deref()))
+        .collect();
     let changed: Vec<(String, i64)> = fetch_all!(
         tx,
         (String, i64),
@@ -315,9 +374,18 @@ pub async fn apply_verdict(
              -- Only a clean push shrinks the set of fields; only a confirmed delete empties it.
              fields_at_meta = CASE r.status WHEN 'synced' THEN r.fields WHEN 'failed' THEN fields_at_meta END,
              reeval_at = CASE r.status WHEN 'deleted' THEN NULL ELSE reeval_at END,
+             -- Where Meta gives no message, a required field that is missing explains it.
+             cause = CASE
+                 WHEN r.cause <> 'meta:no_message' THEN r.cause
+                 WHEN meta_sync_state.warnings LIKE '%missing_brand%' THEN 'meta:missing_brand'
+                 WHEN meta_sync_state.warnings LIKE '%missing_image%' THEN 'meta:missing_image'
+                 WHEN meta_sync_state.warnings LIKE '%missing_title%' THEN 'meta:missing_title'
+                 WHEN meta_sync_state.warnings LIKE '%missing_description%' THEN 'meta:missing_description'
+                 ELSE r.cause END,
+             warnings = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.warnings END,
              version = version + 1,
              updated_at = $3
-         FROM @rows($1: id text, status text, error text, fields bigint) AS r
+         FROM @rows($1: id text, status text, error text, fields bigint, cause text) AS r
          WHERE variant_id = r.id AND @sqlite{+}last_handle = $2 AND @sqlite{+}meta_sync_state.status = 'submitted'
          RETURNING variant_id, attempts",
         json(&list)?,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
 use crate::clock::Millis;
+use crate::domain::cause;
 use crate::domain::state::{SyncState, SyncStatus};
 
 #[derive(sqlx::FromRow)]
@@ -93,6 +94,10 @@ pub struct Pushed<'a> {
     pub mapper_digest: Option<&'a str>,
     /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
+    /// The codes of the mapper's warnings about the payload ([`crate::domain::cause::warning_codes`]).
+    pub warnings: Option<&'a str>,
+    /// Why it failed ([`crate::domain::cause`]).
+    pub cause: Option<String>,
 }
 
 /// Writes rows after a call, and creates missing ones.
@@ -116,6 +121,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
                 row.fields_at_meta,
                 row.mapper_digest,
                 row.reeval_at,
+                row.warnings,
+                row.cause.as_deref(),
             )
         })
         .collect();
@@ -125,10 +132,10 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
         tx,
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
              last_pushed_hash, last_pushed_at, last_error, attempts, at_meta, fields_at_meta, mapper_digest, reeval_at,
-             created_at, updated_at)
+             warnings, cause, created_at, updated_at)
          SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
-             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, $3, $3
-         FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint) AS r
+             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, r.cause, $3, $3
+         FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint, warnings text, cause text) AS r
          WHERE true ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
              product_id = COALESCE(excluded.product_id, s.product_id),
@@ -145,6 +152,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
              mapper_digest = COALESCE(excluded.mapper_digest, s.mapper_digest),
              -- A fault of the mapper says nothing about when a sale begins or ends.
              reeval_at = CASE WHEN excluded.last_pushed_at IS NULL THEN s.reeval_at ELSE excluded.reeval_at END,
+             warnings = excluded.warnings,
+             cause = excluded.cause,
              version = s.version + 1,
              updated_at = excluded.updated_at",
         json(&list)?,
@@ -166,6 +175,8 @@ pub struct Settled<'a> {
     pub skipped: Option<&'a str>,
     /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
+    /// As [`Pushed::warnings`].
+    pub warnings: Option<&'a str>,
 }
 
 /// Writes skips. Returns the variants whose row was still at the version that was read. `deleted` stays `deleted`.
@@ -174,20 +185,24 @@ pub struct Settled<'a> {
 /// When the database query fails.
 pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Result<Vec<String>> {
     // The inserted version is the successor of the version read: on a conflict it shows whether the row is unchanged.
-    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1)).collect();
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| (row.variant_id, row.product_id, row.skipped, row.version + 1, row.skipped.map(cause::of_skip)))
+        .collect();
     let done: Vec<(String,)> = fetch_all!(
         tx,
         (String,),
-        "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, created_at, updated_at)
-         SELECT r.id, r.product, 'skipped', r.reason, r.version, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
-         FROM @rows($1: id text, product text, reason text, version bigint) AS r
+        "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, cause, created_at,
+             updated_at)
+         SELECT r.id, r.product, 'skipped', r.reason, r.version, r.cause, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+         FROM @rows($1: id text, product text, reason text, version bigint, cause text) AS r
          -- A row that was read and no longer exists is not the row that the decision was based on.
          WHERE r.version = 1 OR EXISTS (SELECT 1 FROM meta_sync_state known WHERE known.variant_id = r.id)
          ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
              status = CASE WHEN s.status = 'deleted' THEN 'deleted' ELSE 'skipped' END,
              product_id = COALESCE(excluded.product_id, s.product_id),
-             last_error = excluded.last_error, reeval_at = NULL,
+             last_error = excluded.last_error, reeval_at = NULL, warnings = NULL, cause = excluded.cause,
              version = excluded.version, updated_at = excluded.updated_at
          WHERE s.version = excluded.version - 1
          RETURNING variant_id",
@@ -203,20 +218,22 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
 /// # Errors
 /// When the database query fails.
 pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<String>> {
-    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.version, row.reeval_at)).collect();
+    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.version, row.reeval_at, row.warnings)).collect();
     let list = json(&list)?;
     execute!(
         tx,
-        "UPDATE meta_sync_state SET reeval_at = r.reeval
-         FROM @rows($1: id text, version bigint, reeval bigint) AS r
-         WHERE variant_id = r.id AND meta_sync_state.version = r.version AND reeval_at IS DISTINCT FROM r.reeval",
+        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings
+         FROM @rows($1: id text, version bigint, reeval bigint, warnings text) AS r
+         WHERE variant_id = r.id AND meta_sync_state.version = r.version
+           AND (@sqlite{+}reeval_at IS DISTINCT FROM r.reeval
+                OR @sqlite{+}meta_sync_state.warnings IS DISTINCT FROM r.warnings)",
         &list
     )?;
     let same: Vec<(String,)> = fetch_all!(
         tx,
         (String,),
         "SELECT s.variant_id FROM meta_sync_state s
-         JOIN @rows($1: id text, version bigint, reeval bigint) AS r ON s.variant_id = r.id AND s.version = r.version",
+         JOIN @rows($1: id text, version bigint, reeval bigint, warnings text) AS r ON s.variant_id = r.id AND s.version = r.version",
         &list
     )?;
     Ok(same.into_iter().map(|(id,)| id).collect())
@@ -266,6 +283,7 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
         "UPDATE meta_sync_state SET last_pushed_hash = NULL, fields_at_meta = NULL, at_meta = FALSE, last_handle = NULL,
              catalog_id = NULL, version = version + 1, updated_at = $1, attempts = 0,
              last_error = CASE WHEN status = 'skipped' THEN last_error END,
+             cause = CASE WHEN status = 'skipped' THEN cause END,
              status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END
          WHERE catalog_id IS NOT NULL OR at_meta OR status IN ('synced', 'submitted', 'failed')",
         now

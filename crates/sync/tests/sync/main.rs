@@ -3,6 +3,7 @@
 
 mod corpus;
 mod exclusion;
+mod findings;
 mod given;
 mod harness;
 mod mapper;

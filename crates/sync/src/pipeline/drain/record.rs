@@ -6,6 +6,7 @@ use super::draft::{CallDraft, CallRow};
 use super::prepare::Tick;
 use crate::app::App;
 use crate::clock::Millis;
+use crate::domain::cause;
 use crate::domain::channel;
 use crate::domain::intent::Intent;
 use crate::domain::outcome::{CallOutcome, NOT_TAKEN, Refusal};
@@ -174,6 +175,11 @@ impl Call<'_> {
                     fields_at_meta: if row.op == Op::Upsert { self.sets.id(&row.union) } else { row.fields_before },
                     mapper_digest: Some(self.tick.mapper.digest()),
                     reeval_at: row.reeval_at,
+                    warnings: row.warnings.as_deref(),
+                    cause: error.as_deref().map(|error| match handle {
+                        Some(_) => cause::of_meta(error),
+                        None => cause::of_service(error),
+                    }),
                 }
             })
             .collect();
@@ -200,6 +206,11 @@ impl Call<'_> {
                 fields_at_meta: row.fields_before,
                 mapper_digest: Some(self.tick.mapper.digest()),
                 reeval_at: row.reeval_at,
+                warnings: row.warnings.as_deref(),
+                cause: Some(match message(row) {
+                    NOT_TAKEN => cause::of_service(NOT_TAKEN),
+                    message => cause::of_meta(message),
+                }),
             })
             .collect();
         sync_state::record_pushed(tx, &self.tick.catalog, &rows, self.now).await?;

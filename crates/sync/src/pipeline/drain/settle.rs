@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use mapper_core::word::MapperFault;
+use mapper_core::word::{MapperFault, Word};
 use tracing::info;
 
 use super::draft::SendRow;
 use super::prepare::Tick;
 use crate::actors::mapper::{MapAnswer, MapItem};
 use crate::app::App;
+use crate::domain::cause::{Source, warning_codes};
 use crate::domain::intent::Folded;
 use crate::domain::plan::Answer;
 use crate::domain::state::{SyncState, SyncStatus};
@@ -19,7 +20,7 @@ use crate::store::sync_state::{self, Pushed, Settled};
 
 /// Intents that end without a call.
 pub(super) enum Done {
-    Noop { product_id: Option<String>, reeval_at: Option<i64> },
+    Noop { product_id: Option<String>, reeval_at: Option<i64>, warnings: Option<String> },
     Skip { product_id: Option<String>, reason: String },
     Drop,
 }
@@ -59,6 +60,14 @@ impl Mapped {
             (None, Some(reason)) => Answer::Unreadable(reason),
             (None, None) if self.is_missing => Answer::Missing,
             (None, None) => Answer::Gone,
+        }
+    }
+
+    /// Returns the codes of the warnings about a variant's payload.
+    pub(super) fn warnings(&self, variant_id: &str) -> Option<String> {
+        match self.items.get(variant_id).map(|item| &item.outcome) {
+            Some(Ok(Word::Mapped(payload))) => warning_codes(&payload.warnings),
+            _ => None,
         }
     }
 
@@ -160,20 +169,21 @@ impl Settlement {
         let mut drops = Vec::new();
         let mut by_variant: HashMap<&str, (&Entry, IntentOutcome)> = HashMap::new();
         for entry in &self.done {
-            let settled = |product_id, skipped, reeval_at| Settled {
+            let settled = |product_id, skipped, reeval_at, warnings| Settled {
                 variant_id: &entry.variant_id,
                 product_id,
                 version: entry.version,
                 skipped,
                 reeval_at,
+                warnings,
             };
             let outcome = match &entry.done {
-                Done::Noop { product_id, reeval_at } => {
-                    noops.push(settled(product_id.as_deref(), None, *reeval_at));
+                Done::Noop { product_id, reeval_at, warnings } => {
+                    noops.push(settled(product_id.as_deref(), None, *reeval_at, warnings.as_deref()));
                     IntentOutcome::Noop
                 }
                 Done::Skip { product_id, reason } => {
-                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None));
+                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None, None));
                     IntentOutcome::Skipped
                 }
                 Done::Drop => {
@@ -227,6 +237,8 @@ impl Settlement {
                 fields_at_meta: fault.state.as_ref().and_then(|state| state.fields_at_meta),
                 mapper_digest: Some(tick.mapper.digest()),
                 reeval_at: None,
+                warnings: None,
+                cause: Some(Source::Mapper.cause("mapper_error")),
             })
             .collect();
         if !rows.is_empty() {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tracing::{error, warn};
 
 use crate::app::App;
+use crate::domain::cause;
 use crate::domain::intent::{Intent, Origin};
 use crate::domain::state::SyncStatus;
 use crate::failpoints::{Point, at};
@@ -108,6 +109,8 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
             },
             mapper_digest: call.mapper_digest.as_deref().filter(|digest| !digest.is_empty()),
             reeval_at: None,
+            warnings: None,
+            cause: Some(cause::of_service("outcome unknown")),
         })
         .collect();
     sync_state::record_pushed(&mut tx, &call.catalog_id, &pushed, now).await?;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::domain::cause;
 use crate::domain::intent::{Intent, Origin};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
@@ -116,6 +117,10 @@ pub(super) async fn record(
                 },
                 error: error.filter(|_| !gone),
                 fields: row.3,
+                cause: error.filter(|_| !gone).map(|error| match failed.get(&row.0) {
+                    Some(message) => cause::of_meta(message),
+                    None => cause::of_service(error),
+                }),
             }
         })
         .collect();

@@ -109,6 +109,7 @@ async fn the_drain_and_an_intake_that_meet_do_not_deadlock(db: &TestDb) -> Done 
                     version: 0,
                     skipped: Some("why"),
                     reeval_at: None,
+                    warnings: None,
                 })
                 .collect();
             sync_state::record_skips(&mut tx, &skips.iter().collect::<Vec<_>>(), NOW).await?;

@@ -64,12 +64,25 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     assert_eq!(outbox::mark(&mut tx, &marks, NOW).await?, ROWS as u64);
     let verdicts: Vec<_> = names
         .iter()
-        .map(|variant_id| RowVerdict { variant_id, status: SyncStatus::Synced, error: None, fields: Some(1) })
+        .map(|variant_id| RowVerdict {
+            variant_id,
+            status: SyncStatus::Synced,
+            error: None,
+            fields: Some(1),
+            cause: None,
+        })
         .collect();
     assert_eq!(submission::apply_verdict(&mut tx, "h1", &verdicts, NOW).await?.len(), ROWS);
     let settled: Vec<_> = names
         .iter()
-        .map(|variant_id| Settled { variant_id, product_id: None, version: 3, skipped: Some("why"), reeval_at: None })
+        .map(|variant_id| Settled {
+            variant_id,
+            product_id: None,
+            version: 3,
+            skipped: Some("why"),
+            reeval_at: None,
+            warnings: None,
+        })
         .collect();
     let settled: Vec<_> = settled.iter().collect();
     assert_eq!(sync_state::confirm_noops(&mut tx, &settled).await?.len(), ROWS);

@@ -189,7 +189,7 @@ async fn faults_of_polls_are_counted_in_a_row(db: &TestDb) -> Done {
 }
 
 fn verdict(variant_id: &str, status: SyncStatus, fields: Option<i64>) -> RowVerdict<'_> {
-    RowVerdict { variant_id, status, error: (status == SyncStatus::Failed).then_some("refused"), fields }
+    RowVerdict { variant_id, status, error: (status == SyncStatus::Failed).then_some("refused"), fields, cause: None }
 }
 
 async fn apply(db: &TestDb, handle: &str, verdicts: &[RowVerdict<'_>]) -> Result<Vec<(String, i64)>, StoreError> {

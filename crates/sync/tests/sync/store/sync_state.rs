@@ -34,6 +34,8 @@ pub(super) fn pushed<'a>(variant_id: &'a str, status: SyncStatus) -> Pushed<'a> 
         fields_at_meta: Some(3),
         mapper_digest: Some("digest"),
         reeval_at: None,
+        warnings: None,
+        cause: None,
     }
 }
 
@@ -50,7 +52,7 @@ pub(super) async fn held(db: &TestDb, variant: &str) -> Result<Option<SyncState>
 }
 
 fn settled<'a>(variant_id: &'a str, version: i64, skipped: Option<&'a str>) -> Settled<'a> {
-    Settled { variant_id, product_id: None, version, skipped, reeval_at: None }
+    Settled { variant_id, product_id: None, version, skipped, reeval_at: None, warnings: None }
 }
 
 async fn skip(db: &TestDb, rows: &[&Settled<'_>]) -> Result<Vec<String>, StoreError> {

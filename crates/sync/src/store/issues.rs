@@ -1,0 +1,61 @@
+//! What is wrong, grouped: causes of failed and skipped variants, and warnings about payloads.
+//!
+//! Each group is counted over its own index, so a million variants cost milliseconds to a few hundred of them.
+
+use super::{Result, Tx, fetch_all, json};
+
+/// Variants with the same cause, or with the same set of warnings.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Group {
+    /// The cause, or the codes of the warnings, separated by commas.
+    pub word: String,
+    /// How many variants.
+    pub count: i64,
+    /// When the state of the first of them last changed.
+    pub first_at: i64,
+    /// When the state of the last of them last changed.
+    pub last_at: i64,
+    /// One of them.
+    pub example: String,
+}
+
+/// Returns the causes, the most frequent first.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn causes(tx: &mut Tx) -> Result<Vec<Group>> {
+    fetch_all!(
+        tx,
+        Group,
+        "SELECT cause AS word, COUNT(*) AS count, MIN(updated_at) AS first_at, MAX(updated_at) AS last_at,
+             MIN(variant_id) AS example
+         FROM meta_sync_state WHERE cause IS NOT NULL GROUP BY cause ORDER BY count DESC, word LIMIT 1000"
+    )
+}
+
+/// Returns the sets of warnings, the most frequent first.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn warnings(tx: &mut Tx) -> Result<Vec<Group>> {
+    fetch_all!(
+        tx,
+        Group,
+        "SELECT warnings AS word, COUNT(*) AS count, MIN(updated_at) AS first_at, MAX(updated_at) AS last_at,
+             MIN(variant_id) AS example
+         FROM meta_sync_state WHERE warnings IS NOT NULL GROUP BY warnings ORDER BY count DESC, word LIMIT 10000"
+    )
+}
+
+/// Returns the last errors of these variants, by id.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn errors(tx: &mut Tx, variants: &[&str]) -> Result<Vec<(String, Option<String>)>> {
+    fetch_all!(
+        tx,
+        (String, Option<String>),
+        "SELECT variant_id, last_error FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
+        json(variants)?
+    )
+}
