@@ -142,6 +142,7 @@ pub fn router(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(api.limits.body))
         .layer(shell::catch_panic())
         .layer(shell::cross_origin(&api.site))
+        .layer(from_fn(shell::only_preflights))
         .layer(from_fn(shell::per_request))
         .with_state(api)
 }

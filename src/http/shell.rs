@@ -82,6 +82,15 @@ pub(super) fn cross_origin(site: &Site) -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
+/// Refuses an `OPTIONS` that is no preflight: [`cross_origin`] answers every one.
+pub(super) async fn only_preflights(request: Request, next: Next) -> Response {
+    let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if request.method() == Method::OPTIONS && !is_preflight {
+        return wrong_method(request).await.into_response();
+    }
+    next.run(request).await
+}
+
 /// Responds with 408 when the handler takes longer.
 pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {

@@ -72,6 +72,12 @@ impl GraphClient {
         Ok(Self { http, config: Arc::new(config) })
     }
 
+    /// The version of the API in use, such as `v25.0`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.config.version
+    }
+
     /// The longest duration of a call. A lease must outlive it.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {

@@ -15,6 +15,7 @@ pub mod guard;
 pub mod intent;
 pub mod outcome;
 pub mod plan;
+pub mod problems;
 pub mod reask;
 pub mod record;
 pub mod retention;

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::events::Enqueued;
 use crate::http::Api;
@@ -15,6 +16,37 @@ use catalog_sync::admin::bulk;
 use catalog_sync::admin::item_detail::{self, ItemDetail};
 use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
 use catalog_sync::admin::live::{self, LiveStatus};
+use catalog_sync::admin::schema::{item_status, words};
+
+/// A parameter, or nothing: an empty one counts as absent.
+fn or_empty(schema: Object) -> Schema {
+    let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    OneOfBuilder::new().item(schema).item(empty).build().into()
+}
+
+fn number(most: u32) -> Schema {
+    or_empty(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most)).build())
+}
+
+fn page_number() -> Schema {
+    number(1_000_000)
+}
+
+fn up_to_100() -> Schema {
+    number(100)
+}
+
+fn up_to_200() -> Schema {
+    number(200)
+}
+
+fn a_status() -> Schema {
+    or_empty(item_status())
+}
+
+fn a_flag() -> Schema {
+    or_empty(words(["true", "false", "1", "0"]))
+}
 
 /// Query parameters of `/items`. They are read as text, so that an error names the parameter.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -23,15 +55,15 @@ use catalog_sync::admin::live::{self, LiveStatus};
 pub struct ItemsQuery {
     /// From 1; default 1.
     #[serde(default)]
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
+    #[param(schema_with = page_number, required = false)]
     pub page: Option<String>,
     /// 1 to 100; default 50.
     #[serde(default)]
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 100)]
+    #[param(schema_with = up_to_100, required = false)]
     pub limit: Option<String>,
     /// A sync status, `never_synced` included.
     #[serde(default)]
-    #[param(schema_with = catalog_sync::admin::schema::item_status, required = false)]
+    #[param(schema_with = a_status, required = false)]
     pub status: Option<String>,
     /// Text to find in the id, sku, title or slug; case-insensitive.
     #[serde(default)]
@@ -39,7 +71,7 @@ pub struct ItemsQuery {
     pub search: Option<String>,
     /// `true`: only variants whose product is active, public and not deleted.
     #[serde(default)]
-    #[param(value_type = Option<bool>)]
+    #[param(schema_with = a_flag, required = false)]
     pub eligible_only: Option<String>,
 }
 
@@ -50,11 +82,11 @@ pub struct ItemsQuery {
 pub struct PageQuery {
     /// From 1; default 1.
     #[serde(default)]
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 1_000_000)]
+    #[param(schema_with = page_number, required = false)]
     pub page: Option<String>,
     /// 1 to 200; default 50.
     #[serde(default)]
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200)]
+    #[param(schema_with = up_to_200, required = false)]
     pub limit: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::events::Enqueued;
@@ -155,12 +156,17 @@ pub async fn resync_variant(
     resync(may, api, variant_id, force).await
 }
 
+fn variant_ids() -> Array {
+    let id = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).pattern(Some(r"^[^\u0000]+$"));
+    ArrayBuilder::new().items(id).min_items(Some(1)).max_items(Some(MOST)).build()
+}
+
 /// The variants to queue again.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResyncRequest {
     /// Their ids.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(schema_with = variant_ids)]
     pub variant_ids: Vec<String>,
     /// `true`: send the payloads even when Meta confirmed them.
     #[serde(default)]

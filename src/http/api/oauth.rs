@@ -15,6 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::Params;
 use crate::http::shell::to_the_end;
 use catalog_sync::admin::connect::{self, Callback, Came, Refusal};
+use catalog_sync::admin::select;
 
 /// Where to send the browser.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -78,7 +79,7 @@ pub async fn start(
         ("error_reason" = Option<String>, Query, description = "The reason as a code; it is not repeated."),
         ("error_description" = Option<String>, Query, description = "The reason as a sentence; it is not repeated."),
     ),
-    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "METHOD_NOT_ALLOWED", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
+    extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
     responses((status = 200, description = "Connected; no address of the admin UI is configured.", body = Envelope<Connected>,
         example = json!({"data": {"connected": true}, "message": "Success", "statusCode": 200})),
         (status = 303, description = "Redirects to the admin UI: connected, or, for a caller that accepts `text/html`, failed.",
@@ -131,7 +132,9 @@ async fn finish(api: Api, carried: Option<Principal>, mut query: Vec<(String, St
         let may_go_on = auth::may_complete(&api, &login.starter, carried.as_ref()).await?;
         login.use_up(&api.app).await?;
         may_go_on?;
-        Ok::<_, ApiError>(connect::complete(&api.app, &api.site.api_url, login).await?)
+        connect::complete(&api.app, &api.site.api_url, login).await?;
+        select::select_again(&api.app).await?;
+        Ok::<_, ApiError>(())
     })
     .await
 }

@@ -6,6 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::items::NEVER_SYNCED;
 use crate::domain::credential::TokenKind;
+use crate::domain::problems::Severity;
 use crate::domain::reask::Reason;
 use crate::domain::state::SyncStatus;
 
@@ -34,6 +35,12 @@ impl ToSchema for TokenKind {}
 #[must_use]
 pub fn reask_reason() -> Object {
     words(Reason::ALL.map(Reason::as_str))
+}
+
+/// How urgent a problem is.
+#[must_use]
+pub fn severity() -> Object {
+    words([Severity::Stops, Severity::Warns].map(Severity::as_str))
 }
 
 /// A string that is one of these words.

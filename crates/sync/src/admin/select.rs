@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tracing::info;
+use tracing::{info, warn};
 use utoipa::ToSchema;
 
 use super::AdminError;
@@ -41,14 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Selection {
-    /// 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "3000000001")]
+    /// 1 to 100 digits.
+    #[schema(min_length = 1, max_length = 100, pattern = r"^ *[0-9]+ *$", example = "3000000001")]
     pub business_id: String,
     /// 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, example = "Acme Holdings")]
     pub business_name: String,
-    /// 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "4000000001")]
+    /// 1 to 100 digits.
+    #[schema(min_length = 1, max_length = 100, pattern = r"^ *[0-9]+ *$", example = "4000000001")]
     pub catalog_id: String,
     /// 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, example = "Acme Master Catalog")]
@@ -87,6 +87,13 @@ impl Selection {
             catalog_id: part("catalogId", self.catalog_id, 100),
             catalog_name: part("catalogName", self.catalog_name, 200),
         };
+        // They become part of the path of calls.
+        for (name, id) in [("businessId", &checked.business_id), ("catalogId", &checked.catalog_id)] {
+            if !id.bytes().all(|byte| byte.is_ascii_digit()) {
+                let message = "takes the digits of an id of Meta's, as GET /admin/meta/businesses lists them";
+                wrong.entry(name.to_owned()).or_insert_with(|| message.into());
+            }
+        }
         if wrong.is_empty() { Ok(checked) } else { Err(AdminError::invalid_parts("the selection is not valid", wrong)) }
     }
 }
@@ -108,6 +115,31 @@ pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, Ad
     let selected = select_now(app, selection).await;
     right.end().await;
     selected
+}
+
+/// Selects again what was selected before a reconnect, so that calls are made with a system user's token. A failure
+/// changes nothing: calls go on with the operator's own token, and the status says so. Returns whether it was selected.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn select_again(app: &Arc<App>) -> Result<bool, AdminError> {
+    let settings = app.load_settings().await?;
+    let before = Selection {
+        business_id: settings.business_id.clone(),
+        business_name: settings.mapper.business_name.clone(),
+        catalog_id: settings.catalog_id.clone(),
+        catalog_name: settings.catalog_name.clone(),
+    };
+    // A catalog whose id was set by hand was never selected.
+    let Ok(before) = before.checked() else { return Ok(false) };
+    match select(app, before).await {
+        Ok(_) => Ok(true),
+        Err(error @ (AdminError::Store(_) | AdminError::Internal(_))) => Err(error),
+        Err(error) => {
+            warn!(%error, "the catalog could not be selected again; calls use the operator's own token");
+            Ok(false)
+        }
+    }
 }
 
 async fn select_now(app: &App, selection: Selection) -> Result<Selected, AdminError> {

@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 use super::AdminError;
 use super::time::iso;
 use crate::app::App;
-use crate::clock::Millis;
-use crate::domain::channel::Channel;
 use crate::domain::credential::TokenKind;
+use crate::domain::outcome::Problem;
+use crate::domain::problems::{Connection, Facts, Severity, Work, problems};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
@@ -27,6 +27,8 @@ pub struct ConnectionStatus {
     pub connected_at: Option<String>,
     /// The granted scopes, comma-separated.
     pub scope: Option<String>,
+    /// When the access token ends, ISO 8601; null when no end is recorded.
+    pub token_expires_at: Option<String>,
     /// The master switch of the sync.
     pub sync_enabled: bool,
     /// Which settings are set and which are missing.
@@ -37,6 +39,8 @@ pub struct ConnectionStatus {
     pub counts: Counts,
     /// What an operator has to fix before calls to Meta are made; null when there is nothing.
     pub problem: Option<ProblemView>,
+    /// Everything that an operator should know, the most urgent first; `problem` is the first that stops the sync.
+    pub problems: Vec<ListedProblem>,
     /// Intents that are parked after too many faults of their own.
     pub outbox_parked: i64,
     /// Deletes that the mass-delete guard holds back until an operator releases them.
@@ -149,6 +153,18 @@ pub struct ProblemView {
     pub message: String,
 }
 
+/// Something to fix, and how urgent it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ListedProblem {
+    /// `stops` (the sync does not work) or `warns` (it works, and will not for ever).
+    #[schema(schema_with = super::schema::severity)]
+    pub severity: &'static str,
+    /// A stable code.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
 /// Returns the status.
 ///
 /// # Errors
@@ -162,9 +178,36 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let backlog = outbox::backlog(&mut tx).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
     let reasks = reask::all(&mut tx).await?;
+    let asks_again = reasks.iter().any(|reask| reask.finished_at.is_none()) || reask::is_renamed(&mut tx).await?;
     drop(tx);
 
     let of = |status| states.get(&status).copied().unwrap_or_default();
+    let connection = credential.as_ref().map(|known| Connection {
+        version: known.version,
+        token_kind: known.metadata.token_kind,
+        ends_at: known.access_token_expires_at,
+        scope: known.scope.clone(),
+    });
+    let unusable = app.active.unusable().map(|unusable| unusable.message);
+    let found = problems(Facts {
+        settings: &settings,
+        connection: connection.as_ref(),
+        channel: &channel,
+        mapper: unusable.as_deref(),
+        work: Work {
+            pending: of(SyncStatus::Pending),
+            live: backlog.live,
+            held: backlog.held,
+            submissions: handles_pending,
+            asks_again,
+        },
+        graph_version: app.graph.version(),
+        now: app.now(),
+        shown: |at| iso(at).unwrap_or_else(|| at.to_string()),
+    });
+    let stopping = found.iter().find(|(severity, _)| *severity == Severity::Stops);
+    let problem =
+        stopping.map(|(_, Problem { code, message })| ProblemView { code: code.clone(), message: message.clone() });
     let presence = |set| if set { Presence::Configured } else { Presence::Missing };
     Ok(ConnectionStatus {
         connected: credential.is_some(),
@@ -188,9 +231,12 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
             outbox_pending: backlog.live,
             handles_pending,
         },
-        problem: unusable_mapper(app)
-            .or_else(|| problem(credential.as_ref(), channel, app.now()))
-            .or_else(|| held_back(backlog.held)),
+        token_expires_at: credential.as_ref().and_then(|known| iso(known.access_token_expires_at?)),
+        problem,
+        problems: found
+            .into_iter()
+            .map(|(severity, Problem { code, message })| ListedProblem { severity: severity.as_str(), code, message })
+            .collect(),
         outbox_parked: backlog.parked,
         held_deletes: backlog.held,
         reasks: reasks.into_iter().map(Into::into).collect(),
@@ -209,37 +255,5 @@ fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<Sel
         catalog_name: settings.catalog_name.clone(),
         system_user_id: settings.system_user_id.clone(),
         token_kind: credential.map_or(settings.token_kind, |known| known.metadata.token_kind),
-    })
-}
-
-fn unusable_mapper(app: &App) -> Option<ProblemView> {
-    let unusable = app.active.unusable()?;
-    Some(ProblemView { code: "mapper_unusable".into(), message: unusable.message })
-}
-
-fn held_back(variants: i64) -> Option<ProblemView> {
-    (variants > 0).then(|| ProblemView {
-        code: "mass_delete_held".into(),
-        message: format!(
-            "{variants} variants stopped being eligible at once and are still at Meta. If this is intended, release their \
-             deletion with POST /admin/meta/held-deletes/release; if not, fix the source and bootstrap again"
-        ),
-    })
-}
-
-fn problem(credential: Option<&Credential>, channel: Channel, now: Millis) -> Option<ProblemView> {
-    let credential = credential?;
-    // A problem that was recorded with another credential does not apply to the current one.
-    let current = channel.problem_credential.is_none_or(|version| version == credential.version);
-    if let Some(problem) = channel.problem.filter(|_| current) {
-        return Some(ProblemView { code: problem.code, message: problem.message });
-    }
-    let ended = credential.access_token_expires_at.filter(|ends| *ends <= now)?;
-    Some(ProblemView {
-        code: "meta_token_expired".into(),
-        message: format!(
-            "the access token expired at {}; connect the account again",
-            iso(ended).unwrap_or_else(|| ended.to_string())
-        ),
     })
 }
