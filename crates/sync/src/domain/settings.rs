@@ -158,14 +158,15 @@ settings! {
         /// The name of the selected business; select-catalog sets it. With `identifier_exists_fallback` it is the brand of
         /// products that have neither brand nor vendor.
         business_name: String = Kind::Text(200), r#""""#;
-        /// The currency of every price, as an ISO 4217 code.
+        /// The currency of every price, as an ISO 4217 code. A product that names another one is skipped.
         currency: String = Kind::Currency, r#""INR""#;
         /// The storefront's origin, such as `https://shop.example`; product links begin with it.
         storefront_base_url: String = Kind::Url, r#""""#;
         /// The path of a product's page behind the origin. `{slug}`, `{variantId}`, `{productId}` and `{sku}` are replaced
-        /// by the encoded values. A product or variant that brings its own `link` does not use it.
+        /// by the encoded values. A product or variant that brings its own `link` does not use it. A product needs a slug
+        /// only while `{slug}` is in it.
         storefront_product_path: String = Kind::PathTemplate, r#""/product/{slug}""#;
-        /// The condition of every item.
+        /// The condition of every item that brings none of its own.
         default_condition: String = Kind::Word(&["new", "refurbished", "used"]), r#""new""#;
         /// Whether the business's name is the brand of products that have neither brand nor vendor.
         identifier_exists_fallback: bool = Kind::Flag, "false";

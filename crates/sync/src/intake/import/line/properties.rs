@@ -42,8 +42,8 @@ fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
     let sale = (prices(), prices(), times(), times());
     let media = (maybe_words(), proptest::collection::vec(words(), 0..3), times());
     let options = proptest::collection::btree_map(words(), words(), 0..3);
-    let one = (codes, sale, media, options, stocks()).prop_map(
-        |((sku, ean, upc, barcode), sale, (thumbnail, images, deleted_at), options, inventory)| {
+    let one = (codes, sale, media, options, stocks(), given(false)).prop_map(
+        |((sku, ean, upc, barcode), sale, (thumbnail, images, deleted_at), options, inventory, given)| {
             let options = options.into_iter().map(|(name, value)| OptionValue { name, value });
             VariantRecord {
                 id: String::new(),
@@ -63,12 +63,38 @@ fn variants_of_a_line() -> impl Strategy<Value = Vec<VariantRecord>> {
                     .as_ref()
                     .map(|stock| [("cost".to_owned(), stock.quantity_on_hand.into())].into_iter().collect()),
                 inventory,
-                given: Given::default(),
+                given,
             }
         },
     );
     proptest::collection::btree_map(ids(), one, 0..4)
         .prop_map(|variants| variants.into_iter().map(|(id, variant)| VariantRecord { id, ..variant }).collect())
+}
+
+/// What a line may say for Meta; a variant without what only a product has.
+fn given(is_product: bool) -> impl Strategy<Value = Given> {
+    let condition = prop::option::of(prop::sample::select(vec!["new", "refurbished", "used"]));
+    let attributes = (prop::option::of("[a-zäß]{1,8}"), prop::option::of(0_i64..4_294_967_296), any::<bool>());
+    (prop::option::of("https://[a-z]{1,5}/[^\\x00]{0,9}"), condition, attributes, words(), any::<bool>()).prop_map(
+        move |(link, condition, (label, number, is_archived), category, has_currency)| {
+            let attributes: Map<String, Value> = [
+                label.map(|label| ("custom_label_2", label.into())),
+                number.map(|number| ("custom_number_0", number.into())),
+                is_archived.then(|| ("status", "archived".into())),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+            .collect();
+            Given {
+                link,
+                condition: condition.map(str::to_owned),
+                currency: (is_product && has_currency).then(|| "JPY".to_owned()),
+                google_product_category: is_product.then_some(category),
+                attributes: (!attributes.is_empty()).then_some(attributes),
+            }
+        },
+    )
 }
 
 fn trails() -> impl Strategy<Value = Vec<CategoryRef>> {
@@ -87,8 +113,8 @@ fn records() -> impl Strategy<Value = ProductRecord> {
     let words_chosen = (prop::sample::select(vec!["draft", "active", "archived"]), any::<bool>(), times());
     let media = (maybe_words(), proptest::collection::vec(words(), 0..3));
     let makers = (proptest::option::of((ids(), words())), proptest::option::of((ids(), words())));
-    (texts, words_chosen, media, makers, trails(), variants_of_a_line()).prop_map(
-        |(texts, chosen, media, makers, categories, variants)| ProductRecord {
+    (texts, words_chosen, media, makers, (trails(), given(true)), variants_of_a_line()).prop_map(
+        |(texts, chosen, media, makers, (categories, given), variants)| ProductRecord {
             id: texts.0,
             title: texts.1,
             subtitle: texts.2,
@@ -103,7 +129,7 @@ fn records() -> impl Strategy<Value = ProductRecord> {
             brand: makers.1.map(|(id, title)| BrandRef { id, title }),
             extra: (!variants.is_empty())
                 .then(|| [("n".to_owned(), serde_json::json!([1.5, null, {"a": true}]))].into_iter().collect()),
-            given: Given::default(),
+            given,
             categories,
             variants,
         },
