@@ -120,3 +120,32 @@ fn fold(name: &str) -> String {
 fn part(text: &str) -> String {
     text.replace(',', ";").replace(':', "-")
 }
+
+/// The options that can give each attribute, first choice first, by name.
+pub(crate) fn candidates(
+    settings: &MapSettings,
+    options: &[OptionValue],
+) -> [(&'static str, Vec<(String, Option<String>)>); 4] {
+    let of = |attribute: &'static str, names: &[&str]| {
+        let value =
+            |option: &OptionValue| Some(text::line(&option.value).into_owned()).filter(|value| !value.is_empty());
+        let place = |option: &OptionValue| format!("option {}", text::line(&option.name));
+        let mut all: Vec<(String, Option<String>)> = Vec::new();
+        for name in names {
+            let same = options.iter().filter(|option| option.name.trim().eq_ignore_ascii_case(name));
+            all.extend(same.map(|option| (place(option), value(option))));
+        }
+        let is_synonym = |option: &&OptionValue| {
+            let given = fold(&option.name);
+            settings.option_synonyms.iter().any(|(name, meant)| meant == attribute && fold(name) == given)
+        };
+        all.extend(options.iter().filter(is_synonym).map(|option| (place(option), value(option))));
+        (attribute, all)
+    };
+    [
+        of("color", &["color", "colour"]),
+        of("size", &["size"]),
+        of("material", &["material", "fabric"]),
+        of("pattern", &["pattern", "print"]),
+    ]
+}

@@ -40,27 +40,55 @@ fn judge<'a>(
     variant: &Variant,
     given: &Given,
 ) -> Result<Eligible<'a>, EligibilityReason> {
-    if product.deleted_at.is_some() {
-        return Err(EligibilityReason::ProductDeleted);
+    match EligibilityReason::ALL.into_iter().find(|reason| !passes(*reason, settings, product, variant, given)) {
+        Some(reason) => Err(reason),
+        None => {
+            Ok(Eligible { price: variant.price.unwrap_or_default(), slug: product.slug.as_deref().unwrap_or_default() })
+        }
     }
-    if variant.deleted_at.is_some() {
-        return Err(EligibilityReason::VariantDeleted);
+}
+
+/// Whether an item passes the check that rejects with this reason.
+pub(crate) fn passes(
+    reason: EligibilityReason,
+    settings: &MapSettings,
+    product: &Product,
+    variant: &Variant,
+    given: &Given,
+) -> bool {
+    match reason {
+        EligibilityReason::ProductDeleted => product.deleted_at.is_none(),
+        EligibilityReason::VariantDeleted => variant.deleted_at.is_none(),
+        EligibilityReason::ProductNotActive => product.status.as_deref() == Some("active"),
+        EligibilityReason::ProductNotPublic => product.visibility.as_deref() == Some("public"),
+        EligibilityReason::MissingPrice => variant.price.is_some_and(|price| price > 0),
+        EligibilityReason::MissingStorefrontSlug => {
+            let is_blank = product.slug.as_deref().unwrap_or_default().trim().is_empty();
+            !(is_blank && link::needs_slug(settings, given))
+        }
+        // There is no exchange rate here, and a price with another currency's code would be a wrong price.
+        EligibilityReason::CurrencyMismatch => {
+            let stamped = text::line(&settings.currency);
+            given.currency.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(&stamped))
+        }
     }
-    if product.status.as_deref() != Some("active") {
-        return Err(EligibilityReason::ProductNotActive);
+}
+
+/// What that check looks at.
+pub(crate) fn saw(
+    reason: EligibilityReason,
+    settings: &MapSettings,
+    product: &Product,
+    variant: &Variant,
+    given: &Given,
+) -> Option<String> {
+    match reason {
+        EligibilityReason::ProductDeleted => product.deleted_at.map(|at| at.to_string()),
+        EligibilityReason::VariantDeleted => variant.deleted_at.map(|at| at.to_string()),
+        EligibilityReason::ProductNotActive => product.status.clone(),
+        EligibilityReason::ProductNotPublic => product.visibility.clone(),
+        EligibilityReason::MissingPrice => variant.price.map(|price| price.to_string()),
+        EligibilityReason::MissingStorefrontSlug => product.slug.clone(),
+        EligibilityReason::CurrencyMismatch => given.currency.clone().or_else(|| Some(settings.currency.clone())),
     }
-    if product.visibility.as_deref() != Some("public") {
-        return Err(EligibilityReason::ProductNotPublic);
-    }
-    let price = variant.price.filter(|price| *price > 0).ok_or(EligibilityReason::MissingPrice)?;
-    let slug = product.slug.as_deref().unwrap_or_default();
-    if slug.trim().is_empty() && link::needs_slug(settings, given) {
-        return Err(EligibilityReason::MissingStorefrontSlug);
-    }
-    // There is no exchange rate here, and a price with another currency's code would be a wrong price.
-    let stamped = text::line(&settings.currency);
-    if given.currency.as_deref().is_some_and(|own| !own.eq_ignore_ascii_case(&stamped)) {
-        return Err(EligibilityReason::CurrencyMismatch);
-    }
-    Ok(Eligible { price, slug })
 }

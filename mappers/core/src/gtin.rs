@@ -49,7 +49,7 @@ pub(crate) fn pick(variant: &Variant, warnings: &mut Warnings) -> Option<String>
 }
 
 /// The digits of a valid number.
-fn parse(raw: &str) -> Option<String> {
+pub(crate) fn parse(raw: &str) -> Option<String> {
     let raw = text::unquoted(raw);
     let number: String = raw.chars().filter(|c| !is_separator(*c)).collect();
     let well_formed = matches!(number.len(), 8 | 12..=14) && number.bytes().all(|b| b.is_ascii_digit());

@@ -119,6 +119,26 @@ pub(crate) fn collect<'a>(
     images
 }
 
+/// Every reference in the order of the choice, by its place in an import line, with the URL that it stands for.
+pub(crate) fn candidates(base: &str, product: &Product, variant: &Variant) -> Vec<(String, Option<String>)> {
+    let base = text::line(base);
+    let base = clean(base.trim_end_matches('/'));
+    let of = |owner: &str, thumbnail: Option<&str>, images: &[String]| -> Vec<(String, Option<String>)> {
+        let places = std::iter::once(format!("{owner}.thumbnail"))
+            .chain((0..images.len()).map(|at| format!("{owner}.images[{at}]")));
+        let raws = std::iter::once(thumbnail.unwrap_or_default()).chain(images.iter().map(String::as_str));
+        let used = places.zip(raws).filter(|(_, raw)| sources(Some(raw), &[]).next().is_some());
+        let urls = used.map(|(place, raw)| {
+            let raw = sources(Some(raw), &[]).next().unwrap_or_default();
+            (place, resolve(&base, raw).ok().map(Cow::into_owned))
+        });
+        urls.take(MAX_ADDITIONAL).collect()
+    };
+    let mut all = of("variant", variant.thumbnail.as_deref(), &variant.images);
+    all.extend(of("product", product.thumbnail.as_deref(), &product.images));
+    all
+}
+
 /// Warns of a picture that Meta is not likely to show.
 fn judge(url: &str, field: &'static str, warnings: &mut Warnings) {
     if !has_ascii_host(url) {

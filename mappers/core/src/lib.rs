@@ -17,6 +17,7 @@ mod category;
 mod currency;
 mod digest;
 mod eligibility;
+mod explain;
 mod given;
 mod gtin;
 mod identity;
@@ -46,6 +47,7 @@ pub use attribute::{ATTRIBUTES, AttributeKind, AttributeSpec, Part, PartKind, at
 pub use attributes::NAMES as OPTION_NAMES;
 pub use currency::minor_units;
 pub use digest::sha256_hex;
+pub use explain::{Explanation, FieldSource, FieldSources, Rule, explain};
 pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
 pub use link::{PLACEHOLDERS, check_template};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};

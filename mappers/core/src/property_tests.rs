@@ -11,7 +11,7 @@ use url::Url;
 use crate::item::{MapSettings, Product, Variant};
 use crate::outcome::{Mapped, Outcome};
 use crate::warnings::Warnings;
-use crate::{input, link, map, price, text};
+use crate::{FieldSources, explain, input, link, map, price, text};
 
 mod strategies;
 use strategies::{product, settings, variant, wild_json, wild_number, wild_text};
@@ -189,6 +189,34 @@ proptest! {
             let ids = ["id", "item_group_id"];
             for (name, value) in fields.iter().filter(|(name, _)| !ids.contains(&name.as_str())) {
                 prop_assert!(holds_clean_texts(value), "{name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_explanation_never_contradicts_the_mapping(
+        settings in settings(), now in wild_number(), product in product(), variant in variant(),
+    ) {
+        let told = explain(&settings, now, &product, &variant);
+        let fails = told.rules.iter().find(|rule| !rule.passed).map(|rule| rule.rule);
+        match map(&settings, now, &product, &variant) {
+            Outcome::Rejected(reason) => {
+                prop_assert_eq!(fails, Some(reason.as_str()));
+                prop_assert!(told.fields.is_empty());
+            }
+            Outcome::Mapped(mapped) => {
+                prop_assert_eq!(fails, None);
+                let data: Value = serde_json::from_str(&mapped.data).expect("an object");
+                for FieldSources { field, sources } in &told.fields {
+                    let winners: Vec<_> = sources.iter().filter(|source| source.won).collect();
+                    match data.get(*field).and_then(Value::as_str) {
+                        Some(value) => {
+                            prop_assert_eq!(winners.len(), 1, "{}: {} of {:?}", field, value, sources);
+                            prop_assert!(value.starts_with(winners[0].value.as_deref().expect("it won")));
+                        }
+                        None => prop_assert!(winners.is_empty(), "{}: {:?}", field, sources),
+                    }
+                }
             }
         }
     }
