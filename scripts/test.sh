@@ -30,7 +30,7 @@ fast() {
     local left_out=(
         postgres failover:: harness:: replicas:: better_auth:: away:: sessions:: secrets::
         of_two_that_find_a_file does_not_deadlock_with_an_intake both_databases_end
-        fuzz:: openapi::operation_ids crash:: torture:: swaps:: kill:: retention:: hostile:: slow_clients:: sdk_works
+        fuzz:: openapi::operation_ids openapi_client:: crash:: torture:: swaps:: kill:: retention:: hostile:: slow_clients:: sdk_works
     )
     export TESTKIT_FAST=1
     run cargo fmt --all --check

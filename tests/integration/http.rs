@@ -15,6 +15,7 @@ mod items;
 mod logins;
 mod mapper;
 mod openapi;
+mod openapi_client;
 mod operations;
 mod permissions;
 mod secrets;

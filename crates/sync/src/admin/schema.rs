@@ -1,12 +1,15 @@
 //! Enum words of the admin surface for the OpenAPI document, taken from where they are defined.
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::items::NEVER_SYNCED;
 use crate::domain::credential::TokenKind;
+use crate::domain::outcome::Problem;
+use crate::domain::plan::Action;
 use crate::domain::reask::Reason;
+use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 
 /// The words of a stored sync state.
@@ -34,6 +37,24 @@ impl ToSchema for TokenKind {}
 #[must_use]
 pub fn reask_reason() -> Object {
     words(Reason::ALL.map(Reason::as_str))
+}
+
+/// The actions of the drain.
+#[must_use]
+pub fn action() -> Object {
+    words(Action::WORDS)
+}
+
+/// The codes of what an operator has to fix.
+#[must_use]
+pub fn problem_code() -> Object {
+    words(Problem::CODES)
+}
+
+/// The keys of the settings without which nothing is synced.
+#[must_use]
+pub fn missing_keys() -> Array {
+    ArrayBuilder::new().items(words(Settings::NEEDED)).build()
 }
 
 /// A string that is one of these words.

@@ -97,6 +97,7 @@ pub struct Configuration {
     /// `catalog_id`, `currency` and `storefront_base_url`.
     pub feed: Presence,
     /// The keys that are still blank.
+    #[schema(schema_with = super::schema::missing_keys)]
     pub missing_keys: Vec<&'static str>,
 }
 
@@ -144,6 +145,7 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemView {
     /// A stable code.
+    #[schema(schema_with = super::schema::problem_code)]
     pub code: String,
     /// What is wrong and what to do.
     pub message: String,

@@ -14,6 +14,24 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// The codes that the admin API describes.
+    pub const CODES: [&'static str; 12] = [
+        "mapper_unusable",
+        "mass_delete_held",
+        "meta_account_error",
+        "meta_app_rejected",
+        "meta_catalog_gone",
+        "meta_permission",
+        "meta_policy_block",
+        "meta_refused",
+        "meta_throttled",
+        "meta_token_dead",
+        "meta_token_expired",
+        "meta_unreachable",
+    ];
+}
+
 /// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
