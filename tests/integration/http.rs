@@ -3,6 +3,7 @@
 mod api_checks;
 mod away;
 mod better_auth;
+mod browser;
 mod connect;
 mod cross_origin;
 mod envelope;
