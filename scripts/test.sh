@@ -30,7 +30,7 @@ fast() {
     local left_out=(
         postgres failover:: harness:: replicas:: better_auth:: away:: sessions:: secrets::
         of_two_that_find_a_file does_not_deadlock_with_an_intake both_databases_end
-        fuzz:: openapi::operation_ids crash:: torture:: swaps:: kill:: retention:: hostile:: slow_clients:: sdk_works
+        fuzz:: openapi::operation_ids openapi_client:: browser:: crash:: torture:: swaps:: kill:: retention:: hostile:: slow_clients:: sdk_works
     )
     export TESTKIT_FAST=1
     run cargo fmt --all --check
@@ -85,6 +85,7 @@ missing=()
 has_postgres || missing+=(postgresql)
 has_venv || missing+=(python3 python3-venv)
 command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
+command -v chromium >/dev/null || missing+=(chromium)
 command -v curl >/dev/null || missing+=(curl)
 command -v cc >/dev/null || missing+=(build-essential)
 # Mapper modules are built anew: by a rustc that knows the target, else by Debian's.

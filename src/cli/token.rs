@@ -8,10 +8,11 @@ use super::{Done, Failed};
 use catalog_sync::clock::{Clock as _, Millis, SystemClock};
 use catalog_sync::config::Config;
 use catalog_sync::ids;
-use catalog_sync::report::one_line;
+use catalog_sync::report::{for_a_terminal, one_line};
 use catalog_sync::startup;
 use catalog_sync::store::Db;
 use catalog_sync::store::api_token::{self, ApiToken};
+use catalog_sync::store::connect;
 use catalog_sync::store::seal::SealError;
 use meta_catalog::http::auth::API_TOKEN_PREFIX;
 
@@ -56,9 +57,22 @@ impl Role {
 }
 
 pub(super) async fn run(config: &Config, command: TokenCommand) -> Done {
+    let is_new = connect::sqlite_path(&config.database_url()).is_some_and(|path| !path.exists());
     let db = startup::open_store(config).await?;
+    let creates = matches!(command, TokenCommand::Create { .. });
     let done = carry_out(&db, command).await;
     db.close().await;
+    if creates && done.is_ok() {
+        // On stderr: stdout holds the token alone.
+        let shown = config.database_shown();
+        eprintln!("meta-catalog: the token is valid in the database {}", for_a_terminal(&shown));
+        if is_new {
+            eprintln!(
+                "meta-catalog: warning: this database was just made. If a service runs already, it uses another one: run \
+                 this command in the service's folder, or with its --config, --database-url or DATABASE_URL"
+            );
+        }
+    }
     done
 }
 

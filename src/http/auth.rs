@@ -23,7 +23,7 @@ use catalog_sync::domain::access::{Permission, permissions};
 use catalog_sync::report::chain;
 use catalog_sync::store::api_token::{self, ApiToken};
 use catalog_sync::store::better_auth::{BetterAuthDb, LookUpError, Session};
-use catalog_sync::store::oauth_state::Starter;
+use catalog_sync::store::oauth_state::{Began, Starter};
 
 /// Prefix of every API token; every other token belongs to a session.
 pub const API_TOKEN_PREFIX: &str = "mct_";
@@ -197,6 +197,20 @@ pub async fn may_complete(
         return Ok(Err(ApiError::new(Code::Forbidden, STARTER_LOWERED)));
     }
     Ok(Ok(()))
+}
+
+/// Decides whether a completed login answers as the first time. It changes nothing any more, so the caller that began it
+/// need not be able to begin another; credentials that come along must be that caller's.
+///
+/// # Errors
+/// 403 when they are another caller's.
+pub fn may_repeat(began: &Began, carried: Option<&Principal>) -> Result<(), ApiError> {
+    let is_same = |principal: &Principal| match (&principal.subject, began) {
+        (Subject::ApiToken { id, .. }, Began::ApiToken(began)) => id == began,
+        (Subject::Session { user_id, .. }, Began::User(began)) => user_id == began,
+        _ => false,
+    };
+    if carried.is_none_or(is_same) { Ok(()) } else { Err(ApiError::new(Code::Forbidden, STARTED_BY_ANOTHER)) }
 }
 
 const STARTER_GONE: &str = "the user who started this login is no longer signed in, or its API token is no longer valid; sign \

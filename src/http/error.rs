@@ -32,15 +32,19 @@ pub struct ErrorEnvelope {
     pub details: BTreeMap<String, String>,
     /// Meta's `error.type`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fb_type: Option<String>,
     /// Meta's `error.code`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fb_code: Option<i64>,
     /// Meta's `error.error_subcode`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fb_subcode: Option<i64>,
     /// Meta's `error.fbtrace_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fb_trace_id: Option<String>,
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         // Responses must not be cached, and the callback's URL, which holds a code, must not leak as a referrer.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         response

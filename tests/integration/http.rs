@@ -3,6 +3,7 @@
 mod api_checks;
 mod away;
 mod better_auth;
+mod browser;
 mod connect;
 mod cross_origin;
 mod envelope;
@@ -15,6 +16,7 @@ mod items;
 mod logins;
 mod mapper;
 mod openapi;
+mod openapi_client;
 mod operations;
 mod permissions;
 mod secrets;

@@ -200,6 +200,22 @@ async fn a_token_ends_when_it_was_created_to_end() {
     assert!(text(&help.stdout).contains("never expires"), "{}", text(&help.stdout));
 }
 
+/// A token made in the wrong folder does not open the service, so the command says where it is valid.
+#[test]
+fn token_create_says_which_database_it_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let create = || run(folder.path(), &["token", "create", "--role", "catalog-viewer"], b"");
+    let first = create();
+    let database = folder.path().canonicalize().expect("a path").join("data/meta-catalog.db");
+    let used = format!("the token is valid in the database {}", database.display());
+    assert!(text(&first.stdout).starts_with("mct_") && text(&first.stdout).lines().count() == 1);
+    let told = text(&first.stderr);
+    assert!(told.contains(&used) && told.contains("just made") && told.contains("--database-url"), "{told}");
+    let second = create();
+    let told = text(&second.stderr);
+    assert!(told.contains(&used) && !told.contains("just made"), "{told}");
+}
+
 /// What a command shows of a name, a file or a module steers no terminal.
 #[test]
 fn no_command_sends_control_codes_of_others_to_the_terminal() {

@@ -291,6 +291,22 @@ impl Config {
         }
     }
 
+    /// Returns what people may read of the database: the full path of a file, or host and name without credentials.
+    #[must_use]
+    pub fn database_shown(&self) -> String {
+        let url = self.database_url();
+        if let Some(path) = connect::sqlite_path(&url) {
+            return std::path::absolute(&path).unwrap_or(path).display().to_string();
+        }
+        match Url::parse(&url) {
+            Ok(url) => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+            }
+            Err(_) => "the configured database".into(),
+        }
+    }
+
     /// Returns the folder that is watched for mapper modules; `None` when no folder is watched. When it is not
     /// configured: `mappers` beside the SQLite database; no folder on PostgreSQL, whose replicas rarely share a folder.
     #[must_use]

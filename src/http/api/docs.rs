@@ -27,6 +27,9 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'self';
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
+/// A browser may keep the viewer's files for an hour: nothing in them is private, and only another version changes them.
+const KEPT: &str = "public, max-age=3600";
+
 /// The files of the viewer that the page loads.
 const FILES: [&str; 3] = ["favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"];
 
@@ -49,7 +52,10 @@ pub(in crate::http) fn pages(described: OpenApi) -> Router<Api> {
 }
 
 fn viewer(file: SwaggerFile<'static>) -> MethodRouter<Api> {
-    let mut headers = HeaderMap::from_iter([(CSP, HeaderValue::from_static(POLICY))]);
+    let mut headers = HeaderMap::from_iter([
+        (CSP, HeaderValue::from_static(POLICY)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(KEPT)),
+    ]);
     if let Ok(kind) = HeaderValue::from_str(&file.content_type) {
         headers.insert(header::CONTENT_TYPE, kind);
     }

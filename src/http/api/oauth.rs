@@ -126,7 +126,7 @@ async fn finish(api: Api, carried: Option<Principal>, mut query: Vec<(String, St
     to_the_end(async move {
         let login = match connect::login(&api.app, Callback { code, state, refusal }).await? {
             Came::Back(login) => login,
-            Came::Again => return Ok(()),
+            Came::Again(began) => return auth::may_repeat(&began, carried.as_ref()),
         };
         // When this cannot be found out, the browser may come again with the same state.
         let may_go_on = auth::may_complete(&api, &login.starter, carried.as_ref()).await?;

@@ -5,7 +5,7 @@
 //! another API; every failure that an operation can give is listed with its code.
 //! Left out on purpose: serving it, and its page for people ([`super::docs`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
@@ -33,9 +33,11 @@ pub(in crate::http) fn complete(described: OpenApi) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
     });
-    document["servers"] = json!([{"url": "/"}]);
+    // Relative to the document, so that calls tried on its page go through a proxy's path prefix too.
+    document["servers"] = json!([{"url": "."}]);
     document["components"]["schemas"]["ErrorEnvelope"] =
         serde_json::to_value(ErrorEnvelope::schema()).unwrap_or_default();
+    complete_responses(&mut document);
     document["components"]["securitySchemes"] = json!({
         "bearerToken": {
             "type": "http",
@@ -65,6 +67,73 @@ pub(in crate::http) fn complete(described: OpenApi) -> Value {
         }
     }
     document
+}
+
+/// Completes the types of responses, which are all that no request uses: what is never left out is required, and times say
+/// their format. Fields of responses are null when they have no value; one that is left out instead is never null
+/// (`nullable = false`).
+fn complete_responses(document: &mut Value) {
+    let mut asked = BTreeSet::new();
+    for (.., operation) in operations(document) {
+        note_references(&operation["requestBody"], &mut asked);
+    }
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let mut open: Vec<String> = asked.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        let mut more = BTreeSet::new();
+        note_references(schemas.get(&name).unwrap_or(&Value::Null), &mut more);
+        open.extend(more.into_iter().filter(|name| asked.insert(name.clone())));
+    }
+    schemas.iter_mut().filter(|(name, _)| !asked.contains(*name)).for_each(|(_, schema)| complete_response(schema));
+}
+
+fn complete_response(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    if let Some(properties) = fields.get_mut("properties").and_then(Value::as_object_mut) {
+        let mut nullable = Vec::new();
+        for (name, property) in properties {
+            if is_nullable(property) {
+                nullable.push(Value::from(name.as_str()));
+            }
+            if name.ends_with("At") {
+                property["format"] = "date-time".into();
+            }
+            complete_response(property);
+        }
+        if !nullable.is_empty()
+            && let Some(required) = fields.entry("required").or_insert_with(|| json!([])).as_array_mut()
+        {
+            nullable.retain(|name| !required.contains(name));
+            required.append(&mut nullable);
+        }
+    }
+    if let Some(items) = fields.get_mut("items") {
+        complete_response(items);
+    }
+    for choices in ["oneOf", "allOf"] {
+        fields.get_mut(choices).and_then(Value::as_array_mut).into_iter().flatten().for_each(complete_response);
+    }
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    let is_null = |kind: &Value| kind == "null";
+    let kind = &schema["type"];
+    is_null(kind)
+        || kind.as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+        || schema["oneOf"].as_array().is_some_and(|choices| choices.iter().any(is_nullable))
+}
+
+/// Adds the names of the schemas that a part of the document refers to.
+fn note_references(part: &Value, names: &mut BTreeSet<String>) {
+    match part {
+        Value::Object(fields) => {
+            let name = fields.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+            names.extend(name.map(str::to_owned));
+            fields.values().for_each(|part| note_references(part, names));
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| note_references(part, names)),
+        _ => {}
+    }
 }
 
 const TAGS: [(&str, &str); 7] = [

@@ -18,7 +18,7 @@ use catalog_sync::admin::select::{self, Selected, Selection};
 #[utoipa::path(
     get, path = "/admin/meta/businesses", tag = "Connection", operation_id = "listBusinesses",
     summary = "List the businesses and catalogs to select from",
-    description = "Every business of the connected operator, with at most 50 catalogs that it owns and 50 shared with it. Empty when the operator administers no business.",
+    description = "Every business of the connected operator, with the catalogs that it owns and those shared with it. Empty when the operator administers no business.",
     security(("bearerToken" = ["metaCatalog:view"])),
     extensions(("x-error-codes" = json!(["meta_misconfigured"]))),
     responses((status = 200, description = "The businesses.", body = Envelope<Vec<BusinessSummary>>,

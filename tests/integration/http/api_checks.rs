@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const NEEDS: &str = "python3 with venv, and a Python package index for the first run";
+const NEEDS: &str = "python3 with venv, node with npm, and their package indexes for the first run";
 
 /// Where the pins and the settings of the checkers are.
 pub(super) fn folder() -> PathBuf {

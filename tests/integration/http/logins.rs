@@ -46,6 +46,9 @@ async fn of_a_token(database: Engine) {
     nothing_came_of(&shop, &back).await;
     let back = shop.consent().await;
     assert_eq!(answer(shop.request_as("catalog-admin", Method::GET, &back)).await.status, 200);
+    // So does the same callback once more, while it answers as the first time.
+    assert_eq!(answer(shop.request_as("catalog-admin", Method::GET, &back)).await.status, 200);
+    assert_eq!(answer(shop.request_as("catalog-viewer", Method::GET, &back)).await.status, 403);
     shop.stop().await;
 }
 

@@ -63,8 +63,65 @@ async fn every_operation_answers_refuses_nobody_and_refuses_the_wrong_one() {
         let allowed = answer(one.request(shop.request_as(right, method.clone(), path))).await;
         assert!(allowed.status.is_success(), "{name}: {allowed:?}");
         documented(&allowed);
+        let (known, verb) = name.split_once(' ').map(|(verb, path)| (path, verb.to_lowercase())).expect("both");
+        let status = allowed.status.as_u16().to_string();
+        let schema = &document["paths"][known][verb]["responses"][status]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{name}");
+        holds(&document, schema, &allowed.json(), name);
     }
     shop.stop().await;
+}
+
+/// Asserts what a generated client relies on: required fields are there, words are known, times are times.
+fn holds(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return holds(document, &document["components"]["schemas"][name], value, at);
+    }
+    if let (Some(choices), false) = (schema["oneOf"].as_array(), value.is_null()) {
+        let choice = choices.iter().find(|choice| choice["type"] != "null").expect("a type");
+        return holds(document, choice, value, at);
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        assert!(value.is_null() || value.get(name).is_some(), "{at}: {name} is missing in {value}");
+    }
+    if let (Some(words), false) = (schema["enum"].as_array(), value.is_null()) {
+        assert!(words.contains(value), "{at}: {value}");
+    }
+    if let (Some("date-time"), Some(text)) = (schema["format"].as_str(), value.as_str()) {
+        text.parse::<jiff::Timestamp>().unwrap_or_else(|error| panic!("{at}: {error}"));
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            holds(document, property, value, &format!("{at}.{name}"));
+        }
+    }
+    for value in value.as_array().into_iter().flatten() {
+        holds(document, &schema["items"], value, at);
+    }
+}
+
+/// What is null or there is required, and what may be left out is never null; times say that they are.
+#[test]
+fn fields_that_are_always_there_are_required() {
+    let document = meta_catalog::http::document(true);
+    let of = |name: &str| &document["components"]["schemas"][name];
+    for (schema, field) in [
+        ("ConnectionStatus", "accountId"),
+        ("ConnectionStatus", "selection"),
+        ("ItemSummary", "price"),
+        ("LiveStatus", "reviewStatus"),
+        ("FailedItem", "lastError"),
+    ] {
+        assert!(of(schema)["required"].as_array().expect("a list").contains(&json!(field)), "{schema}.{field}");
+    }
+    for (schema, field) in [("ItemDetail", "mapperError"), ("WarningView", "field"), ("ErrorEnvelope", "fbCode")] {
+        assert!(!of(schema)["required"].as_array().expect("a list").contains(&json!(field)), "{schema}.{field}");
+    }
+    assert!(!of("ResyncRequest")["required"].as_array().expect("a list").contains(&json!("force")));
+    assert_eq!(of("ConnectionStatus")["properties"]["connectedAt"]["format"], "date-time");
+    assert_eq!(of("FailedItem")["properties"]["updatedAt"]["format"], "date-time");
+    assert!(of("Configuration")["properties"]["missingKeys"]["items"]["enum"].is_array());
+    assert!(!document.to_string().contains("at most 50"));
 }
 
 /// One line an operation: method, path, permission, statuses of success, codes of errors.
@@ -131,6 +188,8 @@ async fn the_page_needs_nothing_from_elsewhere() {
             "{file}"
         );
         assert_eq!(served.headers["content-security-policy"], policy, "{file}");
+        let kept = if file == "docs/start.js" { "no-store" } else { "public, max-age=3600" };
+        assert_eq!(served.headers["cache-control"], kept, "{file}");
         assert_eq!(served.headers.contains_key("content-encoding"), file != "docs/start.js", "{file}");
     }
     let starts = get("/docs/start.js").await.text;

@@ -16,7 +16,7 @@ use crate::domain::settings::{Settings, key};
 use crate::ids;
 use crate::pipeline::token_source::expires_at;
 use crate::store::credential::{self, Credential, Metadata};
-use crate::store::oauth_state::{Found, Starter};
+use crate::store::oauth_state::{Began, Found, Starter};
 use crate::store::settings::Changes;
 use crate::store::{self, oauth_state};
 use meta_graph::{AppCredentials, Caller};
@@ -94,8 +94,8 @@ pub struct Refusal {
 pub enum Came {
     /// A login to complete.
     Back(Login),
-    /// A login that was completed lately: the browser loads the page again.
-    Again,
+    /// A login that was completed lately: the browser loads the page again. Holds the caller that began it.
+    Again(Began),
 }
 
 /// A login that came back from Facebook.
@@ -137,7 +137,7 @@ pub async fn login(app: &App, callback: Callback) -> Result<Came, AdminError> {
     drop(tx);
     Ok(match found.map_err(|refused| AdminError::State(Some(refused)))? {
         Found::Begun(starter) => Came::Back(Login { state, code: callback.code, starter }),
-        Found::Completed => Came::Again,
+        Found::Completed(began) => Came::Again(began),
     })
 }
 

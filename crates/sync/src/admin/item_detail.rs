@@ -38,7 +38,7 @@ pub struct ItemDetail {
     /// Whether the variant is eligible for the catalog.
     pub eligibility: Eligibility,
     /// The payload that the mapper makes now; null when it makes none.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub mapped_item_data: Option<Value>,
     /// What Meta or a shopper may object to.
     pub warnings: Vec<WarningView>,
@@ -48,6 +48,7 @@ pub struct ItemDetail {
     pub next: Next,
     /// Why there is no word from the mapper.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub mapper_error: Option<String>,
 }
 
@@ -58,6 +59,7 @@ pub struct WarningView {
     pub code: String,
     /// The Meta field that the warning is about, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub field: Option<String>,
     /// Text for people; says how to fix it.
     pub message: String,
@@ -155,6 +157,7 @@ pub struct Eligibility {
 pub struct Next {
     /// `upsert`, `delete`, `noop`, `skip`, `drop`, `wait` (for a verdict, for the mapper, or parked until it is queued
     /// again), `hold` (the mass-delete guard) or `fault` (there is no word from the mapper).
+    #[schema(schema_with = super::schema::action)]
     pub action: &'static str,
     /// A code: an eligibility reason, or a code of this service.
     pub reason: String,

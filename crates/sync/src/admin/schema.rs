@@ -1,14 +1,17 @@
 //! Enum words of the admin surface for the OpenAPI document, taken from where they are defined.
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
 use crate::domain::credential::TokenKind;
+use crate::domain::outcome::Problem;
+use crate::domain::plan::Action;
 use crate::domain::problems::Severity;
 use crate::domain::reask::Reason;
+use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 
 /// The words of a stored sync state.
@@ -54,6 +57,24 @@ pub fn issue_severity() -> Object {
 #[must_use]
 pub fn severity() -> Object {
     words([Severity::Stops, Severity::Warns].map(Severity::as_str))
+}
+
+/// The actions of the drain.
+#[must_use]
+pub fn action() -> Object {
+    words(Action::WORDS)
+}
+
+/// The codes of what an operator has to fix.
+#[must_use]
+pub fn problem_code() -> Object {
+    words(Problem::CODES)
+}
+
+/// The keys of the settings without which nothing is synced.
+#[must_use]
+pub fn missing_keys() -> Array {
+    ArrayBuilder::new().items(words(Settings::NEEDED)).build()
 }
 
 /// A string that is one of these words.

@@ -101,6 +101,7 @@ pub struct Configuration {
     /// `catalog_id`, `currency` and `storefront_base_url`.
     pub feed: Presence,
     /// The keys that are still blank.
+    #[schema(schema_with = super::schema::missing_keys)]
     pub missing_keys: Vec<&'static str>,
 }
 
@@ -148,6 +149,7 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProblemView {
     /// A stable code.
+    #[schema(schema_with = super::schema::problem_code)]
     pub code: String,
     /// What is wrong and what to do.
     pub message: String,
@@ -160,6 +162,7 @@ pub struct ListedProblem {
     #[schema(schema_with = super::schema::severity)]
     pub severity: &'static str,
     /// A stable code.
+    #[schema(schema_with = super::schema::problem_code)]
     pub code: String,
     /// What is wrong and what to do.
     pub message: String,

@@ -86,3 +86,17 @@ fn what_is_settled_is_kept_for_days_or_for_ever() {
     );
     assert!(refused("processed_days = 30").contains("`intent_days`"));
 }
+
+#[test]
+fn the_database_is_shown_without_its_password() {
+    let shown = |url: &str| {
+        let mut config = Config::default();
+        config.set_database_url(url.into());
+        config.database_shown()
+    };
+    assert_eq!(shown("sqlite:///srv/shop.db?mode=rwc"), "/srv/shop.db");
+    assert_eq!(
+        shown("postgres://shop:hunter2@db.example:5433/shop?sslmode=require"),
+        "postgres://db.example:5433/shop"
+    );
+}

@@ -14,6 +14,31 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// The codes that the admin API describes.
+    pub const CODES: [&'static str; 19] = [
+        "graph_version_ends",
+        "mapper_unusable",
+        "mass_delete_held",
+        "meta_account_error",
+        "meta_app_rejected",
+        "meta_calls_cut",
+        "meta_catalog_gone",
+        "meta_not_connected",
+        "meta_permission",
+        "meta_personal_token",
+        "meta_policy_block",
+        "meta_refused",
+        "meta_scope_missing",
+        "meta_throttled",
+        "meta_token_dead",
+        "meta_token_ends",
+        "meta_token_expired",
+        "meta_unreachable",
+        "nothing_queued",
+    ];
+}
+
 /// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallOutcome {

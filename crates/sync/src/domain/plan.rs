@@ -94,6 +94,9 @@ pub enum Action<'a> {
 }
 
 impl Action<'_> {
+    /// Its words in the admin API.
+    pub const WORDS: [&'static str; 8] = ["upsert", "delete", "noop", "skip", "drop", "wait", "hold", "fault"];
+
     /// Returns its word in the admin API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -365,18 +365,23 @@ impl Settings {
         !(self.catalog_id.is_empty() || self.mapper.currency.is_empty() || self.mapper.storefront_base_url.is_empty())
     }
 
+    /// The keys without which nothing is synced.
+    pub const NEEDED: [&'static str; 5] =
+        [key::app_id, key::app_secret, key::catalog_id, key::currency, key::storefront_base_url];
+
     /// Returns the keys that are still blank, in the order of the admin API.
     #[must_use]
     pub fn missing_keys(&self) -> Vec<&'static str> {
         [
-            (key::app_id, self.app_id.is_empty()),
-            (key::app_secret, !self.app_secret.0),
-            (key::catalog_id, self.catalog_id.is_empty()),
-            (key::currency, self.mapper.currency.is_empty()),
-            (key::storefront_base_url, self.mapper.storefront_base_url.is_empty()),
+            self.app_id.is_empty(),
+            !self.app_secret.0,
+            self.catalog_id.is_empty(),
+            self.mapper.currency.is_empty(),
+            self.mapper.storefront_base_url.is_empty(),
         ]
         .into_iter()
-        .filter_map(|(key, is_blank)| is_blank.then_some(key))
+        .zip(Self::NEEDED)
+        .filter_map(|(is_blank, key)| is_blank.then_some(key))
         .collect()
     }
 }

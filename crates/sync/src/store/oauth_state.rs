@@ -30,13 +30,22 @@ pub enum Starter {
     },
 }
 
+/// The caller that began a login which is completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// A program, by the id of its API token.
+    ApiToken(String),
+    /// A signed-in user, by the user's id.
+    User(String),
+}
+
 /// A nonce that is good.
 #[derive(Clone, Debug)]
 pub enum Found {
     /// The login is under way. Holds the caller that began it.
     Begun(Starter),
     /// The login was completed lately.
-    Completed,
+    Completed(Began),
 }
 
 /// Why a nonce is refused.
@@ -119,7 +128,8 @@ pub async fn find(
     )?;
     let Some(row) = row else { return Ok(Err(Refused::Unknown)) };
     if row.completed_at.is_some_and(|at| (0..REPEATED_MS).contains(&now.saturating_sub(at))) {
-        return Ok(Ok(Found::Completed));
+        let began = row.api_token_id.map(Began::ApiToken).or(row.user_id.map(Began::User));
+        return Ok(began.map(Found::Completed).ok_or(Refused::Unknown));
     }
     if row.used_at.is_some() {
         return Ok(Err(Refused::Replayed));

@@ -142,6 +142,8 @@ fn every_plan_says_why() {
             }
         }
     }
+    let actions: std::collections::BTreeSet<&str> = seen.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(actions, Action::WORDS.into(), "the admin API describes every action");
     let seen: Vec<String> = seen.into_iter().collect();
     insta::assert_snapshot!(seen.join("\n"), @r"
     delete delete_asked

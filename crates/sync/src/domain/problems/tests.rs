@@ -46,6 +46,7 @@ fn codes(
     let problems = problems(facts);
     assert!(problems.is_sorted_by_key(|(severity, _)| *severity));
     assert!(problems.iter().all(|(_, problem)| problem.message.len() > 40), "{problems:?}");
+    assert!(problems.iter().all(|(_, problem)| Problem::CODES.contains(&&*problem.code)), "{problems:?}");
     problems.into_iter().map(|(severity, problem)| format!("{} {}", severity.as_str(), problem.code)).collect()
 }
 

@@ -33,7 +33,7 @@ async fn began(db: &TestDb, nonce: &str, now: i64) -> Result<Result<[String; 3],
     let mut tx = db.read().await?;
     let found = find(&mut tx, &KEYS, nonce, now).await?;
     Ok(found.map(|starter| match starter {
-        Found::Completed => ["completed".into(), String::new(), String::new()],
+        Found::Completed(began) => ["completed".into(), format!("{began:?}"), String::new()],
         Found::Begun(Starter::ApiToken { id }) => ["token".into(), id, String::new()],
         Found::Begun(Starter::Session { user_id, token }) => {
             ["session".into(), user_id, token.expose_secret().to_owned()]
