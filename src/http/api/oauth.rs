@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Serialize;
+use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::http::Api;
@@ -133,7 +134,10 @@ async fn finish(api: Api, carried: Option<Principal>, mut query: Vec<(String, St
         login.use_up(&api.app).await?;
         may_go_on?;
         connect::complete(&api.app, &api.site.api_url, login).await?;
-        select::select_again(&api.app).await?;
+        // The account is connected, whatever becomes of this; the status says so when it fails.
+        if let Err(error) = select::select_again(&api.app).await {
+            warn!(%error, "the catalog could not be selected again");
+        }
         Ok::<_, ApiError>(())
     })
     .await

@@ -219,6 +219,43 @@ async fn of_a_hundred_callbacks_with_one_state_one_wins_on_postgres() {
     one_of_a_hundred_wins(Engine::Postgres).await;
 }
 
+/// The facts that the status judges: what is granted, whose token is used, and what waits.
+#[tokio::test]
+async fn problems_are_told_in_time() {
+    let shop = Installation::start(Engine::Sqlite).await;
+    let codes = async || -> Vec<String> {
+        let problems = shop.get("/admin/meta/status").await.data()["problems"].clone();
+        let code = |problem: &serde_json::Value| problem["code"].as_str().expect("a code").to_owned();
+        problems.as_array().expect("a list").iter().map(code).collect()
+    };
+    shop.set_app().await;
+    shop.set(json!({"sync_enabled": true, "storefront_base_url": "https://shop.example"})).await.data();
+    assert_eq!(codes().await, ["meta_not_connected"]);
+    shop.connect().await;
+    assert_eq!(codes().await, [""; 0]);
+    shop.select(CATALOG).await.data();
+    assert_eq!(codes().await, [""; 0]);
+
+    // After a reconnect the same catalog is selected again by itself.
+    shop.connect().await;
+    let status = shop.get("/admin/meta/status").await.data();
+    assert_eq!((&status["selection"]["tokenKind"], &status["problems"]), (&json!("system_user"), &json!([])));
+    // Where Meta does not allow it, the personal token is used, and said.
+    shop.meta.configure(|meta| meta.rules.max_admin_system_users = 0);
+    shop.sql("UPDATE setting SET value = '\"4999999999\"' WHERE key = 'catalog_id'").await;
+    shop.set(json!({"max_attempts": 6})).await.data();
+    shop.connect().await;
+    assert_eq!(codes().await, ["meta_personal_token"]);
+
+    shop.sql("UPDATE integration_credentials SET scope = 'business_management'").await;
+    assert_eq!(codes().await, ["meta_scope_missing", "meta_personal_token"]);
+    shop.sql("UPDATE integration_credentials SET scope = 'business_management,catalog_management'").await;
+    shop.sql("INSERT INTO meta_sync_state (variant_id, status, created_at, updated_at) VALUES ('v', 'pending', 0, 0)")
+        .await;
+    assert_eq!(codes().await, ["nothing_queued", "meta_personal_token"]);
+    shop.stop().await;
+}
+
 #[tokio::test]
 async fn a_new_connection_clears_what_stopped_the_old_one() {
     let shop = Installation::start(Engine::Sqlite).await;

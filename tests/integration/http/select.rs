@@ -47,6 +47,16 @@ async fn a_selection_is_checked_part_by_part() {
     let long = "x".repeat(201);
     let bad = json!({"businessId": " ", "businessName": long, "catalogId": "1", "catalogName": ""});
     assert_told!("select-invalid", select(bad).await);
+    // Ids become part of the path of calls: no call is made with another path.
+    let path = json!({"businessId": "1/../me", "businessName": "B", "catalogId": "2?x=1", "catalogName": "C"});
+    let refused = select(path).await;
+    assert_eq!(refused.failure(), (400, "VALIDATION_ERROR".into()));
+    let details = refused.json()["details"].clone();
+    assert!(
+        ["businessId", "catalogId"]
+            .iter()
+            .all(|part| details[part].as_str().is_some_and(|told| told.contains("digits")))
+    );
     assert_told!("select-missing-part", select(json!({"businessId": "1"})).await);
     let mut extra = selection(CATALOG);
     extra["tasks"] = json!(["MANAGE"]);
@@ -63,6 +73,11 @@ async fn a_refused_step_is_the_accounts_fault_and_trouble_is_metas() {
     assert_told!("select-refused", shop.select(CATALOG).await);
     shop.meta.configure(|meta| meta.rules.max_admin_system_users = 1);
     assert_told!("select-unknown-catalog", shop.select("4999999999").await);
+    let mut elsewhere = selection(CATALOG);
+    elsewhere["businessId"] = json!("3999999999");
+    let refused = shop.post("/admin/meta/select-catalog", elsewhere).await;
+    assert_eq!(refused.failure(), (400, "meta_account_error".into()));
+    assert!(refused.text.contains("no access to this business"), "{}", refused.text);
 
     for (on, fault) in [
         ("assigned_users", json!({"kind": "status_5xx"})),

@@ -42,7 +42,7 @@ pub enum AdminError {
     #[error("Facebook did not accept the login: {} Start it again from the settings page.", sentence(.0))]
     Exchange(GraphFailure),
     /// Meta refused a step that needs the account or the business to be in order.
-    #[error("Meta refused to {step}: {} {}", sentence(.failure), .failure.operator_hint())]
+    #[error("Meta refused to {step}: {} {}", sentence(.failure), account_hint(step, .failure))]
     Account {
         /// The refused step, as in "create the system user".
         step: &'static str,
@@ -105,6 +105,23 @@ impl AdminError {
     #[must_use]
     pub fn of_exchange(failure: GraphFailure) -> Self {
         if refused_for_good(&failure) { Self::Exchange(failure) } else { Self::Graph(failure) }
+    }
+}
+
+/// What an operator does about a refused step. Meta gives one code for whatever it does not show; the step tells what.
+fn account_hint(step: &str, failure: &GraphFailure) -> &'static str {
+    match failure.class() {
+        ErrorClass::CatalogGone
+            if step.contains("list the system users") || step.contains("create the system user") =>
+        {
+            "The connected account has no access to this business, or there is none with this id: select one that GET \
+             /admin/meta/businesses lists."
+        }
+        ErrorClass::CatalogGone if step.contains("assign the catalog") => {
+            "The connected account has no access to this catalog, or there is none with this id: select one that GET \
+             /admin/meta/businesses lists."
+        }
+        _ => failure.operator_hint(),
     }
 }
 

@@ -376,11 +376,11 @@ pub async fn apply_verdict(
              reeval_at = CASE r.status WHEN 'deleted' THEN NULL ELSE reeval_at END,
              -- Where Meta gives no message, a required field that is missing explains it.
              cause = CASE
-                 WHEN r.cause <> 'meta:no_message' THEN r.cause
-                 WHEN meta_sync_state.warnings LIKE '%missing_brand%' THEN 'meta:missing_brand'
-                 WHEN meta_sync_state.warnings LIKE '%missing_image%' THEN 'meta:missing_image'
-                 WHEN meta_sync_state.warnings LIKE '%missing_title%' THEN 'meta:missing_title'
-                 WHEN meta_sync_state.warnings LIKE '%missing_description%' THEN 'meta:missing_description'
+                 WHEN r.cause IS NULL OR r.cause <> 'meta:no_message' THEN r.cause
+                 WHEN ',' || meta_sync_state.warnings || ',' LIKE '%,missing!_brand,%' ESCAPE '!' THEN 'meta:missing_brand'
+                 WHEN ',' || meta_sync_state.warnings || ',' LIKE '%,missing!_image,%' ESCAPE '!' THEN 'meta:missing_image'
+                 WHEN ',' || meta_sync_state.warnings || ',' LIKE '%,missing!_title,%' ESCAPE '!' THEN 'meta:missing_title'
+                 WHEN ',' || meta_sync_state.warnings || ',' LIKE '%,missing!_description,%' ESCAPE '!' THEN 'meta:missing_description'
                  ELSE r.cause END,
              warnings = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.warnings END,
              version = version + 1,

@@ -152,7 +152,9 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
              mapper_digest = COALESCE(excluded.mapper_digest, s.mapper_digest),
              -- A fault of the mapper says nothing about when a sale begins or ends.
              reeval_at = CASE WHEN excluded.last_pushed_at IS NULL THEN s.reeval_at ELSE excluded.reeval_at END,
-             warnings = excluded.warnings,
+             -- What says nothing of the payload takes no warning away.
+             warnings = CASE WHEN excluded.status = 'failed' AND excluded.warnings IS NULL THEN s.warnings
+                             ELSE excluded.warnings END,
              cause = excluded.cause,
              version = s.version + 1,
              updated_at = excluded.updated_at",

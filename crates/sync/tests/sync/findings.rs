@@ -79,6 +79,38 @@ async fn warnings_and_causes_are_grouped_and_listed_on_postgres() {
     findings(Engine::Postgres).await;
 }
 
+/// An item that Meta takes has no cause, however many warnings it has.
+async fn taken(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    shop.set(json!({"additional_variant_attributes": false})).await;
+    let mut plain = product("p", &[variant("a", 100)]);
+    plain["thumbnail"] = json!("https://cdn.example/a.webp");
+    shop.import(&[plain]).await;
+    // Its own warning has a name that contains another one's.
+    shop.sql("UPDATE meta_sync_state SET warnings = 'missing_brand' WHERE variant_id = 'a'").await;
+    shop.settle().await;
+    let causes = "SELECT COUNT(*) FROM meta_sync_state WHERE cause IS NOT NULL";
+    assert_eq!(shop.count(causes).await, 0);
+    let found = issues::list(&shop.service.app).await.expect("issues");
+    let told: Vec<_> = found.iter().map(|issue| (&*issue.source, &*issue.code)).collect();
+    assert_eq!(told, [("warning", "image_format")]);
+    shop.ask(&["a"], Intent::Delete, Origin::Operator).await;
+    shop.settle().await;
+    assert_eq!(shop.count(causes).await, 0);
+    assert!(issues::list(&shop.service.app).await.expect("issues").is_empty());
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_that_meta_takes_has_no_cause_on_sqlite() {
+    taken(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_that_meta_takes_has_no_cause_on_postgres() {
+    taken(Engine::Postgres).await;
+}
+
 /// Meta gives a message for a few of the items it refuses. The required field that is missing explains the others.
 async fn no_message(engine: Engine) {
     let shop = Shop::open(engine).await;
