@@ -46,6 +46,7 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::disconnect))
         .routes(routes!(items::detail))
+        .routes(routes!(items::explain))
         .routes(routes!(items::meta_status))
         .routes(routes!(lifecycle::delete_from_meta))
         .routes(routes!(lifecycle::exclude))

@@ -11,6 +11,7 @@ pub mod bulk;
 pub mod businesses;
 pub mod connect;
 pub mod error;
+pub mod explain;
 pub mod intents;
 pub mod issues;
 pub mod item_detail;

@@ -166,6 +166,12 @@ impl LoadedMapper {
         &self.digest
     }
 
+    /// Returns whether it is the built-in mapper.
+    #[must_use]
+    pub fn is_builtin(&self) -> bool {
+        matches!(self.engine, Engine::Builtin)
+    }
+
     /// Returns the name that the mapper reports.
     #[must_use]
     pub fn name(&self) -> &str {

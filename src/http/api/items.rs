@@ -13,6 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Params, VariantId};
 use crate::http::shell::to_the_end;
 use catalog_sync::admin::bulk;
+use catalog_sync::admin::explain::{self, ItemExplanation};
 use catalog_sync::admin::item_detail::{self, ItemDetail};
 use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
 use catalog_sync::admin::live::{self, LiveStatus};
@@ -215,6 +216,36 @@ pub async fn detail(
     VariantId(variant_id): VariantId,
 ) -> Result<Envelope<ItemDetail>, ApiError> {
     Ok(Envelope::ok(item_detail::detail(&api.app, &variant_id).await?))
+}
+
+/// `GET /admin/meta/items/{variantId}/explain`.
+///
+/// # Errors
+/// 401, 403; 404 when the variant is not in the shop; 5xx when the database query fails.
+#[utoipa::path(
+    get, path = "/admin/meta/items/{variantId}/explain", tag = "Items", operation_id = "explainItem",
+    summary = "Why one variant is, or is not, at Meta as it is",
+    description = "Each rule of eligibility with the value it looks at, each field that has several sources with the one that won, the warnings, what the next drain does, and what became of the last submission.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The explanation.", body = Envelope<ItemExplanation>,
+        example = json!({"data": {
+            "mapper": {"name": "builtin", "isBuiltin": true},
+            "rules": [{"rule": "missing_price", "passed": true, "saw": "29900"}],
+            "fields": [{"field": "brand", "sources": [
+                {"source": "brand", "value": null, "won": false}, {"source": "vendor", "value": "North Mill", "won": true}
+            ]}],
+            "warnings": [], "clears": [], "next": {"action": "upsert", "reason": "not_at_meta"}, "lastSubmission": null,
+            "mapperError": null
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn explain(
+    _: View,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<ItemExplanation>, ApiError> {
+    Ok(Envelope::ok(explain::explain(&api.app, &variant_id).await?))
 }
 
 /// `GET /admin/meta/items/{variantId}/meta-status`.

@@ -1,7 +1,8 @@
 //! What an operator is told comes next, and what the drain then does, over one table: `GET /items/{id}` and the drain ask the
 //! same function ([`catalog_sync::domain::plan`]), and each must show what it decides.
 
-use catalog_sync::admin::item_detail;
+use catalog_sync::admin::intents::{Request, enqueue};
+use catalog_sync::admin::{explain, item_detail};
 use catalog_sync::domain::intent::{Intent, Origin};
 use serde_json::json;
 
@@ -149,4 +150,49 @@ async fn the_guard_is_told_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_guard_is_told_on_postgres() {
     the_guard_is_told(Engine::Postgres).await;
+}
+
+/// The explanation says what the item page says, and a rule that fails is the reason of what comes next.
+async fn explained(engine: Engine) {
+    let shop = Shop::open(engine).await;
+    let mut sold = product("p", &[variant("good", 100), variant("free", 0)]);
+    sold["brand"] = json!(null);
+    sold["vendor"] = json!({"name": "North Mill"});
+    shop.import(&[sold]).await;
+    shop.settle().await;
+    let app = &shop.service.app;
+
+    let good = explain::explain(app, "good").await.expect("an explanation");
+    assert!(good.mapper.is_builtin && good.rules.iter().all(|rule| rule.passed), "{:?}", good.rules);
+    let brand = good.fields.iter().find(|field| field.field == "brand").expect("it has several sources");
+    let won: Vec<_> = brand.sources.iter().filter(|source| source.won).map(|source| source.source.as_str()).collect();
+    assert_eq!(won, ["vendor"]);
+    assert_eq!((good.next.action, &*good.next.reason), ("noop", "unchanged"));
+    assert_eq!(good.last_submission.expect("it was sent").status, "synced");
+
+    let free = explain::explain(app, "free").await.expect("an explanation");
+    let failed: Vec<_> = free.rules.iter().filter(|rule| !rule.passed).map(|rule| rule.rule.as_str()).collect();
+    assert_eq!((failed, &*free.next.reason), (vec!["missing_price"], "missing_price"));
+    assert!(free.fields.is_empty() && free.last_submission.is_none());
+
+    enqueue(app, &["good".to_owned()], Request::Exclude).await.expect("queued");
+    let out = explain::explain(app, "good").await.expect("an explanation");
+    let failed: Vec<_> = out.rules.iter().filter(|rule| !rule.passed).map(|rule| rule.rule.as_str()).collect();
+    assert_eq!(
+        (failed, out.next.action, &*out.next.reason),
+        (vec!["excluded_by_operator"], "delete", "excluded_by_operator")
+    );
+    shop.settle().await;
+    assert_eq!(shop.item("good"), None);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_explanation_agrees_with_what_comes_next_on_sqlite() {
+    explained(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_explanation_agrees_with_what_comes_next_on_postgres() {
+    explained(Engine::Postgres).await;
 }
