@@ -1,33 +1,69 @@
-//! `meta-catalog import FILE.ndjson`.
+//! `meta-catalog import FILE`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Done, Failed};
 use catalog_sync::clock::{Clock as _, SystemClock};
 use catalog_sync::config::Config;
-use catalog_sync::intake::import::run::{Import, Mode, Progress};
-use catalog_sync::report::chain;
+use catalog_sync::intake::import::Refusal;
+use catalog_sync::intake::import::formats::table::Names;
+use catalog_sync::intake::import::formats::{Ndjson, Shopify};
+use catalog_sync::intake::import::kinds::Kinds;
+use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally};
+use catalog_sync::report::{chain, clip};
 use catalog_sync::startup;
+use catalog_sync::store::{Db, settings};
+use mapper_core::minor_units;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out is kept; \"deletedAt\" deletes.\n\nExit code: 0 every line was imported, 2 some lines were refused, 1 nothing was written.\nRefused lines are printed on stderr, each with its line number and field. Running the import again is safe: equal\nrecords are not changed."
+    after_help = "In the format ndjson each line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out is kept; \"deletedAt\" deletes.\n\nThe format shopify-csv is the product export of Shopify. Prices are decimals in the currency of the settings.\n  meta-catalog import --format shopify-csv products_export.csv\n  meta-catalog import --format shopify-csv --map \"Färg=color\" --map \"Storlek=size\" products_export.csv\ndocs/import.md tells which column becomes which field.\n\nExit code: 0 every product was imported, 2 some were refused, 1 nothing was written.\nRefusals are printed on stderr, each with its line number and field; after many, what to fix comes last, most frequent\nfirst. Running the import again is safe: equal records are not changed."
 )]
 pub(super) struct ImportArgs {
     /// The file; - reads from stdin
     file: PathBuf,
-    /// All or nothing: if one line is refused, nothing is written
+    /// The shape of the file
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    format: Format,
+    /// Reads a column or an option of a CSV file under another name, such as "Färg=color"; may be given several times
+    #[arg(long = "map", value_name = "NAME=NAME", value_parser = renamed)]
+    names: Vec<(String, String)>,
+    /// All or nothing: if one product is refused, nothing is written
     #[arg(long)]
     strict: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object per line
+    Ndjson,
+    /// The product export of Shopify
+    ShopifyCsv,
+}
+
+/// The most kinds of refusals that fit one screen.
+const SHOWN_KINDS: usize = 10;
+
+/// Up to this number of refusals, the lines above already fit one screen.
+const FEW_REFUSALS: u64 = 20;
+
+fn renamed(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=').map(|(from, to)| (from.trim(), to.trim())) {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_lowercase(), to.to_owned())),
+        _ => Err("must be two names with = between them, such as Färg=color".into()),
+    }
+}
+
 pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
+    if args.format == Format::Ndjson && !args.names.is_empty() {
+        return Err(Failed { message: "--map is for CSV files; say --format shopify-csv too".into(), code: 1 });
+    }
     let (input, size): (Box<dyn Read + Send>, u64) = if args.file.as_os_str() == "-" {
         (Box::new(std::io::stdin()), 0)
     } else {
@@ -38,22 +74,32 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
     };
     let db = startup::open_store(config).await?;
     let bar = bar(size);
-    let mut progress = BarProgress { bar: bar.clone() };
-    let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
-    let import = Import { db: &db, mode, now: SystemClock.now() };
-    let done = import.run(BufReader::with_capacity(1 << 20, input), &mut progress).await;
+    let mut progress = BarProgress { bar: bar.clone(), kinds: Kinds::default(), refusals: 0 };
+    let done = import(&db, &args, input, &mut progress).await;
     bar.finish_and_clear();
     db.close().await;
     let (tally, error) = match done {
         Ok(tally) => (tally, None),
         Err((tally, error)) => (tally, Some(error)),
     };
+    if progress.refusals > FEW_REFUSALS {
+        eprint!("{}", to_fix(progress.kinds));
+    }
     eprintln!(
-        "{} products imported ({} products and {} variants changed, {} intents queued), {} lines refused",
-        tally.taken, tally.written.products, tally.written.variants, tally.written.intents, tally.refused
+        "{} products imported ({} products and {} variants changed, {} intents queued), {} {} refused",
+        tally.taken,
+        tally.written.products,
+        tally.written.variants,
+        tally.written.intents,
+        tally.refused,
+        if args.format == Format::Ndjson { "lines" } else { "products" },
     );
     if let Some(error) = error {
-        let message = format!("stopped: {}; what was imported before is kept, so run the import again", chain(&error));
+        let message = if tally.taken == 0 {
+            format!("nothing was imported: {}", chain(&error))
+        } else {
+            format!("stopped: {}; what was imported before is kept, so run the import again", chain(&error))
+        };
         return Err(Failed { message, code: if tally.taken == 0 { 1 } else { 2 } });
     }
     Ok(match (tally.taken, tally.refused) {
@@ -61,6 +107,52 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
         (0, _) => ExitCode::from(1),
         _ => ExitCode::from(2),
     })
+}
+
+async fn import(
+    db: &Db,
+    args: &ImportArgs,
+    input: Box<dyn Read + Send>,
+    progress: &mut BarProgress,
+) -> Result<Tally, (Tally, ImportError)> {
+    let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
+    let import = Import { db, mode, now: SystemClock.now() };
+    let input = BufReader::with_capacity(1 << 20, input);
+    match args.format {
+        Format::Ndjson => import.run(Ndjson::new(input), progress).await,
+        Format::ShopifyCsv => {
+            let names: Names = args.names.iter().cloned().collect();
+            let decimals = decimals(db).await.map_err(|error| (Tally::default(), error))?;
+            let source = Shopify::open(input, names, decimals).map_err(|error| (Tally::default(), error.into()))?;
+            import.run(source, progress).await
+        }
+    }
+}
+
+/// Returns the number of decimals of the shop's currency.
+async fn decimals(db: &Db) -> Result<u32, ImportError> {
+    let mut tx = db.read().await?;
+    let currency = settings::load(&mut tx).await?.mapper.currency.to_ascii_uppercase();
+    minor_units(&currency).ok_or_else(|| {
+        let message =
+            format!("the setting `currency` is {currency:?}, which is no currency of ISO 4217; correct it first");
+        io::Error::new(io::ErrorKind::InvalidInput, message).into()
+    })
+}
+
+/// What an operator has to fix, in one screen, most frequent first.
+fn to_fix(kinds: Kinds) -> String {
+    let (kinds, mut others) = kinds.sorted();
+    let mut text = String::from("What to fix, most frequent first:\n");
+    for kind in kinds.iter().take(SHOWN_KINDS) {
+        let example = clip(&kind.example.to_string(), 150).to_string();
+        text.push_str(&format!("  {}× such as line {}: {example}\n", kind.count, kind.line));
+    }
+    others += kinds.iter().skip(SHOWN_KINDS).map(|kind| kind.count).sum::<u64>();
+    if others > 0 {
+        text.push_str(&format!("  {others}× of other kinds\n"));
+    }
+    text
 }
 
 fn bar(size: u64) -> ProgressBar {
@@ -74,6 +166,8 @@ fn bar(size: u64) -> ProgressBar {
 
 struct BarProgress {
     bar: ProgressBar,
+    kinds: Kinds,
+    refusals: u64,
 }
 
 impl Progress for BarProgress {
@@ -82,7 +176,9 @@ impl Progress for BarProgress {
         self.bar.set_message(format!("{products} products"));
     }
 
-    fn refused(&mut self, line: u64, refusal: &catalog_sync::intake::import::Refusal) {
+    fn refused(&mut self, line: u64, refusal: &Refusal) {
+        self.kinds.add(line, refusal);
+        self.refusals += 1;
         self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
     }
 }

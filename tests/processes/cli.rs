@@ -1,6 +1,6 @@
 //! The command line as its user meets it: the real binary, in an empty folder.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -240,4 +240,96 @@ fn no_command_sends_control_codes_of_others_to_the_terminal() {
         let unfit = told.chars().find(|one| one.is_control() && *one != '\n' || *one == '\u{202e}');
         assert_eq!(unfit, None, "{args:?}: {told:?}");
     }
+}
+
+/// A shop's export of `variants` variants, five per product.
+fn shopify_export(variants: usize) -> String {
+    let mut file = String::from(
+        "Handle,Title,Body (HTML),Option1 Name,Option1 Value,Variant SKU,Variant Inventory Tracker,Variant Inventory Qty,Variant Price,Status\n",
+    );
+    for at in 0..variants {
+        let (product, size) = (at / 5, at % 5);
+        // The first row of a product has its own cells; every third product has a price that is no price.
+        let own = if size == 0 {
+            (format!("Shirt {product}"), "<p>Soft, airy</p>", "Size", "active")
+        } else {
+            Default::default()
+        };
+        let price = if product % 3 == 2 { "on request" } else { "12.50" };
+        file.push_str(&format!(
+            "shirt-{product},{},\"{}\",{},S{size},'{at:05},shopify,{size},{price},{}\n",
+            own.0, own.1, own.2, own.3
+        ));
+    }
+    file
+}
+
+/// `META_CATALOG_TEST_IMPORT_VARIANTS=100000` tries a large file.
+#[test]
+fn a_shopify_export_of_any_size_needs_little_memory_and_says_what_to_fix_in_one_screen() {
+    let variants: usize =
+        std::env::var("META_CATALOG_TEST_IMPORT_VARIANTS").map_or(3_000, |n| n.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = command(folder.path(), &["import", "--format", "shopify-csv", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut stderr = child.stderr.take().expect("a stderr");
+    let said = std::thread::spawn(move || {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).expect("UTF-8");
+        said
+    });
+    let mut pipe = child.stdin.take().expect("a stdin");
+    pipe.write_all(shopify_export(variants).as_bytes()).expect("read");
+    // The child has read all but what a pipe holds, and waits for the end of the file.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it still runs");
+    drop(pipe);
+    let ended = child.wait().expect("ended");
+    let said = said.join().expect("read");
+
+    let products = variants / 5;
+    let refused = products / 3;
+    assert_eq!(ended.code(), Some(2), "{said}");
+    let screen: Vec<&str> = said.lines().rev().take(3).collect();
+    assert_eq!(
+        screen,
+        [
+            &*format!(
+                "{0} products imported ({0} products and {1} variants changed, {1} intents queued), {refused} products refused",
+                products - refused,
+                (products - refused) * 5
+            ),
+            &*format!(
+                "  {}× such as line 12: Variant Price: must be a price such as 12.34, without a sign, currency or blank, got \"on request\" (line 12)",
+                refused * 5
+            ),
+            "What to fix, most frequent first:",
+        ]
+    );
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("kilobytes");
+    assert!(peak < 256 * 1024, "{peak} kB");
+}
+
+#[test]
+fn an_import_of_a_shop_export_refuses_what_it_cannot_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shopify = |args: &[&str], file: &[u8]| {
+        let args: Vec<&str> = ["import", "--format", "shopify-csv", "-"].iter().chain(args).copied().collect();
+        let output = run(folder.path(), &args, file);
+        (output.status.code(), text(&output.stderr).to_owned())
+    };
+    let german = "Handle;Titel;Variant Price;Inventory tracker\nmug;Becher;12,50;\n".as_bytes();
+    let (code, said) = shopify(&[], german);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nothing was imported: ") && said.contains("--map \"That name=Title\""), "{said}");
+    assert_eq!(shopify(&["--map", "Titel=Title"], german).0, Some(0));
+    let (code, said) = shopify(&["--map", "Titel"], german);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("must be two names with = between them"), "{said}");
+    let ndjson = run(folder.path(), &["import", "--map", "a=b", "-"], b"");
+    assert_eq!(ndjson.status.code(), Some(1));
+    assert!(text(&ndjson.stderr).contains("say --format shopify-csv too"));
 }

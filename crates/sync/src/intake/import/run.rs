@@ -1,10 +1,9 @@
-//! The import run: reads lines and writes products in chunks; each chunk is one transaction with its intents.
+//! The import run: reads a source and writes products in chunks; each chunk is one transaction with its intents.
 //!
 //! Memory is bounded by one chunk plus 16 bytes per seen id.
 
-use std::io::BufRead;
-
-use super::{Duplicates, LineReader, Refusal, parse};
+use super::formats::{Item, Source};
+use super::{Duplicates, Refusal};
 use crate::clock::Millis;
 use crate::domain::record::ProductRecord;
 use crate::failpoints::{Point, at};
@@ -15,7 +14,7 @@ use crate::store::{Db, StoreError, Tx};
 const CHUNK_PRODUCTS: usize = 500;
 /// Maximum number of variants in a transaction.
 const CHUNK_VARIANTS: usize = 2_000;
-/// Maximum number of line bytes in a transaction.
+/// Maximum number of bytes of the file in a transaction.
 const CHUNK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a refused line means for the other lines.
@@ -69,14 +68,18 @@ pub struct Import<'d> {
 }
 
 impl Import<'_> {
-    /// Imports every line.
+    /// Imports every product.
     ///
     /// # Errors
     /// When reading the file or writing to the database fails: the error and the tally so far. In [`Mode::Strict`]
     /// nothing is written then.
-    pub async fn run(&self, input: impl BufRead, progress: &mut impl Progress) -> Result<Tally, (Tally, ImportError)> {
+    pub async fn run(
+        &self,
+        mut source: impl Source,
+        progress: &mut impl Progress,
+    ) -> Result<Tally, (Tally, ImportError)> {
         let mut tally = Tally::default();
-        match self.take(input, progress, &mut tally).await {
+        match self.take(&mut source, progress, &mut tally).await {
             Ok(()) => Ok(tally),
             Err(error) => {
                 if self.mode == Mode::Strict {
@@ -89,7 +92,7 @@ impl Import<'_> {
 
     async fn take(
         &self,
-        input: impl BufRead,
+        source: &mut impl Source,
         progress: &mut impl Progress,
         tally: &mut Tally,
     ) -> Result<(), ImportError> {
@@ -97,35 +100,33 @@ impl Import<'_> {
             Mode::Strict => Some(self.db.write().await?),
             Mode::Lenient => None,
         };
-        let mut lines = LineReader::new(input);
         let mut seen = Duplicates::new();
         let mut chunk: Vec<ProductRecord> = Vec::new();
         let mut chunk_from = 0;
-        while let Some(line) = lines.next_line()? {
-            let number = line.number;
-            let read = line.content.map_err(|refusal| vec![refusal]).and_then(parse).and_then(|record| {
-                seen.check(number, &record)?;
+        while let Some(Item { line, record }) = source.next_item()? {
+            let read = record.and_then(|record| {
+                seen.check(line, &record)?;
                 Ok(record)
             });
             match read {
                 Ok(record) => chunk.push(record),
                 Err(refusals) => {
                     tally.refused += 1;
-                    refusals.iter().for_each(|refusal| progress.refused(number, refusal));
+                    refusals.iter().for_each(|refusal| progress.refused(line, refusal));
                 }
             }
             let variants: usize = chunk.iter().map(|record| record.variants.len()).sum();
-            let bytes = lines.bytes_read() - chunk_from;
+            let bytes = source.bytes_read() - chunk_from;
             if chunk.len() >= CHUNK_PRODUCTS || variants >= CHUNK_VARIANTS || bytes >= CHUNK_BYTES {
                 self.write(&mut whole, &mut chunk, tally).await?;
-                chunk_from = lines.bytes_read();
+                chunk_from = source.bytes_read();
                 at(Point::ImportChunk).await;
-                progress.at(lines.bytes_read(), tally.taken);
+                progress.at(source.bytes_read(), tally.taken);
             }
         }
         self.write(&mut whole, &mut chunk, tally).await?;
         at(Point::ImportEnding).await;
-        progress.at(lines.bytes_read(), tally.taken);
+        progress.at(source.bytes_read(), tally.taken);
         match whole {
             Some(tx) if tally.refused == 0 => tx.commit().await?,
             // Dropping the transaction rolls it back.

@@ -1,0 +1,40 @@
+//! The shapes of import files.
+//!
+//! Purpose: one [`Source`] per format reads a file product by product.
+//! Promises: memory is bounded by the largest permitted product; every product passes [`super::parse`], so limits and
+//! messages exist once.
+//! Left out on purpose: ids that occur again later in the file (see [`super::Duplicates`]).
+
+pub mod decimal;
+mod ndjson;
+pub mod shopify;
+pub mod table;
+
+use std::io;
+
+use super::line::Refusal;
+use crate::domain::record::ProductRecord;
+
+pub use ndjson::Ndjson;
+pub use shopify::Shopify;
+
+/// A product of a file.
+#[derive(Debug)]
+pub struct Item {
+    /// The line on which it begins, counted from 1.
+    pub line: u64,
+    /// The record, or everything that is wrong with it.
+    pub record: Result<ProductRecord, Vec<Refusal>>,
+}
+
+/// Reads a file product by product.
+pub trait Source {
+    /// Returns the next product; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// When reading fails, or when what follows cannot be told apart into products.
+    fn next_item(&mut self) -> io::Result<Option<Item>>;
+
+    /// Returns the number of bytes read so far: the value of a progress bar.
+    fn bytes_read(&self) -> u64;
+}

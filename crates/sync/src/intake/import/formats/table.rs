@@ -1,0 +1,173 @@
+//! Rows of a CSV file, in bounded memory.
+//!
+//! A quote that is not closed makes the rest of a file one cell: a row has a most size, and the error says where it
+//! began. Comma, semicolon (Excel in Europe) and tab separate cells; the header line tells which.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read};
+
+use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
+use crate::report::clip;
+
+/// Names of columns and options that mean others, from lower case: `färg` to `color`.
+pub type Names = HashMap<String, String>;
+
+const MAX_COLUMNS: usize = 1_000;
+
+/// Reads rows by the names of their columns.
+#[derive(Debug)]
+pub struct Table<R> {
+    rows: csv::Reader<Bounded<R>>,
+    columns: HashMap<String, usize>,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Row {
+    /// The line on which it begins, counted from 1.
+    pub line: u64,
+    /// The number of bytes of its cells.
+    pub bytes: usize,
+    /// The cells, or why they cannot be read.
+    pub cells: Result<csv::StringRecord, Refusal>,
+}
+
+impl<R: BufRead> Table<R> {
+    /// Reads the header line. `names` renames columns.
+    ///
+    /// # Errors
+    /// When reading fails or the file is no CSV file with a header line in UTF-8.
+    pub fn open(mut input: R, names: &Names) -> io::Result<Self> {
+        let start = input.fill_buf()?;
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(invalid("the file is UTF-16; save it as “CSV UTF-8”"));
+        }
+        let mark = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let delimiter = delimiter(&start[mark..]);
+        input.consume(mark);
+        let bounded = Bounded { input, left: MAX_LINE_BYTES, read: mark as u64 };
+        let mut rows = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            // Otherwise a line end of two bytes ends the row at its first one, and the next row counts a line too few.
+            // The carriage return falls away with the blanks around a cell.
+            .terminator(csv::Terminator::Any(b'\n'))
+            .buffer_capacity(BUFFER)
+            .from_reader(bounded);
+        let mut header = csv::ByteRecord::new();
+        if !rows.read_byte_record(&mut header).map_err(failed)? {
+            return Err(invalid("the file is empty; its first line must have the names of the columns"));
+        }
+        let header = csv::StringRecord::from_byte_record(header)
+            .map_err(|_| invalid("the header line is not UTF-8; save the file as “CSV UTF-8”"))?;
+        if header.len() > MAX_COLUMNS {
+            return Err(invalid(&format!(
+                "the header line has {} columns; at most {MAX_COLUMNS} are allowed",
+                header.len()
+            )));
+        }
+        let mut columns = HashMap::new();
+        for (at, name) in header.iter().enumerate() {
+            let name = name.trim().to_lowercase();
+            let name = names.get(&name).map_or(name, |to| to.to_lowercase());
+            if !name.is_empty() && columns.insert(name.clone(), at).is_some() {
+                return Err(invalid(&format!("the column “{}” is there twice", clip(&name, 60))));
+            }
+        }
+        Ok(Self { rows, columns })
+    }
+
+    /// Returns the number of the first of these columns that the file has. Names are in lower case.
+    #[must_use]
+    pub fn column(&self, names: &[&str]) -> Option<usize> {
+        names.iter().find_map(|name| self.columns.get(*name).copied())
+    }
+
+    /// Returns the next row that is not blank; `None` at the end.
+    ///
+    /// # Errors
+    /// When reading fails or a row is too long.
+    pub fn next_row(&mut self) -> io::Result<Option<Row>> {
+        let mut cells = csv::ByteRecord::new();
+        loop {
+            let line = self.rows.position().line();
+            self.rows.get_mut().left = MAX_LINE_BYTES;
+            match self.rows.read_byte_record(&mut cells) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    let error = failed(error);
+                    return Err(io::Error::new(error.kind(), format!("the row that begins on line {line}: {error}")));
+                }
+            }
+            if cells.iter().all(|cell| cell.trim_ascii().is_empty()) {
+                continue;
+            }
+            let line = cells.position().map_or(line, csv::Position::line);
+            let bytes = cells.as_slice().len();
+            let cells = csv::StringRecord::from_byte_record(cells).map_err(|error| {
+                let column = error.utf8_error().field() + 1;
+                Refusal::of_line(format!("column {column} is not UTF-8; save the file as “CSV UTF-8”"))
+            });
+            return Ok(Some(Row { line, bytes, cells }));
+        }
+    }
+
+    /// Returns the number of bytes read so far.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.rows.get_ref().read
+    }
+}
+
+const BUFFER: usize = 64 * 1024;
+
+/// Fails when a row takes more bytes than allowed.
+#[derive(Debug)]
+struct Bounded<R> {
+    input: R,
+    left: usize,
+    read: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let message =
+                format!("it has more than {MAX_LINE_BYTES} bytes; is a quote (\") in it not closed or not doubled?");
+            return Err(invalid(&message));
+        }
+        let read = self.input.read(buffer)?;
+        self.left = self.left.saturating_sub(read);
+        self.read += read as u64;
+        Ok(read)
+    }
+}
+
+/// The most frequent separator of the header line outside quotes.
+fn delimiter(start: &[u8]) -> u8 {
+    let mut counts = [(b',', 0_usize), (b';', 0), (b'\t', 0)];
+    let mut quoted = false;
+    for byte in start {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => break,
+            _ if quoted => {}
+            byte => counts.iter_mut().filter(|(d, _)| d == byte).for_each(|(_, count)| *count += 1),
+        }
+    }
+    // The first of equals is the comma.
+    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
+}
+
+fn failed(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => invalid(&format!("{other:?}")),
+    }
+}
+
+pub(super) fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.to_owned())
+}
