@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
 
 use super::{Done, Failed};
 use catalog_sync::clock::{Clock as _, SystemClock};
@@ -15,7 +16,7 @@ use catalog_sync::intake::import::Refusal;
 use catalog_sync::intake::import::formats::table::Names;
 use catalog_sync::intake::import::formats::{Ndjson, Shopify};
 use catalog_sync::intake::import::kinds::Kinds;
-use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally};
+use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally, Unnamed};
 use catalog_sync::report::{chain, clip};
 use catalog_sync::startup;
 use catalog_sync::store::{Db, settings};
@@ -37,6 +38,12 @@ pub(super) struct ImportArgs {
     /// All or nothing: if one product is refused, nothing is written
     #[arg(long)]
     strict: bool,
+    /// The file is the whole shop: variants that it does not name are deleted
+    #[arg(long)]
+    complete: bool,
+    /// With --complete: delete them even when they are more than 100 and more than a tenth of the shop
+    #[arg(long, requires = "complete")]
+    allow_mass_delete: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,6 +92,9 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
     if progress.refusals > FEW_REFUSALS {
         eprint!("{}", to_fix(progress.kinds));
     }
+    if args.complete && tally.deleted > 0 {
+        eprintln!("{} variants deleted that the file does not name", tally.deleted);
+    }
     eprintln!(
         "{} products imported ({} products and {} variants changed, {} intents queued), {} {} refused",
         tally.taken,
@@ -95,8 +105,11 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
         if args.format == Format::Ndjson { "lines" } else { "products" },
     );
     if let Some(error) = error {
+        use ImportError::{Empty, Refused, TooManyDeletes};
         let message = if tally.taken == 0 {
             format!("nothing was imported: {}", chain(&error))
+        } else if let Empty | Refused { .. } | TooManyDeletes { .. } = error {
+            chain(&error)
         } else {
             format!("stopped: {}; what was imported before is kept, so run the import again", chain(&error))
         };
@@ -116,10 +129,18 @@ async fn import(
     progress: &mut BarProgress,
 ) -> Result<Tally, (Tally, ImportError)> {
     let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
-    let import = Import { db, mode, now: SystemClock.now() };
+    let unnamed = match (args.complete, args.allow_mass_delete) {
+        (false, _) => Unnamed::Keep,
+        (true, false) => Unnamed::Delete,
+        (true, true) => Unnamed::DeleteAll,
+    };
+    let import = Import { db, mode, now: SystemClock.now(), unnamed };
     let input = BufReader::with_capacity(1 << 20, input);
     match args.format {
-        Format::Ndjson => import.run(Ndjson::new(input), progress).await,
+        Format::Ndjson => {
+            let zone = zone(db).await.map_err(|error| (Tally::default(), error))?;
+            import.run(Ndjson::new(input, zone), progress).await
+        }
         Format::ShopifyCsv => {
             let names: Names = args.names.iter().cloned().collect();
             let decimals = decimals(db).await.map_err(|error| (Tally::default(), error))?;
@@ -127,6 +148,16 @@ async fn import(
             import.run(source, progress).await
         }
     }
+}
+
+/// Returns the time zone of dates without a time.
+async fn zone(db: &Db) -> Result<TimeZone, ImportError> {
+    let mut tx = db.read().await?;
+    let name = settings::load(&mut tx).await?.time_zone;
+    TimeZone::get(&name).map_err(|error| {
+        let message = format!("the setting `time_zone` is {name:?}: {error}; correct it first");
+        io::Error::new(io::ErrorKind::InvalidInput, message).into()
+    })
 }
 
 /// Returns the number of decimals of the shop's currency.
@@ -174,6 +205,10 @@ impl Progress for BarProgress {
     fn at(&mut self, bytes: u64, products: u64) {
         self.bar.set_position(bytes);
         self.bar.set_message(format!("{products} products"));
+    }
+
+    fn deletes(&mut self, unnamed: u64, live: u64) {
+        self.bar.suspend(|| eprintln!("the file does not name {unnamed} of {live} variants; they are deleted"));
     }
 
     fn refused(&mut self, line: u64, refusal: &Refusal) {

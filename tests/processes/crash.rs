@@ -370,6 +370,16 @@ on_both! {
         let output = plant.program.run(&["import", name], &plant.config).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(taken().await, (1_100, 1_100), "what is equal is left alone");
+
+        // What a complete file does not name is deleted whole or not at all.
+        let fewer = plant.folder().join("fewer.ndjson");
+        std::fs::write(&fewer, lines[..1_050].join("\n")).expect("written");
+        let complete = ["import", fewer.to_str().expect("plain"), "--complete"];
+        let deleted = async || plant.count("SELECT COUNT(*) FROM product_variant WHERE deleted_at IS NOT NULL").await;
+        let output = plant.program.with("FAILPOINTS", "import.deleting=kill").run(&complete, &plant.config).await;
+        assert!(!output.status.success() && deleted().await == 0, "{}", String::from_utf8_lossy(&output.stderr));
+        let output = plant.program.run(&complete, &plant.config).await;
+        assert!(output.status.success() && deleted().await == 50, "{}", String::from_utf8_lossy(&output.stderr));
         recovers(&plant, "the import").await;
     }
 }
@@ -385,6 +395,7 @@ fn no_point_is_forgotten() {
         Point::ImportWriting,
         Point::ImportChunk,
         Point::ImportEnding,
+        Point::ImportDeleting,
     ]);
     let killed = killed.chain(crate::mapper::kill::killed()).chain(crate::keys::killed());
     let killed: HashSet<&str> = killed.map(Point::name).collect();

@@ -106,6 +106,8 @@ points! {
     ImportChunk = "import.chunk",
     /// Import: everything is written; with `--strict`, nothing is committed.
     ImportEnding = "import.ending",
+    /// Import: the variants that the file does not name are deleted, not committed.
+    ImportDeleting = "import.deleting",
     /// Selection of a catalog: Meta created the system user, or it existed.
     SelectionUserMade = "selection.user-made",
     /// Selection: the catalog is assigned to the system user.

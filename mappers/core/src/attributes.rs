@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use crate::explain::Candidates;
 use crate::item::{MapSettings, OptionValue};
 use crate::text;
 use crate::trace::branch;
@@ -122,15 +123,12 @@ fn part(text: &str) -> String {
 }
 
 /// The options that can give each attribute, first choice first, by name.
-pub(crate) fn candidates(
-    settings: &MapSettings,
-    options: &[OptionValue],
-) -> [(&'static str, Vec<(String, Option<String>)>); 4] {
+pub(crate) fn candidates(settings: &MapSettings, options: &[OptionValue]) -> [(&'static str, Candidates); 4] {
     let of = |attribute: &'static str, names: &[&str]| {
         let value =
             |option: &OptionValue| Some(text::line(&option.value).into_owned()).filter(|value| !value.is_empty());
         let place = |option: &OptionValue| format!("option {}", text::line(&option.name));
-        let mut all: Vec<(String, Option<String>)> = Vec::new();
+        let mut all = Candidates::new();
         for name in names {
             let same = options.iter().filter(|option| option.name.trim().eq_ignore_ascii_case(name));
             all.extend(same.map(|option| (place(option), value(option))));

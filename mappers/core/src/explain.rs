@@ -78,7 +78,8 @@ pub fn explain(settings: &MapSettings, now: i64, product: &Product, variant: &Va
     Explanation { rules: rules.into(), fields }
 }
 
-type Candidates = Vec<(String, Option<String>)>;
+/// The sources of a field by name, first choice first, each with what it would make of the field.
+pub(crate) type Candidates = Vec<(String, Option<String>)>;
 
 fn fields(
     settings: &MapSettings,
@@ -136,10 +137,7 @@ fn fields(
                 .map(|(name, raw)| named(name, raw.as_deref().and_then(gtin::parse)))
                 .into(),
         ),
-        ("image_link", {
-            let sources = image::candidates(&settings.s3_public_url, product, variant);
-            sources.into_iter().map(|(name, url)| (name, url)).collect()
-        }),
+        ("image_link", image::candidates(&settings.s3_public_url, product, variant)),
         ("link", {
             let mut unheard = Warnings::default();
             let bare = Given::default();

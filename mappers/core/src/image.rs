@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
+use crate::explain::Candidates;
 use crate::item::{Product, Variant};
 use crate::text;
 use crate::trace::branch;
@@ -120,10 +121,10 @@ pub(crate) fn collect<'a>(
 }
 
 /// Every reference in the order of the choice, by its place in an import line, with the URL that it stands for.
-pub(crate) fn candidates(base: &str, product: &Product, variant: &Variant) -> Vec<(String, Option<String>)> {
+pub(crate) fn candidates(base: &str, product: &Product, variant: &Variant) -> Candidates {
     let base = text::line(base);
     let base = clean(base.trim_end_matches('/'));
-    let of = |owner: &str, thumbnail: Option<&str>, images: &[String]| -> Vec<(String, Option<String>)> {
+    let of = |owner: &str, thumbnail: Option<&str>, images: &[String]| -> Candidates {
         let places = std::iter::once(format!("{owner}.thumbnail"))
             .chain((0..images.len()).map(|at| format!("{owner}.images[{at}]")));
         let raws = std::iter::once(thumbnail.unwrap_or_default()).chain(images.iter().map(String::as_str));

@@ -100,6 +100,7 @@ fn schema(spec: &Spec, nullable: bool) -> Object {
             (Type::Object, ObjectBuilder::new().additional_properties(Some(attribute)))
         }
         Kind::Currency => (Type::String, ObjectBuilder::new().pattern(Some("^[A-Za-z]{3}$"))),
+        Kind::TimeZone => (Type::String, ObjectBuilder::new().examples(["Asia/Kolkata"])),
         Kind::Word(list) => (Type::String, ObjectBuilder::from(words(list.iter().copied()))),
         Kind::Flag => (Type::Boolean, ObjectBuilder::new()),
         Kind::Whole(low, high) => (Type::Integer, ObjectBuilder::new().minimum(Some(low)).maximum(Some(high))),

@@ -32,6 +32,8 @@ pub enum Kind {
     Synonyms,
     /// A currency of ISO 4217.
     Currency,
+    /// The IANA name of a time zone.
+    TimeZone,
     /// One of these words.
     Word(&'static [&'static str]),
     /// `true` or `false`.
@@ -153,6 +155,9 @@ settings! {
         /// How calls are spaced while there is a backlog: one each `sync_interval_seconds` (`interval`), or as often as
         /// Meta's quota allows (`budget`).
         drain_pacing: Pacing = Kind::Word(&["interval", "budget"]), r#""interval""#;
+        /// The time zone of dates without a time in an import, as an IANA name such as `Asia/Kolkata`. Such a date means
+        /// the whole day: a sale that ends on it ends with that day.
+        time_zone: String = Kind::TimeZone, r#""UTC""#;
     }
     mapper {
         /// The name of the selected business; select-catalog sets it. With `identifier_exists_fallback` it is the brand of
@@ -230,6 +235,10 @@ impl Spec {
             Kind::Synonyms => synonyms(value),
             Kind::Currency => match text.map(str::to_ascii_uppercase) {
                 Some(code) if mapper_core::minor_units(&code).is_some() => Ok(json!(code)),
+                _ => refuse(),
+            },
+            Kind::TimeZone => match text.map(jiff::tz::TimeZone::get) {
+                Some(Ok(zone)) => Ok(json!(zone.iana_name().unwrap_or("UTC"))),
                 _ => refuse(),
             },
             Kind::Word(words) => match text {
@@ -445,6 +454,7 @@ impl Kind {
                 ATTRIBUTES.join(", ")
             ),
             Self::Currency => "a currency code of ISO 4217 such as INR".into(),
+            Self::TimeZone => "the IANA name of a time zone such as Asia/Kolkata".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Flag => "true or false".into(),
             Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
@@ -499,6 +509,7 @@ mod tests {
                 refused("option_synonyms", json!({"Färg": "colour"})),
                 refused("option_synonyms", json!({"Färg": "color", " fÄRG ": "size"})),
                 refused("category_levels", json!(21)),
+                refused("time_zone", json!("Kolkata")),
                 refused("feed_mode", json!("LIVE")),
                 refused("sync_enabled", json!("true")),
                 refused("app_secret", json!(["hunter2"])),
@@ -519,6 +530,7 @@ mod tests {
         takes an object of at most 100 option names of 1 to 100 characters, each with color, size, material, pattern; "Färg" has "colour"
         takes an object of at most 100 option names of 1 to 100 characters, each with color, size, material, pattern; " fÄRG " and "Färg" are the same name
         takes a whole number from 0 to 20, got 21
+        takes the IANA name of a time zone such as Asia/Kolkata, got "Kolkata"
         takes one of live, preview, got "LIVE"
         takes true or false, got "true"
         takes text of at most 500 bytes

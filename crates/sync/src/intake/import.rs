@@ -15,5 +15,5 @@ pub mod reader;
 pub mod run;
 
 pub use duplicates::Duplicates;
-pub use line::{Refusal, parse};
+pub use line::{Refusal, parse, parse_in};
 pub use reader::{Line, LineReader};

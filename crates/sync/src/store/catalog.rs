@@ -350,3 +350,37 @@ async fn fan_out(tx: &mut Tx, changes: &Changes<'_>) -> Result<Vec<(String, Stri
         json(&products)?
     )
 }
+
+/// Returns up to `limit` variants of the managed tables that are not deleted, nor their products, in id order, after
+/// an id.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn live_after(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<String>> {
+    let ids: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT v.id FROM product_variant v JOIN product p ON p.id = v.product_id
+         WHERE v.id > $1 AND v.deleted_at IS NULL AND p.deleted_at IS NULL
+         ORDER BY v.id LIMIT $2",
+        after,
+        limit
+    )?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
+/// Deletes variants in the managed tables, with their intents in the same transaction. Returns the number of intents.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn delete(tx: &mut Tx, variants: &[String], now: Millis) -> Result<u64> {
+    // Without a digest, the variant is written when a file names it again.
+    execute!(
+        tx,
+        "UPDATE product_variant SET deleted_at = $2, digest = NULL
+         WHERE id IN (SELECT id FROM @ids($1) AS gone) AND deleted_at IS NULL",
+        json(variants)?,
+        now
+    )?;
+    outbox::append(tx, variants, Intent::Delete, Origin::Import, now).await
+}

@@ -1,6 +1,7 @@
 //! The tests of the service without HTTP, on both databases. One binary: it links once, and the tests share one
 //! PostgreSQL server.
 
+mod complete;
 mod corpus;
 mod exclusion;
 mod findings;

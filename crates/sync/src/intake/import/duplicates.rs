@@ -53,6 +53,14 @@ impl Duplicates {
     }
 }
 
+impl Duplicates {
+    /// Returns whether a variant occurred in the file.
+    #[must_use]
+    pub fn has_variant(&self, id: &str) -> bool {
+        self.seen.contains_key(&key(b'v', id))
+    }
+}
+
 /// Products and variants have separate id spaces; `kind` distinguishes them.
 fn key(kind: u8, id: &str) -> [u8; 12] {
     let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();

@@ -10,6 +10,8 @@ mod object;
 use std::collections::HashMap;
 use std::fmt;
 
+use jiff::tz::TimeZone;
+
 use mapper_core::{GIVEN, Inventory, OptionValue};
 use serde_json::{Map, Value};
 
@@ -61,14 +63,23 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Reads one line. `null` means the same as an absent field; a leading byte order mark is skipped.
+/// Reads one line whose dates without a time are days of UTC; see [`parse_in`].
+///
+/// # Errors
+/// As [`parse_in`].
+pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
+    parse_in(line, &TimeZone::UTC)
+}
+
+/// Reads one line whose dates without a time are days in this time zone. `null` means the same as an absent field; a
+/// leading byte order mark is skipped.
 ///
 /// # Errors
 /// Returns the first 20 problems of the line in reading order, each with its place, and the number of the remaining
 /// ones.
-pub fn parse(line: &[u8]) -> Result<ProductRecord, Vec<Refusal>> {
+pub fn parse_in(line: &[u8], zone: &TimeZone) -> Result<ProductRecord, Vec<Refusal>> {
     let node = syntax(line).map_err(|message| vec![Refusal::of_line(message)])?;
-    let mut problems = Problems::default();
+    let mut problems = Problems::none(zone);
     let record = product(node, &mut problems);
     problems.finish()?;
     // Without a problem there is always a record; returning a refusal instead of unwrapping avoids a panic.
@@ -262,7 +273,7 @@ fn variant(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<V
         price: object.price("price", problems),
         special_price: object.price("specialPrice", problems),
         special_price_start: object.time("specialPriceStart", problems),
-        special_price_end: object.time("specialPriceEnd", problems),
+        special_price_end: object.end("specialPriceEnd", problems),
         thumbnail: object.text("thumbnail", IMAGE, problems),
         images: object.texts("images", MAX_IMAGES, IMAGE, problems),
         deleted_at: object.time("deletedAt", problems),

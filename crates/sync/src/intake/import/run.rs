@@ -5,6 +5,7 @@
 use super::formats::{Item, Source};
 use super::{Duplicates, Refusal};
 use crate::clock::Millis;
+use crate::domain::guard;
 use crate::domain::record::ProductRecord;
 use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
@@ -30,6 +31,8 @@ pub enum Mode {
 pub trait Progress {
     /// Called with the bytes read and the products imported so far.
     fn at(&mut self, bytes: u64, products: u64);
+    /// Called before variants are deleted that the file does not name: their number, and how many there are.
+    fn deletes(&mut self, unnamed: u64, live: u64);
     /// Called when a line is refused, with the reason.
     fn refused(&mut self, line: u64, refusal: &Refusal);
 }
@@ -43,7 +46,23 @@ pub struct Tally {
     pub refused: u64,
     /// The changes that were written.
     pub written: Written,
+    /// Number of variants that the file does not name and that were deleted.
+    pub deleted: u64,
 }
+
+/// What becomes of the variants that the file does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// They are kept.
+    Keep,
+    /// They are deleted, if they are no more than the mass-delete guard lets pass.
+    Delete,
+    /// They are deleted, however many they are.
+    DeleteAll,
+}
+
+/// The number of variants that are read and deleted by one statement.
+const STEP: i64 = 2_000;
 
 /// Why an import stopped before its end.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +70,31 @@ pub enum ImportError {
     /// Reading the file failed.
     #[error("reading the file failed")]
     Read(#[from] std::io::Error),
+    /// The file names nothing, so it is not the whole shop.
+    #[error("the file has no product; a file that is the whole shop has at least one, so nothing was deleted")]
+    Empty,
+    /// The file does not name more variants than the mass-delete guard lets pass. None was deleted.
+    #[error(
+        "nothing was deleted: the file does not name {unnamed} of {live} variants, and at most {allowed} are deleted at \
+         once; if the file is the whole shop, say --allow-mass-delete"
+    )]
+    TooManyDeletes {
+        /// Variants that the file does not name.
+        unnamed: u64,
+        /// Variants that are not deleted.
+        live: u64,
+        /// How many may be deleted.
+        allowed: u64,
+    },
+    /// The file has refused products, so what it does not name is not known.
+    #[error(
+        "nothing was deleted: {refused} products were refused, so what the file does not name is not known; correct \
+         them and import the whole file again"
+    )]
+    Refused {
+        /// Number of refused products.
+        refused: u64,
+    },
     /// The database write failed.
     #[error("writing a chunk to the database failed")]
     Store(#[from] StoreError),
@@ -65,6 +109,8 @@ pub struct Import<'d> {
     pub mode: Mode,
     /// The timestamp of the import.
     pub now: Millis,
+    /// What becomes of the variants that the file does not name.
+    pub unnamed: Unnamed,
 }
 
 impl Import<'_> {
@@ -127,12 +173,65 @@ impl Import<'_> {
         self.write(&mut whole, &mut chunk, tally).await?;
         at(Point::ImportEnding).await;
         progress.at(source.bytes_read(), tally.taken);
+        let deletes = self.unnamed != Unnamed::Keep;
         match whole {
-            Some(tx) if tally.refused == 0 => tx.commit().await?,
+            Some(mut tx) if tally.refused == 0 => {
+                if deletes {
+                    self.delete_unnamed(&mut tx, &seen, progress, tally).await?;
+                    at(Point::ImportDeleting).await;
+                }
+                tx.commit().await?;
+            }
             // Dropping the transaction rolls it back.
             Some(_) => *tally = Tally { refused: tally.refused, ..Tally::default() },
-            None => {}
+            None if !deletes => {}
+            None if tally.refused > 0 => return Err(ImportError::Refused { refused: tally.refused }),
+            None => {
+                let mut tx = self.db.write().await?;
+                self.delete_unnamed(&mut tx, &seen, progress, tally).await?;
+                at(Point::ImportDeleting).await;
+                tx.commit().await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Deletes the variants that the file does not name, all or none.
+    async fn delete_unnamed(
+        &self,
+        tx: &mut Tx,
+        seen: &Duplicates,
+        progress: &mut impl Progress,
+        tally: &mut Tally,
+    ) -> Result<(), ImportError> {
+        if tally.taken == 0 {
+            return Err(ImportError::Empty);
+        }
+        let (mut live, mut unnamed, mut after) = (0, 0, String::new());
+        loop {
+            let page = catalog::live_after(tx, &after, STEP).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(last);
+            live += page.len() as u64;
+            unnamed += page.iter().filter(|id| !seen.has_variant(id)).count() as u64;
+        }
+        let allowed = guard::allowance(i64::try_from(live).unwrap_or(i64::MAX), 0) as u64;
+        if unnamed > allowed && self.unnamed != Unnamed::DeleteAll {
+            return Err(ImportError::TooManyDeletes { unnamed, live, allowed });
+        }
+        progress.deletes(unnamed, live);
+        let (mut deleted, mut after) = (0, String::new());
+        while deleted < unnamed {
+            let page = catalog::live_after(tx, &after, STEP).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(last);
+            let gone: Vec<String> = page.into_iter().filter(|id| !seen.has_variant(id)).collect();
+            if !gone.is_empty() {
+                tally.written.intents += catalog::delete(tx, &gone, self.now).await?;
+                deleted += gone.len() as u64;
+            }
+        }
+        tally.deleted = deleted;
         Ok(())
     }
 

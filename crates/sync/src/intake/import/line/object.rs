@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::Refusal;
@@ -18,14 +20,20 @@ const MAX_EXACT: i64 = 9_007_199_254_740_991;
 const EARLIEST_MS: i64 = -62_135_596_800_000;
 
 /// Collects refusals and keeps the first [`Problems::KEPT`] of them.
-#[derive(Default)]
 pub(super) struct Problems {
     kept: Vec<Refusal>,
     more: usize,
+    /// The time zone of dates without a time.
+    zone: TimeZone,
 }
 
 impl Problems {
     const KEPT: usize = 20;
+
+    /// Returns none, for a line whose dates are days in this time zone.
+    pub(super) fn none(zone: &TimeZone) -> Self {
+        Self { kept: Vec::new(), more: 0, zone: zone.clone() }
+    }
 
     pub(super) fn report(&mut self, path: Path<'_>, message: impl fmt::Display) {
         if self.kept.len() < Self::KEPT {
@@ -249,12 +257,22 @@ impl<'p, 'n> Object<'p, 'n> {
         }
     }
 
-    /// Reads an optional instant, in milliseconds since the Unix epoch.
+    /// Reads an optional instant, in milliseconds since the Unix epoch. A date alone means its first instant.
     pub(super) fn time(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
+        self.instant(name, Edge::First, problems)
+    }
+
+    /// Reads an optional instant that ends something and is not part of it. A date alone means the first instant after it,
+    /// so the whole day is part of what ends.
+    pub(super) fn end(&mut self, name: &str, problems: &mut Problems) -> Option<i64> {
+        self.instant(name, Edge::After, problems)
+    }
+
+    fn instant(&mut self, name: &str, edge: Edge, problems: &mut Problems) -> Option<i64> {
         let node = self.take(name)?;
         let time = match &node {
             Node::Integer(ms) => Timestamp::from_millisecond(*ms).ok(),
-            Node::Text(text) => instant(text),
+            Node::Text(text) => instant(text, edge, &problems.zone),
             _ => None,
         };
         let ms = time.map(Timestamp::as_millisecond).filter(|ms| *ms >= EARLIEST_MS);
@@ -263,7 +281,7 @@ impl<'p, 'n> Object<'p, 'n> {
                 self.path.field(name),
                 format_args!(
                     "must be a time with its offset (2026-01-31T09:00:00+05:30), a date \
-                     (2026-01-31, midnight UTC) or whole milliseconds since 1970, \
+                     (2026-01-31, the whole day in the setting time_zone) or whole milliseconds since 1970, \
                      within the years 1 to 9999; got {node}"
                 ),
             );
@@ -329,10 +347,29 @@ fn whole(node: Node<'_>, path: Path<'_>, what: &str, problems: &mut Problems) ->
     }
 }
 
-/// Parses an instant. A date without a time means midnight UTC; every other form must contain its offset.
-fn instant(text: &str) -> Option<Timestamp> {
+/// An end of a day.
+#[derive(Clone, Copy)]
+enum Edge {
+    /// Its first instant.
+    First,
+    /// The first instant after it.
+    After,
+}
+
+/// Parses an instant. A date without a time means a day in the time zone; every other form must contain its offset.
+fn instant(text: &str, edge: Edge, zone: &TimeZone) -> Option<Timestamp> {
     let date_alone = text.len() == "2026-01-31".len();
-    if date_alone { format!("{text}T00:00:00Z").parse().ok() } else { text.parse().ok() }
+    if !date_alone {
+        return text.parse().ok();
+    }
+    let day: Date = text.parse().ok()?;
+    let day = match edge {
+        Edge::First => day,
+        // The last day of the calendar has no day after it.
+        Edge::After => day.tomorrow().ok()?,
+    };
+    // Where a day begins with a change of the clocks, its first instant is the one after it.
+    zone.to_timestamp(day.to_datetime(Time::midnight())).ok()
 }
 
 /// Returns the message for a field that is not in `known`, with the likely field name when the two differ only in case

@@ -90,7 +90,7 @@ fn data_that_a_table_may_hold_is_taken() {
 #[test]
 fn each_wrong_field_is_refused_with_its_place_and_its_remedy() {
     const TIME: &str = "must be a time with its offset (2026-01-31T09:00:00+05:30), a date \
-        (2026-01-31, midnight UTC) or whole milliseconds since 1970, within the years 1 to 9999; got";
+        (2026-01-31, the whole day in the setting time_zone) or whole milliseconds since 1970, within the years 1 to 9999; got";
     const PRICE: &str = "must be a whole number of subunits (paise, cents), got";
     const PARENT: &str = "must be the id of the category before it in the list (left out for the first)";
     let table: Vec<(&str, Value, String)> = vec![
@@ -326,4 +326,26 @@ fn derived_ids_are_the_same_on_every_line() {
     assert_eq!(a.brand, b.brand);
     assert_eq!(a.categories[..], b.categories[..2]);
     assert_eq!(b.categories[2].parent_id.as_ref(), Some(&b.categories[1].id));
+}
+
+/// A date alone is the whole day: what ends on it ends with it.
+#[test]
+fn a_date_is_a_whole_day_of_the_time_zone() {
+    let line = r#"{"id":"p","title":"T","status":"active","visibility":"public","variants":[
+        {"id":"v","specialPriceStart":"2026-11-01","specialPriceEnd":"2026-11-30"}]}"#
+        .replace('\n', "");
+    let times = |zone: &str| {
+        let zone = jiff::tz::TimeZone::get(zone).expect("bundled");
+        let record = parse_in(line.as_bytes(), &zone).expect("good");
+        let show = |at: Option<i64>| jiff::Timestamp::from_millisecond(at.expect("given")).expect("a time").to_string();
+        (show(record.variants[0].special_price_start), show(record.variants[0].special_price_end))
+    };
+    assert_eq!(times("UTC"), ("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into()));
+    assert_eq!(times("Asia/Kolkata"), ("2026-10-31T18:30:00Z".into(), "2026-11-30T18:30:00Z".into()));
+    assert_eq!(times("America/New_York"), ("2026-11-01T04:00:00Z".into(), "2026-12-01T05:00:00Z".into()));
+    // What has a time and an offset is an instant wherever the shop is.
+    let exact = line.replace("2026-11-30", "2026-11-30T12:00:00+05:30");
+    let zone = jiff::tz::TimeZone::get("America/New_York").expect("bundled");
+    let record = parse_in(exact.as_bytes(), &zone).expect("good");
+    assert_eq!(record.variants[0].special_price_end, Some(1_796_020_200_000));
 }
