@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::lease::{self, Fence};
 use catalog_sync::store::sync_state::Pushed;
@@ -299,7 +300,7 @@ async fn an_intake_and_the_pipeline_do_not_wait_for_each_other() {
                 fields_at_meta: None,
                 mapper_digest: None,
                 reeval_at: None,
-                warnings: None,
+                noted: &Noted::NOTHING,
                 cause: None,
             });
             sync_state::record_pushed(&mut tx, CATALOG, &rows, 0).await?;

@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: starting anything ([`crate::startup`]).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct App {
     pub coalescer: Coalescer,
     /// The handle that runs mappers.
     pub mapper: Mapper,
+    /// How often states were recorded.
+    pub changes: Changes,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -75,8 +78,22 @@ pub struct Wake {
     pub sale_window: Nudger,
     /// The re-asks.
     pub reask: Nudger,
+    /// The lint pass.
+    pub lint: Nudger,
     /// The actor that watches the mapper folder.
     pub mapper_directory: Nudger,
+}
+
+/// Counts how often this process recorded states. Losing the count on a restart is harmless: the lint pass begins anew.
+#[derive(Debug, Default)]
+pub struct Changes(AtomicU64);
+
+impl Changes {
+    /// Returns the count.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Default for Wake {
@@ -86,6 +103,7 @@ impl Default for Wake {
             poll: Nudger::new("poll"),
             sale_window: Nudger::new("sale-window"),
             reask: Nudger::new("reask"),
+            lint: Nudger::new("lint"),
             mapper_directory: Nudger::new("mapper-directory"),
         }
     }
@@ -94,8 +112,8 @@ impl Default for Wake {
 impl Wake {
     /// Wakes all of them.
     pub fn all(&self) {
-        let Self { drain, poll, sale_window, reask, mapper_directory } = self;
-        for nudger in [drain, poll, sale_window, reask, mapper_directory] {
+        let Self { drain, poll, sale_window, reask, lint, mapper_directory } = self;
+        for nudger in [drain, poll, sale_window, reask, lint, mapper_directory] {
             nudger.nudge();
         }
     }
@@ -124,8 +142,15 @@ impl App {
             tokens: Tokens::new(),
             coalescer: Coalescer::new(),
             mapper: Mapper::new(),
+            changes: Changes::default(),
             wake: Wake::default(),
         }
+    }
+
+    /// Called after states were recorded: what is compared across variants may differ.
+    pub fn states_changed(&self) {
+        self.changes.0.fetch_add(1, Ordering::SeqCst);
+        self.wake.lint.nudge();
     }
 
     /// Returns the current time.

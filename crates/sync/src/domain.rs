@@ -15,6 +15,7 @@ pub mod clears;
 pub mod credential;
 pub mod guard;
 pub mod intent;
+pub mod lint;
 pub mod outcome;
 pub mod plan;
 pub mod problems;

@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod drain;
 pub mod lease;
+pub mod lint;
 pub mod mapper_directory;
 pub mod poll;
 pub mod reask;
@@ -43,6 +44,7 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         child(app, app.lease.keeper(), lease::LeaseJob::new),
         leased(app, &wake.sale_window, sale_window::SaleWindowJob::new),
         leased(app, &wake.reask, reask::ReaskJob::new),
+        leased(app, &wake.lint, lint::LintJob::new),
         // Nothing waits for deleted rows, so nothing wakes the retention.
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),
         leased(app, &wake.poll, move |app| poll::PollJob::new(app, Jitter::clone(&polls))),

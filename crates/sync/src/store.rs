@@ -22,6 +22,7 @@ pub mod issues;
 pub mod items;
 pub mod lease;
 pub mod limiter;
+pub mod lint;
 pub mod mapper;
 pub mod oauth_state;
 pub mod outbox;

@@ -94,8 +94,6 @@ fn every_fixture_reaches_the_branches_it_names() {
 fn the_table_holds_every_branch_that_the_source_marks() {
     let mut marked = BTreeSet::new();
     marked.extend(WarningCode::ALL.iter().map(|code| format!("warning.{code}")));
-    // Asked for with the size of a whole group, which no single input has.
-    marked.remove("warning.group_too_large");
     marked.extend(FIELDS.iter().filter(|spec| spec.limit.is_some()).map(|spec| format!("limit.{}", spec.name)));
     // Ten images and fourteen digits stay below Meta's limits.
     marked.remove("limit.additional_image_link");

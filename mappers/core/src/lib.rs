@@ -52,7 +52,7 @@ pub use item::{Inventory, Item, MapSettings, OptionValue, Product, Variant};
 pub use link::{PLACEHOLDERS, check_template};
 pub use outcome::{EligibilityReason, Mapped, Outcome, Warning};
 pub use payload::{FIELDS, FieldKind, FieldSpec, field, limit_warning};
-pub use warnings::{MAX_GROUP_SIZE, WarningCode, group_warning};
+pub use warnings::WarningCode;
 
 use serde_json::Value;
 

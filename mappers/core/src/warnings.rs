@@ -112,8 +112,6 @@ codes! {
     AttributeUnusable => "attribute_unusable",
     /// The group has the id of an item.
     GroupIdIsItemId => "group_id_is_item_id",
-    /// The group has more variants than Meta takes.
-    GroupTooLarge => "group_too_large",
 }
 
 impl WarningCode {
@@ -160,30 +158,4 @@ impl Warnings {
 
 pub(crate) fn warning(code: WarningCode, field: Option<&'static str>, message: impl Into<String>) -> Warning {
     Warning { code: code.as_str().to_owned(), field: field.map(str::to_owned), message: message.into() }
-}
-
-/// Meta's cap on the variants of one group.
-pub const MAX_GROUP_SIZE: usize = 100;
-
-/// The warning of a group of `variants` items, if it is over [`MAX_GROUP_SIZE`]. Mapping sees one variant
-/// at a time, so whoever knows the whole group asks here.
-#[must_use]
-pub fn group_warning(variants: usize) -> Option<Warning> {
-    (variants > MAX_GROUP_SIZE).then(|| {
-        let message = format!(
-            "the product has {variants} variants, Meta groups at most {MAX_GROUP_SIZE}; split it into several products"
-        );
-        warning(WarningCode::GroupTooLarge, Some("item_group_id"), message)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_is_warned_of_from_the_hundred_and_first_variant() {
-        assert_eq!(group_warning(100), None);
-        assert_eq!(group_warning(101).expect("over the cap").code, "group_too_large");
-    }
 }

@@ -19,14 +19,16 @@ use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, List
 use catalog_sync::admin::live::{self, LiveStatus};
 use catalog_sync::admin::schema::{item_status, words};
 
-/// A parameter, or nothing: an empty one counts as absent.
-pub(super) fn or_empty(schema: Object) -> Schema {
-    let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
-    OneOfBuilder::new().item(schema).item(empty).build().into()
+/// One of these words, or nothing: an empty parameter counts as absent.
+pub(super) fn or_empty(mut words: Object) -> Schema {
+    words.enum_values.get_or_insert_default().push(String::new().into());
+    words.into()
 }
 
 fn number(most: u32) -> Schema {
-    or_empty(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most)).build())
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+    let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+    OneOfBuilder::new().item(number).item(empty).build().into()
 }
 
 pub(super) fn page_number() -> Schema {

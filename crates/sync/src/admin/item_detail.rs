@@ -3,25 +3,27 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use mapper_core::Warning;
 use mapper_core::word::{Payload, Word};
-use mapper_core::{Warning, group_warning};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::AdminError;
 use super::intents::not_found;
+use super::items::split;
 use super::time::iso;
 use crate::actors::mapper::MapRequest;
 use crate::app::App;
 use crate::domain::clears::{Clears, clears};
 use crate::domain::intent::{Intent, fold};
+use crate::domain::lint::Finding;
 use crate::domain::plan::{Answer, Ask, EXCLUDED, Guard, plan};
 use crate::domain::settings::FeedMode;
 use crate::domain::state::SyncState;
 use crate::store::field_set::FieldSets;
 use crate::store::items::{self, OpenIntents, SourceColumns, Standing, StateColumns};
-use crate::store::{StoreError, source, submission, sync_state};
+use crate::store::{StoreError, Tx, lint, source, submission, sync_state};
 
 /// One variant: the shop's data, its recorded state, its payload and what the drain does with it next.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -175,6 +177,7 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     let state = sync_state::load(&mut tx, &[variant_id]).await?.remove(variant_id);
     let state_columns = items::state(&mut tx, variant_id).await?;
     let columns = items::source(&mut tx, variant_id).await?.ok_or_else(|| not_found(variant_id))?;
+    let found = found(&mut tx, variant_id, state_columns.as_ref()).await?;
     let batch = source::load(&mut tx, &[variant_id]).await?;
     // As in the drain: a preview sends nothing, so it does not check the guard.
     let guard = match submission::implicit_allowance(&mut tx, &settings.catalog_id, app.now()).await? {
@@ -202,7 +205,7 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     };
     let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
     let next = next(&open, answer, state.as_ref(), guard, &settings.catalog_id);
-    Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next }))
+    Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next, found }))
 }
 
 /// What the drain does next: with the open intents, or, when there are none, with the intent that a resync would queue.
@@ -235,11 +238,22 @@ async fn fields_at_meta(app: &App, state: Option<&SyncState>, catalog: &str) -> 
     Ok(sets.get(Some(id)).map(|set| BTreeSet::clone(&set)).unwrap_or_default())
 }
 
+/// The warnings of the last lint pass, with some of the items that the variant was compared with.
+async fn found(tx: &mut Tx, variant_id: &str, state: Option<&StateColumns>) -> Result<Vec<Warning>, StoreError> {
+    let mut found = Vec::new();
+    for code in state.and_then(|state| state.lint.clone()).map(split).unwrap_or_default() {
+        let Some(finding) = Finding::of_code(&code) else { continue };
+        found.push(finding.warning(&lint::others(tx, variant_id, finding).await?));
+    }
+    Ok(found)
+}
+
 /// What the view is built from.
 struct Seen<'a> {
     answer: Answer<'a>,
     at_meta: BTreeSet<String>,
     next: Next,
+    found: Vec<Warning>,
 }
 
 fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns>, seen: Seen<'_>) -> ItemDetail {
@@ -255,7 +269,6 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
         Answer::Word(_) | Answer::Gone => None,
     };
     let clears = mapped.map(|mapped| clears(&seen.at_meta, &mapped.fields)).unwrap_or_default();
-    let group = usize::try_from(columns.group_size).unwrap_or(0);
     ItemDetail {
         variant: VariantView {
             id: variant_id.to_owned(),
@@ -298,15 +311,15 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             _ => Eligibility { eligible: false, reason: None },
         },
         mapped_item_data: mapped.and_then(|mapped| serde_json::from_str(&mapped.data).ok()),
-        warnings: warnings(mapped, &clears, group).into_iter().map(Into::into).collect(),
+        warnings: warnings(mapped, &clears, seen.found).into_iter().map(Into::into).collect(),
         clears: clears.fields.into_iter().map(|(name, _)| name).collect(),
         next: seen.next,
         mapper_error,
     }
 }
 
-/// The mapper's warnings, and those that depend on the state at Meta and on the size of the group.
-fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warning> {
+/// The mapper's warnings, those that depend on the state at Meta, and those of the last lint pass.
+fn warnings(mapped: Option<&Payload>, clears: &Clears, found: Vec<Warning>) -> Vec<Warning> {
     let Some(mapped) = mapped else { return Vec::new() };
     let stale = clears.stale.iter().map(|name| Warning {
         code: "stale_required_field".into(),
@@ -315,5 +328,5 @@ fn warnings(mapped: Option<&Payload>, clears: &Clears, group: usize) -> Vec<Warn
             "Meta keeps the old {name}, because this field cannot be emptied; give the product a new value"
         ),
     });
-    mapped.warnings.iter().cloned().chain(group_warning(group)).chain(stale).collect()
+    mapped.warnings.iter().cloned().chain(stale).chain(found).collect()
 }

@@ -164,9 +164,16 @@ pub struct ItemSummary {
     pub deleted: bool,
 }
 
+/// Splits the stored codes of the mapper's warnings and of the lint pass.
+fn codes(warnings: Option<String>, lint: Option<String>) -> Vec<String> {
+    let mut codes: Vec<String> = [warnings, lint].into_iter().flatten().flat_map(split).collect();
+    codes.sort_unstable();
+    codes
+}
+
 /// Splits stored codes.
-fn codes(warnings: Option<String>) -> Vec<String> {
-    warnings.unwrap_or_default().split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect()
+pub(super) fn split(codes: String) -> Vec<String> {
+    codes.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect()
 }
 
 impl From<ItemRow> for ItemSummary {
@@ -187,7 +194,7 @@ impl From<ItemRow> for ItemSummary {
             last_pushed_at: row.last_pushed_at.and_then(iso),
             last_error: row.last_error,
             attempts: row.attempts.unwrap_or_default(),
-            warnings: codes(row.warnings),
+            warnings: codes(row.warnings, row.lint),
             cause: row.cause,
             excluded: row.excluded.unwrap_or_default(),
             deleted: row.deleted,
@@ -268,7 +275,7 @@ impl From<FailedRow> for FailedItem {
             last_error: row.last_error,
             last_pushed_at: row.last_pushed_at.and_then(iso),
             updated_at: iso(row.updated_at).unwrap_or_default(),
-            warnings: codes(row.warnings),
+            warnings: codes(row.warnings, row.lint),
             cause: row.cause,
         }
     }

@@ -2,6 +2,8 @@
 
 use mapper_core::WarningCode;
 
+use super::lint::Finding;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
@@ -25,7 +27,7 @@ impl Weight {
     }
 }
 
-/// What to do about a warning of the mapper.
+/// What to do about a warning of the mapper or of the lint pass.
 #[must_use]
 pub fn of_warning(code: &str) -> &'static str {
     match code {
@@ -63,15 +65,18 @@ pub fn of_warning(code: &str) -> &'static str {
         "option_not_sent" => "Map the option with option_synonyms, or switch on additional_variant_attributes.",
         "attribute_unusable" => "Correct the attribute that the item's page names.",
         "group_id_is_item_id" => "Give product and variant distinct ids.",
-        "group_too_large" => "Split the product: Meta groups at most 100 variants.",
-        _ => "Read the item's page; the mapper module that gives this warning explains it.",
+        _ => Finding::of_code(code)
+            .map_or("Read the item's page; the mapper module that gives this warning explains it.", Finding::advice),
     }
 }
 
-/// The setting that helps against a warning of the built-in mapper, if one does.
+/// The setting that helps against a warning of the built-in mapper or of the lint pass, if one does.
 #[must_use]
 pub fn setting_for(code: &str) -> Option<&'static str> {
-    WarningCode::ALL.iter().find(|known| known.as_str() == code)?.setting()
+    match WarningCode::ALL.iter().find(|known| known.as_str() == code) {
+        Some(known) => known.setting(),
+        None => Finding::of_code(code)?.setting(),
+    }
 }
 
 /// How much a cause matters, and what to do about it.

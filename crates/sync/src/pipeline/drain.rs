@@ -202,8 +202,8 @@ impl DrainJob {
                     }
                     Action::Noop { reevaluate_at } => {
                         let product_id = product_id.map(Into::into);
-                        let warnings = mapped.warnings(id);
-                        settlement.done(intent, state, Done::Noop { product_id, reeval_at: reevaluate_at, warnings });
+                        let noted = mapped.noted(id);
+                        settlement.done(intent, state, Done::Noop { product_id, reeval_at: reevaluate_at, noted });
                         continue;
                     }
                     Action::Skip { text } => {

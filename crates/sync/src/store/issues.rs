@@ -33,7 +33,7 @@ pub async fn causes(tx: &mut Tx) -> Result<Vec<Group>> {
     )
 }
 
-/// Returns the sets of warnings, the most frequent first.
+/// Returns the sets of warnings, and of findings of the lint pass, the most frequent first.
 ///
 /// # Errors
 /// When the database query fails.
@@ -43,7 +43,11 @@ pub async fn warnings(tx: &mut Tx) -> Result<Vec<Group>> {
         Group,
         "SELECT warnings AS word, COUNT(*) AS count, MIN(updated_at) AS first_at, MAX(updated_at) AS last_at,
              MIN(variant_id) AS example
-         FROM meta_sync_state WHERE warnings IS NOT NULL GROUP BY warnings ORDER BY count DESC, word LIMIT 10000"
+         FROM meta_sync_state WHERE warnings IS NOT NULL GROUP BY warnings
+         UNION ALL
+         SELECT lint, COUNT(*), MIN(updated_at), MAX(updated_at), MIN(variant_id)
+         FROM meta_sync_state WHERE lint IS NOT NULL GROUP BY lint
+         ORDER BY count DESC, word LIMIT 10000"
     )
 }
 

@@ -96,6 +96,8 @@ pub struct ItemRow {
     pub attempts: Option<i64>,
     /// Codes of the warnings about the last payload, separated by commas.
     pub warnings: Option<String>,
+    /// Codes of what was found by comparing it with other variants, separated by commas.
+    pub lint: Option<String>,
     /// Why it failed or was skipped.
     pub cause: Option<String>,
     /// Whether an operator keeps it out. `None` without a row.
@@ -131,7 +133,8 @@ macro_rules! filtered {
                 AND (CAST($2 AS TEXT) IS NULL OR i.product_search_key LIKE $2 ESCAPE '!'
                      OR i.variant_search_key LIKE $2 ESCAPE '!')
                 AND (NOT $3 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.deleted))
-                AND (CAST($4 AS TEXT) IS NULL OR (',' || s.warnings || ',') LIKE $4 ESCAPE '!')
+                AND (CAST($4 AS TEXT) IS NULL OR (',' || s.warnings || ',') LIKE $4 ESCAPE '!'
+                     OR (',' || s.lint || ',') LIKE $4 ESCAPE '!')
                 AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
                 AND (NOT $6 OR EXISTS (
                     SELECT 1 FROM meta_outbox o
@@ -158,7 +161,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec
         filtered!(
             "SELECT i.variant_id, i.product_id, i.title, i.slug, i.status AS product_status, i.visibility, i.sku,
                  i.price, i.thumbnail, s.status, s.meta_retailer_id, s.last_handle, s.last_pushed_at, s.last_error,
-                 s.attempts, s.warnings, s.cause, s.excluded, i.deleted",
+                 s.attempts, s.warnings, s.lint, s.cause, s.excluded, i.deleted",
             "ORDER BY s.last_pushed_at DESC NULLS LAST, i.variant_id LIMIT $9 OFFSET $10"
         ),
         filter.status,
@@ -239,6 +242,8 @@ pub struct FailedRow {
     pub updated_at: i64,
     /// Codes of the warnings about the last payload, separated by commas.
     pub warnings: Option<String>,
+    /// Codes of what was found by comparing it with other variants, separated by commas.
+    pub lint: Option<String>,
     /// Why it failed, to group by.
     pub cause: Option<String>,
 }
@@ -252,7 +257,7 @@ pub async fn failed(tx: &mut Tx, cause: Option<&str>, stretch: Stretch) -> Resul
         tx,
         FailedRow,
         "SELECT variant_id, meta_retailer_id, last_handle, attempts, last_error, last_pushed_at, updated_at, warnings,
-             cause
+             lint, cause
          FROM meta_sync_state WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR cause = $3)
          ORDER BY updated_at DESC, variant_id LIMIT $1 OFFSET $2",
         stretch.limit,
@@ -299,8 +304,6 @@ pub struct SourceColumns {
     pub reserved_quantity: Option<i64>,
     /// Whether orders are accepted without stock.
     pub allow_backorder: Option<bool>,
-    /// Variants of its product that are not deleted.
-    pub group_size: i64,
 }
 
 /// Returns a variant of the source.
@@ -313,9 +316,7 @@ pub async fn source(tx: &mut Tx, variant_id: &str) -> Result<Option<SourceColumn
         SourceColumns,
         "SELECT v.product_id, v.sku, v.price, v.special_price, v.thumbnail, v.product_title, v.product_slug,
              v.product_status, v.product_visibility, v.product_thumbnail, v.track_inventory, v.quantity_on_hand,
-             v.reserved_quantity, v.allow_backorder,
-             (SELECT COUNT(*) FROM variant_index i WHERE i.product_id = v.product_id AND NOT i.variant_deleted)
-                 AS group_size
+             v.reserved_quantity, v.allow_backorder
          FROM variant_source v WHERE v.variant_id = $1",
         variant_id
     )
@@ -342,6 +343,8 @@ pub struct StateColumns {
     pub cause: Option<String>,
     /// Whether an operator keeps it out.
     pub excluded: bool,
+    /// Codes of what was found by comparing it with other variants, separated by commas.
+    pub lint: Option<String>,
 }
 
 /// Returns the state of a variant, or `None`.
@@ -353,7 +356,7 @@ pub async fn state(tx: &mut Tx, variant_id: &str) -> Result<Option<StateColumns>
         tx,
         StateColumns,
         "SELECT status, meta_retailer_id, last_handle, last_pushed_hash, last_pushed_at, last_error, attempts, cause,
-             excluded
+             excluded, lint
          FROM meta_sync_state WHERE variant_id = $1",
         variant_id
     )

@@ -383,6 +383,8 @@ pub async fn apply_verdict(
                  WHEN ',' || meta_sync_state.warnings || ',' LIKE '%,missing!_description,%' ESCAPE '!' THEN 'meta:missing_description'
                  ELSE r.cause END,
              warnings = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.warnings END,
+             traits = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.traits END,
+             lint = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.lint END,
              version = version + 1,
              updated_at = $3
          FROM @rows($1: id text, status text, error text, fields bigint, cause text) AS r

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
 use crate::clock::Millis;
 use crate::domain::cause;
+use crate::domain::lint::Noted;
 use crate::domain::state::{SyncState, SyncStatus};
 
 #[derive(sqlx::FromRow)]
@@ -94,8 +95,8 @@ pub struct Pushed<'a> {
     pub mapper_digest: Option<&'a str>,
     /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
-    /// The codes of the mapper's warnings about the payload ([`crate::domain::cause::warning_codes`]).
-    pub warnings: Option<&'a str>,
+    /// What is kept of the payload.
+    pub noted: &'a Noted,
     /// Why it failed ([`crate::domain::cause`]).
     pub cause: Option<String>,
 }
@@ -121,7 +122,8 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
                 row.fields_at_meta,
                 row.mapper_digest,
                 row.reeval_at,
-                row.warnings,
+                row.noted.warnings.as_deref(),
+                row.noted.traits.as_ref(),
                 row.cause.as_deref(),
             )
         })
@@ -132,10 +134,10 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
         tx,
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
              last_pushed_hash, last_pushed_at, last_error, attempts, at_meta, fields_at_meta, mapper_digest, reeval_at,
-             warnings, cause, created_at, updated_at)
+             warnings, traits, cause, created_at, updated_at)
          SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
-             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, r.cause, $3, $3
-         FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint, warnings text, cause text) AS r
+             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, NULLIF(r.traits, 'null'), r.cause, $3, $3
+         FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint, warnings text, traits json, cause text) AS r
          WHERE true ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
              product_id = COALESCE(excluded.product_id, s.product_id),
@@ -155,6 +157,9 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
              -- What says nothing of the payload takes no warning away.
              warnings = CASE WHEN excluded.status = 'failed' AND excluded.warnings IS NULL THEN s.warnings
                              ELSE excluded.warnings END,
+             traits = CASE WHEN excluded.status = 'failed' AND excluded.traits IS NULL THEN s.traits
+                           ELSE excluded.traits END,
+             lint = CASE WHEN excluded.status = 'failed' OR excluded.traits IS NOT NULL THEN s.lint END,
              cause = excluded.cause,
              version = s.version + 1,
              updated_at = excluded.updated_at",
@@ -177,8 +182,8 @@ pub struct Settled<'a> {
     pub skipped: Option<&'a str>,
     /// When the payload changes by time alone.
     pub reeval_at: Option<i64>,
-    /// As [`Pushed::warnings`].
-    pub warnings: Option<&'a str>,
+    /// What is kept of the payload.
+    pub noted: &'a Noted,
 }
 
 /// Writes skips. Returns the variants whose row was still at the version that was read. `deleted` stays `deleted`.
@@ -204,7 +209,8 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
          ON CONFLICT (variant_id) DO UPDATE SET
              status = CASE WHEN s.status = 'deleted' THEN 'deleted' ELSE 'skipped' END,
              product_id = COALESCE(excluded.product_id, s.product_id),
-             last_error = excluded.last_error, reeval_at = NULL, warnings = NULL, cause = excluded.cause,
+             last_error = excluded.last_error, reeval_at = NULL, warnings = NULL, traits = NULL,
+             lint = NULL, cause = excluded.cause,
              version = excluded.version, updated_at = excluded.updated_at
          WHERE s.version = excluded.version - 1
          RETURNING variant_id",
@@ -220,22 +226,28 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
 /// # Errors
 /// When the database query fails.
 pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<String>> {
-    let list: Vec<_> = rows.iter().map(|row| (row.variant_id, row.version, row.reeval_at, row.warnings)).collect();
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (row.variant_id, row.version, row.reeval_at, row.noted.warnings.as_deref(), row.noted.traits.as_ref())
+        })
+        .collect();
     let list = json(&list)?;
     execute!(
         tx,
-        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings
-         FROM @rows($1: id text, version bigint, reeval bigint, warnings text) AS r
+        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings, traits = NULLIF(r.traits, 'null')
+         FROM @rows($1: id text, version bigint, reeval bigint, warnings text, traits json) AS r
          WHERE variant_id = r.id AND meta_sync_state.version = r.version
            AND (@sqlite{+}reeval_at IS DISTINCT FROM r.reeval
-                OR @sqlite{+}meta_sync_state.warnings IS DISTINCT FROM r.warnings)",
+                OR @sqlite{+}meta_sync_state.warnings IS DISTINCT FROM r.warnings
+                OR meta_sync_state.traits IS DISTINCT FROM NULLIF(r.traits, 'null'))",
         &list
     )?;
     let same: Vec<(String,)> = fetch_all!(
         tx,
         (String,),
         "SELECT s.variant_id FROM meta_sync_state s
-         JOIN @rows($1: id text, version bigint, reeval bigint, warnings text) AS r ON s.variant_id = r.id AND s.version = r.version",
+         JOIN @rows($1: id text, version bigint) AS r ON s.variant_id = r.id AND s.version = r.version",
         &list
     )?;
     Ok(same.into_iter().map(|(id,)| id).collect())

@@ -7,6 +7,7 @@ mod exclusion;
 mod findings;
 mod given;
 mod harness;
+mod lint;
 mod mapper;
 mod next;
 mod outcomes;

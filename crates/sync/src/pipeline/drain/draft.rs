@@ -7,9 +7,9 @@ use tracing::{debug, warn};
 use mapper_core::word::Payload;
 
 use super::settle::Settlement;
-use crate::domain::cause::warning_codes;
 use crate::domain::clears::{Empty, clears};
 use crate::domain::intent::Folded;
+use crate::domain::lint::Noted;
 use crate::domain::state::{Op, SyncState};
 use crate::store::field_set::text_of;
 use meta_graph::{ClearValue, ItemsBatchBody, PushRefused};
@@ -31,8 +31,8 @@ pub(super) struct CallRow {
     pub(super) op: Op,
     pub(super) hash: Option<String>,
     pub(super) reeval_at: Option<i64>,
-    /// The codes of the warnings about the payload.
-    pub(super) warnings: Option<String>,
+    /// What the state keeps of the payload.
+    pub(super) noted: Noted,
     /// Whether a record was sent for the variant before this call.
     pub(super) at_meta: bool,
     /// The fields that Meta may hold before this call.
@@ -137,7 +137,7 @@ impl CallDraft {
             op: row.op,
             hash: row.hash,
             reeval_at: row.payload.and_then(|payload| payload.reevaluate_at),
-            warnings: row.payload.and_then(|payload| warning_codes(&payload.warnings)),
+            noted: row.payload.map_or(Noted::NOTHING, |payload| Noted::of(payload, row.product_id)),
             at_meta: state.is_some_and(|state| state.at_meta),
             fields_before: state.and_then(|state| state.fields_at_meta),
             sent,

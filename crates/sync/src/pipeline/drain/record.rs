@@ -126,6 +126,7 @@ pub(super) async fn finish(
     save_budgets(app, &mut tx).await?;
     at(Point::DrainRecording).await;
     tx.commit().await?;
+    app.states_changed();
     Ok(outcome)
 }
 
@@ -175,7 +176,7 @@ impl Call<'_> {
                     fields_at_meta: if row.op == Op::Upsert { self.sets.id(&row.union) } else { row.fields_before },
                     mapper_digest: Some(self.tick.mapper.digest()),
                     reeval_at: row.reeval_at,
-                    warnings: row.warnings.as_deref(),
+                    noted: &row.noted,
                     cause: error.as_deref().map(|error| match handle {
                         Some(_) => cause::of_meta(error),
                         None => cause::of_service(error),
@@ -206,7 +207,7 @@ impl Call<'_> {
                 fields_at_meta: row.fields_before,
                 mapper_digest: Some(self.tick.mapper.digest()),
                 reeval_at: row.reeval_at,
-                warnings: row.warnings.as_deref(),
+                noted: &row.noted,
                 cause: Some(match message(row) {
                     NOT_TAKEN => cause::of_service(NOT_TAKEN),
                     message => cause::of_meta(message),

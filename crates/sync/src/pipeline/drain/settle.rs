@@ -9,8 +9,9 @@ use super::draft::SendRow;
 use super::prepare::Tick;
 use crate::actors::mapper::{MapAnswer, MapItem};
 use crate::app::App;
-use crate::domain::cause::{Source, warning_codes};
+use crate::domain::cause::Source;
 use crate::domain::intent::Folded;
+use crate::domain::lint::Noted;
 use crate::domain::plan::Answer;
 use crate::domain::state::{SyncState, SyncStatus};
 use crate::failpoints::{Point, at};
@@ -20,7 +21,7 @@ use crate::store::sync_state::{self, Pushed, Settled};
 
 /// Intents that end without a call.
 pub(super) enum Done {
-    Noop { product_id: Option<String>, reeval_at: Option<i64>, warnings: Option<String> },
+    Noop { product_id: Option<String>, reeval_at: Option<i64>, noted: Noted },
     Skip { product_id: Option<String>, reason: String },
     Drop,
 }
@@ -63,11 +64,13 @@ impl Mapped {
         }
     }
 
-    /// Returns the codes of the warnings about a variant's payload.
-    pub(super) fn warnings(&self, variant_id: &str) -> Option<String> {
-        match self.items.get(variant_id).map(|item| &item.outcome) {
-            Some(Ok(Word::Mapped(payload))) => warning_codes(&payload.warnings),
-            _ => None,
+    /// Returns what the state keeps of a variant's payload.
+    pub(super) fn noted(&self, variant_id: &str) -> Noted {
+        match self.items.get(variant_id) {
+            Some(MapItem { product_id, outcome: Ok(Word::Mapped(payload)), .. }) => {
+                Noted::of(payload, Some(product_id))
+            }
+            _ => Noted::NOTHING,
         }
     }
 
@@ -169,21 +172,21 @@ impl Settlement {
         let mut drops = Vec::new();
         let mut by_variant: HashMap<&str, (&Entry, IntentOutcome)> = HashMap::new();
         for entry in &self.done {
-            let settled = |product_id, skipped, reeval_at, warnings| Settled {
+            let settled = |product_id, skipped, reeval_at, noted| Settled {
                 variant_id: &entry.variant_id,
                 product_id,
                 version: entry.version,
                 skipped,
                 reeval_at,
-                warnings,
+                noted,
             };
             let outcome = match &entry.done {
-                Done::Noop { product_id, reeval_at, warnings } => {
-                    noops.push(settled(product_id.as_deref(), None, *reeval_at, warnings.as_deref()));
+                Done::Noop { product_id, reeval_at, noted } => {
+                    noops.push(settled(product_id.as_deref(), None, *reeval_at, noted));
                     IntentOutcome::Noop
                 }
                 Done::Skip { product_id, reason } => {
-                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None, None));
+                    skips.push(settled(product_id.as_deref(), Some(reason.as_str()), None, &Noted::NOTHING));
                     IntentOutcome::Skipped
                 }
                 Done::Drop => {
@@ -214,6 +217,7 @@ impl Settlement {
         outbox::hold(&mut tx, &self.held_back, now).await?;
         at(Point::DrainSettling).await;
         tx.commit().await?;
+        app.states_changed();
         at(Point::DrainSettled).await;
         Ok(())
     }
@@ -237,7 +241,7 @@ impl Settlement {
                 fields_at_meta: fault.state.as_ref().and_then(|state| state.fields_at_meta),
                 mapper_digest: Some(tick.mapper.digest()),
                 reeval_at: None,
-                warnings: None,
+                noted: &Noted::NOTHING,
                 cause: Some(Source::Mapper.cause("mapper_error")),
             })
             .collect();

@@ -8,6 +8,7 @@ use tracing::{error, warn};
 use crate::app::App;
 use crate::domain::cause;
 use crate::domain::intent::{Intent, Origin};
+use crate::domain::lint::Noted;
 use crate::domain::state::SyncStatus;
 use crate::failpoints::{Point, at};
 use crate::store::field_set::{FieldSets, text_of};
@@ -109,7 +110,7 @@ async fn resolve_one(app: &App, fence: &Fence, sets: &mut FieldSets, call: &Subm
             },
             mapper_digest: call.mapper_digest.as_deref().filter(|digest| !digest.is_empty()),
             reeval_at: None,
-            warnings: None,
+            noted: &Noted::NOTHING,
             cause: Some(cause::of_service("outcome unknown")),
         })
         .collect();

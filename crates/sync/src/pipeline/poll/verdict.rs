@@ -161,6 +161,7 @@ pub(super) async fn record(
     submission::close(&mut tx, &call.id, reason, errors.as_ref(), now).await?;
     at(Point::PollRecording).await;
     tx.commit().await?;
+    app.states_changed();
     at(Point::PollRecorded).await;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::reask::{Named, Reason};
 use catalog_sync::domain::record::{ProductRecord, VendorRef};
 use catalog_sync::domain::state::SyncStatus;
@@ -109,7 +110,7 @@ async fn the_drain_and_an_intake_that_meet_do_not_deadlock(db: &TestDb) -> Done 
                     version: 0,
                     skipped: Some("why"),
                     reeval_at: None,
-                    warnings: None,
+                    noted: &Noted::NOTHING,
                 })
                 .collect();
             sync_state::record_skips(&mut tx, &skips.iter().collect::<Vec<_>>(), NOW).await?;

@@ -1,6 +1,7 @@
 //! A full batch: 5,000 rows in a single statement each.
 
 use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::state::Op;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::outbox::{self, ChannelFault, IntentOutcome};
@@ -81,7 +82,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
             version: 3,
             skipped: Some("why"),
             reeval_at: None,
-            warnings: None,
+            noted: &Noted::NOTHING,
         })
         .collect();
     let settled: Vec<_> = settled.iter().collect();

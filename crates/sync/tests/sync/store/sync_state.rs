@@ -1,5 +1,6 @@
 //! What is known of each variant at Meta.
 
+use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::state::{SyncState, SyncStatus};
 use catalog_sync::store::StoreError;
 use catalog_sync::store::sync_state::{self, Pushed, Settled};
@@ -34,7 +35,7 @@ pub(super) fn pushed<'a>(variant_id: &'a str, status: SyncStatus) -> Pushed<'a> 
         fields_at_meta: Some(3),
         mapper_digest: Some("digest"),
         reeval_at: None,
-        warnings: None,
+        noted: &Noted::NOTHING,
         cause: None,
     }
 }
@@ -52,7 +53,7 @@ pub(super) async fn held(db: &TestDb, variant: &str) -> Result<Option<SyncState>
 }
 
 fn settled<'a>(variant_id: &'a str, version: i64, skipped: Option<&'a str>) -> Settled<'a> {
-    Settled { variant_id, product_id: None, version, skipped, reeval_at: None, warnings: None }
+    Settled { variant_id, product_id: None, version, skipped, reeval_at: None, noted: &Noted::NOTHING }
 }
 
 async fn skip(db: &TestDb, rows: &[&Settled<'_>]) -> Result<Vec<String>, StoreError> {
