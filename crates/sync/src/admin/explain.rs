@@ -103,10 +103,11 @@ pub async fn explain(app: &App, variant_id: &str) -> Result<ItemExplanation, Adm
         mapper_core::explain(&settings, app.now(), product, &item.variant)
     });
     let Explanation { rules, fields } = told.unwrap_or(Explanation { rules: Vec::new(), fields: Vec::new() });
-    let mut rules: Vec<RuleView> =
-        rules.into_iter().map(|Rule { rule, passed, saw }| RuleView { rule: rule.to_owned(), passed, saw }).collect();
+    // An exclusion counts before whatever the mapper says.
     let is_excluded = detail.sync_state.as_ref().is_some_and(|state| state.excluded);
-    rules.push(RuleView { rule: EXCLUDED.to_owned(), passed: !is_excluded, saw: None });
+    let excluded = RuleView { rule: EXCLUDED.to_owned(), passed: !is_excluded, saw: None };
+    let rules = rules.into_iter().map(|Rule { rule, passed, saw }| RuleView { rule: rule.to_owned(), passed, saw });
+    let rules = [excluded].into_iter().chain(rules).collect();
     let mapper = app.active.current();
     Ok(ItemExplanation {
         mapper: ActiveMapper { name: mapper.name().to_owned(), is_builtin: mapper.is_builtin() },

@@ -10,6 +10,7 @@ mod harness;
 mod lint;
 mod mapper;
 mod next;
+mod next_random;
 mod outcomes;
 mod pipeline;
 mod reask;
