@@ -71,7 +71,10 @@ enum Command {
     /// Show a complete working installation against a local Meta, on a fresh temporary database
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
-    /// Import products with their variants from a file with one JSON object per line
+    /// Import products with their variants from a file: JSON lines, or the export of a shop system
+    #[command(
+        after_help = "A file for the first time, step by step:\n  meta-catalog import --dry-run products.ndjson      what would be refused, skipped and warned of?\n  meta-catalog import products.ndjson                writes what differs; refused lines are told\n  meta-catalog import --complete products.ndjson     also deletes what the file does not name\n\nDates without a time are whole days in the setting time_zone. docs/import.md describes each format.\n\nExit code: 0 when everything was taken, 1 when nothing was, 2 when a part was."
+    )]
     Import(import::ImportArgs),
     /// Try, compare, activate and roll back the mapper that makes the payloads
     #[command(subcommand)]

@@ -10,15 +10,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 
 use super::{Done, Failed};
-use catalog_sync::clock::{Clock as _, SystemClock};
+use catalog_sync::admin::dry_run::{Found, Judge, What};
+use catalog_sync::clock::{self, Clock as _, SystemClock};
 use catalog_sync::config::Config;
 use catalog_sync::intake::import::Refusal;
 use catalog_sync::intake::import::formats::table::Names;
 use catalog_sync::intake::import::formats::{Ndjson, Shopify};
 use catalog_sync::intake::import::kinds::Kinds;
 use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally, Unnamed};
-use catalog_sync::report::{chain, clip};
+use catalog_sync::report::{chain, clip, for_a_terminal};
 use catalog_sync::startup;
+use catalog_sync::store::source::SourceBatch;
 use catalog_sync::store::{Db, settings};
 use mapper_core::minor_units;
 
@@ -38,6 +40,9 @@ pub(super) struct ImportArgs {
     /// All or nothing: if one product is refused, nothing is written
     #[arg(long)]
     strict: bool,
+    /// Write nothing; say what would be refused, skipped and warned of, most frequent first
+    #[arg(long, conflicts_with = "strict")]
+    dry_run: bool,
     /// The file is the whole shop: variants that it does not name are deleted
     #[arg(long)]
     complete: bool,
@@ -79,9 +84,15 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
             open.map_err(|error| Failed { message: format!("cannot read {}: {error}", args.file.display()), code: 1 })?;
         (Box::new(file), size)
     };
-    let db = startup::open_store(config).await?;
+    let (db, judge) = if args.dry_run {
+        let app = startup::build(config, clock::of_the_process()).await?;
+        let judge = Judge::new(&app).await.map_err(|error| Failed { message: chain(&error), code: 1 })?;
+        (app.db.clone(), Some(judge))
+    } else {
+        (startup::open_store(config).await?, None)
+    };
     let bar = bar(size);
-    let mut progress = BarProgress { bar: bar.clone(), kinds: Kinds::default(), refusals: 0 };
+    let mut progress = BarProgress { bar: bar.clone(), kinds: Kinds::default(), refusals: 0, judge };
     let done = import(&db, &args, input, &mut progress).await;
     bar.finish_and_clear();
     db.close().await;
@@ -89,15 +100,20 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
         Ok(tally) => (tally, None),
         Err((tally, error)) => (tally, Some(error)),
     };
-    if progress.refusals > FEW_REFUSALS {
+    if progress.refusals > FEW_REFUSALS || args.dry_run && progress.refusals > 0 {
         eprint!("{}", to_fix(progress.kinds));
+    }
+    if let Some(judge) = progress.judge {
+        eprint!("{}", for_a_terminal(&found(judge)));
     }
     if args.complete && tally.deleted > 0 {
         eprintln!("{} variants deleted that the file does not name", tally.deleted);
     }
+    let what = if args.dry_run { "dry run, nothing is written: " } else { "" };
     eprintln!(
-        "{} products imported ({} products and {} variants changed, {} intents queued), {} {} refused",
+        "{what}{} products {}imported ({} products and {} variants changed, {} intents queued), {} {} refused",
         tally.taken,
+        if args.dry_run { "would be " } else { "" },
         tally.written.products,
         tally.written.variants,
         tally.written.intents,
@@ -110,6 +126,8 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
             format!("nothing was imported: {}", chain(&error))
         } else if let Empty | Refused { .. } | TooManyDeletes { .. } = error {
             chain(&error)
+        } else if args.dry_run {
+            format!("stopped: {}", chain(&error))
         } else {
             format!("stopped: {}; what was imported before is kept, so run the import again", chain(&error))
         };
@@ -128,7 +146,11 @@ async fn import(
     input: Box<dyn Read + Send>,
     progress: &mut BarProgress,
 ) -> Result<Tally, (Tally, ImportError)> {
-    let mode = if args.strict { Mode::Strict } else { Mode::Lenient };
+    let mode = match (args.strict, args.dry_run) {
+        (_, true) => Mode::Dry,
+        (true, false) => Mode::Strict,
+        (false, false) => Mode::Lenient,
+    };
     let unnamed = match (args.complete, args.allow_mass_delete) {
         (false, _) => Unnamed::Keep,
         (true, false) => Unnamed::Delete,
@@ -186,6 +208,29 @@ fn to_fix(kinds: Kinds) -> String {
     text
 }
 
+/// What a dry run found in the products that would be imported.
+fn found(judge: Judge) -> String {
+    let (variants, found) = judge.into_found();
+    let mut text = String::new();
+    for (what, title) in [
+        (What::Fails, "Variants that would fail"),
+        (What::Skipped, "Variants that would be skipped"),
+        (What::Warned, "Variants that would be sent with a warning"),
+    ] {
+        let found: Vec<_> = found.iter().filter(|found| found.what == what).collect();
+        if !found.is_empty() {
+            text.push_str(&format!("{title}, of {variants}:\n"));
+        }
+        for Found { code, count, example, advice, .. } in found.iter().take(SHOWN_KINDS) {
+            text.push_str(&format!("  {count}× {code}, such as {}: {advice}\n", clip(example, 60)));
+        }
+        if found.len() > SHOWN_KINDS {
+            text.push_str(&format!("  and {} other kinds\n", found.len() - SHOWN_KINDS));
+        }
+    }
+    text
+}
+
 fn bar(size: u64) -> ProgressBar {
     let bar = if size == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(size) };
     let template = "{bar:30} {bytes}/{total_bytes} {msg} {eta}";
@@ -199,6 +244,8 @@ struct BarProgress {
     bar: ProgressBar,
     kinds: Kinds,
     refusals: u64,
+    /// Only in a dry run.
+    judge: Option<Judge>,
 }
 
 impl Progress for BarProgress {
@@ -208,12 +255,22 @@ impl Progress for BarProgress {
     }
 
     fn deletes(&mut self, unnamed: u64, live: u64) {
-        self.bar.suspend(|| eprintln!("the file does not name {unnamed} of {live} variants; they are deleted"));
+        let end = if self.judge.is_some() { "would be" } else { "are" };
+        self.bar.suspend(|| eprintln!("the file does not name {unnamed} of {live} variants; they {end} deleted"));
+    }
+
+    fn judge(&mut self, variants: SourceBatch) {
+        if let Some(judge) = &mut self.judge {
+            judge.judge(variants);
+        }
     }
 
     fn refused(&mut self, line: u64, refusal: &Refusal) {
         self.kinds.add(line, refusal);
         self.refusals += 1;
-        self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
+        // A dry run ends with its kinds: one screen.
+        if self.judge.is_none() {
+            self.bar.suspend(|| eprintln!("line {line}: {refusal}"));
+        }
     }
 }

@@ -333,3 +333,39 @@ fn an_import_of_a_shop_export_refuses_what_it_cannot_read() {
     assert_eq!(ndjson.status.code(), Some(1));
     assert!(text(&ndjson.stderr).contains("say --format shopify-csv too"));
 }
+
+/// A dry run tells in one screen what would become of a file, and writes nothing.
+#[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let product = |number: usize, status: &str, price: i64| {
+        serde_json::json!({
+            "id": format!("p{number}"), "title": "Linen shirt", "description": "Soft.", "slug": format!("shirt-{number}"),
+            "status": status, "visibility": "public", "brand": {"title": "Salt &amp; Co"}, "thumbnail": "https://cdn.example/1.jpg",
+            "variants": [{"id": format!("v{number}"), "price": price, "inventory": {"quantityOnHand": 1}}],
+        })
+        .to_string()
+    };
+    let mut lines: Vec<String> = (0..60).map(|n| product(n, "active", if n % 3 == 0 { 0 } else { 500 })).collect();
+    lines.extend((60..90).map(|n| product(n, "sold", 500)));
+    let file = lines.join("\n");
+    let dry = ["import", "--dry-run", "--complete", "-"];
+    let output = run(folder.path(), &dry, file.as_bytes());
+    assert_eq!(output.status.code(), Some(2));
+    let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/cli");
+    insta::with_settings!({ snapshot_path => snapshots, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("import_dry_run", text(&output.stderr));
+    });
+
+    // Again, the same: nothing was written.
+    let again = run(folder.path(), &dry, file.as_bytes());
+    assert_eq!(text(&again.stderr), text(&output.stderr));
+
+    // What was written before is told as unchanged, and what the file leaves out as a delete.
+    let first = lines[..60].join("\n");
+    assert!(run(folder.path(), &["import", "-"], first.as_bytes()).status.success());
+    let output = run(folder.path(), &dry, lines[1..60].join("\n").as_bytes());
+    let said = text(&output.stderr);
+    assert!(said.contains("does not name 1 of 60 variants; they would be deleted"), "{said}");
+    assert!(said.contains("59 products would be imported (0 products and 0 variants changed, 0 intents"), "{said}");
+}

@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod bulk;
 pub mod businesses;
 pub mod connect;
+pub mod dry_run;
 pub mod error;
 pub mod explain;
 pub mod intents;

@@ -3,6 +3,7 @@
 use catalog_sync::intake::import::Refusal;
 use catalog_sync::intake::import::formats::Ndjson;
 use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally, Unnamed};
+use catalog_sync::store::source::SourceBatch;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use testkit::{Engine, Shop, product, variant};
@@ -19,6 +20,7 @@ impl Progress for Told {
     fn deletes(&mut self, unnamed: u64, live: u64) {
         self.deletes.push((unnamed, live));
     }
+    fn judge(&mut self, _: SourceBatch) {}
     fn refused(&mut self, _: u64, _: &Refusal) {
         self.refused += 1;
     }

@@ -9,6 +9,7 @@ use crate::domain::guard;
 use crate::domain::record::ProductRecord;
 use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
+use crate::store::source::{self, SourceBatch};
 use crate::store::{Db, StoreError, Tx};
 
 /// Maximum number of products in a transaction.
@@ -25,6 +26,8 @@ pub enum Mode {
     Lenient,
     /// Nothing is written, because all chunks are one transaction.
     Strict,
+    /// Nothing is written at all: each chunk is rolled back after its variants are read as the mapper would read them.
+    Dry,
 }
 
 /// Receives the progress of an import.
@@ -33,6 +36,8 @@ pub trait Progress {
     fn at(&mut self, bytes: u64, products: u64);
     /// Called before variants are deleted that the file does not name: their number, and how many there are.
     fn deletes(&mut self, unnamed: u64, live: u64);
+    /// Called in [`Mode::Dry`] with the variants of a chunk.
+    fn judge(&mut self, variants: SourceBatch);
     /// Called when a line is refused, with the reason.
     fn refused(&mut self, line: u64, refusal: &Refusal);
 }
@@ -144,7 +149,7 @@ impl Import<'_> {
     ) -> Result<(), ImportError> {
         let mut whole = match self.mode {
             Mode::Strict => Some(self.db.write().await?),
-            Mode::Lenient => None,
+            Mode::Lenient | Mode::Dry => None,
         };
         let mut seen = Duplicates::new();
         let mut chunk: Vec<ProductRecord> = Vec::new();
@@ -164,13 +169,13 @@ impl Import<'_> {
             let variants: usize = chunk.iter().map(|record| record.variants.len()).sum();
             let bytes = source.bytes_read() - chunk_from;
             if chunk.len() >= CHUNK_PRODUCTS || variants >= CHUNK_VARIANTS || bytes >= CHUNK_BYTES {
-                self.write(&mut whole, &mut chunk, tally).await?;
+                self.write(&mut whole, &mut chunk, progress, tally).await?;
                 chunk_from = source.bytes_read();
                 at(Point::ImportChunk).await;
                 progress.at(source.bytes_read(), tally.taken);
             }
         }
-        self.write(&mut whole, &mut chunk, tally).await?;
+        self.write(&mut whole, &mut chunk, progress, tally).await?;
         at(Point::ImportEnding).await;
         progress.at(source.bytes_read(), tally.taken);
         let deletes = self.unnamed != Unnamed::Keep;
@@ -220,6 +225,9 @@ impl Import<'_> {
             return Err(ImportError::TooManyDeletes { unnamed, live, allowed });
         }
         progress.deletes(unnamed, live);
+        if self.mode == Mode::Dry {
+            return Ok(());
+        }
         let (mut deleted, mut after) = (0, String::new());
         while deleted < unnamed {
             let page = catalog::live_after(tx, &after, STEP).await?;
@@ -239,6 +247,7 @@ impl Import<'_> {
         &self,
         whole: &mut Option<Tx>,
         chunk: &mut Vec<ProductRecord>,
+        progress: &mut impl Progress,
         tally: &mut Tally,
     ) -> Result<(), ImportError> {
         if chunk.is_empty() {
@@ -248,6 +257,15 @@ impl Import<'_> {
             // A refused line already prevents the commit: the remaining lines are only read to report their refusals.
             Some(_) if tally.refused > 0 => Written::default(),
             Some(tx) => catalog::write(tx, chunk, self.now).await?,
+            None if self.mode == Mode::Dry => {
+                // Dropping the transaction rolls it back.
+                let mut tx = self.db.write().await?;
+                let written = catalog::write(&mut tx, chunk, self.now).await?;
+                let variants = chunk.iter().flat_map(|product| &product.variants);
+                let variants: Vec<&str> = variants.map(|variant| variant.id.as_str()).collect();
+                progress.judge(source::load(&mut tx, &variants).await?);
+                written
+            }
             None => {
                 let mut tx = self.db.write().await?;
                 let written = catalog::write(&mut tx, chunk, self.now).await?;

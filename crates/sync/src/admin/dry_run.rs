@@ -1,0 +1,122 @@
+//! What the active mapper makes of variants that are only looked at: the skips and warnings of a dry run, counted by kind.
+//!
+//! Left out on purpose: what shows only when variants are compared ([`crate::domain::lint`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mapper_core::word::{MapperFault, Word};
+use wasm_host::Batch;
+
+use super::AdminError;
+use crate::app::App;
+use crate::clock::Millis;
+use crate::domain::advice;
+use crate::domain::cause::{Source, of_skip};
+use crate::mapping::LoadedMapper;
+use crate::mapping::active::NotFollowed;
+use crate::store::source::SourceBatch;
+
+/// What is found of a variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// The mapper or the source is at fault: it would fail.
+    Fails,
+    /// It would be skipped.
+    Skipped,
+    /// It would be sent with a warning.
+    Warned,
+}
+
+/// Variants with the same finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What is found.
+    pub what: What,
+    /// Its code.
+    pub code: String,
+    /// How many variants.
+    pub count: u64,
+    /// The first of them.
+    pub example: String,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// Counts what the active mapper says.
+#[derive(Debug)]
+pub struct Judge {
+    mapper: Arc<LoadedMapper>,
+    settings: Arc<mapper_core::MapSettings>,
+    now: Millis,
+    variants: u64,
+    found: BTreeMap<(What, String), Found>,
+}
+
+impl Judge {
+    /// Returns a judge with the active mapper and the current settings.
+    ///
+    /// # Errors
+    /// When the database query fails, or the active module cannot run here.
+    pub async fn new(app: &App) -> Result<Self, AdminError> {
+        let mapper = app.active.follow().await.map_err(|fault| match fault {
+            NotFollowed::Store(error) => error.into(),
+            unusable @ NotFollowed::Unusable(_) => AdminError::Internal(unusable.to_string()),
+        })?;
+        let settings = app.load_settings().await?.mapper.with(&app.config.s3_public_url);
+        Ok(Self { mapper, settings: Arc::new(settings), now: app.now(), variants: 0, found: BTreeMap::new() })
+    }
+
+    /// Maps these variants.
+    pub fn judge(&mut self, SourceBatch { products, items, unreadable }: SourceBatch) {
+        self.variants += (items.len() + unreadable.len()) as u64;
+        for (variant_id, _) in &unreadable {
+            self.add(What::Fails, "unreadable", variant_id, "Correct the row in the view variant_source.");
+        }
+        let batch = Arc::new(Batch { settings: Arc::clone(&self.settings), now: self.now, products, items });
+        let mapper = Arc::clone(&self.mapper);
+        for (item, word) in batch.items.iter().zip(mapper.map(&batch)) {
+            self.word(&item.variant.id, word);
+        }
+    }
+
+    fn word(&mut self, variant_id: &str, word: Result<Word, MapperFault>) {
+        match word {
+            Ok(Word::Mapped(payload)) => {
+                let mut codes: Vec<&str> = payload.warnings.iter().map(|warning| warning.code.as_str()).collect();
+                codes.sort_unstable();
+                codes.dedup();
+                for code in codes {
+                    self.add(What::Warned, code, variant_id, advice::of_warning(code));
+                }
+            }
+            Ok(Word::Rejected(why)) => {
+                let (_, advice) = advice::of_cause(&of_skip(&why.code));
+                self.add(What::Skipped, &why.code, variant_id, advice);
+            }
+            Err(_) => {
+                let (_, advice) = advice::of_cause(&Source::Mapper.cause("mapper_error"));
+                self.add(What::Fails, "mapper_error", variant_id, advice);
+            }
+        }
+    }
+
+    fn add(&mut self, what: What, code: &str, variant_id: &str, advice: &'static str) {
+        let found = self.found.entry((what, code.to_owned())).or_insert_with(|| Found {
+            what,
+            code: code.to_owned(),
+            count: 0,
+            example: variant_id.to_owned(),
+            advice,
+        });
+        found.count += 1;
+    }
+
+    /// Returns the number of variants, and what was found: faults, then skips, then warnings, the most frequent first.
+    #[must_use]
+    pub fn into_found(self) -> (u64, Vec<Found>) {
+        let mut found: Vec<Found> = self.found.into_values().collect();
+        found.sort_by(|a, b| (a.what, b.count, &a.code).cmp(&(b.what, a.count, &b.code)));
+        (self.variants, found)
+    }
+}
