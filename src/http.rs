@@ -26,6 +26,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
+use tokio::sync::Semaphore;
 
 use self::api::{docs, openapi};
 use self::auth::Sessions;
@@ -49,6 +50,8 @@ pub struct Limits {
     pub stop: Duration,
     /// Longest mapper module, in bytes.
     pub module: usize,
+    /// Longest file of products, in bytes.
+    pub products: usize,
     /// Time limit for a request, and for its body.
     pub time: Duration,
     /// Time limit for a request that walks the whole catalog or makes several calls to Meta.
@@ -60,6 +63,7 @@ impl Default for Limits {
         Self {
             body: 1024 * 1024,
             module: MODULE_BYTES,
+            products: 16 * 1024 * 1024,
             connections: 512,
             head: Duration::from_secs(75),
             write: Duration::from_secs(30),
@@ -79,6 +83,8 @@ pub struct Api {
     pub board: VitalsBoard,
     /// One preview of a mapper module at a time.
     pub previewing: Previewing,
+    /// One import through the API at a time, since each keeps its file in memory.
+    pub importing: Arc<Semaphore>,
     /// Verifies sessions of signed-in users. `None` means that only API tokens are accepted.
     pub sessions: Option<Arc<Sessions>>,
     /// The configuration of the API itself.
@@ -125,6 +131,7 @@ impl Api {
             app,
             board,
             previewing: Previewing::default(),
+            importing: Arc::new(Semaphore::new(1)),
             sessions,
             site: Arc::new(site),
             limits: Limits::default(),

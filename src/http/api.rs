@@ -5,6 +5,7 @@
 pub mod docs;
 pub mod events;
 pub mod health;
+pub mod import;
 pub mod issues;
 pub mod items;
 pub mod lifecycle;
@@ -81,6 +82,7 @@ fn long() -> OpenApiRouter<Api> {
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))
         .routes(routes!(mapper::rollback))
         .routes(routes!(lifecycle::bootstrap))
+        .routes(routes!(import::import))
         // Facebook adds its own parameters.
         .routes(routes!(oauth::callback))
 }

@@ -70,6 +70,9 @@ codes! {
     PreviewRunning = "mapper_preview_running", BAD_REQUEST,
         "Another preview is running.",
         "a preview is already running (019ab7d0-0000-7000-8000-000000000000); wait until it ends, or cancel it";
+    ImportRunning = "import_running", BAD_REQUEST,
+        "Another import is running.",
+        "another import is running; try again when it has ended";
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED,
         "No valid credentials were sent.",
         "sign in, or send an API token";

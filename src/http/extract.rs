@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Api;
 use super::code::Code;
@@ -56,34 +58,75 @@ fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
 #[derive(Clone, Debug)]
 pub struct ModuleFile(pub Vec<u8>);
 
-/// Content types of a mapper module.
-const MODULE_TYPES: [&str; 2] = ["application/wasm", "application/octet-stream"];
-
 impl FromRequest<Api> for ModuleFile {
     type Rejection = ApiError;
-    async fn from_request(mut request: Request, api: &Api) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let rules = FileRules {
+            types: &["application/wasm", "application/octet-stream"],
+            types_hint: "send the module's file as it is, with `Content-Type: application/wasm` (or application/octet-stream)",
+            most: api.limits.module,
+            most_hint: "a mapper module has at most {most} bytes; build it with optimisation and without debug sections",
+            empty_hint: "the body is empty: send the bytes of a mapper module's .wasm file",
+        };
+        Ok(Self(rules.read(request, api).await?.into()))
+    }
+}
+
+/// A file of products, and the turn to import it.
+#[derive(Debug)]
+pub struct ProductFile(pub Bytes, pub OwnedSemaphorePermit);
+
+impl FromRequest<Api> for ProductFile {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let rules = FileRules {
+            types: &["application/x-ndjson", "application/octet-stream"],
+            types_hint: "send one JSON object per line, with `Content-Type: application/x-ndjson` (or application/octet-stream)",
+            most: api.limits.products,
+            most_hint: "a file of products has at most {most} bytes here; import it with the command meta-catalog import",
+            empty_hint: "the body is empty: send one product per line",
+        };
+        rules.check_type(&request)?;
+        let Ok(turn) = Arc::clone(&api.importing).try_acquire_owned() else {
+            return Err(ApiError::new(Code::ImportRunning, "another import is running; try again when it has ended"));
+        };
+        Ok(Self(rules.read(request, api).await?, turn))
+    }
+}
+
+/// What a body that is a file must be like.
+struct FileRules {
+    types: &'static [&'static str],
+    types_hint: &'static str,
+    /// The largest number of bytes.
+    most: usize,
+    /// `{most}` stands for that number.
+    most_hint: &'static str,
+    empty_hint: &'static str,
+}
+
+impl FileRules {
+    fn check_type(&self, request: &Request) -> Result<(), ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !MODULE_TYPES.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
-            return Err(ApiError::new(
-                Code::UnsupportedMediaType,
-                "send the module's file as it is, with `Content-Type: application/wasm` (or application/octet-stream)",
-            ));
+        if self.types.iter().any(|known| kind.eq_ignore_ascii_case(known)) {
+            return Ok(());
         }
-        let (time, most) = (api.limits.time, api.limits.module);
+        Err(ApiError::new(Code::UnsupportedMediaType, self.types_hint))
+    }
+
+    async fn read(&self, mut request: Request, api: &Api) -> Result<Bytes, ApiError> {
+        self.check_type(&request)?;
+        let time = api.limits.time;
         // Instead of the limit of all other bodies.
-        DefaultBodyLimit::max(most).apply(&mut request);
+        DefaultBodyLimit::max(self.most).apply(&mut request);
         match tokio::time::timeout(time, Bytes::from_request(request, api)).await {
-            Ok(Ok(bytes)) if bytes.is_empty() => {
-                Err(ApiError::bad_request("the body is empty: send the bytes of a mapper module's .wasm file"))
+            Ok(Ok(bytes)) if bytes.is_empty() => Err(ApiError::bad_request(self.empty_hint)),
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+                let hint = self.most_hint.replace("{most}", &self.most.to_string());
+                Err(ApiError::new(Code::PayloadTooLarge, hint))
             }
-            Ok(Ok(bytes)) => Ok(Self(bytes.into())),
-            Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => Err(ApiError::new(
-                Code::PayloadTooLarge,
-                format!(
-                    "a mapper module has at most {most} bytes; build it with optimisation and without debug sections"
-                ),
-            )),
             Ok(Err(_)) => Err(ApiError::bad_request("the body is incomplete")),
             Err(_) => Err(late_body(time)),
         }

@@ -10,6 +10,7 @@ mod envelope;
 mod flow;
 mod fuzz;
 mod hostile;
+mod import;
 mod installation;
 mod intake;
 mod items;

@@ -13,6 +13,7 @@ pub mod connect;
 pub mod dry_run;
 pub mod error;
 pub mod explain;
+pub mod import;
 pub mod intents;
 pub mod issues;
 pub mod item_detail;

@@ -91,7 +91,7 @@ fn schema(spec: &Spec, nullable: bool) -> Object {
     let (kind, builder) = match spec.kind {
         Kind::Text(limit) => (Type::String, ObjectBuilder::new().max_length(Some(limit)).pattern(Some(NO_NUL))),
         Kind::Secret => (Type::String, ObjectBuilder::new().max_length(Some(500)).pattern(Some(NO_NUL))),
-        Kind::Url => (Type::String, ObjectBuilder::new().pattern(Some("^(https?://.+)?$"))),
+        Kind::Url => (Type::String, ObjectBuilder::new().pattern(Some(r"^\s*(https?://.+)?$"))),
         Kind::PathTemplate => {
             (Type::String, ObjectBuilder::new().pattern(Some(r"^/[^{}]*(\{(slug|variantId|productId|sku)\}[^{}]*)+$")))
         }

@@ -11,6 +11,8 @@ pub(super) enum Example {
     Json(Value),
     /// A mapper module, which no document shows.
     Module,
+    /// A file of products, which no document shows.
+    Products,
 }
 
 /// An operation as the document describes it, with the request that it gives as an example.
@@ -34,6 +36,7 @@ impl Operation {
         match &self.body {
             Some(Example::Json(body)) => request.json(body),
             Some(Example::Module) => request.header("content-type", "application/wasm").body(module("margin-label")),
+            Some(Example::Products) => request.header("content-type", "application/x-ndjson").body("\n"),
             None => request,
         }
     }
@@ -83,9 +86,13 @@ fn operation(document: &Value, path: &str, method: &str, about: &Value) -> Opera
     Operation {
         method: method.to_uppercase().parse().expect("a method"),
         path: filled,
-        body: (!about["requestBody"].is_null()).then(|| match &about["requestBody"]["content"]["application/wasm"] {
-            Value::Null => Example::Json(example_body(document, &about["requestBody"])),
-            _ => Example::Module,
+        body: (!about["requestBody"].is_null()).then(|| {
+            let content = &about["requestBody"]["content"];
+            match () {
+                () if !content["application/wasm"].is_null() => Example::Module,
+                () if !content["application/x-ndjson"].is_null() => Example::Products,
+                () => Example::Json(example_body(document, &about["requestBody"])),
+            }
         }),
         permission: permissions.first().map(|&permission| permission.to_owned()),
         statuses: responses.keys().map(|status| status.parse().expect("a status")).collect(),

@@ -4,6 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::import::FINDING_KINDS;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
 use crate::domain::credential::TokenKind;
@@ -51,6 +52,12 @@ pub fn issue_source() -> Object {
 #[must_use]
 pub fn issue_severity() -> Object {
     words([Weight::Error, Weight::Warning, Weight::Info].map(Weight::as_str))
+}
+
+/// What a dry run finds.
+#[must_use]
+pub fn finding_kind() -> Object {
+    words(FINDING_KINDS)
 }
 
 /// How urgent a problem is.
