@@ -72,9 +72,6 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     /// Import products with their variants from a file: JSON lines, or the export of a shop system
-    #[command(
-        after_help = "A file for the first time, step by step:\n  meta-catalog import --dry-run products.ndjson      what would be refused, skipped and warned of?\n  meta-catalog import products.ndjson                writes what differs; refused lines are told\n  meta-catalog import --complete products.ndjson     also deletes what the file does not name\n\nDates without a time are whole days in the setting time_zone. docs/import.md describes each format.\n\nExit code: 0 when everything was taken, 1 when nothing was, 2 when a part was."
-    )]
     Import(import::ImportArgs),
     /// Try, compare, activate and roll back the mapper that makes the payloads
     #[command(subcommand)]

@@ -1,8 +1,8 @@
 //! `meta-catalog import FILE`.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
+use std::io::{self, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -15,7 +15,7 @@ use catalog_sync::clock::{self, Clock as _, SystemClock};
 use catalog_sync::config::Config;
 use catalog_sync::intake::import::Refusal;
 use catalog_sync::intake::import::formats::table::Names;
-use catalog_sync::intake::import::formats::{Ndjson, Shopify};
+use catalog_sync::intake::import::formats::{GoogleMerchant, Ndjson, Shopify, WooCommerce};
 use catalog_sync::intake::import::kinds::Kinds;
 use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally, Unnamed};
 use catalog_sync::report::{chain, clip, for_a_terminal};
@@ -25,9 +25,26 @@ use catalog_sync::store::{Db, settings};
 use mapper_core::minor_units;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "In the format ndjson each line is one product with its variants:\n  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",\n   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}\nPrices are whole subunits (paise, cents). A variant that a line leaves out is kept; \"deletedAt\" deletes.\n\nThe format shopify-csv is the product export of Shopify. Prices are decimals in the currency of the settings.\n  meta-catalog import --format shopify-csv products_export.csv\n  meta-catalog import --format shopify-csv --map \"Färg=color\" --map \"Storlek=size\" products_export.csv\ndocs/import.md tells which column becomes which field.\n\nExit code: 0 every product was imported, 2 some were refused, 1 nothing was written.\nRefusals are printed on stderr, each with its line number and field; after many, what to fix comes last, most frequent\nfirst. Running the import again is safe: equal records are not changed."
-)]
+#[command(after_help = "A file for the first time, step by step:
+  meta-catalog import --dry-run products.ndjson      what would be refused, skipped and warned of?
+  meta-catalog import products.ndjson                writes what differs
+  meta-catalog import --complete products.ndjson     also deletes what the file does not name
+
+In the format ndjson each line is one product with its variants:
+  {\"id\":\"p1\",\"title\":\"Belt\",\"slug\":\"belt\",\"status\":\"active\",\"visibility\":\"public\",
+   \"variants\":[{\"id\":\"v1\",\"sku\":\"B-1\",\"price\":29900,\"inventory\":{\"quantityOnHand\":5}}]}
+Prices are whole subunits (paise, cents). A variant that a line leaves out is kept; \"deletedAt\" deletes.
+
+In the other formats prices are decimals, in the currency of the settings or of the feed.
+  meta-catalog import --format shopify-csv products_export.csv
+  meta-catalog import --format woocommerce-csv --map \"Artikelnummer=SKU\" wc-product-export.csv
+  meta-catalog import --format google-merchant-xml feed.xml
+--map names columns and options as the format knows them: --map \"Färg=color\" --map \"Storlek=size\".
+Dates without a time are whole days in the setting time_zone. docs/import.md tells what becomes which field.
+
+Exit code: 0 every product was imported, 2 some were refused, 1 nothing was written.
+Refusals are printed on stderr, each with its line number and field; after many, what to fix comes last, most frequent
+first. Running the import again is safe: equal records are not changed.")]
 pub(super) struct ImportArgs {
     /// The file; - reads from stdin
     file: PathBuf,
@@ -57,6 +74,10 @@ enum Format {
     Ndjson,
     /// The product export of Shopify
     ShopifyCsv,
+    /// The product export of WooCommerce
+    WoocommerceCsv,
+    /// A product feed for Google Merchant Center
+    GoogleMerchantXml,
 }
 
 /// The most kinds of refusals that fit one screen.
@@ -73,17 +94,13 @@ fn renamed(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
-    if args.format == Format::Ndjson && !args.names.is_empty() {
-        return Err(Failed { message: "--map is for CSV files; say --format shopify-csv too".into(), code: 1 });
+    let is_csv = matches!(args.format, Format::ShopifyCsv | Format::WoocommerceCsv);
+    if !is_csv && !args.names.is_empty() {
+        let message = "--map is for CSV files; say --format shopify-csv or woocommerce-csv too";
+        return Err(Failed { message: message.into(), code: 1 });
     }
-    let (input, size): (Box<dyn Read + Send>, u64) = if args.file.as_os_str() == "-" {
-        (Box::new(std::io::stdin()), 0)
-    } else {
-        let open = File::open(&args.file).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (size, file) =
-            open.map_err(|error| Failed { message: format!("cannot read {}: {error}", args.file.display()), code: 1 })?;
-        (Box::new(file), size)
-    };
+    let (input, size) = Input::open(&args.file)
+        .map_err(|error| Failed { message: format!("cannot read {}: {error}", args.file.display()), code: 1 })?;
     let (db, judge) = if args.dry_run {
         let app = startup::build(config, clock::of_the_process()).await?;
         let judge = Judge::new(&app).await.map_err(|error| Failed { message: chain(&error), code: 1 })?;
@@ -143,7 +160,7 @@ pub(super) async fn run(config: &Config, args: ImportArgs) -> Done {
 async fn import(
     db: &Db,
     args: &ImportArgs,
-    input: Box<dyn Read + Send>,
+    input: Input,
     progress: &mut BarProgress,
 ) -> Result<Tally, (Tally, ImportError)> {
     let mode = match (args.strict, args.dry_run) {
@@ -157,17 +174,70 @@ async fn import(
         (true, true) => Unnamed::DeleteAll,
     };
     let import = Import { db, mode, now: SystemClock.now(), unnamed };
-    let input = BufReader::with_capacity(1 << 20, input);
+    let early = |error: ImportError| (Tally::default(), error);
+    let names: Names = args.names.iter().cloned().collect();
     match args.format {
         Format::Ndjson => {
-            let zone = zone(db).await.map_err(|error| (Tally::default(), error))?;
-            import.run(Ndjson::new(input, zone), progress).await
+            let zone = zone(db).await.map_err(early)?;
+            import.run(Ndjson::new(BufReader::with_capacity(1 << 20, input), zone), progress).await
         }
         Format::ShopifyCsv => {
-            let names: Names = args.names.iter().cloned().collect();
-            let decimals = decimals(db).await.map_err(|error| (Tally::default(), error))?;
-            let source = Shopify::open(input, names, decimals).map_err(|error| (Tally::default(), error.into()))?;
+            let decimals = decimals(db).await.map_err(early)?;
+            let input = BufReader::with_capacity(1 << 20, input);
+            let source = Shopify::open(input, names, decimals).map_err(|error| early(error.into()))?;
             import.run(source, progress).await
+        }
+        Format::WoocommerceCsv => {
+            let (decimals, zone) = (decimals(db).await.map_err(early)?, zone(db).await.map_err(early)?);
+            let source = input.twice().and_then(|file| WooCommerce::open(file, names, decimals, zone));
+            import.run(source.map_err(|error| early(error.into()))?, progress).await
+        }
+        Format::GoogleMerchantXml => {
+            let zone = zone(db).await.map_err(early)?;
+            let source = input.twice().and_then(|file| GoogleMerchant::open(file, zone));
+            import.run(source.map_err(|error| early(error.into()))?, progress).await
+        }
+    }
+}
+
+/// Where the products come from.
+enum Input {
+    Stdin,
+    File(File),
+}
+
+impl Input {
+    /// Returns the input, and its size in bytes; 0 when it is not known.
+    fn open(path: &Path) -> io::Result<(Self, u64)> {
+        if path.as_os_str() == "-" {
+            return Ok((Self::Stdin, 0));
+        }
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok((Self::File(file), size))
+    }
+
+    /// Returns a file that can be read twice: stdin is copied to a temporary one.
+    fn twice(self) -> io::Result<BufReader<File>> {
+        let file = match self {
+            Self::File(file) => file,
+            Self::Stdin => {
+                let mut file = tempfile::tempfile()?;
+                io::copy(&mut io::stdin().lock(), &mut file)?;
+                file.rewind()?;
+                file
+            }
+        };
+        // Small, since each product that lies apart is sought.
+        Ok(BufReader::with_capacity(64 * 1024, file))
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdin => io::stdin().read(buffer),
+            Self::File(file) => file.read(buffer),
         }
     }
 }

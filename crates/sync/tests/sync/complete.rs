@@ -32,8 +32,18 @@ async fn import(
     unnamed: Unnamed,
     told: &mut Told,
 ) -> Result<Tally, (Tally, ImportError)> {
+    import_as(shop, Mode::Lenient, lines, unnamed, told).await
+}
+
+async fn import_as(
+    shop: &Shop,
+    mode: Mode,
+    lines: &[String],
+    unnamed: Unnamed,
+    told: &mut Told,
+) -> Result<Tally, (Tally, ImportError)> {
     let file = lines.join("\n");
-    let import = Import { db: shop.db(), mode: Mode::Lenient, now: shop.service.app.now(), unnamed };
+    let import = Import { db: shop.db(), mode, now: shop.service.app.now(), unnamed };
     let done = import.run(Ndjson::new(file.as_bytes(), TimeZone::UTC), told).await;
     shop.wake();
     done
@@ -81,6 +91,15 @@ async fn complete(engine: Engine) {
     // A file without a product is not the whole shop, however small the shop is.
     let (_, error) = import(&shop, &[], Unnamed::DeleteAll, &mut Told::default()).await.expect_err("refused");
     assert!(matches!(error, ImportError::Empty), "{error}");
+
+    // A dry run counts what the file would add, as the import does, and writes nothing.
+    let others = lines(&shop_of(400)[50..]);
+    for (file, passes) in [(&others[..], true), (&others[..10], false)] {
+        let mut told = Told::default();
+        let tried = import_as(&shop, Mode::Dry, file, Unnamed::Delete, &mut told).await;
+        assert_eq!((tried.is_ok(), told.deletes.len()), (passes, usize::from(passes)));
+    }
+    assert_eq!(shop.count(live).await, 290);
 
     // More than the guard lets pass need a word.
     let (_, error) = import(&shop, &all[..1], Unnamed::Delete, &mut Told::default()).await.expect_err("refused");

@@ -15,6 +15,7 @@ use crate::domain::record::ProductRecord;
 #[derive(Debug, Default)]
 pub struct Duplicates {
     seen: HashMap<[u8; 12], u32>,
+    variants: u64,
 }
 
 impl Duplicates {
@@ -48,12 +49,17 @@ impl Duplicates {
             return Err(refusals);
         }
         let line = u32::try_from(line).unwrap_or(u32::MAX);
+        self.variants += record.variants.len() as u64;
         self.seen.extend(keys.into_iter().map(|key| (key, line)));
         Ok(())
     }
-}
 
-impl Duplicates {
+    /// Returns the number of variants that occurred in the file.
+    #[must_use]
+    pub fn variants(&self) -> u64 {
+        self.variants
+    }
+
     /// Returns whether a variant occurred in the file.
     #[must_use]
     pub fn has_variant(&self, id: &str) -> bool {

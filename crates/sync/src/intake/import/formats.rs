@@ -5,18 +5,25 @@
 //! messages exist once.
 //! Left out on purpose: ids that occur again later in the file (see [`super::Duplicates`]).
 
+mod cells;
 pub mod decimal;
+pub mod google_merchant;
+mod markup;
 mod ndjson;
+mod parts;
 pub mod shopify;
 pub mod table;
+pub mod woocommerce;
 
 use std::io;
 
 use super::line::Refusal;
 use crate::domain::record::ProductRecord;
 
+pub use google_merchant::GoogleMerchant;
 pub use ndjson::Ndjson;
 pub use shopify::Shopify;
+pub use woocommerce::WooCommerce;
 
 /// A product of a file.
 #[derive(Debug)]

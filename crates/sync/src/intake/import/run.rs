@@ -81,7 +81,7 @@ pub enum ImportError {
     /// The file does not name more variants than the mass-delete guard lets pass. None was deleted.
     #[error(
         "nothing was deleted: the file does not name {unnamed} of {live} variants, and at most {allowed} are deleted at \
-         once; if the file is the whole shop, say --allow-mass-delete"
+         once; if the file is the whole shop, allow it (--allow-mass-delete, allowMassDelete=true)"
     )]
     TooManyDeletes {
         /// Variants that the file does not name.
@@ -219,6 +219,10 @@ impl Import<'_> {
             after.clone_from(last);
             live += page.len() as u64;
             unnamed += page.iter().filter(|id| !seen.has_variant(id)).count() as u64;
+        }
+        if self.mode == Mode::Dry {
+            // What the file adds is not there.
+            live = live.max(unnamed + seen.variants());
         }
         let allowed = guard::allowance(i64::try_from(live).unwrap_or(i64::MAX), 0) as u64;
         if unnamed > allowed && self.unnamed != Unnamed::DeleteAll {

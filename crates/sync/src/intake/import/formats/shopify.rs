@@ -7,7 +7,7 @@ use std::io::{self, BufRead};
 
 use serde_json::{Map, Value, json};
 
-use super::decimal::hundredths;
+use super::cells::{Wrong, cell, without_apostrophe};
 use super::table::{Names, Row, Table, invalid};
 use super::{Item, Source};
 use crate::domain::record::derived_id;
@@ -136,10 +136,14 @@ impl<R: BufRead> Source for Shopify<R> {
             let message = format!("the rows of this handle have more than {MAX_LINE_BYTES} bytes");
             Err(vec![Refusal::of_line(message)])
         } else {
-            let mut product =
-                Product { columns: &self.columns, names: &self.names, decimals: self.decimals, wrong: vec![] };
+            let mut product = Product {
+                columns: &self.columns,
+                names: &self.names,
+                decimals: self.decimals,
+                wrong: Wrong::default(),
+            };
             let value = product.value(&rows);
-            if product.wrong.is_empty() { parse(value.to_string().as_bytes()) } else { Err(product.wrong) }
+            product.wrong.into_result(|| parse(value.to_string().as_bytes()))
         };
         Ok(Some(Item { line, record }))
     }
@@ -154,10 +158,8 @@ struct Product<'c> {
     columns: &'c Columns,
     names: &'c Names,
     decimals: u32,
-    wrong: Vec<Refusal>,
+    wrong: Wrong,
 }
-
-const MAX_REFUSALS: usize = 20;
 
 impl Product<'_> {
     fn value(&mut self, rows: &[Row]) -> Value {
@@ -170,7 +172,7 @@ impl Product<'_> {
             let cells = match &row.cells {
                 Ok(cells) => cells,
                 Err(refusal) => {
-                    self.refuse(row, "", &refusal.message);
+                    self.wrong.add(row.line, "", &refusal.message);
                     continue;
                 }
             };
@@ -191,7 +193,7 @@ impl Product<'_> {
         let get = |column| cell(first, column);
         let Some(handle) = get(columns.handle) else {
             if let Some(row) = rows.first() {
-                self.refuse(row, "Handle", "is required");
+                self.wrong.add(row.line, "Handle", "is required");
             }
             return Value::Null;
         };
@@ -251,12 +253,14 @@ impl Product<'_> {
                     let name = self.names.get(&name.to_lowercase()).map_or(*name, String::as_str);
                     options.push(json!({ "name": name, "value": value }));
                 }
-                (None, Some(value)) => self.refuse(row, "Option Name", &format!("is required for the value {value:?}")),
+                (None, Some(value)) => {
+                    self.wrong.add(row.line, "Option Name", &format!("is required for the value {value:?}"));
+                }
             }
         }
         let values: Vec<&str> = if is_default { vec![] } else { values.into_iter().flatten().collect() };
-        let price = self.price(row, "Variant Price", get(columns.price));
-        let compare_at = self.price(row, "Variant Compare At Price", get(columns.compare_at));
+        let price = self.wrong.price(row.line, "Variant Price", get(columns.price), self.decimals);
+        let compare_at = self.wrong.price(row.line, "Variant Compare At Price", get(columns.compare_at), self.decimals);
         let (price, special) = match (price, compare_at) {
             (Some(price), Some(before)) if before > price => (Some(before), Some(price)),
             (price, _) => (price, None),
@@ -276,16 +280,6 @@ impl Product<'_> {
         })
     }
 
-    fn price(&mut self, row: &Row, column: &str, text: Option<&str>) -> Option<i64> {
-        match hundredths(text?, self.decimals) {
-            Ok(price) => Some(price),
-            Err(message) => {
-                self.refuse(row, column, &format!("{message}, got {:?}", crate::report::clip(text?, 40)));
-                None
-            }
-        }
-    }
-
     fn inventory(&mut self, row: &Row, cells: &csv::StringRecord) -> Value {
         let columns = self.columns;
         if cell(cells, columns.tracker).is_none() && columns.tracker.is_some() {
@@ -293,24 +287,17 @@ impl Product<'_> {
         }
         // Shopify writes no quantities when a shop has several locations: zero would take everything off sale.
         let Some(text) = cell(cells, columns.quantity) else {
-            self.refuse(row, "Variant Inventory Qty", "is required when the inventory is tracked");
+            self.wrong.add(row.line, "Variant Inventory Qty", "is required when the inventory is tracked");
             return Value::Null;
         };
         let Ok(quantity) = text.parse::<i64>() else {
             let got = crate::report::clip(text, 40);
-            self.refuse(row, "Variant Inventory Qty", &format!("must be a whole number of units, got {got:?}"));
+            self.wrong.add(row.line, "Variant Inventory Qty", &format!("must be a whole number of units, got {got:?}"));
             return Value::Null;
         };
         let goes_on = cell(cells, columns.policy)
             .is_some_and(|text| ["continue", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)));
         json!({ "trackInventory": true, "quantityOnHand": quantity, "allowBackorder": goes_on })
-    }
-
-    fn refuse(&mut self, row: &Row, column: &str, message: &str) {
-        if self.wrong.len() < MAX_REFUSALS {
-            let message = format!("{message} (line {})", row.line);
-            self.wrong.push(Refusal { path: column.to_owned(), message });
-        }
     }
 }
 
@@ -322,17 +309,6 @@ pub fn variant_id(handle: &str, values: &[&str]) -> String {
     let parts: Vec<&str> = std::iter::once(handle).chain(values.iter().copied()).collect();
     let id = parts.join("/");
     if id.chars().count() > 100 { derived_id(&parts) } else { id }
-}
-
-/// Returns a cell without blanks around it; `None` when it is empty or absent.
-fn cell(cells: &csv::StringRecord, column: Option<usize>) -> Option<&str> {
-    let text = cells.get(column?)?.trim();
-    (!text.is_empty()).then_some(text)
-}
-
-/// A spreadsheet keeps a code as text behind an apostrophe, which is no part of it.
-fn without_apostrophe(text: &str) -> &str {
-    text.strip_prefix('\'').unwrap_or(text)
 }
 
 #[cfg(test)]

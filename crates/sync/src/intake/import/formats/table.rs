@@ -4,7 +4,7 @@
 //! began. Comma, semicolon (Excel in Europe) and tab separate cells; the header line tells which.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
 use crate::report::clip;
@@ -19,6 +19,8 @@ const MAX_COLUMNS: usize = 1_000;
 pub struct Table<R> {
     rows: csv::Reader<Bounded<R>>,
     columns: HashMap<String, usize>,
+    /// The bytes before what the reader counts.
+    mark: u64,
 }
 
 /// One row.
@@ -26,6 +28,8 @@ pub struct Table<R> {
 pub struct Row {
     /// The line on which it begins, counted from 1.
     pub line: u64,
+    /// The offset of its first byte, for [`Table::go_to`].
+    pub at: u64,
     /// The number of bytes of its cells.
     pub bytes: usize,
     /// The cells, or why they cannot be read.
@@ -75,7 +79,7 @@ impl<R: BufRead> Table<R> {
                 return Err(invalid(&format!("the column “{}” is there twice", clip(&name, 60))));
             }
         }
-        Ok(Self { rows, columns })
+        Ok(Self { rows, columns, mark: mark as u64 })
     }
 
     /// Returns the number of the first of these columns that the file has. Names are in lower case.
@@ -105,12 +109,13 @@ impl<R: BufRead> Table<R> {
                 continue;
             }
             let line = cells.position().map_or(line, csv::Position::line);
+            let at = cells.position().map_or(0, csv::Position::byte);
             let bytes = cells.as_slice().len();
             let cells = csv::StringRecord::from_byte_record(cells).map_err(|error| {
                 let column = error.utf8_error().field() + 1;
                 Refusal::of_line(format!("column {column} is not UTF-8; save the file as “CSV UTF-8”"))
             });
-            return Ok(Some(Row { line, bytes, cells }));
+            return Ok(Some(Row { line, at, bytes, cells }));
         }
     }
 
@@ -118,6 +123,22 @@ impl<R: BufRead> Table<R> {
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.rows.get_ref().read
+    }
+}
+
+impl<R: BufRead + Seek> Table<R> {
+    /// Goes back, or on, to the row that begins here.
+    ///
+    /// # Errors
+    /// When seeking fails.
+    pub fn go_to(&mut self, at: u64, line: u64) -> io::Result<()> {
+        if self.rows.position().byte() == at {
+            return Ok(());
+        }
+        let mut position = csv::Position::new();
+        position.set_byte(at).set_line(line);
+        self.rows.get_mut().left = MAX_LINE_BYTES;
+        self.rows.seek_raw(SeekFrom::Start(at + self.mark), position).map_err(failed)
     }
 }
 
@@ -142,6 +163,12 @@ impl<R: Read> Read for Bounded<R> {
         self.left = self.left.saturating_sub(read);
         self.read += read as u64;
         Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Bounded<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
     }
 }
 
