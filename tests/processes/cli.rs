@@ -1,6 +1,6 @@
 //! The command line as its user meets it: the real binary, in an empty folder.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
