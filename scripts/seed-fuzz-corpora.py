@@ -19,6 +19,9 @@ fixtures = [json.loads(file.read_text()) for file in sorted((ROOT / "mappers/cor
 descriptions = [fixture.get("product", {}).get("description") for fixture in fixtures]
 seed("html", [text.encode() for text in descriptions if isinstance(text, str)])
 seed("import_line", (ROOT / "config/sample-catalog.ndjson").read_bytes().splitlines()[:40])
+formats = ROOT / "crates/sync/src/intake/import/formats"
+exports = ["shopify/tests/export.csv", "woocommerce/tests/export.csv", "google_merchant/tests/feed.xml"]
+seed("import_file", [bytes([at]) + (formats / name).read_bytes() for at, name in enumerate(exports)])
 seed("module", [file.read_bytes() for file in sorted((ROOT / "mappers/modules").rglob("*.wasm"))])
 seed(
     "graph_answer",
