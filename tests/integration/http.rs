@@ -24,4 +24,3 @@ mod select;
 mod sessions;
 mod settings;
 mod slow_clients;
-mod tour;
