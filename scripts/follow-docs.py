@@ -37,11 +37,30 @@ TARGET = "wasm32-unknown-unknown"
 # The slowest block builds a mapper module with npm or Debian's Rust.
 BLOCK_SECONDS = 900
 SERVER_SECONDS = 60
+# How much of a server's log is shown when a block fails.
+LOG_LINES = 40
 
 # What a fence may show beside `sh`. Another name for a shell would hide commands from this script.
 SHOWN = {"css", "csv", "html", "js", "json", "rust", "sql", "text", "toml", "ts", "xml"}
-# How a command begins, in a block that is only shown.
+# How a command begins, where it is only shown.
 COMMAND = re.compile(r"^\s*(\$ |([A-Z_]+=\S* )*(meta-catalog|cargo|curl|scripts/\S+|npm|python3) )", re.M)
+
+# Pages that are refused, with words of the refusal. This script proves itself before it proves the pages.
+REFUSED = [
+    ("```sh\ntrue\nfalse | cat\necho after it\n```\n", "failed with exit code 1"),
+    ("```sh server=9\ntrue\n```\n", "ended with exit code 0"),
+    ("```\nls\n```\n", "the language is ''"),
+    ("~~~bash\nls\n~~~\n", "the language is 'bash'"),
+    ("1. Run\n\n   ```console\n   ls\n   ```\n", "the language is 'console'"),
+    ("1. Run\n\n   ```sh\n   ls\n   ```\n", "the beginning of the line"),
+    ("    meta-catalog serve\n", "the beginning of the line"),
+    ("````text\n```\nDATABASE_URL=x meta-catalog serve\n````\n", "is never run"),
+    ("```sh not-run=\"\"\nls\n```\n", "needs the reason"),
+    ("```sh not-run\nls\n```\n", "not a list of word=value"),
+    ("```sh runs=no\nls\n```\n", "sh takes not-run or server, not runs"),
+    ("```sh server=80 not-run=\"it is root's\"\nls\n```\n", "one word says"),
+    ("```sh\nls\n", "does not end"),
+]
 
 # Debian's compiler has no std for the target and builds it along.
 DEBIAN_CARGO = f"""#!/bin/sh
@@ -94,6 +113,8 @@ def blocks(page, text):
                 except ValueError as error:
                     raise Refused(f"{page}:{number}: {rest!r} is not a list of word=value") from error
                 found.append(Block(page, number, language, words, ""))
+            elif line.startswith("    ") and COMMAND.match(line):
+                raise Refused(f"{page}:{number}: commands stand at the beginning of the line, in a block")
         elif re.match(rf"^[\s>]*{fence}{fence[0]}*\s*$", line):
             fence = None
         else:
@@ -133,9 +154,10 @@ class Machine:
                 shutil.copy2(ROOT / name, self.clone / name)
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURES)}
         self.env["PATH"] = f"{tools}:{self.env['PATH']}"
-        self.env["no_proxy"] = "localhost,127.0.0.1"
+        self.env["no_proxy"] = ",".join(filter(None, [self.env.get("no_proxy"), "localhost", "127.0.0.1"]))
         self.folder = folder
         self.started = []
+        self.logs = {}
 
     def start(self, *command, **options):
         process = subprocess.Popen(command, cwd=self.clone, env=self.env, start_new_session=True, **options)
@@ -198,7 +220,11 @@ def serve(machine, block):
     port = int(block.words["server"])
     if answers(port):
         raise Refused(f"{block}: another program has port {port}; end it, since the page names this port")
-    server = machine.start("bash", "-euo", "pipefail", "-c", block.body, stdin=subprocess.DEVNULL)
+    log = machine.folder / f"server-{port}.log"
+    with log.open("w") as out:
+        command = ("bash", "-euo", "pipefail", "-c", block.body)
+        server = machine.start(*command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    machine.logs[str(block)] = log
     until = time.monotonic() + SERVER_SECONDS
     while not answers(port):
         if server.poll() is not None:
@@ -226,6 +252,10 @@ def follow(page, found, tools):
                     print(f"-- {block}\n$ {block.body.rstrip()}", flush=True)
                     serve(machine, block) if "server" in block.words else terminal.run(block)
                     ran += 1
+        except Refused:
+            for server, log in machine.logs.items():
+                print(f"-- the last lines of {server}", *log.read_text().splitlines()[-LOG_LINES:], sep="\n", flush=True)
+            raise
         finally:
             machine.stop()
     return ran
@@ -258,16 +288,34 @@ def set_up(tools, binary):
         program("chromium", CHROMIUM.format(chromium=chromium, profile=tools / "profile"))
 
 
+def read(page, text):
+    """The blocks of a page, each of which this script runs, writes, or leaves out for a reason."""
+    found = blocks(page, text)
+    for block in found:
+        check(block)
+    return found
+
+
+def prove_itself(tools):
+    for page, words in REFUSED:
+        try:
+            follow("a page", read("a page", page), tools)
+        except Refused as refused:
+            if words in str(refused):
+                continue
+            sys.exit(f"this page is refused with {str(refused)!r} and not with {words!r}:\n{page}")
+        sys.exit(f"this page is not refused:\n{page}")
+
+
 def main():
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     binary = pathlib.Path(sys.argv[1]).resolve()
     if not os.access(binary, os.X_OK):
         raise Refused(f"{binary} is not a program")
     pages = subprocess.check_output(["git", "ls-files", "-z", "*.md"], cwd=ROOT).decode().split("\0")
-    pages = {page: blocks(page, (ROOT / page).read_text()) for page in sorted(filter(None, pages))}
-    # All pages are checked, whichever is followed, before the first command is run.
-    for found in pages.values():
-        for block in found:
-            check(block)
+    # All pages are read, whichever is followed, before the first command is run.
+    pages = {page: read(page, (ROOT / page).read_text()) for page in sorted(filter(None, pages))}
     chosen = sys.argv[2:] or pages
     unknown = set(chosen) - set(pages)
     if unknown:
@@ -276,11 +324,12 @@ def main():
     with tempfile.TemporaryDirectory() as tools, open(f"{tempfile.gettempdir()}/follow-docs-{os.getuid()}.lock", "w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         set_up(pathlib.Path(tools), binary)
+        prove_itself(pathlib.Path(tools))
         for page in chosen:
             if any(block.language == "sh" for block in pages[page]):
                 began = time.monotonic()
                 ran = follow(page, pages[page], pathlib.Path(tools))
-                print(f"== {page}: {ran} blocks in {time.monotonic() - began:.0f} s", flush=True)
+                print(f"\n== {page}: {ran} blocks in {time.monotonic() - began:.0f} s", flush=True)
 
 
 try:
