@@ -12,6 +12,7 @@ first word behind a fence is the language; what follows says what the reader doe
     ```js file=some/path          is written to the file, whatever the language is
 
 A block that is neither run nor named as not run is refused: commands are in `sh`, and no fence is without a language.
+What the prose names as `meta-catalog …` is not run, but has to be a command with these options.
 
 The prerequisites of the pages are set up here: meta-catalog on PATH, a Rust that builds for wasm32-unknown-unknown (the
 installed one, or Debian's rustc-web under the name of cargo), a Chromium that starts as root, and no configuration.
@@ -60,6 +61,8 @@ REFUSED = [
     ("```sh runs=no\nls\n```\n", "sh takes not-run or server, not runs"),
     ("```sh server=80 not-run=\"it is root's\"\nls\n```\n", "one word says"),
     ("```sh\nls\n", "does not end"),
+    ("```text\n```\nRun `meta-catalog keys\nrotat` then.\n", "unrecognized subcommand 'rotat'"),
+    ("Run `meta-catalog token create --rol catalog-admin`.\n", "unexpected argument '--rol'"),
 ]
 
 # Debian's compiler has no std for the target and builds it along.
@@ -296,10 +299,26 @@ def read(page, text):
     return found
 
 
+def named_commands(text):
+    """The commands of this program that the prose of a page names, also over the end of a line."""
+    return re.findall(r"`meta-catalog (\S[^`]*)`", re.sub(r"^(`{3,}|~{3,}).*?^\1", "", text, flags=re.S | re.M))
+
+
+def check_command(page, command, tools):
+    # The help ends the command after its line is understood, before it does anything.
+    asked = [tools / "meta-catalog", *shlex.split(command), "--help"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise Refused(f"{page} names `meta-catalog {command}`: {answer.stderr.strip()}")
+
+
 def prove_itself(tools):
     for page, words in REFUSED:
         try:
-            follow("a page", read("a page", page), tools)
+            found = read("a page", page)
+            for command in named_commands(page):
+                check_command("a page", command, tools)
+            follow("a page", found, tools)
         except Refused as refused:
             if words in str(refused):
                 continue
@@ -315,7 +334,8 @@ def main():
         raise Refused(f"{binary} is not a program")
     pages = subprocess.check_output(["git", "ls-files", "-z", "*.md"], cwd=ROOT).decode().split("\0")
     # All pages are read, whichever is followed, before the first command is run.
-    pages = {page: read(page, (ROOT / page).read_text()) for page in sorted(filter(None, pages))}
+    texts = {page: (ROOT / page).read_text() for page in sorted(filter(None, pages))}
+    pages = {page: read(page, text) for page, text in texts.items()}
     chosen = sys.argv[2:] or pages
     unknown = set(chosen) - set(pages)
     if unknown:
@@ -325,6 +345,9 @@ def main():
         fcntl.flock(turn, fcntl.LOCK_EX)
         set_up(pathlib.Path(tools), binary)
         prove_itself(pathlib.Path(tools))
+        for page in chosen:
+            for command in named_commands(texts[page]):
+                check_command(page, command, pathlib.Path(tools))
         for page in chosen:
             if any(block.language == "sh" for block in pages[page]):
                 began = time.monotonic()
