@@ -134,12 +134,14 @@ run python3 scripts/make-sample-catalog.py --check
 INSTA_SNAPSHOT_REFERENCES_FILE=$references run cargo test --locked --workspace
 run no_snapshot_is_left_over
 
-# The mapper modules: their sources, what those build to, and the page that teaches to write one.
+# The mapper modules: their sources, and what those build to.
 run cargo fmt --manifest-path mappers/Cargo.toml --all --check
 run cargo clippy --locked --manifest-path mappers/Cargo.toml --workspace --all-targets -- -D warnings
 run cargo test --locked --manifest-path mappers/Cargo.toml --workspace
 run mappers/build.sh --check
 MAPPER_MODULES=mappers/target/rebuilt run cargo test --locked --workspace --test sync -- corpus::
+
+# The pages, as a reader follows them.
 run scripts/follow-docs.py "${CARGO_TARGET_DIR:-target}/debug/meta-catalog"
 
 RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps

@@ -25,4 +25,3 @@ mod select;
 mod sessions;
 mod settings;
 mod slow_clients;
-mod tour;
