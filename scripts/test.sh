@@ -130,6 +130,7 @@ run cargo clippy --locked --workspace --all-targets -- -D warnings
 run cargo clippy --locked --no-default-features --bin meta-catalog -- -D warnings
 # What a release build leaves out: failpoints and the test clock.
 run cargo clippy --locked --bin meta-catalog --config profile.dev.package.catalog-sync.debug-assertions=false -- -D warnings
+RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps
 run python3 scripts/make-sample-catalog.py --check
 INSTA_SNAPSHOT_REFERENCES_FILE=$references run cargo test --locked --workspace
 run no_snapshot_is_left_over
@@ -143,7 +144,5 @@ MAPPER_MODULES=mappers/target/rebuilt run cargo test --locked --workspace --test
 
 # The pages, as a reader follows them.
 run scripts/follow-docs.py "${CARGO_TARGET_DIR:-target}/debug/meta-catalog"
-
-RUSTDOCFLAGS="-D warnings" run cargo doc --locked --workspace --no-deps
 
 step "all passed"

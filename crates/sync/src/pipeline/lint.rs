@@ -3,7 +3,7 @@
 //!
 //! Promises: a pass costs the drain at most a twentieth of its time: after a pass this actor rests for twenty times as
 //! long as the pass took. A pass reads one snapshot and holds no lock; its findings are written in small transactions
-//! under the fence. Memory is bounded by [`FOUND`]; what is beyond it is left to the next pass.
+//! under the fence. Memory is bounded by `FOUND`; what is beyond it is left to the next pass.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Product files of WooCommerce (CSV), as its own exporter writes them.
 //!
 //! Each row is a product or a variation of one, and a variation may stand anywhere in the file. So the file is read twice:
-//! once to note which rows belong together ([`Parts`]), once product by product. A simple product is a product with one
+//! once to note which rows belong together (`Parts`), once product by product. A simple product is a product with one
 //! variant, whose id is the product's.
 
 use std::io::{self, BufRead, Seek};
