@@ -35,6 +35,36 @@ pub fn hundredths(text: &str, decimals: u32) -> Result<i64, String> {
     digits.parse().map_err(|_| "is too large".into())
 }
 
+/// Reads a price of a file whose decimal mark is known and which groups no thousands. More decimals than the currency has
+/// are rounded half up, as the shop's own pages do with net prices.
+///
+/// # Errors
+/// Returns what is wrong and what would be correct.
+pub fn rounded(text: &str, mark: char, decimals: u32) -> Result<i64, String> {
+    let text = text.trim();
+    let is_plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    match text.split_once(mark) {
+        Some((whole, fraction)) if text.len() > 1 && is_plain(whole) && is_plain(fraction) => {
+            let kept = decimals.min(2);
+            let (fraction, rest) = fraction.split_at(fraction.len().min(kept as usize));
+            let price = hundredths(&format!("{whole}.{fraction:0<2}"), 2)?;
+            let is_half = rest.starts_with(['5', '6', '7', '8', '9']);
+            let up = if is_half { 10_i64.pow(2 - kept) } else { 0 };
+            price.checked_add(up).ok_or_else(|| "is too large".into())
+        }
+        _ => hundredths(text, decimals),
+    }
+}
+
+/// Returns the decimal mark that a price shows; `None` when it has none, or when it could group thousands.
+#[must_use]
+pub fn shown_mark(text: &str) -> Option<char> {
+    let text = text.trim();
+    let at = decimal_mark(text, 2).ok()??;
+    let is_price = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','));
+    text[at..].chars().next().filter(|_| is_price)
+}
+
 /// Returns the place of the decimal mark, if there is one.
 fn decimal_mark(text: &str, decimals: u32) -> Result<Option<usize>, String> {
     let Some(last) = text.rfind(['.', ',']) else { return Ok(None) };
@@ -74,6 +104,33 @@ mod tests {
             (" 90071992547409.91 ", 2, 9_007_199_254_740_991),
         ] {
             assert_eq!(hundredths(text, decimals), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn with_a_known_mark_any_number_of_decimals_is_rounded_half_up() {
+        for (text, mark, decimals, expected) in [
+            ("16.7983", '.', 2, Ok(1_680)),
+            ("8,264", ',', 2, Ok(826)),
+            ("8,265", ',', 2, Ok(827)),
+            ("0.994999", '.', 2, Ok(99)),
+            ("19.999", '.', 2, Ok(2_000)),
+            ("1499.5", '.', 0, Ok(150_000)),
+            ("1.2555", '.', 3, Ok(126)),
+            ("12,5", ',', 2, Ok(1_250)),
+            ("12", ',', 2, Ok(1_200)),
+            (".5", '.', 2, Ok(50)),
+            ("1.234,50", ',', 2, Ok(123_450)),
+        ] {
+            assert_eq!(rounded(text, mark, decimals), expected, "{text}");
+        }
+        for (text, mark) in [("8.264", ','), (".", '.'), ("1.2.3", '.'), ("-1.5", '.'), ("99999999999999999999.5", '.')]
+        {
+            assert!(rounded(text, mark, 2).is_err(), "{text}");
+        }
+        for (text, mark) in [("1.5", Some('.')), ("1.234,5", Some(',')), ("1,234", None), ("12", None), ("1.5 €", None)]
+        {
+            assert_eq!(shown_mark(text), mark, "{text}");
         }
     }
 

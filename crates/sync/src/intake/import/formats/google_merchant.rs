@@ -11,25 +11,24 @@ use jiff::tz::TimeZone;
 use mapper_core::minor_units;
 use serde_json::{Map, Value, json};
 
-use super::cells::Wrong;
+use super::cells::{self, Wrong};
+use super::decimal::hundredths;
 use super::markup::{Counting, Field, Fields, fields_at, items};
 use super::parts::Parts;
 use super::table::invalid;
 use super::{Item, Source};
 use crate::domain::record::ProductRecord;
 use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
-use crate::intake::import::parse_in;
 use crate::report::clip;
 
 /// Fields that are attributes at Meta under the same name, as texts.
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 8] = [
     "gender",
     "age_group",
     "product_type",
     "custom_label_2",
     "custom_label_3",
     "custom_label_4",
-    "shipping_weight",
     "mobile_link",
     "short_description",
 ];
@@ -70,7 +69,8 @@ impl<R: BufRead + Seek> GoogleMerchant<R> {
         let (mut parts, mut count) = (Parts::default(), 0_u64);
         items(&mut input, |fields, at, line| {
             count += 1;
-            let group = match text(&fields, "item_group_id") {
+            // An item without a group is one by its id, and so the parent of a group that is named by that id.
+            let group = match text(&fields, "item_group_id").or(text(&fields, "id")) {
                 Some(group) => parts.group(&format!("group:{group}")),
                 None => parts.group(&format!("item:{count}")),
             };
@@ -105,7 +105,7 @@ impl<R: BufRead + Seek> GoogleMerchant<R> {
     fn record(&self, read: &[(u64, Fields)]) -> Result<ProductRecord, Vec<Refusal>> {
         let mut wrong = Wrong::default();
         let value = product(read, &self.zone, &mut wrong);
-        wrong.into_result(|| parse_in(value.to_string().as_bytes(), &self.zone))
+        wrong.into_result(|| cells::record(value, &self.zone))
     }
 }
 
@@ -126,9 +126,10 @@ impl<R: BufRead + Seek> Source for GoogleMerchant<R> {
     }
 }
 
-/// The first field of this name that is not blank.
+/// The first field of this name that is not blank: one of Google's, else one without a prefix, else any.
 fn text<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
-    all(fields, name).map(|field| field.text.trim()).find(|text| !text.is_empty())
+    let given = all(fields, name).map(|field| (field.origin, field.text.trim())).filter(|(_, text)| !text.is_empty());
+    given.min_by_key(|(origin, _)| *origin).map(|(_, text)| text)
 }
 
 fn all<'f>(fields: &'f Fields, name: &str) -> impl Iterator<Item = &'f Field> {
@@ -144,10 +145,11 @@ fn product(read: &[(u64, Fields)], zone: &TimeZone, wrong: &mut Wrong) -> Value 
     if get("id").is_none() {
         wrong.add(*line, "id", "is required");
     }
-    let is_shown = !matches!(get("visibility"), Some("hidden" | "staging"));
+    let is_hidden = |fields| matches!(text(fields, "visibility"), Some("hidden" | "staging"));
+    let is_shown = !read.iter().all(|(_, fields)| is_hidden(fields));
     json!({
         "id": get("item_group_id").or(get("id")),
-        "title": get("title"),
+        "title": common_title(read.iter().filter_map(|(_, fields)| text(fields, "title"))),
         "description": get("description").or(get("summary")).or(get("content")),
         "status": "active",
         "visibility": if is_shown { "public" } else { "private" },
@@ -184,8 +186,10 @@ fn variant(line: u64, fields: &Fields, zone: &TimeZone, currency: &mut Option<St
             Value::Null
         }
     };
-    let images = all(fields, "additional_image_link").flat_map(|field| field.text.split(','));
-    let images: Vec<&str> = images.map(str::trim).filter(|image| !image.is_empty()).collect();
+    let images: Vec<&str> = all(fields, "additional_image_link").flat_map(|field| addresses(&field.text)).collect();
+    // Meta's own feeds switch an item off so.
+    let is_off =
+        ["visibility", "status"].iter().any(|name| matches!(get(name), Some("hidden" | "staging" | "archived")));
     let options = OPTIONS.iter().filter_map(|name| Some(json!({ "name": name, "value": get(name)? })));
     json!({
         "id": get("id"),
@@ -202,7 +206,43 @@ fn variant(line: u64, fields: &Fields, zone: &TimeZone, currency: &mut Option<St
         "options": options.collect::<Vec<_>>(),
         "inventory": inventory,
         "attributes": attributes(fields),
+        "deletedAt": is_off.then_some(0),
     })
+}
+
+/// Splits addresses at the commas between them. Addresses of image services have commas within.
+fn addresses(text: &str) -> Vec<&str> {
+    let begins = |at: usize| {
+        let rest = text[at..].trim_start();
+        ["http://", "https://", "//"].iter().any(|start| rest.starts_with(start))
+    };
+    let ends: Vec<usize> = text.match_indices(',').map(|(at, _)| at).filter(|at| begins(at + 1)).collect();
+    let starts = std::iter::once(0).chain(ends.iter().map(|at| at + 1));
+    let ends = ends.iter().copied().chain([text.len()]);
+    starts.zip(ends).map(|(start, end)| text[start..end].trim()).filter(|address| !address.is_empty()).collect()
+}
+
+/// What the titles of a product's variants begin with, without what tells them apart: `Shirt` of `Shirt - Blue / M` and
+/// `Shirt - Red / L`. The first title when they have too little in common.
+fn common_title<'t>(titles: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    let titles: Vec<&str> = titles.collect();
+    let first = *titles.first()?;
+    let mut common = first;
+    for title in &titles[1..] {
+        let same = common.char_indices().zip(title.chars()).find(|((_, one), other)| one != other);
+        let end = same.map_or(common.len().min(title.len()), |((at, _), _)| at);
+        common = &common[..end];
+    }
+    // A word that only begins alike is not common.
+    let is_word_end = |title: &&str| title[common.len()..].chars().next().is_none_or(|c| !c.is_alphanumeric());
+    if !titles.iter().all(|title| is_word_end(&title)) {
+        common = common.rsplit_once(|c: char| !c.is_alphanumeric()).map_or("", |(words, _)| words);
+    }
+    if common == first {
+        return Some(first);
+    }
+    let common = common.trim_end_matches(|c: char| c.is_whitespace() || "-–—/|,(:·".contains(c));
+    Some(if common.len() * 3 >= first.len() { common } else { first })
 }
 
 /// What Meta takes under the same name or in the same sense.
@@ -218,7 +258,12 @@ fn attributes(fields: &Fields) -> Value {
     if let Some(day) = text(fields, "expiration_date").and_then(|time| time.get(..10)) {
         attributes.insert("expiration_date".into(), json!(day));
     }
-    if let Some(quantity) = text(fields, "quantity_to_sell_on_facebook").and_then(|text| text.parse::<u64>().ok()) {
+    if let Some(weight) = text(fields, "shipping_weight").and_then(cells::weight) {
+        attributes.insert("shipping_weight".into(), json!(weight));
+    }
+    // Meta takes no zero; the availability says so.
+    let quantity = text(fields, "quantity_to_sell_on_facebook").and_then(|text| text.parse::<u64>().ok());
+    if let Some(quantity) = quantity.filter(|quantity| *quantity > 0) {
         attributes.insert("quantity_to_sell_on_facebook".into(), json!(quantity));
     }
     let shipping: Vec<Value> = all(fields, "shipping").filter_map(shipping).collect();
@@ -237,7 +282,7 @@ fn shipping(field: &Field) -> Option<Value> {
     let (amount, currency) = amount(part("price")?)?;
     let mut shipping = json!({
         "shipping_country": part("country")?,
-        "shipping_price_value": amount.replace(',', "."),
+        "shipping_price_value": hundredths(amount, 2).map_or_else(|_| amount.to_owned(), decimal),
         "shipping_price_currency": currency,
     });
     for (name, part) in [("shipping_region", part("region")), ("shipping_service", part("service"))] {
@@ -246,6 +291,11 @@ fn shipping(field: &Field) -> Option<Value> {
         }
     }
     Some(shipping)
+}
+
+/// `12.50` of 1250.
+fn decimal(hundredths: i64) -> String {
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 /// Splits `12.50 EUR` or `EUR 12.50`.

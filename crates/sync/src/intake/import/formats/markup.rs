@@ -1,24 +1,52 @@
 //! Elements of an XML file, in bounded memory, with the lines on which they begin.
 //!
 //! Hostile files are refused: a document type, an entity of its own, another encoding than UTF-8, an element without an
-//! end. Prefixes of namespaces are left out, since a feed's fields are known by their own names.
+//! end. A feed's fields are known by their own names; of two with one name, the [`Origin`] tells which one counts.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use quick_xml::Reader;
-use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::escape::{resolve_predefined_entity, unescape};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::table::invalid;
 use crate::intake::import::line::MAX_LINE_BYTES;
+use crate::report::clip;
 
 /// The deepest nesting of elements in a feed.
 const MAX_DEPTH: usize = 50;
+
+/// The namespace of Google's product data.
+const GOOGLE: &str = "http://base.google.com/ns/1.0";
+
+/// Whose field it is, by the prefix of its name. The first counts more than the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// Google's.
+    Google,
+    /// It has no prefix.
+    #[default]
+    Feed,
+    /// It has another prefix.
+    Other,
+}
+
+impl Origin {
+    fn of(start: &BytesStart<'_>, google: &str) -> Self {
+        match start.name().prefix() {
+            None => Self::Feed,
+            Some(prefix) if prefix.as_ref() == google => Self::Google,
+            Some(_) => Self::Other,
+        }
+    }
+}
 
 /// A field of an item: its name, its text, and the fields within it.
 #[derive(Debug, Default)]
 pub(super) struct Field {
     pub(super) name: String,
+    pub(super) origin: Origin,
     pub(super) text: String,
     pub(super) parts: Vec<(String, String)>,
 }
@@ -42,11 +70,13 @@ pub(super) struct Counting<R> {
     /// The line of the next byte, counted from 1.
     pub(super) line: u64,
     left: usize,
+    /// The prefix of Google's fields.
+    google: String,
 }
 
 impl<R: BufRead + Seek> Counting<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, at: 0, line: 1, left: MAX_LINE_BYTES }
+        Self { input, at: 0, line: 1, left: MAX_LINE_BYTES, google: "g".into() }
     }
 
     pub(super) fn go_to(&mut self, at: u64, line: u64) -> io::Result<()> {
@@ -105,6 +135,9 @@ pub(super) fn items<R: BufRead + Seek>(
                     let fields = fields(&mut reader)?;
                     each(fields, at, line);
                 } else {
+                    if let Some(prefix) = google_prefix(&start) {
+                        reader.get_mut().google = prefix;
+                    }
                     depth += 1;
                     if depth > MAX_DEPTH {
                         return Err(place(reader.get_ref(), "elements are nested too deeply"));
@@ -136,6 +169,14 @@ pub(super) fn fields_at<R: BufRead + Seek>(input: &mut Counting<R>) -> io::Resul
     fields(&mut reader)
 }
 
+/// Returns the prefix that an element gives to Google's namespace.
+fn google_prefix(start: &BytesStart<'_>) -> Option<String> {
+    start.attributes().flatten().find_map(|attribute| {
+        let prefix = attribute.key.as_ref().strip_prefix("xmlns:")?;
+        (attribute.value.trim_end_matches('/') == GOOGLE).then(|| prefix.to_owned())
+    })
+}
+
 fn is_item(start: &BytesStart<'_>) -> bool {
     matches!(start.local_name().as_ref(), "item" | "entry")
 }
@@ -153,7 +194,14 @@ fn fields<R: BufRead + Seek>(reader: &mut Reader<&mut Counting<R>>) -> io::Resul
                 let name = start.local_name().as_ref().to_lowercase();
                 bytes += name.len();
                 match depth {
-                    0 => open = Field { name, text: href(start), parts: Vec::new() },
+                    0 => {
+                        open = Field {
+                            name,
+                            origin: Origin::of(start, &reader.get_ref().google),
+                            text: href(start),
+                            parts: Vec::new(),
+                        }
+                    }
                     1 => open.parts.push((name, String::new())),
                     MAX_DEPTH.. => return Err(place(reader.get_ref(), "elements are nested too deeply")),
                     _ => {}
@@ -180,7 +228,14 @@ fn fields<R: BufRead + Seek>(reader: &mut Reader<&mut Counting<R>>) -> io::Resul
             Event::CData(text) => text.xml10_content().into_owned(),
             Event::GeneralRef(reference) => match resolved(reference) {
                 Some(text) => text,
-                None => return Err(place(reader.get_ref(), "an entity is not one of XML's own five")),
+                None => {
+                    let name = reference.xml10_content();
+                    let message = format!(
+                        "XML does not know the entity &{};. Write the character itself, or its number as in &#160;",
+                        clip(&name, 40)
+                    );
+                    return Err(place(reader.get_ref(), &message));
+                }
             },
             Event::Eof => return Err(place(reader.get_ref(), "the file ends within an item")),
             _ => continue,
@@ -201,7 +256,8 @@ fn fields<R: BufRead + Seek>(reader: &mut Reader<&mut Counting<R>>) -> io::Resul
 /// Atom writes a link as an attribute.
 fn href(start: &BytesStart<'_>) -> String {
     let attribute = start.try_get_attribute("href").ok().flatten();
-    attribute.map(|attribute| attribute.value.into_owned().replace("&amp;", "&")).unwrap_or_default()
+    let Some(attribute) = attribute else { return String::new() };
+    unescape(&attribute.value).map_or_else(|_| attribute.value.to_string(), Cow::into_owned)
 }
 
 fn resolved(reference: &BytesRef<'_>) -> Option<String> {

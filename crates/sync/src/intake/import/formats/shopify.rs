@@ -5,14 +5,14 @@
 
 use std::io::{self, BufRead};
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::cells::{Wrong, cell, without_apostrophe};
+use super::cells::{Wrong, cell, record, weight, without_apostrophe};
 use super::table::{Names, Row, Table, invalid};
 use super::{Item, Source};
 use crate::domain::record::derived_id;
 use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
-use crate::intake::import::parse;
 
 /// Columns by their names in lower case: of old exports, then of new ones.
 macro_rules! columns {
@@ -21,12 +21,13 @@ macro_rules! columns {
         struct Columns { $($field: Option<usize>,)* options: [(Option<usize>, Option<usize>); 3] }
 
         impl Columns {
-            fn of<R: BufRead>(table: &Table<R>) -> Self {
-                let option = |n: u8| (
-                    table.column(&[&format!("option{n} name")]),
-                    table.column(&[&format!("option{n} value")]),
-                );
-                Self { $($field: table.column(&[$($name),+]),)* options: [option(1), option(2), option(3)] }
+            fn of<R: BufRead>(table: &Table<R>) -> io::Result<Self> {
+                let option = |n: u8| io::Result::Ok((
+                    table.column(&[&format!("option{n} name")])?,
+                    table.column(&[&format!("option{n} value")])?,
+                ));
+                let options = [option(1)?, option(2)?, option(3)?];
+                Ok(Self { $($field: table.column(&[$($name),+])?,)* options })
             }
         }
     };
@@ -55,7 +56,7 @@ columns! {
     google_category = "google shopping / google product category";
     gender = "google shopping / gender";
     age_group = "google shopping / age group";
-    mpn = "google shopping / mpn";
+    mpn = "google shopping / mpn" | "google shopping / manufacturer part number (mpn)";
     condition = "google shopping / condition";
     label_2 = "google shopping / custom label 2";
     label_3 = "google shopping / custom label 3";
@@ -80,7 +81,7 @@ impl<R: BufRead> Shopify<R> {
     /// When reading fails or the file has not the columns of a product file.
     pub fn open(input: R, names: Names, decimals: u32) -> io::Result<Self> {
         let table = Table::open(input, &names)?;
-        let columns = Columns::of(&table);
+        let columns = Columns::of(&table)?;
         for (column, name) in [
             (columns.handle, "Handle (or URL handle)"),
             (columns.title, "Title"),
@@ -107,7 +108,7 @@ impl<R: BufRead> Shopify<R> {
         let mut bytes = first.bytes;
         let mut rows = vec![first];
         while let Some(row) = self.table.next_row()? {
-            if row.cells.is_ok() && self::handle(&row, &self.columns).as_ref() != Some(&handle) {
+            if self::handle(&row, &self.columns).as_ref() != Some(&handle) {
                 self.ahead = Some(row);
                 break;
             }
@@ -124,7 +125,7 @@ impl<R: BufRead> Shopify<R> {
 const ROW_BYTES: usize = 256;
 
 fn handle(row: &Row, columns: &Columns) -> Option<String> {
-    let handle = row.cells.as_ref().ok()?.get(columns.handle?)?.trim();
+    let handle = row.cells.get(columns.handle?)?.trim();
     (!handle.is_empty()).then(|| handle.to_owned())
 }
 
@@ -143,7 +144,7 @@ impl<R: BufRead> Source for Shopify<R> {
                 wrong: Wrong::default(),
             };
             let value = product.value(&rows);
-            product.wrong.into_result(|| parse(value.to_string().as_bytes()))
+            product.wrong.into_result(|| record(value, &TimeZone::UTC))
         };
         Ok(Some(Item { line, record }))
     }
@@ -169,13 +170,11 @@ impl Product<'_> {
         let mut option_names = [None; 3];
         let mut first = None;
         for row in rows {
-            let cells = match &row.cells {
-                Ok(cells) => cells,
-                Err(refusal) => {
-                    self.wrong.add(row.line, "", &refusal.message);
-                    continue;
-                }
-            };
+            let cells = &row.cells;
+            if let Some(refusal) = &row.wrong {
+                self.wrong.add(row.line, "", &refusal.message);
+                continue;
+            }
             for (known, (name, _)) in option_names.iter_mut().zip(columns.options) {
                 *known = known.or(cell(cells, name));
             }
@@ -216,7 +215,7 @@ impl Product<'_> {
         .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
         .collect();
         json!({
-            "id": handle,
+            "id": variant_id(handle, &[]),
             "title": get(columns.title),
             "description": get(columns.body),
             "slug": handle,
@@ -262,11 +261,11 @@ impl Product<'_> {
         let price = self.wrong.price(row.line, "Variant Price", get(columns.price), self.decimals);
         let compare_at = self.wrong.price(row.line, "Variant Compare At Price", get(columns.compare_at), self.decimals);
         let (price, special) = match (price, compare_at) {
-            (Some(price), Some(before)) if before > price => (Some(before), Some(price)),
+            (Some(price), Some(before)) if before > price && price > 0 => (Some(before), Some(price)),
             (price, _) => (price, None),
         };
         let barcode = get(columns.barcode).map(without_apostrophe);
-        let weight = get(columns.grams).filter(|grams| grams.bytes().any(|b| matches!(b, b'1'..=b'9')));
+        let weight = get(columns.grams).and_then(|grams| weight(&format!("{grams} g")));
         json!({
             "id": variant_id(handle, &values),
             "sku": get(columns.sku).map(without_apostrophe).or(get(columns.mpn)),
@@ -276,7 +275,7 @@ impl Product<'_> {
             "thumbnail": get(columns.variant_image),
             "options": options,
             "inventory": self.inventory(row, cells),
-            "attributes": weight.map(|grams| json!({ "shipping_weight": format!("{grams} g") })),
+            "attributes": weight.map(|weight| json!({ "shipping_weight": weight })),
         })
     }
 
@@ -287,7 +286,9 @@ impl Product<'_> {
         }
         // Shopify writes no quantities when a shop has several locations: zero would take everything off sale.
         let Some(text) = cell(cells, columns.quantity) else {
-            self.wrong.add(row.line, "Variant Inventory Qty", "is required when the inventory is tracked");
+            let message = "is required when the inventory is tracked; a shop with several locations exports it with its \
+                           inventory, so add the column from there";
+            self.wrong.add(row.line, "Variant Inventory Qty", message);
             return Value::Null;
         };
         let Ok(quantity) = text.parse::<i64>() else {
@@ -301,7 +302,7 @@ impl Product<'_> {
     }
 }
 
-/// Returns the id of a variant: the handle and its option values, `belt/Red/M`; the handle alone for a product without
+/// Returns the id of a variant, and without values the one of the product: the handle and its option values, `belt/Red/M`; the handle alone for a product without
 /// options. It stays the same in every export until the shop renames the handle or a value. An id of more than 100
 /// characters becomes 16 hex digits that depend on the same texts.
 #[must_use]

@@ -1,24 +1,29 @@
 //! Rows of a CSV file, in bounded memory.
 //!
-//! A quote that is not closed makes the rest of a file one cell: a row has a most size, and the error says where it
-//! began. Comma, semicolon (Excel in Europe) and tab separate cells; the header line tells which.
+//! A quote that is not closed makes the rest of a file one cell: a row has a most size, and one that ends too early is
+//! refused. Comma, semicolon (Excel in Europe) and tab separate cells; the header line tells which.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
-use crate::report::clip;
 
 /// Names of columns and options that mean others, from lower case: `färg` to `color`.
 pub type Names = HashMap<String, String>;
 
-const MAX_COLUMNS: usize = 1_000;
+const MAX_COLUMNS: usize = 10_000;
 
 /// Reads rows by the names of their columns.
 #[derive(Debug)]
 pub struct Table<R> {
     rows: csv::Reader<Bounded<R>>,
     columns: HashMap<String, usize>,
+    /// Names of several columns.
+    twice: HashSet<String>,
+    /// The number of columns.
+    width: usize,
+    /// Whether a column was renamed.
+    is_renamed: bool,
     /// The bytes before what the reader counts.
     mark: u64,
 }
@@ -32,8 +37,10 @@ pub struct Row {
     pub at: u64,
     /// The number of bytes of its cells.
     pub bytes: usize,
-    /// The cells, or why they cannot be read.
-    pub cells: Result<csv::StringRecord, Refusal>,
+    /// The cells. What is not UTF-8 in them is replaced.
+    pub cells: csv::StringRecord,
+    /// Why the cells cannot be trusted.
+    pub wrong: Option<Refusal>,
 }
 
 impl<R: BufRead> Table<R> {
@@ -49,7 +56,7 @@ impl<R: BufRead> Table<R> {
         let mark = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let delimiter = delimiter(&start[mark..]);
         input.consume(mark);
-        let bounded = Bounded { input, left: MAX_LINE_BYTES, read: mark as u64 };
+        let bounded = Bounded { input, left: MAX_LINE_BYTES, read: mark as u64, has_ended: false };
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -65,27 +72,42 @@ impl<R: BufRead> Table<R> {
         }
         let header = csv::StringRecord::from_byte_record(header)
             .map_err(|_| invalid("the header line is not UTF-8; save the file as “CSV UTF-8”"))?;
-        if header.len() > MAX_COLUMNS {
+        let width = header.len();
+        if width > MAX_COLUMNS {
             return Err(invalid(&format!(
-                "the header line has {} columns; at most {MAX_COLUMNS} are allowed",
-                header.len()
+                "the header line has {width} columns; at most {MAX_COLUMNS} are allowed, so export fewer"
             )));
         }
-        let mut columns = HashMap::new();
+        let (mut columns, mut twice, mut is_renamed) = (HashMap::new(), HashSet::new(), false);
         for (at, name) in header.iter().enumerate() {
-            let name = name.trim().to_lowercase();
-            let name = names.get(&name).map_or(name, |to| to.to_lowercase());
+            let mut name = name.trim().to_lowercase();
+            if let Some(to) = names.get(&name) {
+                name = to.to_lowercase();
+                is_renamed = true;
+            }
             if !name.is_empty() && columns.insert(name.clone(), at).is_some() {
-                return Err(invalid(&format!("the column “{}” is there twice", clip(&name, 60))));
+                twice.insert(name);
             }
         }
-        Ok(Self { rows, columns, mark: mark as u64 })
+        Ok(Self { rows, columns, twice, width, is_renamed, mark: mark as u64 })
     }
 
     /// Returns the number of the first of these columns that the file has. Names are in lower case.
+    ///
+    /// # Errors
+    /// When the file has that column twice: which one counts is not known. Columns that nobody asks for may repeat.
+    pub fn column(&self, names: &[&str]) -> io::Result<Option<usize>> {
+        let Some(name) = names.iter().find(|name| self.columns.contains_key(**name)) else { return Ok(None) };
+        if self.twice.contains(*name) {
+            return Err(invalid(&format!("the column “{name}” is there twice; delete or rename one of the two")));
+        }
+        Ok(self.columns.get(*name).copied())
+    }
+
+    /// Whether a name of the operator's renamed a column, as for a file in another language.
     #[must_use]
-    pub fn column(&self, names: &[&str]) -> Option<usize> {
-        names.iter().find_map(|name| self.columns.get(*name).copied())
+    pub fn is_renamed(&self) -> bool {
+        self.is_renamed
     }
 
     /// Returns the next row that is not blank; `None` at the end.
@@ -111,12 +133,41 @@ impl<R: BufRead> Table<R> {
             let line = cells.position().map_or(line, csv::Position::line);
             let at = cells.position().map_or(0, csv::Position::byte);
             let bytes = cells.as_slice().len();
-            let cells = csv::StringRecord::from_byte_record(cells).map_err(|error| {
-                let column = error.utf8_error().field() + 1;
-                Refusal::of_line(format!("column {column} is not UTF-8; save the file as “CSV UTF-8”"))
-            });
-            return Ok(Some(Row { line, at, bytes, cells }));
+            let (cells, wrong) = match csv::StringRecord::from_byte_record(cells) {
+                Ok(cells) => {
+                    let wrong = self.uneven(&cells);
+                    (cells, wrong)
+                }
+                Err(error) => {
+                    let column = error.utf8_error().field() + 1;
+                    let message = format!("column {column} is not UTF-8; save the file as “CSV UTF-8”");
+                    (
+                        csv::StringRecord::from_byte_record_lossy(error.into_byte_record()),
+                        Some(Refusal::of_line(message)),
+                    )
+                }
+            };
+            return Ok(Some(Row { line, at, bytes, cells, wrong }));
         }
+    }
+
+    /// Returns why a row is not what its writer meant. Cells that are left out at its end are empty, unless the row shows
+    /// that a quote in it is open, or that the file was cut.
+    fn uneven(&self, cells: &csv::StringRecord) -> Option<Refusal> {
+        let (count, width) = (cells.len(), self.width);
+        let has_more = cells.iter().skip(width).any(|cell| !cell.trim().is_empty());
+        let is_cut = count < width && self.rows.get_ref().has_ended;
+        let has_break = count < width && cells.iter().any(|cell| cell.trim().contains('\n'));
+        let reason = if has_more {
+            "is a comma in a cell without quotes around it?"
+        } else if is_cut {
+            "it is the last row: is a quote not closed or not doubled, or was the file cut short?"
+        } else if has_break {
+            "is a quote not closed or not doubled?"
+        } else {
+            return None;
+        };
+        Some(Refusal::of_line(format!("the row has {count} cells and the header line {width}; {reason}")))
     }
 
     /// Returns the number of bytes read so far.
@@ -150,6 +201,8 @@ struct Bounded<R> {
     input: R,
     left: usize,
     read: u64,
+    /// Whether the end of the file was met. It is met within a row only when no line end closes it.
+    has_ended: bool,
 }
 
 impl<R: Read> Read for Bounded<R> {
@@ -162,12 +215,14 @@ impl<R: Read> Read for Bounded<R> {
         let read = self.input.read(buffer)?;
         self.left = self.left.saturating_sub(read);
         self.read += read as u64;
+        self.has_ended = read == 0;
         Ok(read)
     }
 }
 
 impl<R: Seek> Seek for Bounded<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.has_ended = false;
         self.input.seek(to)
     }
 }

@@ -4,19 +4,22 @@
 //! once to note which rows belong together (`Parts`), once product by product. A simple product is a product with one
 //! variant, whose id is the product's.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, Seek};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use quick_xml::escape::unescape;
 use serde_json::{Value, json};
 
-use super::cells::{self, Wrong, without_apostrophe};
+use super::cells::{self, Wrong, record, weight, without_apostrophe};
+use super::decimal::{hundredths, rounded, shown_mark};
 use super::parts::Parts;
 use super::table::{Names, Row, Table, invalid};
 use super::{Item, Source};
 use crate::domain::record::ProductRecord;
 use crate::intake::import::line::{MAX_LINE_BYTES, Refusal};
-use crate::intake::import::parse_in;
 use crate::report::clip;
 
 macro_rules! columns {
@@ -31,17 +34,18 @@ macro_rules! columns {
         }
 
         impl Columns {
-            fn of<R: BufRead>(table: &Table<R>) -> Self {
-                let weight = [("weight (kg)", "kg"), ("weight (g)", "g"), ("weight (lbs)", "lb"), ("weight (oz)", "oz")];
-                let attribute = |n: usize| {
-                    let name = table.column(&[&format!("attribute {n} name")])?;
-                    Some((name, table.column(&[&format!("attribute {n} value(s)")])?))
-                };
-                Self {
-                    $($field: table.column(&[$($name),+]),)*
-                    weight: weight.into_iter().find_map(|(name, unit)| Some((table.column(&[name])?, unit))),
-                    attributes: (1..=MAX_ATTRIBUTES).filter_map(attribute).collect(),
+            fn of<R: BufRead>(table: &Table<R>) -> io::Result<Self> {
+                let mut weight = None;
+                for unit in ["kg", "g", "lbs", "oz"] {
+                    weight = weight.or(table.column(&[&format!("weight ({unit})")])?.map(|column| (column, unit)));
                 }
+                let mut attributes = Vec::new();
+                for n in 1..=MAX_ATTRIBUTES {
+                    let name = table.column(&[&format!("attribute {n} name")])?;
+                    let values = table.column(&[&format!("attribute {n} value(s)")])?;
+                    attributes.extend(name.zip(values));
+                }
+                Ok(Self { $($field: table.column(&[$($name),+])?,)* weight, attributes })
             }
         }
     };
@@ -72,6 +76,9 @@ columns! {
     permalink = "permalink";
 }
 
+/// The most characters of an option's value in an import line.
+const LONGEST_OPTION: usize = 500;
+
 /// WooCommerce numbers them without a limit.
 const MAX_ATTRIBUTES: usize = 200;
 
@@ -81,7 +88,7 @@ pub struct WooCommerce<R> {
     table: Table<R>,
     columns: Columns,
     names: Names,
-    decimals: u32,
+    prices: Prices,
     zone: TimeZone,
     parts: Parts,
     bytes_read: u64,
@@ -95,22 +102,10 @@ impl<R: BufRead + Seek> WooCommerce<R> {
     /// When reading fails or the file has not the columns of a product file.
     pub fn open(input: R, names: Names, decimals: u32, zone: TimeZone) -> io::Result<Self> {
         let mut table = Table::open(input, &names)?;
-        let columns = Columns::of(&table);
-        for (column, name) in [
-            (columns.id, "ID"),
-            (columns.kind, "Type"),
-            (columns.name, "Name"),
-            (columns.regular_price, "Regular price"),
-        ] {
-            if column.is_none() {
-                return Err(invalid(&format!(
-                    "the file has no column {name}; if it has another name, as in a shop in another language, say \
-                     --map \"That name={name}\""
-                )));
-            }
-        }
-        let parts = note(&mut table, &columns)?;
-        Ok(Self { table, columns, names, decimals, zone, parts, bytes_read: 0 })
+        let columns = Columns::of(&table)?;
+        columns.are_enough(table.is_renamed())?;
+        let (parts, mark) = note(&mut table, &columns)?;
+        Ok(Self { table, columns, names, prices: Prices { mark, decimals }, zone, parts, bytes_read: 0 })
     }
 
     /// Returns the rows of the next product. Those beyond the most bytes are left out, and the flag says so.
@@ -136,10 +131,10 @@ impl<R: BufRead + Seek> WooCommerce<R> {
             let message = format!("the rows of this product have more than {MAX_LINE_BYTES} bytes");
             return Err(vec![Refusal::of_line(message)]);
         }
-        let product = Product { columns: &self.columns, names: &self.names, decimals: self.decimals, zone: &self.zone };
+        let product = Product { columns: &self.columns, names: &self.names, prices: self.prices, zone: &self.zone };
         let mut wrong = Wrong::default();
         let value = product.value(rows, &mut wrong);
-        wrong.into_result(|| parse_in(value.to_string().as_bytes(), &self.zone))
+        wrong.into_result(|| record(value, &self.zone))
     }
 }
 
@@ -155,6 +150,57 @@ impl<R: BufRead + Seek> Source for WooCommerce<R> {
 
     fn bytes_read(&self) -> u64 {
         self.bytes_read
+    }
+}
+
+impl Columns {
+    /// Refuses a file without the columns that tell what is on sale: a product must not be public, in stock or at full
+    /// price because its column has another name.
+    fn are_enough(&self, is_renamed: bool) -> io::Result<()> {
+        let is_stock_missing = self.in_stock.is_none() && self.stock.is_none();
+        let missing: Vec<&str> = [
+            ("ID", self.id.is_none()),
+            ("Type", self.kind.is_none()),
+            ("Name", self.name.is_none()),
+            ("Published", self.published.is_none()),
+            ("In stock?", is_stock_missing || is_renamed && self.in_stock.is_none()),
+            ("Stock", is_stock_missing || is_renamed && self.stock.is_none()),
+            ("Regular price", self.regular_price.is_none()),
+            // What the operator does not rename of a file in another language is not found, and is not left out.
+            ("Sale price", is_renamed && self.sale_price.is_none()),
+            ("Images", is_renamed && self.images.is_none()),
+            ("Parent", is_renamed && self.parent.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_missing)| is_missing.then_some(name))
+        .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(invalid(&format!(
+            "the file has no column {}; export all columns with English as the language of your profile, or name each \
+             with --map \"Its name={}\"",
+            missing.join(", "),
+            missing[0]
+        )))
+    }
+}
+
+/// How prices are read.
+#[derive(Clone, Copy, Debug)]
+struct Prices {
+    /// The decimal mark of the file, if its prices show one. The exporter groups no thousands.
+    mark: Option<char>,
+    /// The number of decimals of the currency.
+    decimals: u32,
+}
+
+impl Prices {
+    fn read(self, text: &str) -> Result<i64, String> {
+        match self.mark {
+            Some(mark) => rounded(text, mark, self.decimals),
+            None => hundredths(text, self.decimals),
+        }
     }
 }
 
@@ -184,28 +230,27 @@ impl Kind {
     }
 }
 
-/// Notes which rows belong together. A variation names its parent by SKU, or by `id:17` when the parent has none.
-fn note<R: BufRead>(table: &mut Table<R>, columns: &Columns) -> io::Result<Parts> {
+/// Notes which rows belong together, and the decimal mark. A variation names its parent by SKU, or by `id:17` when the
+/// parent has none.
+fn note<R: BufRead>(table: &mut Table<R>, columns: &Columns) -> io::Result<(Parts, Option<char>)> {
     let mut parts = Parts::default();
+    let mut marks = BTreeSet::new();
     while let Some(row) = table.next_row()? {
-        let group = match &row.cells {
-            Err(_) => parts.group(&format!("line:{}", row.line)),
-            Ok(cells) => {
-                let get = |column| cell(cells, column);
-                match Kind::of(get(columns.kind).unwrap_or_default()) {
-                    Kind::Variation => match get(columns.parent) {
-                        Some(parent) if parent.starts_with("id:") => parts.group(parent),
-                        Some(sku) => parts.group(&format!("sku:{}", without_apostrophe(sku))),
-                        None => parts.group(&format!("line:{}", row.line)),
-                    },
-                    kind => own_group(&mut parts, &row, kind, get(columns.id), get(columns.sku)),
-                }
-            }
+        let get = |column| cell(&row.cells, column);
+        let group = match Kind::of(get(columns.kind).unwrap_or_default()) {
+            Kind::Variation => match get(columns.parent) {
+                Some(parent) if parent.starts_with("id:") => parts.group(parent),
+                Some(sku) => parts.group(&format!("sku:{}", without_apostrophe(sku))),
+                None => parts.group(&format!("line:{}", row.line)),
+            },
+            kind => own_group(&mut parts, &row, kind, get(columns.id), get(columns.sku)),
         };
         parts.add(group, row.at, row.line);
+        marks.extend([columns.regular_price, columns.sale_price].into_iter().filter_map(get).filter_map(shown_mark));
     }
     parts.noted();
-    Ok(parts)
+    // Two marks contradict each other.
+    Ok((parts, marks.first().copied().filter(|_| marks.len() == 1)))
 }
 
 /// The group of a product's own row. Only a variable product is found by its SKU, so two others with one SKU stay apart.
@@ -224,7 +269,7 @@ fn own_group(parts: &mut Parts, row: &Row, kind: Kind, id: Option<&str>, sku: Op
 struct Product<'c> {
     columns: &'c Columns,
     names: &'c Names,
-    decimals: u32,
+    prices: Prices,
     zone: &'c TimeZone,
 }
 
@@ -234,13 +279,11 @@ impl Product<'_> {
         let mut own: Option<(&Row, &csv::StringRecord, Kind)> = None;
         let mut variations = Vec::new();
         for row in rows {
-            let cells = match &row.cells {
-                Ok(cells) => cells,
-                Err(refusal) => {
-                    wrong.add(row.line, "", &refusal.message);
-                    continue;
-                }
-            };
+            let cells = &row.cells;
+            if let Some(refusal) = &row.wrong {
+                wrong.add(row.line, "", &refusal.message);
+                continue;
+            }
             match Kind::of(cell(cells, columns.kind).unwrap_or_default()) {
                 Kind::Variation => variations.push((row, cells)),
                 kind => match own {
@@ -255,8 +298,10 @@ impl Product<'_> {
         }
         let Some((row, cells, kind)) = own else {
             for (row, cells) in variations {
-                let parent = cell(cells, columns.parent).unwrap_or_default();
-                let message = format!("the file has no product {:?}; export it too", clip(parent, 60));
+                let message = match cell(cells, columns.parent) {
+                    Some(parent) => format!("the file has no product {:?}; export it too", clip(parent, 60)),
+                    None => "is required for a variation".into(),
+                };
                 wrong.add(row.line, "Parent", &message);
             }
             return Value::Null;
@@ -279,23 +324,26 @@ impl Product<'_> {
         }
         let (status, is_public) = match get(columns.published) {
             None | Some("1") => ("active", true),
-            Some("-1") => ("draft", true),
+            // -1 is a draft, 2 waits for a review.
+            Some("-1" | "2") => ("draft", true),
             Some("0") => ("active", false),
             Some(other) => {
                 wrong.add(
                     row.line,
                     "Published",
-                    &format!("must be 1, 0 (private) or -1 (draft), got {:?}", clip(other, 40)),
+                    &format!("must be 1, 0 (private), -1 (draft) or 2 (pending), got {:?}", clip(other, 40)),
                 );
                 ("draft", false)
             }
         };
+        let short = get(columns.short_description).map(broken);
         let is_hidden = get(columns.visibility).is_some_and(|word| word.eq_ignore_ascii_case("hidden"));
         let mut images = get(columns.images).map(listed).unwrap_or_default().into_iter();
         json!({
             "id": get(columns.id),
-            "title": get(columns.name),
-            "description": get(columns.description).or(get(columns.short_description)).map(|text| text.replace("\\n", "\n")),
+            "title": get(columns.name).map(unescaped),
+            "subtitle": short.as_ref().filter(|text| text.chars().count() <= LONGEST_OPTION),
+            "description": get(columns.description).map(broken).or(short.clone()),
             "slug": get(columns.slug),
             "link": get(columns.permalink),
             "status": status,
@@ -314,16 +362,13 @@ impl Product<'_> {
         if get(columns.id).is_none() {
             wrong.add(row.line, "ID", "is required");
         }
-        let mut price = |name, column| wrong.price(row.line, name, get(column), self.decimals);
+        let mut price = |name, column| wrong.read_price(row.line, name, get(column), |text| self.prices.read(text));
         let (regular, sale) = (price("Regular price", columns.regular_price), price("Sale price", columns.sale_price));
         let starts = get(columns.sale_starts).and_then(|text| self.time(row, "Date sale price starts", text, wrong));
         let ends = get(columns.sale_ends).and_then(|text| self.time(row, "Date sale price ends", text, wrong));
         let weight = columns.weight.and_then(|(column, unit)| {
-            let weight = get(Some(column)).or_else(|| cell(parent, Some(column)))?.replace(',', ".");
-            weight
-                .bytes()
-                .any(|b| matches!(b, b'1'..=b'9'))
-                .then(|| json!({ "shipping_weight": format!("{weight} {unit}") }))
+            let number = get(Some(column)).or_else(|| cell(parent, Some(column)))?;
+            weight(&format!("{number} {unit}"))
         });
         let is_variation = !std::ptr::eq(cells, parent);
         let is_off = is_variation && get(columns.published).is_some_and(|word| word != "1");
@@ -336,9 +381,9 @@ impl Product<'_> {
             "specialPriceStart": sale.and(starts),
             "specialPriceEnd": sale.and(ends),
             "thumbnail": get(columns.images).filter(|_| is_variation).and_then(|images| listed(images).into_iter().next()),
-            "options": self.options(cells),
+            "options": self.options(cells, parent),
             "inventory": self.inventory(row, cells, parent, wrong),
-            "attributes": weight,
+            "attributes": weight.map(|weight| json!({ "shipping_weight": weight })),
             // A variation that is switched off is not sold.
             "deletedAt": is_off.then_some(0),
         })
@@ -358,16 +403,24 @@ impl Product<'_> {
         Some(json!(instant?.as_millisecond()))
     }
 
-    /// The attributes with one value. One with several is what the parent offers, and one without a value takes any.
-    fn options(&self, cells: &csv::StringRecord) -> Value {
-        let options = self.columns.attributes.iter().filter_map(|(name, values)| {
-            let name = cell(cells, Some(*name))?;
-            let values = listed(cell(cells, Some(*values))?);
-            let [value] = &values[..] else { return None };
+    /// The attributes with one value, then those that the parent has for all its variations. One with several values is what
+    /// the parent offers, and one without a value takes any. A long value is a text, which tells no variants apart.
+    fn options(&self, cells: &csv::StringRecord, parent: &csv::StringRecord) -> Value {
+        let mut options: Vec<(&str, String)> = Vec::new();
+        // For a simple product both are the same row, and its attributes are known the second time.
+        for (cells, (name, values)) in [cells, parent]
+            .into_iter()
+            .flat_map(|cells| self.columns.attributes.iter().map(move |columns| (cells, columns)))
+        {
+            let Some(name) = cell(cells, Some(*name)) else { continue };
             let name = self.names.get(&name.to_lowercase()).map_or(name, String::as_str);
-            Some(json!({ "name": name, "value": value }))
-        });
-        options.collect()
+            let values = cell(cells, Some(*values)).map(listed).unwrap_or_default();
+            let [value] = &values[..] else { continue };
+            if !options.iter().any(|(known, _)| *known == name) && value.chars().count() <= LONGEST_OPTION {
+                options.push((name, value.clone()));
+            }
+        }
+        options.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
     }
 
     fn inventory(&self, row: &Row, cells: &csv::StringRecord, parent: &csv::StringRecord, wrong: &mut Wrong) -> Value {
@@ -399,6 +452,16 @@ impl Product<'_> {
 fn cell(cells: &csv::StringRecord, column: Option<usize>) -> Option<&str> {
     let text = cells::cell(cells, column)?;
     Some(text.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(text))
+}
+
+/// Returns a text with the line breaks that the exporter writes as `\n`.
+fn broken(text: &str) -> String {
+    text.replace("\\n", "\n")
+}
+
+/// Returns a title as it reads: WordPress keeps titles as HTML (`Salt &amp; Pepper`).
+fn unescaped(text: &str) -> Cow<'_, str> {
+    unescape(text).unwrap_or(Cow::Borrowed(text))
 }
 
 /// Reads a number of units. Shops that sell by weight or length have fractions: what is whole of them is on hand.

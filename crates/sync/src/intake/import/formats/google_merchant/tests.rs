@@ -102,7 +102,10 @@ fn what_is_no_feed_ends_the_import_with_its_place() {
         ("<rss><item></item>\n", "line 2: the file ends within an element"),
         ("<rss>\n<item><id>1</title></item></rss>", "line 2: not well-formed XML"),
         ("<!DOCTYPE rss [<!ENTITY a \"b\">]>\n<rss><item><id>&a;</id></item></rss>", "document type"),
-        ("<rss>\n<item><id>&nbsp;</id></item></rss>", "line 2: an entity is not one of XML's own five"),
+        (
+            "<rss>\n<item><id>&nbsp;</id></item></rss>",
+            "line 2: XML does not know the entity &nbsp;. Write the character itself",
+        ),
         ("<?xml version='1.0' encoding='ISO-8859-1'?><rss/>", "ISO-8859-1; save it as UTF-8"),
         (&deep, "line 2: elements are nested too deeply"),
         (&within, "line 2: elements are nested too deeply"),
@@ -116,6 +119,76 @@ fn what_is_no_feed_ends_the_import_with_its_place() {
         "{}",
         error(b"<rss><item><id>\xff</id></item></rss>")
     );
+}
+
+#[test]
+fn the_field_of_google_counts() {
+    let entry =
+        "<id>tag:shop.example,2026:41</id><q:id>SKU-41</q:id><c:size>3</c:size><q:size>M</q:size><title>A</title>";
+    let feed = |namespace: &str| {
+        format!("<feed xmlns='http://www.w3.org/2005/Atom' xmlns:q='{namespace}'><entry>{entry}</entry></feed>")
+    };
+    let read_of = |file: String| {
+        let variant = &read(file.as_bytes())[0]["record"]["variants"][0];
+        (variant["id"].clone(), variant["options"][0]["value"].clone())
+    };
+    assert_eq!(read_of(feed("http://base.google.com/ns/1.0")), (json!("SKU-41"), json!("M")));
+    let by_custom = format!("<rss><item>{}</item></rss>", entry.replace("q:", "g:"));
+    assert_eq!(read_of(by_custom), (json!("SKU-41"), json!("M")));
+}
+
+#[test]
+fn a_parent_is_in_its_group() {
+    let items = "<item><id>17</id><title>Mug</title></item><item><id>17-1</id><item_group_id>17</item_group_id></item>\
+        <item><id>18</id><title>Cup</title></item>";
+    let read = read(format!("<rss>{items}</rss>").as_bytes());
+    let ids = |at: usize| {
+        let variants = read[at]["record"]["variants"].as_array().expect("taken").iter();
+        (read[at]["record"]["id"].clone(), variants.map(|variant| variant["id"].clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(ids(0), (json!("17"), vec![json!("17"), json!("17-1")]));
+    assert_eq!(ids(1), (json!("18"), vec![json!("18")]));
+}
+
+#[test]
+fn titles_of_a_group_are_told_apart_by_what_follows() {
+    for (titles, expected) in [
+        (&["Linen Shirt - Blue / M", "Linen Shirt - Red / L"][..], "Linen Shirt"),
+        (&["Linen Shirt (S)", "Linen Shirt (M)"], "Linen Shirt"),
+        (&["Shirt Mint", "Shirt Mauve"], "Shirt"),
+        (&["Shirt", "Shirt XL"], "Shirt"),
+        (&["Shirt", "Shirts"], "Shirt"),
+        (&["Red shirt of linen", "Blue shirt of linen"], "Red shirt of linen"),
+        (&["Größe S", "Größe M"], "Größe"),
+        (&["Same", "Same"], "Same"),
+    ] {
+        assert_eq!(common_title(titles.iter().copied()), Some(expected), "{titles:?}");
+    }
+    assert_eq!(common_title(std::iter::empty()), None);
+}
+
+#[test]
+fn what_meta_would_not_take_does_not_keep_an_item_away() {
+    let item = "<id>1</id><title>A</title><price>5.00 EUR</price><availability>out of stock</availability>\
+        <quantity_to_sell_on_facebook>0</quantity_to_sell_on_facebook><shipping_weight>.5 lbs</shipping_weight>\
+        <additional_image_link>https://a.example/w_800,h_800/1.jpg,https://a.example/2.jpg</additional_image_link>\
+        <custom_label_2>LONG</custom_label_2>\
+        <shipping><country>IN</country><price>1,250.00 INR</price></shipping>"
+        .replace("LONG", &"x".repeat(200));
+    let read = read(format!("<rss><item>{item}</item></rss>").as_bytes());
+    let variant = &read[0]["record"]["variants"][0];
+    assert_eq!(
+        variant["images"],
+        json!(["https://a.example/w_800,h_800/1.jpg", "https://a.example/2.jpg"]),
+        "{read:?}"
+    );
+    let attributes = &variant["attributes"];
+    assert_eq!(attributes["shipping_weight"], "0.5 lb");
+    assert_eq!(attributes["shipping"][0]["shipping_price_value"], "1250.00");
+    assert_eq!(attributes["quantity_to_sell_on_facebook"], Value::Null);
+    assert_eq!(attributes["custom_label_2"].as_str().map(str::len), Some(200), "the mapper leaves it out and warns");
+    let off = super::tests::read(b"<rss><item><id>1</id><title>A</title><status>archived</status></item></rss>");
+    assert_eq!(off[0]["record"]["variants"][0]["deletedAt"], 0);
 }
 
 #[test]

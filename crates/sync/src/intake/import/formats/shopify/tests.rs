@@ -100,11 +100,55 @@ fn hostile_files_give_clear_errors() {
     assert!(error(b"").contains("the file is empty"));
     assert!(error(b"\xff\xfeH\0a\0").contains("is UTF-16; save it as"));
     assert!(error(b"Handle,Titel f\xfcr\n").contains("header line is not UTF-8"));
-    assert!(error(b"Handle,Title,Title\n").contains("column “title” is there twice"));
+    assert!(error(b"Handle,Title,Title\n").contains("column “title” is there twice; delete or rename one of the two"));
+    let others = items(b"Handle,Title,Variant Price,Inventory tracker,Note,Note\nmug,Mug,1,,a,b\n", &[], 2);
+    assert_eq!(others[0]["record"]["variants"][0]["price"], 100, "columns that are not read may repeat");
     let latin = items(b"Handle,Title,Variant Price\nmug,Fl\xfcgel,1\n", &[], 2);
     assert!(latin[0]["refused"][0].as_str().is_some_and(|text| text.contains("column 2 is not UTF-8")), "{latin:?}");
     let nul = items(b"Handle,Title,Variant Price,Inventory tracker\nmug,a\0b,1,\n", &[], 2);
     assert!(nul[0]["refused"][0].as_str().is_some_and(|text| text.contains("NUL")), "{nul:?}");
+}
+
+#[test]
+fn a_row_that_is_not_what_its_writer_meant_is_refused() {
+    let head = "Handle,Title,Inventory tracker,Variant SKU,Variant Price\n";
+    for (rows, expected) in [
+        ("mug,\"Mug,,M,5\ncup,Cup,,C,6\n", "2 cells and the header line 5; it is the last row: is a quote not closed"),
+        ("mug,\"Mug,,M,5\ncup,\"Cup\",C,6\n", "4 cells and the header line 5; is a quote not closed"),
+        ("mug,Mug,,M,39", ""),
+        ("mug,Mug,,M", "4 cells and the header line 5; it is the last row"),
+        ("mug,Mug, large,,M,5\n", "6 cells and the header line 5; is a comma in a cell without quotes around it?"),
+        ("mug,Mug,,M,5,,,\n", ""),
+        ("mug,Mug,,,5\nmug,,\n", ""),
+    ] {
+        let read = items(format!("{head}{rows}").as_bytes(), &[], 2);
+        match expected {
+            "" => assert!(read[0].get("record").is_some(), "{rows:?}: {read:?}"),
+            _ => assert!(
+                read[0]["refused"][0].as_str().is_some_and(|text| text.contains(expected)),
+                "{rows:?}: {read:?}"
+            ),
+        }
+    }
+    let latin = items(b"Handle,Title,Variant Price,Inventory tracker\na,A,1,\nb,Fl\xfcgel,2,\nb,,3,\n", &[], 2);
+    assert!(latin[0].get("record").is_some(), "the product before it is good: {latin:?}");
+    assert!(latin[1].get("refused").is_some() && latin.len() == 2, "{latin:?}");
+}
+
+#[test]
+fn a_handle_of_any_length_is_taken() {
+    let handle = "fashion-".repeat(25);
+    let read = items(format!("Handle,Title,Variant Price,Inventory tracker\n{handle},Shirt,5,\n").as_bytes(), &[], 2);
+    let record = &read[0]["record"];
+    assert_eq!((record["id"].as_str().map(str::len), record["slug"].as_str()), (Some(16), Some(&*handle)), "{read:?}");
+}
+
+#[test]
+fn a_free_sample_is_not_offered_at_its_former_price() {
+    let read =
+        items(b"Handle,Title,Variant Price,Variant Compare At Price,Inventory tracker\ns,Sample,0.00,20.00,\n", &[], 2);
+    let variant = &read[0]["record"]["variants"][0];
+    assert_eq!((&variant["price"], &variant["specialPrice"]), (&json!(0), &Value::Null));
 }
 
 #[test]
