@@ -189,11 +189,13 @@ async fn import(
         }
         Format::WoocommerceCsv => {
             let (decimals, zone) = (decimals(db).await.map_err(early)?, zone(db).await.map_err(early)?);
+            progress.looks_for_parts();
             let source = input.twice().and_then(|file| WooCommerce::open(file, names, decimals, zone));
             import.run(source.map_err(|error| early(error.into()))?, progress).await
         }
         Format::GoogleMerchantXml => {
             let zone = zone(db).await.map_err(early)?;
+            progress.looks_for_parts();
             let source = input.twice().and_then(|file| GoogleMerchant::open(file, zone));
             import.run(source.map_err(|error| early(error.into()))?, progress).await
         }
@@ -318,6 +320,14 @@ struct BarProgress {
     judge: Option<Judge>,
 }
 
+impl BarProgress {
+    /// Shows that the file is read for the first time of two.
+    fn looks_for_parts(&self) {
+        self.bar.set_message("finding what belongs together");
+        self.bar.tick();
+    }
+}
+
 impl Progress for BarProgress {
     fn at(&mut self, bytes: u64, products: u64) {
         self.bar.set_position(bytes);
@@ -329,9 +339,9 @@ impl Progress for BarProgress {
         self.bar.suspend(|| eprintln!("the file does not name {unnamed} of {live} variants; they {end} deleted"));
     }
 
-    fn judge(&mut self, variants: SourceBatch) {
+    async fn judge(&mut self, variants: SourceBatch) {
         if let Some(judge) = &mut self.judge {
-            judge.judge(variants);
+            judge.judge(variants).await;
         }
     }
 

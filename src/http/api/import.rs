@@ -56,7 +56,7 @@ impl utoipa::PartialSchema for ProductLines {
 /// `POST /admin/meta/import`.
 ///
 /// # Errors
-/// 400, 401, 403, 408, 413, 415; 503 while another import is running; 5xx when the database query fails.
+/// 400, also while another import is running; 401, 403, 408, 413, 415; 5xx when the database query fails.
 #[utoipa::path(
     post, path = "/admin/meta/import", tag = "Events", operation_id = "importProducts",
     summary = "Import products",

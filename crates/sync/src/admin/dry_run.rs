@@ -9,6 +9,7 @@ use mapper_core::word::{MapperFault, Word};
 use wasm_host::Batch;
 
 use super::AdminError;
+use crate::actors::mapper::Mapper;
 use crate::app::App;
 use crate::clock::Millis;
 use crate::domain::advice;
@@ -43,9 +44,13 @@ pub struct Found {
     pub advice: &'static str,
 }
 
+/// Bounds memory; what comes after it counts as one.
+const MAX_KINDS: usize = 1_000;
+
 /// Counts what the active mapper says.
 #[derive(Debug)]
 pub struct Judge {
+    threads: Mapper,
     mapper: Arc<LoadedMapper>,
     settings: Arc<mapper_core::MapSettings>,
     now: Millis,
@@ -64,25 +69,36 @@ impl Judge {
             unusable @ NotFollowed::Unusable(_) => AdminError::Internal(unusable.to_string()),
         })?;
         let settings = app.load_settings().await?.mapper.with(&app.config.s3_public_url);
-        Ok(Self { mapper, settings: Arc::new(settings), now: app.now(), variants: 0, found: BTreeMap::new() })
+        Ok(Self {
+            threads: app.mapper.clone(),
+            mapper,
+            settings: Arc::new(settings),
+            now: app.now(),
+            variants: 0,
+            found: BTreeMap::new(),
+        })
     }
 
-    /// Maps these variants.
-    pub fn judge(&mut self, SourceBatch { products, items, unreadable }: SourceBatch) {
+    /// Maps these variants, on a thread of its own: a module may be slow.
+    pub async fn judge(&mut self, SourceBatch { products, items, unreadable }: SourceBatch) {
         self.variants += (items.len() + unreadable.len()) as u64;
         for (variant_id, _) in &unreadable {
             self.add(What::Fails, "unreadable", variant_id, "Correct the row in the view variant_source.");
         }
         let batch = Arc::new(Batch { settings: Arc::clone(&self.settings), now: self.now, products, items });
         let mapper = Arc::clone(&self.mapper);
-        for (item, word) in batch.items.iter().zip(mapper.map(&batch)) {
+        let mapped = Arc::clone(&batch);
+        // Without a thread nothing is known of them.
+        let words = self.threads.apart(move || mapper.map(&mapped)).await.unwrap_or_default();
+        let words = words.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        for (item, word) in batch.items.iter().zip(words) {
             self.word(&item.variant.id, word);
         }
     }
 
-    fn word(&mut self, variant_id: &str, word: Result<Word, MapperFault>) {
+    fn word(&mut self, variant_id: &str, word: Option<Result<Word, MapperFault>>) {
         match word {
-            Ok(Word::Mapped(payload)) => {
+            Some(Ok(Word::Mapped(payload))) => {
                 let mut codes: Vec<&str> = payload.warnings.iter().map(|warning| warning.code.as_str()).collect();
                 codes.sort_unstable();
                 codes.dedup();
@@ -90,21 +106,28 @@ impl Judge {
                     self.add(What::Warned, code, variant_id, advice::of_warning(code));
                 }
             }
-            Ok(Word::Rejected(why)) => {
+            Some(Ok(Word::Rejected(why))) => {
                 let (_, advice) = advice::of_cause(&of_skip(&why.code));
                 self.add(What::Skipped, &why.code, variant_id, advice);
             }
-            Err(_) => {
+            Some(Err(fault)) if fault.kind.blames_the_row() => {
                 let (_, advice) = advice::of_cause(&Source::Mapper.cause("mapper_error"));
                 self.add(What::Fails, "mapper_error", variant_id, advice);
             }
+            // The sync would try again, and so may the operator.
+            Some(Err(_)) | None => self.add(What::Fails, "not_tried", variant_id, "The mapper is slow; try again."),
         }
     }
 
     fn add(&mut self, what: What, code: &str, variant_id: &str, advice: &'static str) {
-        let found = self.found.entry((what, code.to_owned())).or_insert_with(|| Found {
-            what,
-            code: code.to_owned(),
+        let mut key = (what, code.to_owned());
+        // A module may have as many codes as variants.
+        if self.found.len() >= MAX_KINDS && !self.found.contains_key(&key) {
+            key.1 = "other_codes".into();
+        }
+        let found = self.found.entry(key).or_insert_with_key(|(what, code)| Found {
+            what: *what,
+            code: code.clone(),
             count: 0,
             example: variant_id.to_owned(),
             advice,

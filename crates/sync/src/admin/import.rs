@@ -129,6 +129,9 @@ pub async fn import(app: &App, file: &[u8], asked: ImportAsked) -> Result<Import
     let (tally, refused) = match done {
         Ok(tally) => (tally, None),
         Err((tally, why @ (ImportError::Empty | ImportError::Refused { .. } | ImportError::TooManyDeletes { .. }))) => {
+            if let ImportError::TooManyDeletes { unnamed, live, .. } = why {
+                watched.deletes = Some((unnamed, live));
+            }
             (tally, Some(why.to_string()))
         }
         Err((_, ImportError::Store(error))) => return Err(error.into()),
@@ -189,9 +192,9 @@ impl Progress for Watched {
         self.deletes = Some((unnamed, live));
     }
 
-    fn judge(&mut self, variants: SourceBatch) {
+    async fn judge(&mut self, variants: SourceBatch) {
         if let Some(judge) = &mut self.judge {
-            judge.judge(variants);
+            judge.judge(variants).await;
         }
     }
 

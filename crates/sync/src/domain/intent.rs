@@ -108,7 +108,7 @@ pub struct Folded {
     pub seqs: Vec<i64>,
     /// The largest number of faults of any of them.
     pub attempts: i64,
-    /// Whether any of them was released from the mass-delete guard.
+    /// Whether the mass-delete guard has no say: an operator released any of them, or any of them asks for the delete.
     pub released: bool,
 }
 
@@ -131,14 +131,14 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
                 origin: row.origin,
                 seqs: vec![row.seq],
                 attempts: row.attempts,
-                released: row.released,
+                released: row.released || row.intent == Intent::Delete,
             });
             continue;
         };
         let whole = &mut folded[index];
         whole.seqs.push(row.seq);
         whole.attempts = whole.attempts.max(row.attempts);
-        whole.released |= row.released;
+        whole.released |= row.released || row.intent == Intent::Delete;
         let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
         let repeats = row.origin == Origin::Recovery && whole.origin != Origin::Recovery;
         if !kept && !repeats {
@@ -184,6 +184,17 @@ mod tests {
             assert_eq!((folded[0].intent, folded[0].origin), *expected, "{rows:?}");
             assert_eq!(folded[0].seqs, rows.iter().map(|row| row.seq).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_delete_that_was_asked_for_stays_one_behind_an_update() {
+        use Intent::{Delete, Upsert};
+        let released = |intents: &[Intent]| {
+            let rows = intents.iter().zip(1..).map(|(intent, seq)| row(seq, "v", *intent, Origin::Import));
+            fold(rows.collect())[0].released
+        };
+        assert!(released(&[Delete, Upsert]) && released(&[Upsert, Delete]));
+        assert!(!released(&[Upsert, Upsert]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::cause::warning_codes;
 /// Meta's cap on the variants of one group.
 pub const MAX_GROUP_SIZE: i64 = 100;
 
-/// Longer values are no ids or numbers that Meta takes; they are left out of the traits.
+/// Longer values, and those with control characters, are no ids or numbers that Meta takes; they are left out of the traits.
 const LONGEST: usize = 200;
 
 /// What the state keeps of a payload.
@@ -60,6 +60,8 @@ enum Loose<'a> {
 #[derive(Deserialize)]
 struct Compared<'a> {
     #[serde(borrow, default)]
+    id: Option<Loose<'a>>,
+    #[serde(borrow, default)]
     item_group_id: Option<Loose<'a>>,
     #[serde(borrow, default)]
     color: Option<Loose<'a>>,
@@ -90,7 +92,14 @@ impl Traits {
             Some(Loose::Text(text)) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             Some(Loose::Other(_)) | None => None,
         };
-        let short = |field: &Option<Loose<'_>>| text(field).filter(|text| text.len() <= LONGEST);
+        // PostgreSQL keeps no NUL.
+        let is_plain = |text: &String| text.len() <= LONGEST && !text.contains(char::is_control);
+        let short = |field: &Option<Loose<'_>>| text(field).filter(is_plain);
+        let group = match short(&compared.item_group_id) {
+            Some(group) if product_id == Some(&group) => None,
+            // Without a group an item stands alone.
+            group => group.or_else(|| Some(format!("item:{}", short(&compared.id)?))),
+        };
         let Compared { color, size, material, pattern, .. } = &compared;
         let attributes = [color, size, material, pattern].map(text);
         let mut looks = Sha256::new();
@@ -103,11 +112,11 @@ impl Traits {
             }
         }
         Some(Self(
-            short(&compared.item_group_id).filter(|group| product_id != Some(group)),
+            group,
             number(looks) & !0b1111 | given,
             short(&compared.gtin).map(|gtin| gtin.trim_start_matches('0').to_owned()).filter(|gtin| !gtin.is_empty()),
             text(&compared.link).map(|link| number(Sha256::new_with_prefix(link))),
-            text(&compared.price).and_then(|price| Some(price.rsplit_once(' ')?.1.to_owned())),
+            short(&compared.price).and_then(|price| Some(price.rsplit_once(' ')?.1.to_owned())),
         ))
     }
 }
@@ -248,6 +257,9 @@ mod tests {
         assert_eq!(traits(r#"{"item_group_id":"g"}"#).0.as_deref(), Some("g"));
         let odd = traits(r#"{"item_group_id":7,"color":["red"],"gtin":"000","link":null,"price":"12"}"#);
         assert_eq!(odd, Traits(None, traits("{}").1, None, None, None), "what is no text is not compared");
+        assert_eq!(traits(r#"{"id":"v"}"#).0.as_deref(), Some("item:v"), "without a group it stands alone");
+        let nul = traits(r#"{"id":"v\u0000","item_group_id":"g\u0000","gtin":"1\u0000","price":"1 \u0000"}"#);
+        assert_eq!((nul.0, nul.2, nul.4), (None, None, None), "PostgreSQL keeps no NUL");
         assert_eq!(Traits::of("{", None), None);
         let text = serde_json::to_string(&item).expect("serializable");
         let link = item.3.expect("a link");

@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod line;
 pub mod reader;
 pub mod run;
+mod unnamed;
 
 pub use duplicates::Duplicates;
 pub use line::{Refusal, parse, parse_in};

@@ -351,20 +351,37 @@ async fn fan_out(tx: &mut Tx, changes: &Changes<'_>) -> Result<Vec<(String, Stri
     )
 }
 
+/// A variant and its product.
+pub type VariantOf = (String, String);
+
 /// Returns up to `limit` variants of the managed tables that are not deleted, nor their products, in id order, after
 /// an id.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn live_after(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<String>> {
-    let ids: Vec<(String,)> = fetch_all!(
+pub async fn live_after(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<VariantOf>> {
+    fetch_all!(
         tx,
-        (String,),
-        "SELECT v.id FROM product_variant v JOIN product p ON p.id = v.product_id
+        VariantOf,
+        "SELECT v.id, v.product_id FROM product_variant v JOIN product p ON p.id = v.product_id
          WHERE v.id > $1 AND v.deleted_at IS NULL AND p.deleted_at IS NULL
          ORDER BY v.id LIMIT $2",
         after,
         limit
+    )
+}
+
+/// Returns the variants of these products that are not deleted, nor their products.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn live_of(tx: &mut Tx, products: &[&str]) -> Result<Vec<String>> {
+    let ids: Vec<(String,)> = fetch_all!(
+        tx,
+        (String,),
+        "SELECT v.id FROM product_variant v JOIN product p ON p.id = v.product_id
+         WHERE v.product_id IN (SELECT id FROM @ids($1) AS asked) AND v.deleted_at IS NULL AND p.deleted_at IS NULL",
+        json(products)?
     )?;
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }

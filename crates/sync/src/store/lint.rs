@@ -112,6 +112,8 @@ pub async fn others(tx: &mut Tx, variant_id: &str, finding: Finding) -> Result<V
             tx,
             (String,),
             "SELECT o.variant_id FROM meta_sync_state s JOIN meta_sync_state o ON o.traits ->> 3 = s.traits ->> 3
+                 AND COALESCE(o.traits ->> 0, o.product_id, o.variant_id)
+                     <> COALESCE(s.traits ->> 0, s.product_id, s.variant_id)
              WHERE s.variant_id = $1 AND o.variant_id <> $1 AND o.lint LIKE $2 ORDER BY 1 LIMIT 3",
             variant_id,
             &pattern

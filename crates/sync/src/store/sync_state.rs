@@ -253,16 +253,18 @@ pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<Str
     Ok(same.into_iter().map(|(id,)| id).collect())
 }
 
-/// Deletes the rows of variants that were never pushed and no longer exist.
+/// Deletes the rows of variants that Meta does not hold and that were never tried, or failed and are gone from the shop.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn forget_pending(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
+pub async fn forget_dropped(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
     execute!(
         tx,
         "DELETE FROM meta_sync_state
-         WHERE variant_id IN (SELECT id FROM @ids($1) AS gone) AND status = 'pending' AND NOT at_meta
-             AND NOT excluded",
+         WHERE variant_id IN (SELECT id FROM @ids($1) AS gone) AND NOT at_meta AND NOT excluded
+             AND (status = 'pending' OR status = 'failed' AND NOT EXISTS (
+                 SELECT 1 FROM variant_index i WHERE i.variant_id = meta_sync_state.variant_id
+                     AND NOT i.variant_deleted AND NOT i.product_deleted))",
         json(variants)?
     )
 }

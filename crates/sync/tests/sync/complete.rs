@@ -5,7 +5,7 @@ use catalog_sync::intake::import::formats::Ndjson;
 use catalog_sync::intake::import::run::{Import, ImportError, Mode, Progress, Tally, Unnamed};
 use catalog_sync::store::source::SourceBatch;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Engine, Shop, product, variant};
 
 /// What an operator is told.
@@ -20,7 +20,7 @@ impl Progress for Told {
     fn deletes(&mut self, unnamed: u64, live: u64) {
         self.deletes.push((unnamed, live));
     }
-    fn judge(&mut self, _: SourceBatch) {}
+    async fn judge(&mut self, _: SourceBatch) {}
     fn refused(&mut self, _: u64, _: &Refusal) {
         self.refused += 1;
     }
@@ -105,8 +105,33 @@ async fn complete(engine: Engine) {
     let (_, error) = import(&shop, &all[..1], Unnamed::Delete, &mut Told::default()).await.expect_err("refused");
     assert!(matches!(error, ImportError::TooManyDeletes { unnamed: 280, live: 290, allowed: 100 }), "{error}");
     assert_eq!(shop.count(live).await, 290);
+    // A dry run says what the import says: of a product that is deleted, one that comes back, one that moves and variants
+    // that are off.
+    let mut changed = shop_of(30);
+    changed[3]["deletedAt"] = 1.into();
+    changed[3]["variants"] = json!([]);
+    changed[4]["variants"]
+        .as_array_mut()
+        .expect("a list")
+        .iter_mut()
+        .for_each(|variant| variant["deletedAt"] = 0.into());
+    let moved = changed[5]["variants"].as_array_mut().expect("a list").pop().expect("a variant");
+    changed[6]["variants"].as_array_mut().expect("a list").push(moved);
+    changed[7]["variants"].as_array_mut().expect("a list").pop();
+    for file in [lines(&changed), all[..29].to_vec(), all[5..].to_vec()] {
+        let (mut dry, mut done) = (Told::default(), Told::default());
+        let tried = import_as(&shop, Mode::Dry, &file, Unnamed::Delete, &mut dry).await;
+        let (mut asked, mut got) = (Vec::new(), Vec::new());
+        asked.extend(tried.err().map(|(_, error)| error.to_string()));
+        let imported = import(&shop, &file, Unnamed::Delete, &mut done).await;
+        got.extend(imported.err().map(|(_, error)| error.to_string()));
+        assert_eq!((dry.deletes, asked), (done.deletes, got));
+    }
+    import(&shop, &all, Unnamed::Delete, &mut Told::default()).await.expect("imported");
+    shop.settle().await;
+
     let last = import(&shop, &all[..1], Unnamed::DeleteAll, &mut Told::default()).await.expect("imported");
-    assert_eq!((last.deleted, shop.count(live).await), (280, 10));
+    assert_eq!((last.deleted, shop.count(live).await), (290, 10));
     shop.settle().await;
     shop.check().await;
 
@@ -114,6 +139,30 @@ async fn complete(engine: Engine) {
     import(&shop, &all, Unnamed::Delete, &mut Told::default()).await.expect("imported");
     shop.settle().await;
     assert_eq!((shop.count(live).await, shop.item("v-29-0").is_some()), (300, true));
+    shop.check().await;
+    shop.close().await;
+}
+
+/// An update that comes after a requested delete does not make the mass-delete guard hold it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_by_file_is_not_held_for_an_update_behind_it() {
+    let shop = Shop::open(Engine::Sqlite).await;
+    let mut products = shop_of(30);
+    import(&shop, &lines(&products), Unnamed::Keep, &mut Told::default()).await.expect("imported");
+    shop.settle().await;
+    shop.set(json!({ "sync_enabled": false })).await;
+    for product in &mut products {
+        product["variants"].as_array_mut().expect("a list").truncate(5);
+    }
+    import(&shop, &lines(&products), Unnamed::DeleteAll, &mut Told::default()).await.expect("imported");
+    for product in &mut products {
+        product["title"] = "Another".into();
+    }
+    import(&shop, &lines(&products), Unnamed::Keep, &mut Told::default()).await.expect("imported");
+    shop.set(json!({ "sync_enabled": true })).await;
+    shop.settle().await;
+    assert_eq!((shop.item("v-0-9"), shop.item("v-29-5")), (None, None));
+    assert_eq!(shop.count("SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL").await, 0, "nothing is held");
     shop.check().await;
     shop.close().await;
 }

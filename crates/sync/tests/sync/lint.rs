@@ -55,6 +55,7 @@ fn sluggish(mut product: Value, slug: &str) -> Value {
 
 async fn compared(engine: Engine) {
     let shop = Shop::open(engine).await;
+    let size = |size: &str| json!([{"name": "Size", "value": size}]);
     let ring = |size: &str| json!([{"name": "Ring size", "value": size}]);
     let shirt = |color: &str, size: &str| json!([{"name": "Color", "value": color}, {"name": "Size", "value": size}]);
     let rings =
@@ -67,7 +68,7 @@ async fn compared(engine: Engine) {
         shirts(json!([{"name": "Color", "value": "red"}])),
         product("one", &[coded("g1", "4006381333931")]),
         product("two", &[coded("g2", "04006381333931"), variant("g3", 100)]),
-        sluggish(product("left", &[variant("l1", 100)]), "same"),
+        sluggish(product("left", &[with("l1", size("S")), with("l3", size("M"))]), "same"),
         sluggish(product("right", &[variant("l2", 100)]), "same"),
         product("alone", &[variant("a1", 100)]),
     ])
@@ -80,7 +81,7 @@ async fn compared(engine: Engine) {
             ("indistinguishable_variants", &["g2", "g3", "r5", "r6"]),
             ("missing_variant_attribute", &["s3"]),
             ("same_gtin", &["g1", "g2"]),
-            ("same_link", &["l1", "l2"]),
+            ("same_link", &["l1", "l2", "l3"]),
         ],
     )
     .await;
@@ -92,7 +93,8 @@ async fn compared(engine: Engine) {
     };
     assert!(told("r5", "indistinguishable_variants").await.contains("(such as r6)"));
     assert!(told("g1", "same_gtin").await.contains("(such as g2)"));
-    assert!(told("l2", "same_link").await.contains("(such as l1)"));
+    assert!(told("l2", "same_link").await.contains("(such as l1, l3)"));
+    assert!(told("l1", "same_link").await.contains("(such as l2)"), "its sibling is of the same product");
     let found = issues::list(&shop.service.app).await.expect("issues");
     let rings_told = found.iter().find(|issue| issue.code == "indistinguishable_variants").expect("an issue");
     assert_eq!((rings_told.count, rings_told.setting), (4, Some("additional_variant_attributes")));

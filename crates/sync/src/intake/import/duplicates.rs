@@ -14,9 +14,11 @@ use crate::domain::record::ProductRecord;
 /// million ids is below 10⁻¹⁵) and the line number.
 #[derive(Debug, Default)]
 pub struct Duplicates {
-    seen: HashMap<[u8; 12], u32>,
-    variants: u64,
+    seen: HashMap<Key, u32>,
 }
+
+/// An id of one kind, hashed.
+pub(super) type Key = [u8; 12];
 
 impl Duplicates {
     /// Returns an empty set of ids.
@@ -49,26 +51,33 @@ impl Duplicates {
             return Err(refusals);
         }
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        self.variants += record.variants.len() as u64;
         self.seen.extend(keys.into_iter().map(|key| (key, line)));
         Ok(())
-    }
-
-    /// Returns the number of variants that occurred in the file.
-    #[must_use]
-    pub fn variants(&self) -> u64 {
-        self.variants
     }
 
     /// Returns whether a variant occurred in the file.
     #[must_use]
     pub fn has_variant(&self, id: &str) -> bool {
-        self.seen.contains_key(&key(b'v', id))
+        self.has(&variant_key(id))
+    }
+
+    /// Returns whether a product occurred in the file.
+    #[must_use]
+    pub fn has_product(&self, id: &str) -> bool {
+        self.has(&key(b'p', id))
+    }
+
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.seen.contains_key(key)
     }
 }
 
+pub(super) fn variant_key(id: &str) -> Key {
+    key(b'v', id)
+}
+
 /// Products and variants have separate id spaces; `kind` distinguishes them.
-fn key(kind: u8, id: &str) -> [u8; 12] {
+fn key(kind: u8, id: &str) -> Key {
     let digest = Sha256::new().chain_update([kind]).chain_update(id.as_bytes()).finalize();
     std::array::from_fn(|i| digest[i])
 }

@@ -3,9 +3,9 @@
 //! Memory is bounded by one chunk plus 16 bytes per seen id.
 
 use super::formats::{Item, Source};
+use super::unnamed::{self, Count, DryCount};
 use super::{Duplicates, Refusal};
 use crate::clock::Millis;
-use crate::domain::guard;
 use crate::domain::record::ProductRecord;
 use crate::failpoints::{Point, at};
 use crate::store::catalog::{self, Written};
@@ -37,7 +37,7 @@ pub trait Progress {
     /// Called before variants are deleted that the file does not name: their number, and how many there are.
     fn deletes(&mut self, unnamed: u64, live: u64);
     /// Called in [`Mode::Dry`] with the variants of a chunk.
-    fn judge(&mut self, variants: SourceBatch);
+    fn judge(&mut self, variants: SourceBatch) -> impl Future<Output = ()> + Send;
     /// Called when a line is refused, with the reason.
     fn refused(&mut self, line: u64, refusal: &Refusal);
 }
@@ -65,9 +65,6 @@ pub enum Unnamed {
     /// They are deleted, however many they are.
     DeleteAll,
 }
-
-/// The number of variants that are read and deleted by one statement.
-const STEP: i64 = 2_000;
 
 /// Why an import stopped before its end.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +149,7 @@ impl Import<'_> {
             Mode::Lenient | Mode::Dry => None,
         };
         let mut seen = Duplicates::new();
+        let mut dry = (self.mode == Mode::Dry).then(DryCount::default);
         let mut chunk: Vec<ProductRecord> = Vec::new();
         let mut chunk_from = 0;
         while let Some(Item { line, record }) = source.next_item()? {
@@ -169,87 +167,60 @@ impl Import<'_> {
             let variants: usize = chunk.iter().map(|record| record.variants.len()).sum();
             let bytes = source.bytes_read() - chunk_from;
             if chunk.len() >= CHUNK_PRODUCTS || variants >= CHUNK_VARIANTS || bytes >= CHUNK_BYTES {
-                self.write(&mut whole, &mut chunk, progress, tally).await?;
+                self.write(&mut whole, &mut dry, &mut chunk, progress, tally).await?;
                 chunk_from = source.bytes_read();
                 at(Point::ImportChunk).await;
                 progress.at(source.bytes_read(), tally.taken);
             }
         }
-        self.write(&mut whole, &mut chunk, progress, tally).await?;
+        self.write(&mut whole, &mut dry, &mut chunk, progress, tally).await?;
         at(Point::ImportEnding).await;
         progress.at(source.bytes_read(), tally.taken);
         let deletes = self.unnamed != Unnamed::Keep;
-        match whole {
-            Some(mut tx) if tally.refused == 0 => {
-                if deletes {
-                    self.delete_unnamed(&mut tx, &seen, progress, tally).await?;
-                    at(Point::ImportDeleting).await;
-                }
-                tx.commit().await?;
-            }
-            // Dropping the transaction rolls it back.
-            Some(_) => *tally = Tally { refused: tally.refused, ..Tally::default() },
-            None if !deletes => {}
-            None if tally.refused > 0 => return Err(ImportError::Refused { refused: tally.refused }),
-            None => {
-                let mut tx = self.db.write().await?;
-                self.delete_unnamed(&mut tx, &seen, progress, tally).await?;
-                at(Point::ImportDeleting).await;
-                tx.commit().await?;
-            }
+        if deletes && tally.refused > 0 {
+            return Err(ImportError::Refused { refused: tally.refused });
         }
-        Ok(())
-    }
-
-    /// Deletes the variants that the file does not name, all or none.
-    async fn delete_unnamed(
-        &self,
-        tx: &mut Tx,
-        seen: &Duplicates,
-        progress: &mut impl Progress,
-        tally: &mut Tally,
-    ) -> Result<(), ImportError> {
-        if tally.taken == 0 {
+        if deletes && tally.taken == 0 {
             return Err(ImportError::Empty);
         }
-        let (mut live, mut unnamed, mut after) = (0, 0, String::new());
-        loop {
-            let page = catalog::live_after(tx, &after, STEP).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(last);
-            live += page.len() as u64;
-            unnamed += page.iter().filter(|id| !seen.has_variant(id)).count() as u64;
-        }
-        if self.mode == Mode::Dry {
-            // What the file adds is not there.
-            live = live.max(unnamed + seen.variants());
-        }
-        let allowed = guard::allowance(i64::try_from(live).unwrap_or(i64::MAX), 0) as u64;
-        if unnamed > allowed && self.unnamed != Unnamed::DeleteAll {
-            return Err(ImportError::TooManyDeletes { unnamed, live, allowed });
-        }
-        progress.deletes(unnamed, live);
-        if self.mode == Mode::Dry {
+        if let Some(dry) = dry {
+            if deletes {
+                let mut tx = self.db.read().await?;
+                let count = dry.count(&mut tx, &seen).await?;
+                count.within(self.unnamed)?;
+                progress.deletes(count.unnamed, count.live);
+            }
             return Ok(());
         }
-        let (mut deleted, mut after) = (0, String::new());
-        while deleted < unnamed {
-            let page = catalog::live_after(tx, &after, STEP).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(last);
-            let gone: Vec<String> = page.into_iter().filter(|id| !seen.has_variant(id)).collect();
-            if !gone.is_empty() {
-                tally.written.intents += catalog::delete(tx, &gone, self.now).await?;
-                deleted += gone.len() as u64;
+        let mut tx = match whole {
+            // Dropping the transaction rolls it back.
+            Some(_) if tally.refused > 0 => {
+                *tally = Tally { refused: tally.refused, ..Tally::default() };
+                return Ok(());
             }
+            Some(tx) => tx,
+            None if deletes => self.db.write().await?,
+            None => return Ok(()),
+        };
+        if deletes {
+            let count = unnamed::count(&mut tx, &seen).await?;
+            count.within(self.unnamed)?;
+            progress.deletes(count.unnamed, count.live);
+            let gone = unnamed::delete(&mut tx, &seen, self.now).await?;
+            // Another import may have added variants meanwhile: what is deleted counts.
+            Count { unnamed: gone.variants, ..count }.within(self.unnamed)?;
+            tally.deleted = gone.variants;
+            tally.written.intents += gone.intents;
+            at(Point::ImportDeleting).await;
         }
-        tally.deleted = deleted;
+        tx.commit().await?;
         Ok(())
     }
 
     async fn write(
         &self,
         whole: &mut Option<Tx>,
+        dry: &mut Option<DryCount>,
         chunk: &mut Vec<ProductRecord>,
         progress: &mut impl Progress,
         tally: &mut Tally,
@@ -257,20 +228,25 @@ impl Import<'_> {
         if chunk.is_empty() {
             return Ok(());
         }
-        let written = match whole {
+        let written = match (whole, dry) {
             // A refused line already prevents the commit: the remaining lines are only read to report their refusals.
-            Some(_) if tally.refused > 0 => Written::default(),
-            Some(tx) => catalog::write(tx, chunk, self.now).await?,
-            None if self.mode == Mode::Dry => {
-                // Dropping the transaction rolls it back.
+            (Some(_), _) if tally.refused > 0 => Written::default(),
+            (Some(tx), _) => catalog::write(tx, chunk, self.now).await?,
+            (None, Some(dry)) => {
                 let mut tx = self.db.write().await?;
                 let written = catalog::write(&mut tx, chunk, self.now).await?;
+                if self.unnamed != Unnamed::Keep {
+                    dry.add(&mut tx, chunk).await?;
+                }
                 let variants = chunk.iter().flat_map(|product| &product.variants);
                 let variants: Vec<&str> = variants.map(|variant| variant.id.as_str()).collect();
-                progress.judge(source::load(&mut tx, &variants).await?);
+                let read = source::load(&mut tx, &variants).await?;
+                // Rolls it back. Nobody waits for it while the mapper runs.
+                drop(tx);
+                progress.judge(read).await;
                 written
             }
-            None => {
+            (None, None) => {
                 let mut tx = self.db.write().await?;
                 let written = catalog::write(&mut tx, chunk, self.now).await?;
                 at(Point::ImportWriting).await;

@@ -211,7 +211,7 @@ impl Settlement {
             }
         }
         if !drops.is_empty() {
-            sync_state::forget_pending(&mut tx, &drops).await?;
+            sync_state::forget_dropped(&mut tx, &drops).await?;
         }
         outbox::mark(&mut tx, &marks, now).await?;
         outbox::hold(&mut tx, &self.held_back, now).await?;

@@ -155,8 +155,10 @@ async fn noops_are_confirmed_only_on_the_row_they_were_decided_on(db: &TestDb) -
 async fn only_never_pushed_rows_are_forgotten(db: &TestDb) -> Done {
     upsert(db, &["pending", "other"]).await?;
     record(db, &[pushed("synced", SyncStatus::Synced), pushed("held", SyncStatus::Pending)]).await?;
+    // The shop does not have it, and Meta never took it.
+    record(db, &[Pushed { at_meta: false, ..pushed("failed", SyncStatus::Failed) }]).await?;
     let mut tx = db.write().await?;
-    assert_eq!(sync_state::forget_pending(&mut tx, &["pending", "synced", "held", "unknown"]).await?, 1);
+    assert_eq!(sync_state::forget_dropped(&mut tx, &["pending", "synced", "held", "unknown", "failed"]).await?, 2);
     tx.commit().await?;
     let left = db.texts("SELECT variant_id FROM meta_sync_state ORDER BY variant_id").await?;
     assert_eq!(left, ["held", "other", "synced"]);

@@ -235,7 +235,7 @@ fn common_title<'t>(titles: impl Iterator<Item = &'t str>) -> Option<&'t str> {
     }
     // A word that only begins alike is not common.
     let is_word_end = |title: &&str| title[common.len()..].chars().next().is_none_or(|c| !c.is_alphanumeric());
-    if !titles.iter().all(|title| is_word_end(&title)) {
+    if !titles.iter().all(is_word_end) {
         common = common.rsplit_once(|c: char| !c.is_alphanumeric()).map_or("", |(words, _)| words);
     }
     if common == first {
