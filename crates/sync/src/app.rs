@@ -17,8 +17,10 @@ use crate::clock::{Millis, SharedClock};
 use crate::domain::settings::{Pacing, Settings};
 use crate::mapping::active::ActiveMapper;
 use crate::mapping::trial::Program;
+use crate::runtime::cached::Cached;
 use crate::runtime::leased::LeaseCell;
 use crate::runtime::periodic::Nudger;
+use crate::store::items::Totals;
 use crate::store::seal::Keyring;
 use crate::store::{self, Db, StoreError};
 
@@ -63,6 +65,8 @@ pub struct App {
     pub mapper: Mapper,
     /// How often states were recorded.
     pub changes: Changes,
+    /// The numbers of everything; at a million variants they are a few seconds old.
+    pub totals: Cached<Totals>,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -143,6 +147,7 @@ impl App {
             coalescer: Coalescer::new(),
             mapper: Mapper::new(),
             changes: Changes::default(),
+            totals: Cached::default(),
             wake: Wake::default(),
         }
     }

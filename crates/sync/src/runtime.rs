@@ -3,6 +3,7 @@
 //! Left out on purpose: everything about catalogs. The actors are in [`crate::actors`] (which respond to requests) and
 //! [`crate::pipeline`] (which run on their own).
 
+pub mod cached;
 pub mod exclusive;
 pub mod jitter;
 pub mod leased;

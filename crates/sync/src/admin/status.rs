@@ -12,8 +12,9 @@ use crate::domain::problems::{Connection, Facts, Severity, Work, problems};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
+use crate::store::items::{self, Totals};
 use crate::store::reask::{self, Reask};
-use crate::store::{channel, outbox, submission, sync_state};
+use crate::store::{channel, submission};
 
 /// The status of the connection, the configuration and the sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -177,11 +178,12 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let mut tx = app.db.read().await?;
     let credential = credential::load(&mut tx, &app.keyring).await?;
     let channel = channel::load(&mut tx).await?;
-    let states = sync_state::counts(&mut tx).await?;
-    let backlog = outbox::backlog(&mut tx).await?;
+    let Totals { states, backlog, .. } = app.totals.get(items::totals(&mut tx)).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
+    // In this order: a re-ask that begins in between is seen.
+    let is_renamed = reask::is_renamed(&mut tx).await?;
     let reasks = reask::all(&mut tx).await?;
-    let asks_again = reasks.iter().any(|reask| reask.finished_at.is_none()) || reask::is_renamed(&mut tx).await?;
+    let asks_again = is_renamed || reasks.iter().any(|reask| reask.finished_at.is_none());
     drop(tx);
 
     let of = |status| states.get(&status).copied().unwrap_or_default();

@@ -1,7 +1,14 @@
 //! The shop's variants with their state at Meta.
 
+mod unfiltered;
+
+use std::collections::HashMap;
+
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, json};
 use crate::domain::intent::OpenIntent;
+use crate::domain::state::SyncStatus;
+use crate::store::outbox::{self, Backlog};
+use crate::store::sync_state;
 
 /// Returns those of the variants that neither the source nor the sync state has.
 ///
@@ -50,6 +57,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it selects by the state alone, or nothing.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self { status: self.status, ..Self::default() }
+    }
+
     /// Whether it needs the sync state or the outbox.
     fn needs_state(&self) -> bool {
         self.status.is_some()
@@ -146,6 +159,53 @@ macro_rules! filtered {
             $after
         )
     };
+}
+
+/// The numbers of everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Variants of the shop, and those that only the state knows.
+    pub variants: i64,
+    /// Rows of each state.
+    pub states: HashMap<SyncStatus, i64>,
+    /// Open intents.
+    pub backlog: Backlog,
+}
+
+impl Totals {
+    /// Returns the number of variants of a state, of those without one (`never_synced`), or of all.
+    #[must_use]
+    pub fn of(&self, status: Option<&str>) -> i64 {
+        let Some(word) = status else { return self.variants };
+        match self.states.iter().find(|(status, _)| status.as_str() == word) {
+            Some((_, count)) => *count,
+            None if word == "never_synced" => self.variants - self.states.values().sum::<i64>(),
+            None => 0,
+        }
+    }
+}
+
+/// Totals everything. At a million variants this takes a second.
+///
+/// # Errors
+/// When the database query fails, or the database holds a word that this version does not know.
+pub async fn totals(tx: &mut Tx) -> Result<Totals> {
+    let (variants,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT (SELECT COUNT(*) FROM variant_index)
+              + (SELECT COUNT(*) FROM meta_sync_state s
+                 WHERE NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = s.variant_id))"
+    )?;
+    Ok(Totals { variants, states: sync_state::counts(tx).await?, backlog: outbox::backlog(tx).await? })
+}
+
+/// Returns a page of the variants of a plain filter: those sent last first, those without a state last.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn plain_page(tx: &mut Tx, filter: &Filter, stretch: Stretch, totals: &Totals) -> Result<Vec<ItemRow>> {
+    unfiltered::page(tx, filter.status, stretch, totals).await
 }
 
 /// Returns a page of variants, those sent last first, and the total number.

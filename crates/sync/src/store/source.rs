@@ -3,7 +3,8 @@
 //! The view is the contract: a platform with its own schema replaces the view and keeps its tables. The values of such
 //! a view are read leniently. A row that cannot be read is reported with its reason and does not affect other rows.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use mapper_core::{Inventory, Item, OptionValue, Product, Variant};
 use serde::Deserialize;
@@ -22,7 +23,7 @@ pub struct SourceBatch {
 }
 
 #[derive(sqlx::FromRow)]
-struct SourceRow {
+struct VariantRow {
     variant_id: String,
     product_id: String,
     sku: Option<String>,
@@ -36,6 +37,18 @@ struct SourceRow {
     thumbnail: Option<String>,
     images: Option<String>,
     deleted_at: Option<i64>,
+    options: Option<String>,
+    track_inventory: Option<bool>,
+    quantity_on_hand: Option<i64>,
+    reserved_quantity: Option<i64>,
+    allow_backorder: Option<bool>,
+    extra: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ProductRow {
+    variant_id: String,
+    product_id: String,
     product_title: Option<String>,
     product_subtitle: Option<String>,
     product_description: Option<String>,
@@ -48,82 +61,120 @@ struct SourceRow {
     vendor_name: Option<String>,
     brand_title: Option<String>,
     categories: Option<String>,
-    options: Option<String>,
-    track_inventory: Option<bool>,
-    quantity_on_hand: Option<i64>,
-    reserved_quantity: Option<i64>,
-    allow_backorder: Option<bool>,
-    extra: Option<String>,
     product_extra: Option<String>,
 }
 
 /// Loads the rows of these variants. Variants that the source does not have are missing in the result.
+///
+/// What a view says of a product is read once, from the first of its variants: descriptions are long, and the trail of
+/// categories is dear. The two statements are not of one instant. A change between them has its own intent, as one after
+/// them.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
     // JSON columns are read as text, because one unreadable value must not fail the batch. Numbers are widened, because
     // a platform's view may have narrower types.
-    let rows: Vec<SourceRow> = fetch_all!(
+    let rows: Vec<VariantRow> = fetch_all!(
         tx,
-        SourceRow,
+        VariantRow,
         "SELECT variant_id, product_id, sku, ean, upc, barcode, CAST(price AS BIGINT) AS price,
              CAST(special_price AS BIGINT) AS special_price, CAST(special_price_start AS BIGINT) AS special_price_start,
              CAST(special_price_end AS BIGINT) AS special_price_end, thumbnail, CAST(images AS TEXT) AS images,
-             CAST(deleted_at AS BIGINT) AS deleted_at, product_title, product_subtitle, product_description,
-             product_slug, product_status, product_visibility, product_thumbnail,
-             CAST(product_images AS TEXT) AS product_images, CAST(product_deleted_at AS BIGINT) AS product_deleted_at,
-             vendor_name, brand_title, CAST(categories AS TEXT) AS categories, CAST(options AS TEXT) AS options,
-             track_inventory, CAST(quantity_on_hand AS BIGINT) AS quantity_on_hand,
-             CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder,
-             CAST(extra AS TEXT) AS extra, CAST(product_extra AS TEXT) AS product_extra
+             CAST(deleted_at AS BIGINT) AS deleted_at, CAST(options AS TEXT) AS options, track_inventory,
+             CAST(quantity_on_hand AS BIGINT) AS quantity_on_hand,
+             CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder, CAST(extra AS TEXT) AS extra
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
     )?;
     let mut batch = SourceBatch { items: Vec::with_capacity(rows.len()), ..SourceBatch::default() };
-    let mut known: HashMap<String, u32> = HashMap::new();
+    let known = load_products(tx, &rows, &mut batch.products).await?;
     for row in rows {
         let variant_id = row.variant_id.clone();
-        if let Err(reason) = take(&mut batch, &mut known, row) {
-            batch.unreadable.push((variant_id, reason));
+        let read = match known.get(&row.product_id) {
+            Some(Ok(index)) => variant(row).map(|variant| Item { product_index: *index, variant }),
+            Some(Err(reason)) => Err(reason.clone()),
+            // The variants of this product went away meanwhile.
+            None => continue,
+        };
+        match read {
+            Ok(item) => batch.items.push(item),
+            Err(reason) => batch.unreadable.push((variant_id, reason)),
         }
     }
     Ok(batch)
 }
 
-fn take(batch: &mut SourceBatch, known: &mut HashMap<String, u32>, row: SourceRow) -> std::result::Result<(), String> {
-    let product_index = match known.get(&row.product_id) {
-        Some(&index) => index,
-        None => {
-            batch.products.push(Product {
-                id: row.product_id.clone(),
-                title: row.product_title,
-                subtitle: row.product_subtitle,
-                description: row.product_description,
-                slug: row.product_slug,
-                status: row.product_status,
-                visibility: row.product_visibility,
-                thumbnail: row.product_thumbnail,
-                images: images("product_images", row.product_images)?,
-                deleted_at: row.product_deleted_at,
-                vendor_name: row.vendor_name,
-                brand_title: row.brand_title,
-                categories: list("categories", row.categories)?,
-                extra_json: row.product_extra,
-            });
-            let index = u32::try_from(batch.products.len() - 1)
-                .map_err(|_| "more products than one batch can hold".to_owned())?;
-            known.insert(row.product_id, index);
-            index
+/// The index of a product in the batch, or why it cannot be read.
+type Known = HashMap<String, std::result::Result<u32, String>>;
+
+/// Loads the products of these variants, by the id that their rows name.
+async fn load_products(tx: &mut Tx, rows: &[VariantRow], products: &mut Vec<Product>) -> Result<Known> {
+    let mut known = Known::new();
+    let mut seen = HashSet::new();
+    let mut asked: Vec<&VariantRow> = rows.iter().filter(|row| seen.insert(&row.product_id)).collect();
+    // Where the first variant of a product went away meanwhile, another one may be left.
+    for _ in 0..2 {
+        if asked.is_empty() {
+            break;
         }
-    };
+        let ids: Vec<&str> = asked.iter().map(|row| row.variant_id.as_str()).collect();
+        let found: Vec<ProductRow> = fetch_all!(
+            tx,
+            ProductRow,
+            "SELECT variant_id, product_id, product_title, product_subtitle, product_description, product_slug,
+                 product_status, product_visibility, product_thumbnail, CAST(product_images AS TEXT) AS product_images,
+                 CAST(product_deleted_at AS BIGINT) AS product_deleted_at, vendor_name, brand_title,
+                 CAST(categories AS TEXT) AS categories, CAST(product_extra AS TEXT) AS product_extra
+             FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
+            json(&ids)?
+        )?;
+        let named: HashMap<&str, &str> =
+            asked.iter().map(|row| (row.variant_id.as_str(), row.product_id.as_str())).collect();
+        for row in found {
+            // A variant that moved to another product meanwhile has that one.
+            let Some(Entry::Vacant(place)) = named.get(row.variant_id.as_str()).map(|id| known.entry((*id).to_owned()))
+            else {
+                continue;
+            };
+            place.insert(product(row).map(|product| {
+                products.push(product);
+                // A batch is far smaller.
+                u32::try_from(products.len() - 1).unwrap_or(u32::MAX)
+            }));
+        }
+        asked = rows.iter().filter(|row| !known.contains_key(&row.product_id)).collect();
+    }
+    Ok(known)
+}
+
+fn product(row: ProductRow) -> std::result::Result<Product, String> {
+    Ok(Product {
+        id: row.product_id,
+        title: row.product_title,
+        subtitle: row.product_subtitle,
+        description: row.product_description,
+        slug: row.product_slug,
+        status: row.product_status,
+        visibility: row.product_visibility,
+        thumbnail: row.product_thumbnail,
+        images: images("product_images", row.product_images)?,
+        deleted_at: row.product_deleted_at,
+        vendor_name: row.vendor_name,
+        brand_title: row.brand_title,
+        categories: list("categories", row.categories)?,
+        extra_json: row.product_extra,
+    })
+}
+
+fn variant(row: VariantRow) -> std::result::Result<Variant, String> {
     let inventory = row.track_inventory.map(|track_inventory| Inventory {
         track_inventory,
         quantity_on_hand: row.quantity_on_hand.unwrap_or_default(),
         reserved_quantity: row.reserved_quantity.unwrap_or_default(),
         allow_backorder: row.allow_backorder.unwrap_or_default(),
     });
-    let variant = Variant {
+    Ok(Variant {
         id: row.variant_id,
         sku: row.sku,
         ean: row.ean,
@@ -139,9 +190,7 @@ fn take(batch: &mut SourceBatch, known: &mut HashMap<String, u32>, row: SourceRo
         inventory,
         options: list::<OptionValue>("options", row.options)?,
         extra_json: row.extra,
-    };
-    batch.items.push(Item { product_index, variant });
-    Ok(())
+    })
 }
 
 fn list<T: serde::de::DeserializeOwned>(column: &str, text: Option<String>) -> std::result::Result<Vec<T>, String> {

@@ -25,7 +25,8 @@ async fn settle(shop: &Shop) {
     shop.until("no re-ask is under way", async || {
         shop.service.app.wake.all();
         let mut tx = shop.db().read().await.expect("a connection");
-        reask::next(&mut tx).await.expect("read").is_none() && !reask::is_renamed(&mut tx).await.expect("read")
+        // In this order: a re-ask that begins in between is seen.
+        !reask::is_renamed(&mut tx).await.expect("read") && reask::next(&mut tx).await.expect("read").is_none()
     })
     .await;
     shop.settle().await;
