@@ -10,6 +10,7 @@ mod credential;
 mod fan_out;
 mod keys;
 mod lease;
+mod lists;
 mod migrations;
 mod oauth;
 mod outbox;

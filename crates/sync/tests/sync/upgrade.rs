@@ -7,7 +7,7 @@ use catalog_sync::config::Config;
 use catalog_sync::domain::reask::Reason;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::startup::{self, Service};
-use catalog_sync::store::{reask, settings, sync_state};
+use catalog_sync::store::{connect, reask, settings, sync_state};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::sync::Arc;
@@ -71,5 +71,27 @@ async fn a_database_of_an_earlier_version_goes_on_on_postgres() {
     let mut old = PgConnection::connect(&url).await.expect("a database");
     sqlx::raw_sql(POSTGRES).execute(&mut old).await.expect("restored");
     old.close().await.expect("closed");
-    upgraded(url).await;
+    upgraded(url.clone()).await;
+    assert!(source_view(&url).await.contains("LATERAL"), "the view is replaced");
+}
+
+/// A platform's own view is its own, also when a later version would write ours in another way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platforms_own_view_stays() {
+    let url = postgres::database().await;
+    let mut old = PgConnection::connect(&url).await.expect("a database");
+    sqlx::raw_sql(POSTGRES).execute(&mut old).await.expect("restored");
+    let own = "ALTER VIEW meta_catalog.variant_source RENAME TO ours;
+               CREATE VIEW meta_catalog.variant_source AS SELECT * FROM meta_catalog.ours WHERE price > 0";
+    sqlx::raw_sql(own).execute(&mut old).await.expect("replaced");
+    old.close().await.expect("closed");
+    let before = source_view(&url).await;
+    connect::open(&url, &connect::Options::default()).await.expect("it opens").close().await;
+    assert_eq!(source_view(&url).await, before);
+}
+
+async fn source_view(url: &str) -> String {
+    let mut connection = PgConnection::connect(url).await.expect("a connection");
+    let text = sqlx::query_scalar("SELECT pg_get_viewdef('meta_catalog.variant_source'::regclass)");
+    text.fetch_one(&mut connection).await.expect("the view")
 }
