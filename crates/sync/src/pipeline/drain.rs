@@ -44,10 +44,11 @@ use crate::runtime::jitter::Jitter;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::field_set::FieldSets;
+use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
 
-/// Number of variants in one mapping request: the most efficient size for the mapper, and the bound on the memory of a
-/// tick.
+/// Number of variants in one mapping request: the most efficient size for the mapper, and half the bound on the memory of a
+/// tick, which reads one chunk while it maps another.
 const CHUNK: usize = 1_000;
 /// Maximum number of windows read for one call. A fuller call is better, but the tick must end.
 const WINDOWS_PER_CALL: usize = 40;
@@ -156,12 +157,25 @@ impl DrainJob {
 
         let mut settlement = Settlement::new(tick.preview);
         let mut stalled = 0;
-        for chunk in folded.chunks(CHUNK) {
+        let mut chunks = folded.chunks(CHUNK).peekable();
+        let mut source = match chunks.peek() {
+            Some(chunk) => self.source(chunk).await?,
+            None => None,
+        };
+        while let Some(chunk) = chunks.next() {
             if draft.is_full() || stalled >= MOST_STALLED {
                 break;
             }
             tick.still_counts(&self.app)?;
-            let mapped = self.map(tick, chunk).await?;
+            // The database reads the next chunk while the mapper maps this one.
+            let next = async {
+                match chunks.peek() {
+                    Some(chunk) => self.source(chunk).await,
+                    None => Ok(None),
+                }
+            };
+            let (mapped, next) = tokio::join!(self.map(tick, source), next);
+            source = next?;
             let is_partial = mapped.is_partial();
             stalled += usize::from(is_partial);
             at(Point::DrainMapped).await;
@@ -245,16 +259,20 @@ impl DrainJob {
         Ok(allowance.saturating_sub(draft.implicit_deletes))
     }
 
-    /// Returns the mapper's words on the upserts of a chunk.
-    async fn map(&self, tick: &Tick, chunk: &[Folded]) -> Result<Mapped, StoreError> {
+    /// Reads the source of the upserts of a chunk. Returns `None` when it has none.
+    async fn source(&self, chunk: &[Folded]) -> Result<Option<SourceBatch>, StoreError> {
         let wanted: Vec<&str> =
             chunk.iter().filter(|f| f.intent == Intent::Upsert).map(|f| f.variant_id.as_str()).collect();
         if wanted.is_empty() {
-            return Ok(Mapped::default());
+            return Ok(None);
         }
         let mut tx = self.app.db.read().await?;
-        let batch = store::source::load(&mut tx, &wanted).await?;
-        drop(tx);
+        Ok(Some(store::source::load(&mut tx, &wanted).await?))
+    }
+
+    /// Returns the mapper's words on a chunk.
+    async fn map(&self, tick: &Tick, source: Option<SourceBatch>) -> Mapped {
+        let Some(batch) = source else { return Mapped::default() };
         let unreadable = batch.unreadable.clone();
         let request = MapRequest {
             mapper: Arc::clone(&tick.mapper),
@@ -263,11 +281,11 @@ impl DrainJob {
             batch,
         };
         match self.app.mapper.map(request).await {
-            Ok(answer) => Ok(Mapped::new(answer, unreadable)),
+            Ok(answer) => Mapped::new(answer, unreadable),
             Err(error) => {
                 // Nothing is known about these variants: an empty answer would delete them as gone.
                 debug!(%error, "mapping request failed");
-                Ok(Mapped::missing())
+                Mapped::missing()
             }
         }
     }
