@@ -143,6 +143,18 @@ impl Db {
         })
     }
 
+    /// Opens a connection for reading, of which a statement may change settings: on PostgreSQL they end with the
+    /// transaction.
+    ///
+    /// # Errors
+    /// When no connection is available.
+    pub async fn read_apart(&self) -> Result<Tx> {
+        match self {
+            Self::Sqlite { .. } => self.read().await,
+            Self::Postgres { .. } => self.write().await,
+        }
+    }
+
     /// Begins a transaction for writing. Dropping it without [`Tx::commit`] rolls it back.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ impl LeasedJob for LintJob {
             return Ok(Rest::Interval);
         }
         let started = Instant::now();
-        let mut tx = self.app.db.read().await?;
+        let mut tx = self.app.db.read_apart().await?;
         let found = lint::changed(&mut tx, FOUND).await?;
         drop(tx);
         for chunk in found.chunks(CHUNK) {

@@ -9,11 +9,14 @@ use crate::domain::lint::{Finding, MAX_GROUP_SIZE};
 /// A variant with the codes that it ought to have, sorted, separated by commas; `None` for none.
 pub type Linted = (String, Option<String>);
 
-/// Returns up to `limit` variants whose codes differ from what a comparison finds now.
+/// Returns up to `limit` variants whose codes differ from what a comparison finds now. `tx` comes from
+/// [`super::Db::read_apart`].
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn changed(tx: &mut Tx, limit: i64) -> Result<Vec<Linted>> {
+    // The statistics are from before the traits, or there are none: the planner then compares each variant with each other.
+    execute!(tx, "@pg{SET LOCAL enable_nestloop = off}@sqlite{SELECT 1}")?;
     // Only what is wrong is joined: the small sides fit into memory. `given` counts each attribute (`Traits::ATTRIBUTES`)
     // in a group; what at least half of the group has, and not all, is expected of the others.
     fetch_all!(
