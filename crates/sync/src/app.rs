@@ -65,8 +65,8 @@ pub struct App {
     pub mapper: Mapper,
     /// How often states were recorded.
     pub changes: Changes,
-    /// The numbers of everything; at a million variants they are a few seconds old.
-    pub totals: Cached<Totals>,
+    /// See [`App::totals`].
+    totals: Cached<Totals>,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -150,6 +150,19 @@ impl App {
             totals: Cached::default(),
             wake: Wake::default(),
         }
+    }
+
+    /// Returns the numbers of everything. At a million variants they are up to half a minute old. No connection is held by
+    /// callers that wait for the same count.
+    ///
+    /// # Errors
+    /// When the database query fails.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        let count = async {
+            let mut tx = self.db.read().await?;
+            store::items::totals(&mut tx).await
+        };
+        self.totals.get(count).await
     }
 
     /// Called after states were recorded: what is compared across variants may differ.

@@ -208,11 +208,12 @@ impl From<ItemRow> for ItemSummary {
 /// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
-    let mut tx = app.db.read().await?;
     let (rows, total) = if filter.is_plain() {
-        let totals = app.totals.get(items::totals(&mut tx)).await?;
+        let totals = app.totals().await?;
+        let mut tx = app.db.read().await?;
         (items::plain_page(&mut tx, &filter, page.stretch(), &totals).await?, totals.of(filter.status))
     } else {
+        let mut tx = app.db.read().await?;
         items::list(&mut tx, &filter, page.stretch()).await?
     };
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })

@@ -12,7 +12,7 @@ use crate::domain::problems::{Connection, Facts, Severity, Work, problems};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
-use crate::store::items::{self, Totals};
+use crate::store::items::Totals;
 use crate::store::reask::{self, Reask};
 use crate::store::{channel, submission};
 
@@ -175,10 +175,10 @@ pub struct ListedProblem {
 /// When the database query fails.
 pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let settings = app.load_settings().await?;
+    let Totals { states, backlog, .. } = app.totals().await?;
     let mut tx = app.db.read().await?;
     let credential = credential::load(&mut tx, &app.keyring).await?;
     let channel = channel::load(&mut tx).await?;
-    let Totals { states, backlog, .. } = app.totals.get(items::totals(&mut tx)).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
     // In this order: a re-ask that begins in between is seen.
     let is_renamed = reask::is_renamed(&mut tx).await?;

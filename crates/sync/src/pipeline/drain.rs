@@ -9,8 +9,8 @@
 //! 3. The `sending` row is committed (1), the call is made, its outcome is committed: state, exact outbox rows (2),
 //!    handle (3) and limiter, all under the lease and for the selected catalog (4).
 //!
-//! No transaction is open during mapping or HTTP. A tick that is killed at any point leaves either nothing or a
-//! `sending` row.
+//! No transaction is open during mapping or HTTP; a statement may read the next chunk while the mapper maps one. A tick
+//! that is killed at any point leaves either nothing or a `sending` row.
 
 mod answer;
 mod draft;

@@ -179,13 +179,14 @@ impl Totals {
         let Some(word) = status else { return self.variants };
         match self.states.iter().find(|(status, _)| status.as_str() == word) {
             Some((_, count)) => *count,
-            None if word == "never_synced" => self.variants - self.states.values().sum::<i64>(),
+            // The two were not counted at one instant.
+            None if word == "never_synced" => (self.variants - self.states.values().sum::<i64>()).max(0),
             None => 0,
         }
     }
 }
 
-/// Totals everything. At a million variants this takes a second.
+/// Counts everything. At a million variants this takes a second.
 ///
 /// # Errors
 /// When the database query fails, or the database holds a word that this version does not know.
