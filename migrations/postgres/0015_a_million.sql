@@ -38,7 +38,9 @@ LEFT JOIN inventory_stock i ON i.variant_id = v.id;
 
 DO $migration$
 BEGIN
-    IF pg_get_viewdef('former_variant_source'::regclass) = pg_get_viewdef('variant_source'::regclass) THEN
+    IF pg_get_viewdef('former_variant_source'::regclass) = pg_get_viewdef('variant_source'::regclass)
+        AND (SELECT reloptions FROM pg_class WHERE oid = 'variant_source'::regclass) IS NULL
+    THEN
         CREATE OR REPLACE VIEW variant_source AS
 SELECT v.id AS variant_id,
        v.product_id AS product_id,

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meta_graph::{AppCredentials, Caller, GraphClient};
 use secrecy::SecretString;
@@ -160,7 +160,9 @@ impl App {
     pub async fn totals(&self) -> Result<Totals, StoreError> {
         let count = async {
             let mut tx = self.db.read().await?;
-            store::items::totals(&mut tx).await
+            let began = Instant::now();
+            let totals = store::items::totals(&mut tx).await?;
+            Ok((totals, began.elapsed()))
         };
         self.totals.get(count).await
     }

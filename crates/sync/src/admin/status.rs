@@ -14,7 +14,7 @@ use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
 use crate::store::items::Totals;
 use crate::store::reask::{self, Reask};
-use crate::store::{channel, submission};
+use crate::store::{channel, outbox, submission, sync_state};
 
 /// The status of the connection, the configuration and the sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -175,15 +175,21 @@ pub struct ListedProblem {
 /// When the database query fails.
 pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let settings = app.load_settings().await?;
-    let Totals { states, backlog, .. } = app.totals().await?;
+    let Totals { states, .. } = app.totals().await?;
     let mut tx = app.db.read().await?;
     let credential = credential::load(&mut tx, &app.keyring).await?;
     let channel = channel::load(&mut tx).await?;
+    let backlog = outbox::backlog(&mut tx).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
     // In this order: a re-ask that begins in between is seen.
     let is_renamed = reask::is_renamed(&mut tx).await?;
     let reasks = reask::all(&mut tx).await?;
     let asks_again = is_renamed || reasks.iter().any(|reask| reask.finished_at.is_none());
+    // A kept number is no reason to say that rows wait which nothing asks for.
+    let pending = match backlog.live {
+        0 => sync_state::count_pending(&mut tx).await?,
+        _ => states.get(&SyncStatus::Pending).copied().unwrap_or_default(),
+    };
     drop(tx);
 
     let of = |status| states.get(&status).copied().unwrap_or_default();
@@ -199,13 +205,7 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
         connection: connection.as_ref(),
         channel: &channel,
         mapper: unusable.as_deref(),
-        work: Work {
-            pending: of(SyncStatus::Pending),
-            live: backlog.live,
-            held: backlog.held,
-            submissions: handles_pending,
-            asks_again,
-        },
+        work: Work { pending, live: backlog.live, held: backlog.held, submissions: handles_pending, asks_again },
         graph_version: app.graph.version(),
         now: app.now(),
         shown: |at| iso(at).unwrap_or_else(|| at.to_string()),

@@ -159,8 +159,8 @@ impl DrainJob {
         let mut stalled = 0;
         let mut chunks = folded.chunks(CHUNK).peekable();
         let mut source = match chunks.peek() {
-            Some(chunk) => self.source(chunk).await?,
-            None => None,
+            Some(chunk) => self.source(chunk).await,
+            None => Ok(None),
         };
         while let Some(chunk) = chunks.next() {
             if draft.is_full() || stalled >= MOST_STALLED {
@@ -174,8 +174,8 @@ impl DrainJob {
                     None => Ok(None),
                 }
             };
-            let (mapped, next) = tokio::join!(self.map(tick, source), next);
-            source = next?;
+            let (mapped, next) = tokio::join!(self.map(tick, source?), next);
+            source = next;
             let is_partial = mapped.is_partial();
             stalled += usize::from(is_partial);
             at(Point::DrainMapped).await;

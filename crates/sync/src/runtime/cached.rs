@@ -1,6 +1,7 @@
 //! A value that is dear to compute: computed anew at most a twentieth of the time.
 //!
-//! Promises: cheap values are computed at each call. Callers that come together share one computation.
+//! Promises: cheap values are computed at each call. Callers that come together share one computation. No value is older than
+//! half a minute.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 const CHEAP: Duration = Duration::from_millis(50);
 /// How many times the duration of the computation a value is kept.
 const KEPT: u32 = 20;
+/// The oldest value.
+const OLDEST: Duration = Duration::from_secs(30);
 
 /// Keeps the last value.
 #[derive(Debug)]
@@ -30,21 +33,20 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T: Clone> Cached<T> {
-    /// Returns the kept value, or computes it.
+    /// Returns the kept value, or computes it; the computation says what it cost.
     ///
     /// # Errors
     /// Those of the computation; nothing is kept then.
-    pub async fn get<E>(&self, compute: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn get<E>(&self, compute: impl Future<Output = Result<(T, Duration), E>>) -> Result<T, E> {
         let mut kept = self.0.lock().await;
         if let Some(known) = &*kept
             && known.cost > CHEAP
-            && known.at.elapsed() < known.cost * KEPT
+            && known.at.elapsed() < (known.cost * KEPT).min(OLDEST)
         {
             return Ok(known.value.clone());
         }
-        let began = Instant::now();
-        let value = compute.await?;
-        *kept = Some(Kept { value: value.clone(), cost: began.elapsed(), at: Instant::now() });
+        let (value, cost) = compute.await?;
+        *kept = Some(Kept { value: value.clone(), cost, at: Instant::now() });
         Ok(value)
     }
 }
@@ -54,11 +56,7 @@ mod tests {
     use super::*;
 
     async fn at_cost(cached: &Cached<u32>, value: u32, cost: Duration) -> u32 {
-        let compute = async {
-            tokio::time::sleep(cost).await;
-            Ok::<_, ()>(value)
-        };
-        cached.get(compute).await.expect("computed")
+        cached.get(async { Ok::<_, ()>((value, cost)) }).await.expect("computed")
     }
 
     #[tokio::test(start_paused = true)]
@@ -72,6 +70,10 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(at_cost(&cached, 4, cheap).await, 4);
         assert!(cached.get(async { Err(()) }).await.is_err(), "a failure is not kept");
-        assert_eq!(at_cost(&cached, 5, cheap).await, 5);
+        assert_eq!(at_cost(&cached, 5, OLDEST).await, 5);
+        tokio::time::advance(OLDEST - Duration::from_millis(1)).await;
+        assert_eq!(at_cost(&cached, 6, cheap).await, 5);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(at_cost(&cached, 6, cheap).await, 6);
     }
 }

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, json};
 use crate::domain::intent::OpenIntent;
 use crate::domain::state::SyncStatus;
-use crate::store::outbox::{self, Backlog};
 use crate::store::sync_state;
 
 /// Returns those of the variants that neither the source nor the sync state has.
@@ -168,8 +167,6 @@ pub struct Totals {
     pub variants: i64,
     /// Rows of each state.
     pub states: HashMap<SyncStatus, i64>,
-    /// Open intents.
-    pub backlog: Backlog,
 }
 
 impl Totals {
@@ -198,7 +195,7 @@ pub async fn totals(tx: &mut Tx) -> Result<Totals> {
               + (SELECT COUNT(*) FROM meta_sync_state s
                  WHERE NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = s.variant_id))"
     )?;
-    Ok(Totals { variants, states: sync_state::counts(tx).await?, backlog: outbox::backlog(tx).await? })
+    Ok(Totals { variants, states: sync_state::counts(tx).await? })
 }
 
 /// Returns a page of the variants of a plain filter: those sent last first, those without a state last.

@@ -3,8 +3,7 @@
 //! The view is the contract: a platform with its own schema replaces the view and keeps its tables. The values of such
 //! a view are read leniently. A row that cannot be read is reported with its reason and does not affect other rows.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use mapper_core::{Inventory, Item, OptionValue, Product, Variant};
 use serde::Deserialize;
@@ -47,7 +46,6 @@ struct VariantRow {
 
 #[derive(sqlx::FromRow)]
 struct ProductRow {
-    variant_id: String,
     product_id: String,
     product_title: Option<String>,
     product_subtitle: Option<String>,
@@ -64,18 +62,52 @@ struct ProductRow {
     product_extra: Option<String>,
 }
 
+/// How often a variant is read that moves to another product between the two statements.
+const ATTEMPTS: usize = 3;
+
 /// Loads the rows of these variants. Variants that the source does not have are missing in the result.
 ///
 /// What a view says of a product is read once, from the first of its variants: descriptions are long, and the trail of
-/// categories is dear. The two statements are not of one instant. A change between them has its own intent, as one after
-/// them.
+/// categories is dear. The two statements are not of one instant: a variant whose product is not found by the second one is
+/// read again. Any other change between them has its own intent, as one after them.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
+    let mut batch = SourceBatch { items: Vec::with_capacity(variants.len()), ..SourceBatch::default() };
+    let mut asked: Vec<String> = variants.iter().map(|id| (*id).to_owned()).collect();
+    for _ in 0..ATTEMPTS {
+        let rows = variant_rows(tx, &asked).await?;
+        let known = load_products(tx, &rows, &mut batch.products).await?;
+        asked = Vec::new();
+        for row in rows {
+            let variant_id = row.variant_id.clone();
+            let read = match known.get(&row.product_id) {
+                Some(Ok(index)) => variant(row).map(|variant| Item { product_index: *index, variant }),
+                Some(Err(reason)) => Err(reason.clone()),
+                None => {
+                    asked.push(variant_id);
+                    continue;
+                }
+            };
+            match read {
+                Ok(item) => batch.items.push(item),
+                Err(reason) => batch.unreadable.push((variant_id, reason)),
+            }
+        }
+        if asked.is_empty() {
+            break;
+        }
+    }
+    let moving = asked.into_iter().map(|id| (id, "its product changed each time that it was read".to_owned()));
+    batch.unreadable.extend(moving);
+    Ok(batch)
+}
+
+async fn variant_rows(tx: &mut Tx, variants: &[String]) -> Result<Vec<VariantRow>> {
     // JSON columns are read as text, because one unreadable value must not fail the batch. Numbers are widened, because
     // a platform's view may have narrower types.
-    let rows: Vec<VariantRow> = fetch_all!(
+    fetch_all!(
         tx,
         VariantRow,
         "SELECT variant_id, product_id, sku, ean, upc, barcode, CAST(price AS BIGINT) AS price,
@@ -86,64 +118,38 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<SourceBatch> {
              CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder, CAST(extra AS TEXT) AS extra
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         json(variants)?
-    )?;
-    let mut batch = SourceBatch { items: Vec::with_capacity(rows.len()), ..SourceBatch::default() };
-    let known = load_products(tx, &rows, &mut batch.products).await?;
-    for row in rows {
-        let variant_id = row.variant_id.clone();
-        let read = match known.get(&row.product_id) {
-            Some(Ok(index)) => variant(row).map(|variant| Item { product_index: *index, variant }),
-            Some(Err(reason)) => Err(reason.clone()),
-            // The variants of this product went away meanwhile.
-            None => continue,
-        };
-        match read {
-            Ok(item) => batch.items.push(item),
-            Err(reason) => batch.unreadable.push((variant_id, reason)),
-        }
-    }
-    Ok(batch)
+    )
 }
 
 /// The index of a product in the batch, or why it cannot be read.
 type Known = HashMap<String, std::result::Result<u32, String>>;
 
-/// Loads the products of these variants, by the id that their rows name.
+/// Loads the products of these variants.
 async fn load_products(tx: &mut Tx, rows: &[VariantRow], products: &mut Vec<Product>) -> Result<Known> {
-    let mut known = Known::new();
-    let mut seen = HashSet::new();
-    let mut asked: Vec<&VariantRow> = rows.iter().filter(|row| seen.insert(&row.product_id)).collect();
-    // Where the first variant of a product went away meanwhile, another one may be left.
-    for _ in 0..2 {
-        if asked.is_empty() {
-            break;
-        }
-        let ids: Vec<&str> = asked.iter().map(|row| row.variant_id.as_str()).collect();
-        let found: Vec<ProductRow> = fetch_all!(
-            tx,
-            ProductRow,
-            "SELECT variant_id, product_id, product_title, product_subtitle, product_description, product_slug,
-                 product_status, product_visibility, product_thumbnail, CAST(product_images AS TEXT) AS product_images,
-                 CAST(product_deleted_at AS BIGINT) AS product_deleted_at, vendor_name, brand_title,
-                 CAST(categories AS TEXT) AS categories, CAST(product_extra AS TEXT) AS product_extra
-             FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
-            json(&ids)?
-        )?;
-        let named: HashMap<&str, &str> =
-            asked.iter().map(|row| (row.variant_id.as_str(), row.product_id.as_str())).collect();
-        for row in found {
-            // A variant that moved to another product meanwhile has that one.
-            let Some(Entry::Vacant(place)) = named.get(row.variant_id.as_str()).map(|id| known.entry((*id).to_owned()))
-            else {
-                continue;
-            };
-            place.insert(product(row).map(|product| {
-                products.push(product);
-                // A batch is far smaller.
-                u32::try_from(products.len() - 1).unwrap_or(u32::MAX)
-            }));
-        }
-        asked = rows.iter().filter(|row| !known.contains_key(&row.product_id)).collect();
+    let mut firsts: HashMap<&str, &str> = HashMap::new();
+    for row in rows {
+        firsts.entry(&row.product_id).or_insert(&row.variant_id);
+    }
+    let asked: Vec<&str> = firsts.into_values().collect();
+    let found: Vec<ProductRow> = fetch_all!(
+        tx,
+        ProductRow,
+        "SELECT product_id, product_title, product_subtitle, product_description, product_slug, product_status,
+             product_visibility, product_thumbnail, CAST(product_images AS TEXT) AS product_images,
+             CAST(product_deleted_at AS BIGINT) AS product_deleted_at, vendor_name, brand_title,
+             CAST(categories AS TEXT) AS categories, CAST(product_extra AS TEXT) AS product_extra
+         FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
+        json(&asked)?
+    )?;
+    let mut known = Known::with_capacity(found.len());
+    for row in found {
+        let id = row.product_id.clone();
+        let read = product(row).map(|product| {
+            products.push(product);
+            // A batch is far smaller.
+            u32::try_from(products.len() - 1).unwrap_or(u32::MAX)
+        });
+        known.insert(id, read);
     }
     Ok(known)
 }

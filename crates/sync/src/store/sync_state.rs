@@ -279,6 +279,15 @@ pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
     rows.into_iter().map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
 }
 
+/// Returns the number of variants that were never sent and wait.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn count_pending(tx: &mut Tx) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'pending'")?;
+    Ok(count)
+}
+
 /// Returns the number of items that are at Meta according to the sync state.
 ///
 /// # Errors

@@ -1,11 +1,12 @@
 //! Pages of the whole list, or of one state: cut from an index before anything is joined.
 
 use super::{ItemRow, Stretch, Totals};
-use crate::store::{Result, Tx, fetch_all};
+use crate::store::{Result, Tx, fetch_all, fetch_one};
 
 /// A state with fewer rows is read whole and sorted. In the order of the index its rows would lie far apart.
-const FEW: i64 = 20_000;
+const FEW: i64 = 100_000;
 
+// The source is narrowed before it is joined: SQLite builds a view whole that stands behind a LEFT JOIN.
 macro_rules! joined {
     ($page:literal) => {
         concat!(
@@ -18,7 +19,8 @@ macro_rules! joined {
                  COALESCE(i.product_deleted OR i.variant_deleted, TRUE) AS deleted
              FROM page
              JOIN meta_sync_state s ON s.variant_id = page.variant_id
-             LEFT JOIN variant_index i ON i.variant_id = page.variant_id
+             LEFT JOIN (SELECT * FROM variant_index WHERE variant_id IN (SELECT variant_id FROM page)) i
+                 ON i.variant_id = page.variant_id
              ORDER BY s.last_pushed_at DESC @pg{NULLS LAST}, s.variant_id"
         )
     };
@@ -40,7 +42,7 @@ pub(super) async fn page(
             ItemRow,
             joined!(
                 "SELECT variant_id FROM (
-                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE status = $1 ORDER BY updated_at LIMIT 50000
+                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE status = $1 ORDER BY updated_at LIMIT 10000000
                  ) AS few
                  ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $2 OFFSET $3"
             ),
@@ -71,9 +73,12 @@ pub(super) async fn page(
                 offset
             )?;
             let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
-            let states: i64 = totals.states.values().sum();
-            if missing > 0 && totals.variants > states {
-                rows.extend(without_state(tx, (offset - states).max(0), missing).await?);
+            if missing > 0 {
+                let before = match rows.len() {
+                    0 => offset - fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state").map(|(states,)| states)?,
+                    _ => 0,
+                };
+                rows.extend(without_state(tx, before.max(0), missing).await?);
             }
             Ok(rows)
         }

@@ -39,6 +39,33 @@ async fn replace_view(db: &TestDb) -> Done {
     }
 }
 
+/// The view lets it move between the two statements; SQLite has no sequence to do so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_variant_that_moves_while_it_is_read_lends_its_product_to_no_sibling_on_postgres() -> Done {
+    let db = &TestDb::postgres().await;
+    save(db, &[product("p", &["a", "b"]), product("other", &["c"])]).await?;
+    db.run(
+        "CREATE SEQUENCE moves;
+         ALTER VIEW variant_source RENAME TO ours;
+         CREATE VIEW variant_source AS
+         SELECT o.variant_id,
+             CASE WHEN o.variant_id = 'a' AND nextval('moves') > 1 THEN 'other' ELSE o.product_id END AS product_id,
+             o.sku, o.ean, o.upc, o.barcode, o.price, o.special_price, o.special_price_start, o.special_price_end,
+             o.thumbnail, o.images, o.deleted_at, o.extra, o.product_title, o.product_subtitle, o.product_description,
+             o.product_slug, o.product_status, o.product_visibility, o.product_thumbnail, o.product_images,
+             o.product_deleted_at, o.product_extra, o.vendor_name, o.brand_title, o.categories, o.options,
+             o.track_inventory, o.quantity_on_hand, o.reserved_quantity, o.allow_backorder
+         FROM ours o ORDER BY o.variant_id",
+    )
+    .await?;
+    let batch = read(db, &["a", "b"]).await?;
+    let mut read: Vec<(&str, &str)> =
+        batch.items.iter().map(|item| (&*item.variant.id, &*batch.products[item.product_index as usize].id)).collect();
+    read.sort_unstable();
+    assert_eq!((read, batch.unreadable), (vec![("a", "other"), ("b", "p")], vec![]));
+    Ok(())
+}
+
 async fn an_unreadable_row_costs_nobody_else(db: &TestDb) -> Done {
     save(db, &[product("p", &["a", "bad-text", "bad-shape", "b"])]).await?;
     replace_view(db).await?;
