@@ -198,7 +198,7 @@ pub async fn totals(tx: &mut Tx) -> Result<Totals> {
     Ok(Totals { variants, states: sync_state::counts(tx).await? })
 }
 
-/// Returns a page of the variants of a plain filter: those sent last first, those without a state last.
+/// Returns a page of the variants of a plain filter: those sent last first, those never sent by id.
 ///
 /// # Errors
 /// When the database query fails.

@@ -27,7 +27,7 @@ async fn ids(
 }
 
 async fn pages_follow_each_other(db: &TestDb) -> Done {
-    save(db, &[product("p", &["never-1", "never-2", "sent-1", "sent-2", "failed"])]).await?;
+    save(db, &[product("p", &["a-never", "never-1", "never-2", "sent-1", "sent-2", "failed"])]).await?;
     db.run("DELETE FROM meta_sync_state").await?;
     record(db, &[pushed("sent-2", SyncStatus::Synced), pushed("sent-1", SyncStatus::Synced)]).await?;
     record(db, &[Pushed { pushed: false, ..pushed("failed", SyncStatus::Failed) }]).await?;
@@ -35,10 +35,10 @@ async fn pages_follow_each_other(db: &TestDb) -> Done {
     record(db, &[pushed("gone", SyncStatus::Synced)]).await?;
     db.run("UPDATE meta_sync_state SET last_pushed_at = 5 WHERE variant_id = 'sent-1'").await?;
     db.run("UPDATE meta_sync_state SET last_pushed_at = 7 WHERE variant_id IN ('gone', 'sent-2')").await?;
-    let all = ["gone", "sent-2", "sent-1", "failed", "never-1", "never-2"];
-    for limit in 1..=7 {
+    let all = ["gone", "sent-2", "sent-1", "a-never", "failed", "never-1", "never-2"];
+    for limit in 1..=8 {
         let mut listed = Vec::new();
-        for page in 0..7 {
+        for page in 0..8 {
             listed.extend(ids(db, None, page * limit, limit).await?);
         }
         assert_eq!(listed, all, "pages of {limit}");
@@ -46,7 +46,7 @@ async fn pages_follow_each_other(db: &TestDb) -> Done {
     assert_eq!(ids(db, Some("synced"), 1, 5).await?, ["sent-2", "sent-1"]);
     assert_eq!(ids(db, Some("failed"), 0, 5).await?, ["failed"]);
     assert_eq!(ids(db, Some("skipped"), 0, 5).await?, [""; 0]);
-    assert_eq!(ids(db, Some("never_synced"), 1, 5).await?, ["never-2"]);
+    assert_eq!(ids(db, Some("never_synced"), 1, 5).await?, ["never-1", "never-2"]);
     let mut tx = db.read().await?;
     let totals = items::totals(&mut tx).await?;
     let gone = &items::plain_page(&mut tx, &Filter::default(), Stretch { offset: 0, limit: 1 }, &totals).await?[0];
