@@ -193,10 +193,13 @@ pub async fn resync_items(
     State(api): State<Api>,
     Body(ResyncRequest { variant_ids, force }): Body<ResyncRequest>,
 ) -> Result<Envelope<Enqueued>, ApiError> {
-    let ids: BTreeSet<String> = variant_ids.into_iter().collect();
-    if ids.is_empty() || ids.len() > MOST || ids.iter().any(|id| id.is_empty() || id.contains('\0')) {
+    if variant_ids.is_empty()
+        || variant_ids.len() > MOST
+        || variant_ids.iter().any(|id| id.is_empty() || id.contains('\0'))
+    {
         return Err(ApiError::validation(format!("variantIds: takes 1 to {MOST} ids")));
     }
+    let ids: BTreeSet<String> = variant_ids.into_iter().collect();
     let ids: Vec<String> = ids.into_iter().collect();
     let enqueued = intents::enqueue(&api.app, &ids, Request::Resync { force }).await?;
     Ok(Envelope::accepted(Enqueued { enqueued }))

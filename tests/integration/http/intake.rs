@@ -157,6 +157,7 @@ async fn operator(database: Engine) {
     for wrong in [
         json!([]),
         json!([""]),
+        json!(vec!["a"; 1001]),
         json!(vec!["x"; 1001].iter().enumerate().map(|(n, _)| n.to_string()).collect::<Vec<_>>()),
     ] {
         let refused = shop.post("/admin/meta/items/bulk/resync", json!({"variantIds": wrong})).await;
