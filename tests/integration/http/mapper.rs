@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use testkit::modules::{digest, module};
-use testkit::{CATALOG, Engine};
+use testkit::{CATALOG, Engine, until};
 
 use super::installation::{Installation, answer, assert_told};
 
@@ -196,14 +196,11 @@ async fn a_preview(database: Engine) {
     shop.select(CATALOG).await.data();
     shop.set(json!({"storefront_base_url": "https://shop.example"})).await.data();
     // The change of the setting asks again for what is mapped; nothing is yet.
-    while shop.get("/admin/meta/status").await.data()["reasks"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .any(|reask| reask["running"] == true)
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let no_reask_runs = async || {
+        let status = shop.get("/admin/meta/status").await.data();
+        status["reasks"].as_array().expect("a list").iter().all(|reask| reask["running"] == false)
+    };
+    until("no re-ask is under way", no_reask_runs, String::new).await;
     // At Meta as the built-in mapper has it: would not be sent anyway.
     let item = shop.get("/admin/meta/items/a-low").await.data();
     let hash = mapper_core::sha256_hex(&item["mappedItemData"].to_string());

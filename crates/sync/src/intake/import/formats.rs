@@ -45,3 +45,19 @@ pub trait Source {
     /// Returns the number of bytes read so far: the value of a progress bar.
     fn bytes_read(&self) -> u64;
 }
+
+/// Returns each product as JSON, or its refusals.
+#[cfg(test)]
+fn shown(mut source: impl Source) -> Vec<serde_json::Value> {
+    let mut items = Vec::new();
+    while let Some(Item { line, record }) = source.next_item().expect("memory does not fail") {
+        items.push(match record {
+            Ok(record) => serde_json::json!({ "line": line, "record": record }),
+            Err(refusals) => {
+                let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+                serde_json::json!({ "line": line, "refused": refusals })
+            }
+        });
+    }
+    items
+}

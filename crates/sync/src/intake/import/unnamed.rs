@@ -8,7 +8,8 @@ use super::run::{ImportError, Unnamed};
 use crate::clock::Millis;
 use crate::domain::guard;
 use crate::domain::record::ProductRecord;
-use crate::store::{StoreError, Tx, catalog};
+use crate::store::catalog::{self, VariantOf};
+use crate::store::{StoreError, Tx};
 
 /// The number of variants that are read and deleted by one statement.
 const STEP: i64 = 2_000;
@@ -41,31 +42,41 @@ pub(super) struct Gone {
     pub(super) intents: u64,
 }
 
+/// Walks the variants that are not deleted.
+#[derive(Default)]
+struct Walk(String);
+
+impl Walk {
+    /// Returns the next page; `None` at the end.
+    async fn next(&mut self, tx: &mut Tx) -> Result<Option<Vec<VariantOf>>, StoreError> {
+        let page = catalog::live_after(tx, &self.0, STEP).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        self.0.clone_from(last);
+        Ok(Some(page))
+    }
+}
+
 /// Counts what the file does not name of the shop as it is.
 pub(super) async fn count(tx: &mut Tx, seen: &Duplicates) -> Result<Count, StoreError> {
-    let (mut count, mut after) = (Count::default(), String::new());
-    loop {
-        let page = catalog::live_after(tx, &after, STEP).await?;
-        let Some((last, _)) = page.last() else { return Ok(count) };
-        after.clone_from(last);
+    let (mut count, mut walk) = (Count::default(), Walk::default());
+    while let Some(page) = walk.next(tx).await? {
         count.live += page.len() as u64;
         count.unnamed += page.iter().filter(|(id, _)| !seen.has_variant(id)).count() as u64;
     }
+    Ok(count)
 }
 
 /// Deletes what the file does not name.
 pub(super) async fn delete(tx: &mut Tx, seen: &Duplicates, now: Millis) -> Result<Gone, StoreError> {
-    let (mut gone, mut after) = (Gone::default(), String::new());
-    loop {
-        let page = catalog::live_after(tx, &after, STEP).await?;
-        let Some((last, _)) = page.last() else { return Ok(gone) };
-        after.clone_from(last);
+    let (mut gone, mut walk) = (Gone::default(), Walk::default());
+    while let Some(page) = walk.next(tx).await? {
         let unnamed: Vec<String> = page.into_iter().map(|(id, _)| id).filter(|id| !seen.has_variant(id)).collect();
         if !unnamed.is_empty() {
             gone.intents += catalog::delete(tx, &unnamed, now).await?;
             gone.variants += unnamed.len() as u64;
         }
     }
+    Ok(gone)
 }
 
 /// Counts for a dry run, whose chunks are rolled back: what each chunk makes of its products, then the products that the
@@ -96,13 +107,12 @@ impl DryCount {
 
     /// Adds the products that the file does not name.
     pub(super) async fn count(self, tx: &mut Tx, seen: &Duplicates) -> Result<Count, StoreError> {
-        let (mut unnamed, mut after) = (self.others.iter().filter(|key| !seen.has(key)).count() as u64, String::new());
-        loop {
-            let page = catalog::live_after(tx, &after, STEP).await?;
-            let Some((last, _)) = page.last() else { return Ok(Count { unnamed, live: self.named + unnamed }) };
-            after.clone_from(last);
+        let mut unnamed = self.others.iter().filter(|key| !seen.has(key)).count() as u64;
+        let mut walk = Walk::default();
+        while let Some(page) = walk.next(tx).await? {
             let rest = page.iter().filter(|(id, product)| !seen.has_product(product) && !seen.has_variant(id));
             unnamed += rest.count() as u64;
         }
+        Ok(Count { unnamed, live: self.named + unnamed })
     }
 }

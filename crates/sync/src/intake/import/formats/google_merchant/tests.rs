@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::intake::import::formats::shown;
 
 const FEED: &str = include_str!("tests/feed.xml");
 
@@ -12,18 +13,7 @@ fn open(file: &[u8]) -> io::Result<GoogleMerchant<impl BufRead + Seek>> {
 
 /// Returns each product as JSON, or its refusals.
 fn read(file: &[u8]) -> Vec<Value> {
-    let mut source = open(file).expect("a feed");
-    let mut items = Vec::new();
-    while let Some(item) = source.next_item().expect("memory does not fail") {
-        items.push(match item.record {
-            Ok(record) => json!({ "line": item.line, "record": record }),
-            Err(refusals) => {
-                let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-                json!({ "line": item.line, "refused": refusals })
-            }
-        });
-    }
-    items
+    shown(open(file).expect("a feed"))
 }
 
 fn error(file: &[u8]) -> String {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::intake::import::formats::shown;
 
 const EXPORT: &str = include_str!("tests/export.csv");
 
@@ -17,19 +18,7 @@ fn snapshot(name: &str, items: &[Value]) {
 
 /// Returns each product as JSON, or its refusals.
 fn items(file: &[u8], names: &[(&str, &str)], decimals: u32) -> Vec<Value> {
-    let mut source = open(file, names, decimals).expect("a header line");
-    let mut items = Vec::new();
-    while let Some(item) = source.next_item().expect("memory does not fail") {
-        let shown = match item.record {
-            Ok(record) => json!({ "line": item.line, "record": record }),
-            Err(refusals) => {
-                let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-                json!({ "line": item.line, "refused": refusals })
-            }
-        };
-        items.push(shown);
-    }
-    items
+    shown(open(file, names, decimals).expect("a header line"))
 }
 
 fn refusals(rows: &str, decimals: u32) -> Vec<Value> {

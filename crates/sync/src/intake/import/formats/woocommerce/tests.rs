@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::intake::import::formats::shown;
 
 const EXPORT: &str = include_str!("tests/export.csv");
 
@@ -12,18 +13,7 @@ fn open(file: &[u8], names: &[(&str, &str)], zone: &str) -> io::Result<WooCommer
 
 /// Returns each product as JSON, or its refusals.
 fn items(file: &[u8], names: &[(&str, &str)], zone: &str) -> Vec<Value> {
-    let mut source = open(file, names, zone).expect("a header line");
-    let mut items = Vec::new();
-    while let Some(item) = source.next_item().expect("memory does not fail") {
-        items.push(match item.record {
-            Ok(record) => json!({ "line": item.line, "record": record }),
-            Err(refusals) => {
-                let refusals: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-                json!({ "line": item.line, "refused": refusals })
-            }
-        });
-    }
-    items
+    shown(open(file, names, zone).expect("a header line"))
 }
 
 #[test]
