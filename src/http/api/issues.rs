@@ -70,12 +70,12 @@ pub struct IntentsQuery {
 #[utoipa::path(
     get, path = "/admin/meta/intents", tag = "Items", operation_id = "listIntents",
     summary = "List open intents",
-    description = "What is still to be processed, the oldest first.",
+    description = "What is still to be processed, lane by lane, the oldest of a lane first.",
     params(IntentsQuery),
     security(("bearerToken" = ["metaCatalog:view"])),
     responses((status = 200, description = "A page of intents.", body = Paged<IntentView>,
         example = json!({"data": [{
-            "seq": 17, "variantId": "v-1", "intent": "upsert", "origin": "import",
+            "seq": 17, "variantId": "v-1", "intent": "upsert", "origin": "import", "lane": "bulk",
             "enqueuedAt": "2025-11-24T16:00:00.000Z", "attempts": 0, "fault": null, "lastError": null, "heldAt": null,
             "parkedAt": null
         }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),

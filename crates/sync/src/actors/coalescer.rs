@@ -1,4 +1,4 @@
-//! The OutboxCoalescer: reads the outbox in order of arrival and folds it per variant.
+//! The OutboxCoalescer: reads the outbox, a fair share of each lane, and folds it per variant.
 //!
 //! Promises: a batch contains every open intent of its variants, by exact id, and their states of the same moment.
 //! While the drain works on batch N, batch N + 1 is read ahead, without the variants of N, whose rows may be marked
@@ -19,7 +19,8 @@ use crate::domain::state::SyncState;
 use crate::failpoints::{Point, at};
 use crate::runtime::slots::{CallError, Slot};
 use crate::runtime::tree::Child;
-use crate::store::{Db, Result as StoreResult, StoreError, outbox};
+use crate::store::outbox::{self, Cursor};
+use crate::store::{Db, Result as StoreResult, StoreError};
 
 /// Reading a window takes milliseconds. A longer time means that the database has a problem.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -27,12 +28,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// A window of the outbox, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoalescedBatch {
-    /// One entry per variant, in order of arrival.
+    /// One entry per variant, in the order in which they have their turn.
     pub folded: Vec<Folded>,
     /// Their stored states, as of the same moment.
     pub states: HashMap<String, SyncState>,
     /// Where the next window begins.
-    pub cursor: i64,
+    pub cursor: Cursor,
     /// Whether the window was full, so that there may be more rows.
     pub full: bool,
 }
@@ -72,11 +73,11 @@ impl Coalescer {
         Child::new(&self.slot, move || (CoalescerActor { db: db.clone() }, ()))
     }
 
-    /// Returns the batch of at most `limit` intents after `cursor`, or `None` at the end. A pass begins at 0.
+    /// Returns the batch of at most `limit` intents after `cursor`, or `None` at the end. A pass begins at the default cursor.
     ///
     /// # Errors
     /// When the actor is down or the database query fails.
-    pub async fn next(&self, cursor: i64, limit: usize) -> Result<Option<CoalescedBatch>, CoalesceError> {
+    pub async fn next(&self, cursor: Cursor, limit: usize) -> Result<Option<CoalescedBatch>, CoalesceError> {
         let ask = |reply| CoalescerMsg::Next { cursor, limit, reply };
         Ok(self.slot.call(ask, ANSWER_WITHIN).await??)
     }
@@ -88,7 +89,7 @@ pub enum CoalescerMsg {
     /// See [`Coalescer::next`].
     Next {
         /// Where the window begins.
-        cursor: i64,
+        cursor: Cursor,
         /// The largest number of rows of the window.
         limit: usize,
         /// The reply port.
@@ -102,7 +103,7 @@ struct CoalescerActor {
 
 /// A read that is under way.
 struct Ahead {
-    cursor: i64,
+    cursor: Cursor,
     limit: usize,
     read: JoinHandle<StoreResult<Option<CoalescedBatch>>>,
 }
@@ -148,7 +149,7 @@ impl Actor for CoalescerActor {
 
 async fn read(
     db: &Db,
-    cursor: i64,
+    cursor: Cursor,
     limit: usize,
     without: Option<&HashSet<String>>,
 ) -> StoreResult<Option<CoalescedBatch>> {

@@ -10,6 +10,7 @@ use super::AdminError;
 use super::items::{Listed, Page};
 use super::time::iso;
 use crate::app::App;
+use crate::domain::intent::Lane;
 use crate::store::intents::{self, IntentRow, Standing};
 use crate::store::submission::{self, Listing};
 
@@ -22,7 +23,7 @@ pub const STATES: [&str; 4] = ["sending", "pending", "completed", "failed"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IntentView {
-    /// Its number; intents are processed in the order of their numbers.
+    /// Its number; the intents of a lane are processed in the order of their numbers.
     pub seq: i64,
     /// The variant's id.
     pub variant_id: String,
@@ -30,6 +31,9 @@ pub struct IntentView {
     pub intent: String,
     /// `event`, `operator`, `import`, `window` (a sale begins or ends) or `recovery` (the service itself).
     pub origin: String,
+    /// `prompt` (stock, deletes, an operator about single variants), `change` (other changes) or `bulk` (imports, bootstraps,
+    /// re-maps). Each lane has its share of every call, so none waits for the backlog of another.
+    pub lane: String,
     /// When it was queued, ISO 8601.
     pub enqueued_at: Option<String>,
     /// How often it was tried.
@@ -51,6 +55,7 @@ impl From<IntentRow> for IntentView {
             variant_id: row.variant_id,
             intent: row.intent,
             origin: row.origin,
+            lane: Lane::numbered(row.lane).map_or_else(|| row.lane.to_string(), |lane| lane.as_str().to_owned()),
             enqueued_at: iso(row.enqueued_at),
             attempts: row.attempts,
             fault: row.class,
@@ -61,7 +66,7 @@ impl From<IntentRow> for IntentView {
     }
 }
 
-/// Lists open intents, the oldest first.
+/// Lists open intents, lane by lane, the oldest of a lane first.
 ///
 /// # Errors
 /// [`AdminError::Invalid`] names each parameter that is not valid.

@@ -78,6 +78,70 @@ impl std::str::FromStr for Origin {
     }
 }
 
+/// A class of intents. Each has its share of every call, so none waits behind the backlog of another; within a lane the
+/// first to arrive is the first to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// What costs money when it is late: stock, deletes, and what an operator asks of single variants.
+    Prompt,
+    /// Other changes of the shop, sale windows, and repetitions after a failure.
+    Change,
+    /// What concerns the whole shop: imports and re-asks.
+    Bulk,
+}
+
+impl Lane {
+    /// Every lane, in the order in which they share a call.
+    pub const ALL: [Self; 3] = [Self::Prompt, Self::Change, Self::Bulk];
+
+    /// Returns the lane of an intent by its origin. Stock events and the re-asks choose theirs.
+    #[must_use]
+    pub fn of(origin: Origin, intent: Intent) -> Self {
+        match (origin, intent) {
+            (Origin::Operator, _) | (Origin::Event, Intent::Delete) => Self::Prompt,
+            (Origin::Event | Origin::Window | Origin::Recovery, _) | (Origin::Import, Intent::Delete) => Self::Change,
+            (Origin::Import, Intent::Upsert) => Self::Bulk,
+        }
+    }
+
+    /// Returns its number in the store.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Prompt => 0,
+            Self::Change => 1,
+            Self::Bulk => 2,
+        }
+    }
+
+    /// Returns the lane with this number.
+    #[must_use]
+    pub fn numbered(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.number() == number)
+    }
+
+    /// Returns its word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Change => "change",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// Returns how far an intent moves its lane's turn on. The lane with the earliest turn is next, so the shares of lanes
+    /// that all have a backlog are as 1/2 to 1/3 to 1/6, and an empty lane leaves its share to the others.
+    #[must_use]
+    pub fn cost(self) -> i64 {
+        match self {
+            Self::Prompt => 2,
+            Self::Change => 3,
+            Self::Bulk => 6,
+        }
+    }
+}
+
 /// One unprocessed outbox row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenIntent {
@@ -112,20 +176,27 @@ pub struct Folded {
     pub released: bool,
 }
 
-/// Folds open intents per variant. The result keeps the order in which the variants first appear.
+/// Folds open intents per variant. The result keeps the order in which the variants first appear in `rows`; the intents of
+/// a variant count in the order of their ids.
 ///
 /// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later request of
 /// an operator: an operator who deletes an item does not expect that a stock update restores it at once. A recovery
 /// only repeats an earlier request, so it gives way to every other intent, earlier or later.
 #[must_use]
 pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for row in &rows {
+        let next = places.len();
+        if !places.contains_key(&row.variant_id) {
+            places.insert(row.variant_id.clone(), next);
+        }
+    }
+    let mut folded: Vec<Option<Folded>> = vec![None; places.len()];
     rows.sort_unstable_by_key(|row| row.seq);
-    let mut folded: Vec<Folded> = Vec::new();
-    let mut at: HashMap<String, usize> = HashMap::new();
     for row in rows {
-        let Some(&index) = at.get(&row.variant_id) else {
-            at.insert(row.variant_id.clone(), folded.len());
-            folded.push(Folded {
+        let place = &mut folded[places[&row.variant_id]];
+        let Some(whole) = place else {
+            *place = Some(Folded {
                 variant_id: row.variant_id,
                 intent: row.intent,
                 origin: row.origin,
@@ -135,7 +206,6 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
             });
             continue;
         };
-        let whole = &mut folded[index];
         whole.seqs.push(row.seq);
         whole.attempts = whole.attempts.max(row.attempts);
         whole.released |= row.released || row.intent == Intent::Delete;
@@ -145,7 +215,7 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
             (whole.intent, whole.origin) = (row.intent, row.origin);
         }
     }
-    folded
+    folded.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

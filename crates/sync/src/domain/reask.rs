@@ -122,8 +122,8 @@ impl std::str::FromStr for Reason {
 /// The largest number of variants of one step.
 const LONGEST_STEP: usize = 1_000;
 
-/// The pace of a re-ask: it adds a step while the number of live intents is below the backlog. So it is never more than
-/// three calls ahead of the drain, and a change of the shop waits for no more than that.
+/// The pace of a re-ask: it adds a step while the number of live intents of the bulk lane is below the backlog. So it is
+/// never more than three calls ahead of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// The number of live intents from which it waits.

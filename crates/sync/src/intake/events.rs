@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::domain::intent::Intent;
+use crate::domain::intent::{Intent, Lane, Origin};
 use crate::domain::reask::Named;
 use crate::report::clip;
 use crate::store::StoreError;
@@ -20,7 +20,7 @@ pub const MOST: usize = 1000;
 /// Maximum length of an id, in characters.
 pub const LONGEST_ID: usize = 200;
 
-/// The subject and the intent of each event.
+/// The subject and the intent of each event. What changes stock is prompt, as deletes are.
 const EVENTS: [(&str, About, Intent); 12] = [
     ("vendor.product.variant.created", About::Variant, Intent::Upsert),
     ("vendor.product.variant.updated", About::Variant, Intent::Upsert),
@@ -29,8 +29,8 @@ const EVENTS: [(&str, About, Intent); 12] = [
     ("vendor.product.media.updated", About::Product, Intent::Upsert),
     ("vendor.product.synced", About::Product, Intent::Upsert),
     ("vendor.product.deleted", About::Product, Intent::Delete),
-    ("inventory.stock.adjusted", About::Variant, Intent::Upsert),
-    ("inventory.policy.updated", About::Variant, Intent::Upsert),
+    ("inventory.stock.adjusted", About::Stock, Intent::Upsert),
+    ("inventory.policy.updated", About::Stock, Intent::Upsert),
     ("vendor.updated", About::Named(Named::Vendor), Intent::Upsert),
     ("brand.updated", About::Named(Named::Brand), Intent::Upsert),
     ("category.updated", About::Named(Named::Category), Intent::Upsert),
@@ -39,6 +39,8 @@ const EVENTS: [(&str, About, Intent); 12] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     Variant,
+    /// The stock of a variant.
+    Stock,
     Product,
     Named(Named),
 }
@@ -46,7 +48,7 @@ enum About {
 impl About {
     fn key(self) -> &'static str {
         match self {
-            Self::Variant => "variantId",
+            Self::Variant | Self::Stock => "variantId",
             Self::Product => "productId",
             Self::Named(Named::Vendor) => "vendorId",
             Self::Named(Named::Brand) => "brandId",
@@ -151,11 +153,12 @@ fn read_one(fields: &Map<String, Value>) -> Result<Change, String> {
         return Err(format!("{key}: must be an id of 1 to {LONGEST_ID} characters"));
     }
     let target = match about {
-        About::Variant => Target::Variant(id.to_owned()),
+        About::Variant | About::Stock => Target::Variant(id.to_owned()),
         About::Product => Target::Product(id.to_owned()),
         About::Named(kind) => Target::Named(kind, id.to_owned()),
     };
-    Ok(Change { target, intent })
+    let lane = if about == About::Stock { Lane::Prompt } else { Lane::of(Origin::Event, intent) };
+    Ok(Change { target, intent, lane })
 }
 
 #[cfg(test)]

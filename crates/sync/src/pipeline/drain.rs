@@ -44,6 +44,7 @@ use crate::runtime::jitter::Jitter;
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::field_set::FieldSets;
+use crate::store::outbox::Cursor;
 use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
 
@@ -107,7 +108,7 @@ impl DrainJob {
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows appear again in a later window.
         let mut open: HashSet<String> = self.suspects.clone();
-        let mut cursor = 0;
+        let mut cursor = Cursor::default();
         let (mut windows, mut stalled) = (0, 0);
         loop {
             let batch = match self.app.coalescer.next(cursor, limit).await {

@@ -1,7 +1,8 @@
 //! The ReaskActor: queues many variants again, chunk by chunk.
 //!
 //! Promises: the cursor is stored with each chunk, so a re-ask continues at the same place after a restart. A re-ask is
-//! never more than three calls ahead of the drain ([`Pace`]), so a change of the shop waits for at most three calls.
+//! never more than three calls ahead of the drain ([`Pace`]), so its intents are mapped with what is true when they are
+//! sent. They go to the bulk lane: no change of the shop waits for them.
 //! Payloads that Meta already has are not sent: the drain compares hashes. A process whose built-in mapper or image key
 //! prefix differs from that of the previous process starts a re-ask by itself, and so do names that changed.
 //! Left out on purpose: the other reasons for a re-ask. The transaction that needs a re-ask begins it
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::app::App;
+use crate::domain::intent::Lane;
 use crate::domain::reask::{Pace, Reason};
 use crate::failpoints::{Point, at};
 use crate::mapping::builtin_digest;
@@ -81,7 +83,7 @@ impl LeasedJob for ReaskJob {
             tx = app.db.read().await?;
         }
         let Some(reask) = store::reask::next(&mut tx).await? else { return Ok(Rest::Interval) };
-        if outbox::has_live(&mut tx, pace.backlog).await? {
+        if outbox::has_live(&mut tx, Lane::Bulk, pace.backlog).await? {
             return Ok(Rest::Interval);
         }
         let total = match reask.total {

@@ -2,7 +2,7 @@
 
 use super::{Result, Tx, execute};
 use crate::clock::Millis;
-use crate::domain::intent::Origin;
+use crate::domain::intent::{Lane, Origin};
 
 /// Requeues every failed variant with the kind of intent that failed. Returns the number of requeued variants.
 ///
@@ -46,10 +46,10 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
              JOIN meta_outbox o ON o.variant_id = last.variant_id
                  AND o.processed_at IS NOT DISTINCT FROM last.processed_at
              WHERE last.seq IN (SELECT seq FROM latest) GROUP BY last.variant_id)
-         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT f.variant_id,
              CASE WHEN 'delete' IN (word.intent, asked.intent) THEN 'delete' ELSE 'upsert' END,
-             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $1 END, CAST($2 AS BIGINT)
+             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $1 END, CAST($2 AS BIGINT), CAST($4 AS BIGINT)
          FROM failed f
          LEFT JOIN settled s ON s.variant_id = f.variant_id
          LEFT JOIN meta_outbox word ON word.seq = s.seq
@@ -57,7 +57,8 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
          WHERE true ORDER BY f.variant_id",
         origin.as_str(),
         now,
-        other_than
+        other_than,
+        Lane::Bulk.number()
     )
 }
 
@@ -77,10 +78,11 @@ pub async fn look_at_held_again(tx: &mut Tx) -> Result<u64> {
 pub async fn requeue_skipped(tx: &mut Tx, now: Millis) -> Result<u64> {
     execute!(
         tx,
-        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT variant_id, 'upsert', $1, CAST($2 AS BIGINT) FROM meta_sync_state
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+         SELECT variant_id, 'upsert', $1, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM meta_sync_state
          WHERE status = 'skipped' ORDER BY variant_id",
         Origin::Operator.as_str(),
-        now
+        now,
+        Lane::Bulk.number()
     )
 }

@@ -2,7 +2,7 @@
 
 use super::{Result, Tx, execute, json, reask};
 use crate::clock::Millis;
-use crate::domain::intent::{Intent, Origin};
+use crate::domain::intent::{Intent, Lane, Origin};
 use crate::domain::reask::Named;
 
 /// What changed.
@@ -23,6 +23,8 @@ pub struct Change {
     pub target: Target,
     /// The intent it asks for.
     pub intent: Intent,
+    /// The lane of that intent.
+    pub lane: Lane,
 }
 
 // The variants of a product are those that the source has (for an upsert without the deleted ones), and those that only
@@ -32,16 +34,16 @@ macro_rules! fan_out {
         concat!(
             $before,
             "FROM (
-                 SELECT e.pos, e.intent, e.id AS variant_id
-                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e WHERE NOT e.fan
+                 SELECT e.pos, e.intent, e.lane, e.id AS variant_id
+                 FROM @rows($1: pos bigint, intent text, lane bigint, id text, fan bool) AS e WHERE NOT e.fan
                  UNION ALL
-                 SELECT e.pos, e.intent, i.variant_id
-                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e
+                 SELECT e.pos, e.intent, e.lane, i.variant_id
+                 FROM @rows($1: pos bigint, intent text, lane bigint, id text, fan bool) AS e
                  JOIN variant_index i ON i.product_id = e.id
                  WHERE e.fan AND (e.intent = 'delete' OR NOT i.variant_deleted)
                  UNION ALL
-                 SELECT e.pos, e.intent, s.variant_id
-                 FROM @rows($1: pos bigint, intent text, id text, fan bool) AS e
+                 SELECT e.pos, e.intent, e.lane, s.variant_id
+                 FROM @rows($1: pos bigint, intent text, lane bigint, id text, fan bool) AS e
                  JOIN meta_sync_state s ON s.product_id = e.id
                  WHERE e.fan AND NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = s.variant_id)
              ) AS c ",
@@ -57,12 +59,12 @@ macro_rules! fan_out {
 /// # Errors
 /// When the database query fails.
 pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64> {
-    let mut rows: Vec<(usize, &str, &str, bool)> = Vec::new();
+    let mut rows: Vec<(usize, &str, i64, &str, bool)> = Vec::new();
     let mut renamed: Vec<(Named, &str)> = Vec::new();
     for (pos, change) in changes.iter().enumerate() {
         match &change.target {
-            Target::Variant(id) => rows.push((pos, change.intent.as_str(), id, false)),
-            Target::Product(id) => rows.push((pos, change.intent.as_str(), id, true)),
+            Target::Variant(id) => rows.push((pos, change.intent.as_str(), change.lane.number(), id, false)),
+            Target::Product(id) => rows.push((pos, change.intent.as_str(), change.lane.number(), id, true)),
             Target::Named(kind, id) => renamed.push((*kind, id)),
         }
     }
@@ -89,8 +91,8 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
     let appended = execute!(
         tx,
         fan_out!(
-            "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-             SELECT c.variant_id, c.intent, $2, CAST($3 AS BIGINT) ",
+            "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+             SELECT c.variant_id, c.intent, $2, CAST($3 AS BIGINT), c.lane ",
             "WHERE true ORDER BY c.pos, c.variant_id"
         ),
         &list,

@@ -25,6 +25,8 @@ pub struct IntentRow {
     pub intent: String,
     /// Where it comes from.
     pub origin: String,
+    /// The number of its lane.
+    pub lane: i64,
     /// When it was queued.
     pub enqueued_at: i64,
     /// How often it was tried.
@@ -39,7 +41,7 @@ pub struct IntentRow {
     pub parked_at: Option<i64>,
 }
 
-/// Returns a page of open intents, the oldest first, and the total number.
+/// Returns a page of open intents, lane by lane, the oldest of a lane first, and the total number.
 ///
 /// # Errors
 /// When the database query fails.
@@ -50,12 +52,12 @@ pub async fn list(tx: &mut Tx, standing: Standing, stretch: Stretch) -> Result<(
                 tx,
                 IntentRow,
                 concat!(
-                    "SELECT seq, variant_id, intent, origin, enqueued_at, attempts, class, last_error, held_at, parked_at
+                    "SELECT seq, variant_id, intent, origin, lane, enqueued_at, attempts, class, last_error, held_at, parked_at
                      FROM meta_outbox @sqlite{INDEXED BY ",
                     $index,
                     "} WHERE processed_at IS NULL AND ",
                     $which,
-                    " ORDER BY seq LIMIT $1 OFFSET $2"
+                    " ORDER BY lane, seq LIMIT $1 OFFSET $2"
                 ),
                 stretch.limit,
                 stretch.offset

@@ -1,17 +1,16 @@
 //! The outbox: intents, appended in the transaction of the change that caused them, and marked by exact id in the
 //! transaction that records their effect.
 
+mod window;
+
 mod settled;
 
-use std::collections::HashMap;
-
 pub use settled::{Place, Settled, forget, settled};
+pub use window::{Cursor, Window, read_window};
 
-use super::sync_state::MaybeState;
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, json};
+use super::{Result, Tx, execute, fetch_one, json};
 use crate::clock::Millis;
-use crate::domain::intent::{Intent, OpenIntent, Origin};
-use crate::domain::state::SyncState;
+use crate::domain::intent::{Intent, Lane, Origin};
 
 /// The outcome of an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,11 +47,27 @@ impl IntentOutcome {
     }
 }
 
-/// Appends one intent per variant. An unknown variant's first upsert creates its state row as `pending`.
+/// Appends one intent per variant, in the lane of its origin. An unknown variant's first upsert creates its state row as
+/// `pending`.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Origin, now: Millis) -> Result<u64> {
+    append_to(tx, Lane::of(origin, intent), variants, intent, origin, now).await
+}
+
+/// Appends one intent per variant to a lane: see [`append`].
+///
+/// # Errors
+/// When the database query fails.
+pub async fn append_to(
+    tx: &mut Tx,
+    lane: Lane,
+    variants: &[String],
+    intent: Intent,
+    origin: Origin,
+    now: Millis,
+) -> Result<u64> {
     let list = json(variants)?;
     if intent == Intent::Upsert {
         // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar
@@ -71,12 +86,13 @@ pub async fn append(tx: &mut Tx, variants: &[String], intent: Intent, origin: Or
     }
     execute!(
         tx,
-        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT id, $2, $3, CAST($4 AS BIGINT) FROM @ids($1) AS new",
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+         SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS new",
         &list,
         intent.as_str(),
         origin.as_str(),
-        now
+        now,
+        lane.number()
     )
 }
 
@@ -94,95 +110,16 @@ pub async fn append_if_idle(
 ) -> Result<u64> {
     execute!(
         tx,
-        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT id, $2, $3, CAST($4 AS BIGINT) FROM @ids($1) AS again
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+         SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS again
          WHERE NOT EXISTS (SELECT 1 FROM meta_outbox o
              WHERE o.variant_id = id AND o.processed_at IS NULL AND o.parked_at IS NULL)",
         json(variants)?,
         intent.as_str(),
         origin.as_str(),
-        now
+        now,
+        Lane::of(origin, intent).number()
     )
-}
-
-/// A window of the outbox: all open rows of the variants of its live rows, and the states of these variants.
-#[derive(Debug, Default)]
-pub struct Window {
-    /// Open rows, parked ones included.
-    pub rows: Vec<OpenIntent>,
-    /// The states of their variants, read at the same moment as the rows.
-    pub states: HashMap<String, SyncState>,
-    /// Where the next window begins.
-    pub cursor: i64,
-    /// The number of live rows in the window.
-    pub live: usize,
-}
-
-#[derive(sqlx::FromRow)]
-struct WindowRow {
-    seq: i64,
-    variant_id: String,
-    intent: String,
-    origin: String,
-    attempts: i64,
-    released: bool,
-    cursor: i64,
-    live: i64,
-    #[sqlx(flatten)]
-    state: MaybeState,
-}
-
-/// Reads the window of at most `limit` live rows after `cursor`, in order of arrival. Returns `None` at the end.
-///
-/// One statement reads rows and states, so they are of one moment. States read later could show verdicts whose new
-/// intents are not among the rows: the drain would decide without those intents, and they would come after what it
-/// sends.
-///
-/// # Errors
-/// When the database query fails, or the database holds a word that this version does not know.
-pub async fn read_window(tx: &mut Tx, cursor: i64, limit: i64) -> Result<Option<Window>> {
-    // SQLite keeps no statistics by default: on its own it uses the first index on processed_at, and each window then
-    // reads and sorts the whole backlog. INDEXED BY fails when the index does not fit, so a mismatch cannot go
-    // unnoticed.
-    let rows: Vec<WindowRow> = fetch_all!(
-        tx,
-        WindowRow,
-        "WITH live AS (
-             SELECT seq, variant_id FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
-             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND seq > $1
-             ORDER BY seq LIMIT $2)
-         SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released,
-             (SELECT MAX(seq) FROM live) AS cursor, (SELECT COUNT(*) FROM live) AS live,
-             s.status, s.catalog_id, s.last_pushed_hash, s.at_meta, s.fields_at_meta, s.attempts AS failures,
-             s.excluded, s.version
-         FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
-         LEFT JOIN meta_sync_state AS s ON s.variant_id = o.variant_id
-         WHERE o.processed_at IS NULL AND o.variant_id IN (SELECT variant_id FROM live)
-         ORDER BY o.seq",
-        cursor,
-        limit
-    )?;
-    let Some((cursor, live)) = rows.first().map(|row| (row.cursor, row.live)) else { return Ok(None) };
-    let corrupt = |column, found| StoreError::Corrupt { table: "meta_outbox", column, found };
-    let mut states = HashMap::new();
-    let rows = rows
-        .into_iter()
-        .map(|row| {
-            let open = OpenIntent {
-                seq: row.seq,
-                variant_id: row.variant_id,
-                intent: row.intent.parse().map_err(|found| corrupt("intent", found))?,
-                origin: row.origin.parse().map_err(|found| corrupt("origin", found))?,
-                attempts: row.attempts,
-                released: row.released,
-            };
-            if let Some(state) = row.state.into_state()? {
-                states.insert(open.variant_id.clone(), state);
-            }
-            Ok(open)
-        })
-        .collect::<Result<_>>()?;
-    Ok(Some(Window { rows, states, cursor, live: usize::try_from(live).unwrap_or(usize::MAX) }))
 }
 
 /// Marks exactly these rows as processed. A preview is marked only while the mode is `preview`: a tick that began
@@ -239,9 +176,9 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
                  AND o.outcome IN ($1, $4)
              WHERE last.outcome = $1 AND last.seq IN (SELECT MAX(seq) FROM meta_outbox GROUP BY variant_id)
              GROUP BY last.seq)
-         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT word.variant_id, CASE WHEN asked.intent = 'delete' THEN 'delete' ELSE word.intent END,
-             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $2 END, CAST($3 AS BIGINT)
+             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $2 END, CAST($3 AS BIGINT), word.lane
          FROM previewed AS p
          JOIN meta_outbox AS word ON word.seq = p.seq
          LEFT JOIN meta_outbox AS asked ON asked.seq = p.asked
@@ -324,16 +261,17 @@ pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Chann
     )
 }
 
-/// Returns whether at least `count` intents are live. Reads no more than `count` of them.
+/// Returns whether at least `count` intents of a lane are live. Reads no more than `count` of them.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn has_live(tx: &mut Tx, count: i64) -> Result<bool> {
+pub async fn has_live(tx: &mut Tx, lane: Lane, count: i64) -> Result<bool> {
     let (found,): (i64,) = fetch_one!(
         tx,
         (i64,),
         "SELECT COUNT(*) FROM (SELECT 1 FROM meta_outbox
-             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL LIMIT $1) AS live",
+             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND lane = $1 LIMIT $2) AS live",
+        lane.number(),
         count
     )?;
     Ok(found >= count)

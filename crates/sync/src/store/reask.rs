@@ -6,7 +6,7 @@
 
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, outbox};
 use crate::clock::Millis;
-use crate::domain::intent::Intent;
+use crate::domain::intent::{Intent, Lane};
 use crate::domain::reask::{Named, Reason, Scope};
 
 /// A re-ask under way, or the last one of its reason.
@@ -241,7 +241,7 @@ pub async fn step(tx: &mut Tx, reask: &Reask, total: Option<i64>, limit: i64, no
     let is_wanted = |walked: &Walked| !(walked.removed || passes && walked.waits);
     let wanted: Vec<String> = chunk.into_iter().filter(is_wanted).map(|walked| walked.variant_id).collect();
     if !wanted.is_empty() {
-        outbox::append(tx, &wanted, Intent::Upsert, reask.reason.origin(), now).await?;
+        outbox::append_to(tx, Lane::Bulk, &wanted, Intent::Upsert, reask.reason.origin(), now).await?;
     }
     if is_last && reask.reason == Reason::Renamed {
         // A name that changes at this moment stays, and its walk begins anew.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
 use crate::clock::Millis;
 use crate::domain::cause;
+use crate::domain::intent::{Intent, Lane, Origin};
 use crate::domain::lint::Noted;
 use crate::domain::state::{SyncState, SyncStatus};
 
@@ -390,10 +391,11 @@ pub async fn open_windows(tx: &mut Tx, limit: i64, now: Millis) -> Result<u64> {
     let due = json(&due.iter().map(|(id,)| id).collect::<Vec<_>>())?;
     let queued = execute!(
         tx,
-        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
-         SELECT id, 'upsert', 'window', CAST($2 AS BIGINT) FROM @ids($1) AS due",
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+         SELECT id, 'upsert', 'window', CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM @ids($1) AS due",
         &due,
-        now
+        now,
+        Lane::of(Origin::Window, Intent::Upsert).number()
     )?;
     execute!(
         tx,

@@ -51,7 +51,7 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
         tx,
         SettledRow,
         "WITH old AS (
-             SELECT seq, variant_id, enqueued_at, processed_at, outcome FROM meta_outbox @sqlite{INDEXED BY meta_outbox_fifo}
+             SELECT seq, variant_id, enqueued_at, processed_at, outcome FROM meta_outbox @sqlite{INDEXED BY meta_outbox_done}
              WHERE processed_at < $1 AND (processed_at, enqueued_at, seq) > ($2, $3, $4)
              ORDER BY processed_at, enqueued_at, seq LIMIT $5)
          SELECT o.seq, o.enqueued_at, o.processed_at,

@@ -7,7 +7,8 @@ use catalog_sync::domain::intent::{Intent, Origin};
 use catalog_sync::domain::reask::Reason;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::mapping::activation::{Found, Standing, found};
-use catalog_sync::store::{self, PgTx, SqliteTx, Tx, outbox};
+use catalog_sync::store::outbox::{self, Cursor};
+use catalog_sync::store::{self, PgTx, SqliteTx, Tx};
 use graph_simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
@@ -303,7 +304,7 @@ on_both! {
         let mut tx = shop.db().write().await.expect("a transaction");
         let tx = &mut tx;
         let open = async |tx: &mut Tx| {
-            let window = outbox::read_window(tx, 0, 100).await.expect("a window");
+            let window = outbox::read_window(tx, Cursor::default(), 100).await.expect("a window");
             window.map_or_else(Vec::new, |window| window.rows)
         };
         outbox::append(tx, &["b".into()], Intent::Upsert, Origin::Event, 1).await.expect("asked");

@@ -1,6 +1,6 @@
 //! A name that products share changes: every variant that shows it is asked for again.
 
-use catalog_sync::domain::intent::Intent;
+use catalog_sync::domain::intent::{Intent, Lane};
 use catalog_sync::domain::reask::{Named, Reason};
 use catalog_sync::domain::record::{BrandRef, ProductRecord, VendorRef};
 use catalog_sync::store::StoreError;
@@ -164,7 +164,11 @@ async fn an_event_asks_again_for_what_shows_the_name(db: &TestDb) -> Done {
     )
     .await?;
     new_intents(db).await?;
-    let changed = |kind, id: &str| Change { target: Target::Named(kind, id.to_owned()), intent: Intent::Upsert };
+    let changed = |kind, id: &str| Change {
+        target: Target::Named(kind, id.to_owned()),
+        intent: Intent::Upsert,
+        lane: Lane::Change,
+    };
     let mut tx = db.write().await?;
     let changes = [changed(Named::Vendor, "ven"), changed(Named::Brand, "unknown"), changed(Named::Category, "x")];
     assert_eq!(events::append(&mut tx, &changes, NOW).await?, 3);

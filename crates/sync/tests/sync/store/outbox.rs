@@ -4,7 +4,7 @@ use catalog_sync::domain::intent::{Intent, Origin};
 use catalog_sync::domain::reask::Reason;
 use catalog_sync::domain::record::ProductRecord;
 use catalog_sync::domain::state::SyncStatus;
-use catalog_sync::store::outbox::{self, Backlog, ChannelFault, IntentOutcome, Window};
+use catalog_sync::store::outbox::{self, Backlog, ChannelFault, Cursor, IntentOutcome, Window};
 use catalog_sync::store::reask;
 use catalog_sync::store::{StoreError, bulk, sync_state};
 
@@ -17,6 +17,8 @@ conformance![
     a_delete_makes_no_state,
     windows_follow_in_order_of_arrival,
     a_window_holds_every_open_row_of_its_variants,
+    every_lane_has_its_share_of_a_window,
+    windows_take_each_intent_once,
     a_window_holds_the_states_of_its_moment,
     an_intent_appended_after_the_read_survives,
     a_row_is_marked_once,
@@ -40,14 +42,14 @@ pub(super) async fn upsert(db: &TestDb, list: &[&str]) -> Result<u64, StoreError
     append(db, list, Intent::Upsert, Origin::Event).await
 }
 
-pub(super) async fn window(db: &TestDb, cursor: i64, limit: i64) -> Result<Option<Window>, StoreError> {
+pub(super) async fn window(db: &TestDb, cursor: Cursor, limit: i64) -> Result<Option<Window>, StoreError> {
     let mut tx = db.read().await?;
     outbox::read_window(&mut tx, cursor, limit).await
 }
 
 /// Every open row; there must be some.
 pub(super) async fn open_rows(db: &TestDb) -> Result<Window, StoreError> {
-    Ok(window(db, 0, 1000).await?.expect("open rows"))
+    Ok(window(db, Cursor::default(), 1000).await?.expect("open rows"))
 }
 
 pub(super) async fn mark(db: &TestDb, rows: &[(i64, IntentOutcome)]) -> Result<u64, StoreError> {
@@ -109,10 +111,10 @@ async fn a_delete_makes_no_state(db: &TestDb) -> Done {
 }
 
 async fn windows_follow_in_order_of_arrival(db: &TestDb) -> Done {
-    assert!(window(db, 0, 10).await?.is_none());
+    assert!(window(db, Cursor::default(), 10).await?.is_none());
     upsert(db, &["z", "a", "m"]).await?;
     upsert(db, &["b"]).await?;
-    let first = window(db, 0, 2).await?.expect("a window");
+    let first = window(db, Cursor::default(), 2).await?.expect("a window");
     assert_eq!((names(&first), first.live), (vec!["z", "a"], 2));
     let second = window(db, first.cursor, 2).await?.expect("a window");
     assert_eq!((names(&second), second.live), (vec!["m", "b"], 2));
@@ -123,15 +125,82 @@ async fn windows_follow_in_order_of_arrival(db: &TestDb) -> Done {
 async fn a_window_holds_every_open_row_of_its_variants(db: &TestDb) -> Done {
     upsert(db, &["a"]).await?; // will be parked
     upsert(db, &["a", "b", "c"]).await?;
-    append(db, &["a"], Intent::Delete, Origin::Event).await?; // beyond the window's rows
+    append(db, &["a"], Intent::Upsert, Origin::Event).await?; // beyond the window's rows
     let parked = open_rows(db).await?.rows[0].seq;
     assert_eq!(fault(db, &[parked], Some(1)).await?, 1);
 
-    let window = window(db, 0, 2).await?.expect("a window");
-    assert_eq!((names(&window), window.live), (vec!["a", "a", "b", "a"], 2));
+    let window = window(db, Cursor::default(), 2).await?.expect("a window");
+    assert_eq!((names(&window), window.live), (vec!["a", "a", "a", "b"], 2));
     assert_eq!(window.rows[0].attempts, 1);
     // The cursor stands behind the live rows, not behind what belongs to them.
-    assert_eq!(names(&super::outbox::window(db, window.cursor, 2).await?.expect("c is left")), ["a", "a", "c", "a"]);
+    assert_eq!(names(&super::outbox::window(db, window.cursor, 2).await?.expect("c is left")), ["c", "a", "a", "a"]);
+    Ok(())
+}
+
+/// Reads to the end in windows of `limit`; returns the variants of each.
+async fn windows(db: &TestDb, limit: i64) -> Result<Vec<String>, StoreError> {
+    let (mut cursor, mut all) = (Cursor::default(), Vec::new());
+    while let Some(window) = window(db, cursor, limit).await? {
+        cursor = window.cursor;
+        all.push(names(&window).concat());
+    }
+    Ok(all)
+}
+
+async fn every_lane_has_its_share_of_a_window(db: &TestDb) -> Done {
+    let many = |word: char| -> Vec<String> { (0..8).map(|n| format!("{word}{n} ")).collect() };
+    for (word, intent, origin) in [
+        ('b', Intent::Upsert, Origin::Import),
+        ('c', Intent::Upsert, Origin::Event),
+        ('p', Intent::Delete, Origin::Event),
+    ] {
+        let list = many(word);
+        append(db, &list.iter().map(String::as_str).collect::<Vec<_>>(), intent, origin).await?;
+    }
+    assert_eq!(
+        windows(db, 6).await?,
+        [
+            "p0 c0 p1 p2 c1 b0 ",
+            // The cursor of a lane stands where its share ended.
+            "p3 c2 p4 p5 c3 b1 ",
+            "p6 c4 p7 c5 b2 c6 ",
+            // The last lane takes what the others leave.
+            "c7 b3 b4 b5 b6 b7 ",
+        ]
+    );
+
+    // A variant has its turn with the first of its intents, whichever lane that is in.
+    append(db, &["b7 "], Intent::Upsert, Origin::Operator).await?;
+    assert_eq!(windows(db, 2).await?[0], "p0 c0 ");
+    let first = window(db, Cursor::default(), 18).await?.expect("a window");
+    let seqs = |variant: &str| first.rows.iter().filter(|row| row.variant_id == variant).count();
+    assert_eq!((seqs("b7 "), first.live), (2, 18));
+    Ok(())
+}
+
+/// Whatever the lanes, a window takes each open intent once, and its beginning is fair.
+async fn windows_take_each_intent_once(db: &TestDb) -> Done {
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..20 {
+        db.run("DELETE FROM meta_outbox").await?;
+        let mut sent = Vec::new();
+        for n in 0..random.usize(1..40) {
+            let origin = [Origin::Operator, Origin::Event, Origin::Import][random.usize(..3)];
+            let id = format!("v{} ", random.usize(..30));
+            append(db, &[&id], Intent::Upsert, origin).await?;
+            sent.push((id, n));
+        }
+        let limit = random.i64(1..12);
+        let (mut cursor, mut live) = (Cursor::default(), 0);
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(window) = window(db, cursor, limit).await? {
+            live += window.live;
+            assert!(window.live <= usize::try_from(limit).expect("small"));
+            seen.extend(window.rows.iter().map(|row| row.seq));
+            cursor = window.cursor;
+        }
+        assert_eq!((live, seen.len()), (sent.len(), sent.len()));
+    }
     Ok(())
 }
 

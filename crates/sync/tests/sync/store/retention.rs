@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use catalog_sync::domain::intent::{Intent, Origin};
 use catalog_sync::domain::state::Op;
-use catalog_sync::store::outbox::{self, IntentOutcome, Place};
+use catalog_sync::store::outbox::{self, Cursor, IntentOutcome, Place};
 use catalog_sync::store::submission::{self, NewSubmission, Row};
 use catalog_sync::store::{StoreError, bulk};
 
@@ -96,7 +96,13 @@ async fn old_intents_go_and_open_ones_stay(db: &TestDb) -> Done {
 
     let open: Vec<i64> = {
         let mut tx = db.read().await?;
-        outbox::read_window(&mut tx, 0, 10).await?.expect("open rows").rows.iter().map(|row| row.seq).collect()
+        outbox::read_window(&mut tx, Cursor::default(), 10)
+            .await?
+            .expect("open rows")
+            .rows
+            .iter()
+            .map(|row| row.seq)
+            .collect()
     };
     let mut tx = db.write().await?;
     assert_eq!(outbox::forget(&mut tx, &open).await?, 0, "not even when told to");

@@ -4,7 +4,7 @@ use catalog_sync::domain::intent::{Intent, Origin};
 use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::state::Op;
 use catalog_sync::domain::state::SyncStatus;
-use catalog_sync::store::outbox::{self, ChannelFault, IntentOutcome};
+use catalog_sync::store::outbox::{self, ChannelFault, Cursor, IntentOutcome};
 use catalog_sync::store::submission::{self, NewSubmission, Row, RowVerdict};
 use catalog_sync::store::sync_state::{self, Settled};
 use catalog_sync::store::{catalog, source};
@@ -37,7 +37,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
     tx.commit().await?;
 
     let mut tx = db.read().await?;
-    let window = outbox::read_window(&mut tx, 0, 5000).await?.expect("a window");
+    let window = outbox::read_window(&mut tx, Cursor::default(), 5000).await?.expect("a window");
     assert_eq!((window.live, window.rows.len()), (ROWS, ROWS));
     assert_eq!(sync_state::load(&mut tx, &names).await?.len(), ROWS);
     let batch = source::load(&mut tx, &names).await?;

@@ -5,6 +5,8 @@ use catalog_sync::domain::state::{SyncState, SyncStatus};
 use catalog_sync::store::StoreError;
 use catalog_sync::store::sync_state::{self, Pushed, Settled};
 
+use catalog_sync::store::outbox::Cursor;
+
 use super::outbox::{open_rows, upsert};
 use super::{Done, NOW, TestDb, conformance};
 
@@ -232,7 +234,7 @@ async fn an_unknown_word_is_named(db: &TestDb) -> Done {
     db.run("UPDATE meta_sync_state SET status = 'paused'; UPDATE meta_outbox SET intent = 'merge'").await?;
     let error = held(db, "a").await.expect_err("not ours").to_string();
     assert_eq!(error, "this version cannot read meta_sync_state.status: unknown word \"paused\"");
-    let error = super::outbox::window(db, 0, 1).await.expect_err("not ours").to_string();
+    let error = super::outbox::window(db, Cursor::default(), 1).await.expect_err("not ours").to_string();
     assert_eq!(error, "this version cannot read meta_outbox.intent: unknown word \"merge\"");
     Ok(())
 }
