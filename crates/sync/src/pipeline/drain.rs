@@ -26,6 +26,7 @@ use std::time::Duration;
 use draft::{CallDraft, SendRow};
 use prepare::{Tick, permitted};
 use settle::{Done, Mapped, Settlement};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::channel;
@@ -33,7 +34,7 @@ use crate::actors::coalescer::{CoalesceError, CoalescedBatch};
 use crate::actors::mapper::MapRequest;
 use crate::app::App;
 use crate::clock::Millis;
-use crate::domain::budget::Bucket;
+use crate::domain::budget::{Admission, Bucket};
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::{CallOutcome, Refusal};
 use crate::domain::plan::{Action, Ask, Guard, plan};
@@ -58,6 +59,9 @@ const MOST_STALLED: usize = 2;
 /// A tick that has read for this long makes the call with the records it has. Only a slow mapper reaches this limit.
 const LONGEST_FILL_MS: Millis = 60_000;
 
+/// The longest time before its permit at which a call is made ready: what it contains grows old meanwhile.
+const LONGEST_MAKING: Duration = Duration::from_secs(2);
+
 /// The pause after a tick that settled intents without a call.
 const AFTER_SETTLING: Duration = Duration::from_millis(250);
 
@@ -74,6 +78,10 @@ pub struct DrainJob {
     slow: HashSet<String>,
     /// Whether the current tick has settled any intent without a call.
     has_settled: bool,
+    /// When the current tick began.
+    begun: Instant,
+    /// How long the latest call took to be made ready.
+    making: Duration,
     jitter: Jitter,
 }
 
@@ -98,6 +106,8 @@ impl DrainJob {
             suspects: HashSet::new(),
             slow: HashSet::new(),
             has_settled: false,
+            begun: Instant::now(),
+            making: Duration::ZERO,
             jitter,
         }
     }
@@ -298,7 +308,8 @@ impl DrainJob {
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&app.db, draft.field_texts()).await?;
-        if let Err(rest) = permitted(app.limiter.ask(&tick.catalog, Bucket::Batch).await, app.now()) {
+        self.making = self.begun.elapsed().min(LONGEST_MAKING);
+        if let Err(rest) = self.permit(&tick).await {
             return Ok(rest);
         }
         let id = crate::ids::row();
@@ -339,6 +350,25 @@ impl DrainJob {
             }
             (Pacing::Interval, _) => Rest::Interval,
         })
+    }
+
+    /// Takes the permit for a call that is ready. Waits for one that is due in a moment.
+    async fn permit(&self, tick: &Tick) -> Result<(), Rest> {
+        let limiter = &self.app.limiter;
+        let due = match limiter.ask(&tick.catalog, Bucket::Batch).await {
+            Ok(Admission::ClosedUntil(until)) => u64::try_from(until - self.app.now()).unwrap_or(0),
+            answer => return permitted(answer, self.app.now()),
+        };
+        let wait = Duration::from_millis(due);
+        if wait <= LONGEST_MAKING {
+            tokio::time::sleep(wait).await;
+        }
+        permitted(limiter.ask(&tick.catalog, Bucket::Batch).await, self.app.now())
+    }
+
+    /// Returns how long the next call takes to be made ready, as far as the latest one tells.
+    fn making_ms(&self) -> Millis {
+        Millis::try_from(self.making.as_millis()).unwrap_or_default()
     }
 
     /// Returns whether the lease outlasts a call. A call that may outlive the lease is not made: its outcome could not

@@ -32,7 +32,7 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
         tx,
         "WITH failed AS (
              SELECT variant_id FROM meta_sync_state
-             WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3 AND NOT EXISTS (
+             WHERE idle = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3 AND NOT EXISTS (
                  SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
                  WHERE o.variant_id = meta_sync_state.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
                    AND o.held_at IS NULL))),
@@ -80,7 +80,7 @@ pub async fn requeue_skipped(tx: &mut Tx, now: Millis) -> Result<u64> {
         tx,
         "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT variant_id, 'upsert', $1, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM meta_sync_state
-         WHERE status = 'skipped' ORDER BY variant_id",
+         WHERE idle = 'skipped' ORDER BY variant_id",
         Origin::Operator.as_str(),
         now,
         Lane::Bulk.number()

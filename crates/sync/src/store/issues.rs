@@ -11,9 +11,9 @@ pub struct Group {
     pub word: String,
     /// How many variants.
     pub count: i64,
-    /// When the state of the first of them last changed.
+    /// When the first of them came to it.
     pub first_at: i64,
-    /// When the state of the last of them last changed.
+    /// When the last of them came to it.
     pub last_at: i64,
     /// One of them.
     pub example: String,
@@ -27,7 +27,7 @@ pub async fn causes(tx: &mut Tx) -> Result<Vec<Group>> {
     fetch_all!(
         tx,
         Group,
-        "SELECT cause AS word, COUNT(*) AS count, MIN(updated_at) AS first_at, MAX(updated_at) AS last_at,
+        "SELECT cause AS word, COUNT(*) AS count, MIN(issue_at) AS first_at, MAX(issue_at) AS last_at,
              MIN(variant_id) AS example
          FROM meta_sync_state WHERE cause IS NOT NULL GROUP BY cause ORDER BY count DESC, word LIMIT 1000"
     )
@@ -41,11 +41,11 @@ pub async fn warnings(tx: &mut Tx) -> Result<Vec<Group>> {
     fetch_all!(
         tx,
         Group,
-        "SELECT warnings AS word, COUNT(*) AS count, MIN(updated_at) AS first_at, MAX(updated_at) AS last_at,
+        "SELECT warnings AS word, COUNT(*) AS count, MIN(issue_at) AS first_at, MAX(issue_at) AS last_at,
              MIN(variant_id) AS example
          FROM meta_sync_state WHERE warnings IS NOT NULL GROUP BY warnings
          UNION ALL
-         SELECT lint, COUNT(*), MIN(updated_at), MAX(updated_at), MIN(variant_id)
+         SELECT lint, COUNT(*), MIN(issue_at), MAX(issue_at), MIN(variant_id)
          FROM meta_sync_state WHERE lint IS NOT NULL GROUP BY lint
          ORDER BY count DESC, word LIMIT 10000"
     )

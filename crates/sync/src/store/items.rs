@@ -277,8 +277,8 @@ pub async fn failed(tx: &mut Tx, cause: Option<&str>, stretch: Stretch) -> Resul
         FailedRow,
         "SELECT variant_id, meta_retailer_id, last_handle, attempts, last_error, last_pushed_at, updated_at, warnings,
              lint, cause
-         FROM meta_sync_state WHERE status = 'failed' AND (CAST($3 AS TEXT) IS NULL OR cause = $3)
-         ORDER BY updated_at DESC, variant_id LIMIT $1 OFFSET $2",
+         FROM meta_sync_state WHERE idle = 'failed' AND (CAST($3 AS TEXT) IS NULL OR cause = $3)
+         ORDER BY issue_at DESC, variant_id LIMIT $1 OFFSET $2",
         stretch.limit,
         stretch.offset,
         cause
@@ -286,7 +286,7 @@ pub async fn failed(tx: &mut Tx, cause: Option<&str>, stretch: Stretch) -> Resul
     let (total,): (i64,) = fetch_one!(
         tx,
         (i64,),
-        "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'failed' AND (CAST($1 AS TEXT) IS NULL OR cause = $1)",
+        "SELECT COUNT(*) FROM meta_sync_state WHERE idle = 'failed' AND (CAST($1 AS TEXT) IS NULL OR cause = $1)",
         cause
     )?;
     Ok((rows, total))

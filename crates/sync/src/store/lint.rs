@@ -76,7 +76,7 @@ pub async fn changed(tx: &mut Tx, limit: i64) -> Result<Vec<Linted>> {
 pub async fn write(tx: &mut Tx, linted: &[Linted]) -> Result<u64> {
     execute!(
         tx,
-        "UPDATE meta_sync_state SET lint = r.codes
+        "UPDATE meta_sync_state SET lint = r.codes, issue_at = COALESCE(issue_at, updated_at)
          FROM @rows($1: id text, codes text) AS r
          WHERE variant_id = r.id AND variant_id IN (
              SELECT s.variant_id FROM meta_sync_state s

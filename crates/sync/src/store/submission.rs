@@ -385,6 +385,7 @@ pub async fn apply_verdict(
              warnings = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.warnings END,
              traits = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.traits END,
              lint = CASE r.status WHEN 'deleted' THEN NULL ELSE meta_sync_state.lint END,
+             issue_at = CASE r.status WHEN 'synced' THEN issue_at ELSE $3 END,
              version = version + 1,
              updated_at = $3
          FROM @rows($1: id text, status text, error text, fields bigint, cause text) AS r
@@ -411,7 +412,9 @@ pub async fn forget(tx: &mut Tx, before: Millis, limit: i64) -> Result<u64> {
         "DELETE FROM meta_batch_handles WHERE id IN (
              SELECT h.id FROM meta_batch_handles AS h @sqlite{INDEXED BY meta_batch_handles_closed}
              WHERE h.completed_at < $1 AND h.state IN ('completed', 'failed') AND NOT EXISTS (
-                 SELECT 1 FROM meta_sync_state s WHERE s.status = 'submitted' AND s.last_handle = h.handle)
+                 -- Its rows were pushed when it was accepted: the index is that of the time.
+                 SELECT 1 FROM meta_sync_state s
+                 WHERE s.last_pushed_at = h.submitted_at AND s.last_handle = h.handle AND s.status = 'submitted')
              ORDER BY h.completed_at LIMIT $2 @pg{FOR UPDATE OF h SKIP LOCKED})",
         before,
         limit

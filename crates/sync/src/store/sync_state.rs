@@ -135,9 +135,9 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
         tx,
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, catalog_id, meta_retailer_id, status, last_handle,
              last_pushed_hash, last_pushed_at, last_error, attempts, at_meta, fields_at_meta, mapper_digest, reeval_at,
-             warnings, traits, cause, created_at, updated_at)
+             warnings, traits, cause, created_at, updated_at, issue_at)
          SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
-             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, NULLIF(r.traits, 'null'), r.cause, $3, $3
+             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, NULLIF(r.traits, 'null'), r.cause, $3, $3, $3
          FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint, warnings text, traits json, cause text) AS r
          WHERE true ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
@@ -162,6 +162,10 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
                            ELSE excluded.traits END,
              lint = CASE WHEN excluded.status = 'failed' OR excluded.traits IS NOT NULL THEN s.lint END,
              cause = excluded.cause,
+             -- A push that leaves cause and warnings as they were leaves this, so its verdict need not write an index.
+             issue_at = CASE WHEN excluded.status = 'submitted' AND s.cause IS NULL
+                                 AND excluded.warnings IS NOT DISTINCT FROM s.warnings
+                             THEN s.issue_at ELSE excluded.updated_at END,
              version = s.version + 1,
              updated_at = excluded.updated_at",
         json(&list)?,
@@ -201,8 +205,9 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
         tx,
         (String,),
         "INSERT INTO meta_sync_state AS s (variant_id, product_id, status, last_error, version, cause, created_at,
-             updated_at)
-         SELECT r.id, r.product, 'skipped', r.reason, r.version, r.cause, CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+             updated_at, issue_at)
+         SELECT r.id, r.product, 'skipped', r.reason, r.version, r.cause, CAST($2 AS BIGINT), CAST($2 AS BIGINT),
+             CAST($2 AS BIGINT)
          FROM @rows($1: id text, product text, reason text, version bigint, cause text) AS r
          -- A row that was read and no longer exists is not the row that the decision was based on.
          WHERE r.version = 1 OR EXISTS (SELECT 1 FROM meta_sync_state known WHERE known.variant_id = r.id)
@@ -212,7 +217,7 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
              product_id = COALESCE(excluded.product_id, s.product_id),
              last_error = excluded.last_error, reeval_at = NULL, warnings = NULL, traits = NULL,
              lint = NULL, cause = excluded.cause,
-             version = excluded.version, updated_at = excluded.updated_at
+             version = excluded.version, updated_at = excluded.updated_at, issue_at = excluded.issue_at
          WHERE s.version = excluded.version - 1
          RETURNING variant_id",
         json(&list)?,
@@ -270,14 +275,26 @@ pub async fn forget_dropped(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
     )
 }
 
-/// Returns the number of rows per state.
+/// Returns the number of rows per state. No index holds all states: a row that is neither idle nor waits for a verdict is
+/// synced, and a row that waits was pushed when its submission was accepted.
 ///
 /// # Errors
 /// When the database query fails, or the database holds a word that this version does not know.
 pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
-    let rows: Vec<(String, i64)> =
-        fetch_all!(tx, (String, i64), "SELECT status, COUNT(*) FROM meta_sync_state GROUP BY status")?;
-    rows.into_iter().map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
+    let rows: Vec<(String, i64)> = fetch_all!(
+        tx,
+        (String, i64),
+        "WITH part AS (
+             SELECT idle AS word, COUNT(*) AS n FROM meta_sync_state WHERE idle IS NOT NULL GROUP BY idle
+             UNION ALL
+             SELECT 'submitted', COUNT(*) FROM meta_sync_state WHERE status = 'submitted'
+                 AND last_pushed_at IN (SELECT submitted_at FROM meta_batch_handles WHERE state = 'pending'))
+         SELECT word, n FROM part WHERE n > 0
+         UNION ALL
+         SELECT 'synced', CAST((SELECT COUNT(*) FROM meta_sync_state) - (SELECT SUM(n) FROM part) AS BIGINT)"
+    )?;
+    let counted = rows.into_iter().filter(|(_, count)| *count > 0);
+    counted.map(|(word, count)| Ok((parse_status(&word)?, count))).collect()
 }
 
 /// Returns the number of variants that were never sent and wait.
@@ -285,7 +302,7 @@ pub async fn counts(tx: &mut Tx) -> Result<HashMap<SyncStatus, i64>> {
 /// # Errors
 /// When the database query fails.
 pub async fn count_pending(tx: &mut Tx) -> Result<i64> {
-    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE status = 'pending'")?;
+    let (count,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE idle = 'pending'")?;
     Ok(count)
 }
 
@@ -307,7 +324,7 @@ pub async fn drop_claims(tx: &mut Tx, now: Millis) -> Result<u64> {
     execute!(
         tx,
         "UPDATE meta_sync_state SET last_pushed_hash = NULL, fields_at_meta = NULL, at_meta = FALSE, last_handle = NULL,
-             catalog_id = NULL, version = version + 1, updated_at = $1, attempts = 0,
+             catalog_id = NULL, version = version + 1, updated_at = $1, issue_at = $1, attempts = 0,
              last_error = CASE WHEN status = 'skipped' THEN last_error END,
              cause = CASE WHEN status = 'skipped' THEN cause END,
              status = CASE WHEN status IN ('skipped', 'deleted') THEN status ELSE 'pending' END
@@ -330,7 +347,7 @@ pub async fn set_excluded(tx: &mut Tx, variants: &[String], excluded: bool, now:
              CAST($2 AS BOOLEAN), CAST($3 AS BIGINT), CAST($3 AS BIGINT)
          FROM @ids($1) AS new WHERE true ORDER BY 1
          ON CONFLICT (variant_id) DO UPDATE SET excluded = excluded.excluded, version = s.version + 1,
-             updated_at = excluded.updated_at
+             updated_at = excluded.updated_at, issue_at = excluded.updated_at
          WHERE s.excluded <> excluded.excluded",
         json(variants)?,
         excluded,

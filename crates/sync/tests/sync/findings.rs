@@ -162,7 +162,7 @@ async fn lists(engine: Engine) {
     shop.ask(&["kept"], Intent::Upsert, Origin::Operator).await;
     let live = queue::open_intents(&shop.service.app, None, None, None).await.expect("a list");
     let told: Vec<_> = live.rows.iter().map(|row| (&*row.variant_id, &*row.intent, &*row.origin)).collect();
-    assert_eq!(told, [("left", "delete", "import"), ("kept", "upsert", "operator")]);
+    assert_eq!(told, [("kept", "upsert", "operator"), ("left", "delete", "import")]);
     shop.sql("UPDATE meta_outbox SET held_at = 5 WHERE variant_id = 'left' AND processed_at IS NULL").await;
     shop.sql("UPDATE meta_outbox SET parked_at = 6 WHERE variant_id = 'kept' AND processed_at IS NULL").await;
     for (state, variant) in [("held", "left"), ("parked", "kept")] {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::DrainJob;
@@ -69,6 +70,7 @@ impl DrainJob {
     pub(super) async fn prepare(&mut self, lease: Lease) -> Result<Result<Tick, Rest>, StoreError> {
         let app = &self.app;
         let now = app.now();
+        self.begun = Instant::now();
         let settings = app.load_settings().await?;
         if !settings.sync_enabled || !settings.feed_configured() {
             return Ok(Err(Rest::Interval));
@@ -103,8 +105,10 @@ impl DrainJob {
                 Gate::OpenUntil(until) => return Ok(Err(hold(until, now))),
                 Gate::Probing => return Ok(Err(Rest::Interval)),
             }
-            // Only a check: a permit taken now and kept until there are records to send would add to the next permit.
-            if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, now) {
+            // Only a check: a permit taken now and kept until there are records to send would add to the next permit. The
+            // records are made ready while the time of the next call comes near, or their making would delay each call.
+            let ready_by = now + self.making_ms();
+            if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, ready_by) {
                 return Ok(Err(rest));
             }
         }

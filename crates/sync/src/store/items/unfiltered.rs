@@ -3,7 +3,7 @@
 use super::{ItemRow, Stretch, Totals};
 use crate::store::{Result, Tx, fetch_all, fetch_one};
 
-/// A state with fewer rows is read whole and sorted. In the order of the index its rows would lie far apart.
+/// An idle state with fewer rows is read whole and sorted. In the order of the list its rows would lie far apart.
 const FEW: i64 = 100_000;
 
 // The source is narrowed before it is joined: SQLite builds a view whole that stands behind a LEFT JOIN.
@@ -50,13 +50,36 @@ pub(super) async fn page(
             limit,
             offset
         ),
+        // Its rows were pushed when their submissions were accepted.
+        Some("submitted") => fetch_all!(
+            tx,
+            ItemRow,
+            joined!(
+                "SELECT variant_id FROM meta_sync_state WHERE @sqlite{+}status = 'submitted'
+                     AND last_pushed_at IN (SELECT submitted_at FROM meta_batch_handles WHERE state = 'pending')
+                 ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
+            ),
+            limit,
+            offset
+        ),
+        Some("synced") => fetch_all!(
+            tx,
+            ItemRow,
+            joined!(
+                "SELECT variant_id FROM meta_sync_state WHERE status = 'synced' AND last_pushed_at IS NOT NULL
+                 ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
+            ),
+            limit,
+            offset
+        ),
         // The inner order and limit make both planners read the index of the state.
         Some(status) if totals.of(Some(status)) < FEW => fetch_all!(
             tx,
             ItemRow,
             joined!(
                 "SELECT variant_id FROM (
-                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE status = $1 ORDER BY updated_at LIMIT 10000000
+                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE idle = $1
+                     ORDER BY issue_at DESC LIMIT 10000000
                  ) AS few
                  ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $2 OFFSET $3"
             ),

@@ -326,8 +326,8 @@ on_both! {
         assert_eq!(outbox::backlog(tx).await.expect("a backlog").held, 0);
         let rows: Vec<_> = open(tx).await.into_iter().map(|r| (r.variant_id, r.intent, r.origin, r.released)).collect();
         let expected = [
-            ("b", Intent::Upsert, Origin::Event),
             ("a", Intent::Delete, Origin::Operator),
+            ("b", Intent::Upsert, Origin::Event),
             ("b", Intent::Upsert, Origin::Recovery),
             ("c", Intent::Upsert, Origin::Recovery),
         ];

@@ -1,6 +1,7 @@
 //! The limiter against Meta's real bucket: 8 batch calls in a rolling minute, reported in headers.
 
 use catalog_sync::domain::budget::{Admission, Bucket, LimiterConfig};
+use catalog_sync::intake::events::{self, Events};
 use graph_simulator::Kind;
 use serde_json::json;
 
@@ -61,6 +62,63 @@ async fn no_throttle_and_the_allowance_used_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_throttle_and_the_allowance_used_on_postgres() {
     no_throttle_and_the_allowance_used(Engine::Postgres).await;
+}
+
+/// Everything that was sent of these variants, call by call.
+async fn calls_with(stage: &Stage, variants: &[&str]) -> Vec<usize> {
+    let rows: Vec<(String,)> =
+        stage.rows("SELECT CAST(rows AS TEXT) FROM meta_batch_handles ORDER BY submitted_at, id").await;
+    variants
+        .iter()
+        .map(|variant| {
+            let is_in = |(rows,): &(String,)| rows.contains(&format!("\"{variant}\""));
+            rows.iter().rposition(is_in).expect("it was sent")
+        })
+        .collect()
+}
+
+async fn a_stock_change_overtakes(engine: Engine) {
+    let stage = metered(engine).await;
+    stage.set(json!({"batch_size": 12})).await;
+    backlog(&stage, 12).await;
+    stage.settle().await;
+    // At 8 calls a minute this is a backlog of half an hour; the next calls are full of it.
+    let ids: Vec<String> = (100..3_100).map(|n| format!("v{n}")).collect();
+    stage.sell(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 100).await;
+    run(&stage, 20_000).await;
+
+    let before = stage.sent().await.len();
+    stage.sql("UPDATE inventory_stock SET quantity_on_hand = 0 WHERE variant_id = 'v003'").await;
+    let app = &stage.service.app;
+    for event in [
+        json!({"event": "inventory.stock.adjusted", "variantId": "v003"}),
+        json!({"event": "vendor.product.variant.deleted", "variantId": "v004"}),
+        json!({"event": "vendor.product.variant.updated", "variantId": "v3099"}),
+    ] {
+        let event = Events::One(event.as_object().expect("an event").clone());
+        events::take(app, &event).await.expect("taken");
+    }
+    run(&stage, 20_000).await;
+    for at in calls_with(&stage, &["v003", "v004", "v3099"]).await {
+        assert!((before..before + 2).contains(&at), "call {at}, and {before} were made before the change");
+    }
+    // The backlog has its share of the same calls.
+    let left = stage.count("SELECT COUNT(*) FROM meta_outbox WHERE processed_at IS NULL AND lane = 2").await;
+    let calls = i64::try_from(stage.sent().await.len() - 1).expect("few");
+    assert!(left > 2_000 && left <= 3_000 - (calls * 12 - 3), "{left} are left after {calls} calls");
+    stage.close().await;
+}
+
+/// With a backlog of the whole shop, a stock change, a delete and another change reach Meta within two calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_change_overtakes_on_sqlite() {
+    a_stock_change_overtakes(Engine::Sqlite).await;
+}
+
+/// The same on PostgreSQL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_change_overtakes_on_postgres() {
+    a_stock_change_overtakes(Engine::Postgres).await;
 }
 
 /// A pause accumulates no permits: the first calls after it are not made in pairs.

@@ -131,14 +131,20 @@ async fn the_drain_and_an_intake_that_meet_do_not_deadlock(db: &TestDb) -> Done 
 #[tokio::test]
 async fn postgres_trigger_functions_append_and_nothing_else() -> Done {
     let db = TestDb::postgres().await;
-    db.run("SELECT meta_catalog.enqueue_upsert('ä'), meta_catalog.enqueue_delete('b')").await?;
+    db.run(
+        "SELECT meta_catalog.enqueue_upsert('ä'), meta_catalog.enqueue_delete('b'), meta_catalog.enqueue_stock('c')",
+    )
+    .await?;
     let rows = open_rows(&db).await?.rows;
     let mut asked: Vec<_> = rows.iter().map(|row| (row.variant_id.as_str(), row.intent, row.origin)).collect();
     asked.sort_by_key(|row| row.0);
-    assert_eq!(asked, [("b", Intent::Delete, Origin::Event), ("ä", Intent::Upsert, Origin::Event)]);
+    let (upsert, event) = (Intent::Upsert, Origin::Event);
+    assert_eq!(asked, [("b", Intent::Delete, event), ("c", upsert, event), ("ä", upsert, event)]);
+    let lanes = "SELECT variant_id || ' ' || lane FROM meta_outbox ORDER BY lane, variant_id";
+    assert_eq!(db.texts(lanes).await?, ["b 0", "c 0", "ä 1"]);
     assert_eq!(db.number("SELECT COUNT(*) FROM meta_sync_state").await?, 0);
     let second = "SELECT COUNT(*) FROM meta_outbox WHERE abs(enqueued_at - extract(epoch FROM now()) * 1000) < 60000";
-    assert_eq!(db.number(second).await?, 2, "milliseconds");
+    assert_eq!(db.number(second).await?, 3, "milliseconds");
     Ok(())
 }
 

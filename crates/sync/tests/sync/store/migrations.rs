@@ -53,7 +53,7 @@ async fn both_databases_end_with_the_same_schema() -> Result<(), Box<dyn std::er
             .texts(
                 "SELECT m.type || ' ' || m.name || '|' || c.name || '|' || c.type || '|'
                      || CASE WHEN c.\"notnull\" OR c.pk THEN 'not null' ELSE 'null' END
-                 FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+                 FROM sqlite_schema m JOIN pragma_table_xinfo(m.name) c
                  WHERE m.type IN ('table', 'view') AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\'
                    AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
             )

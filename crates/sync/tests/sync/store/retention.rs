@@ -315,8 +315,9 @@ async fn closed_submissions_go_the_oldest_first(db: &TestDb) -> Done {
     submit(db, "first", Some((Some("canceled"), NOW + 1))).await?;
     submit(db, "second", Some((None, NOW + 2))).await?;
     db.run(
-        "INSERT INTO meta_sync_state (variant_id, status, last_handle, created_at, updated_at)
-         VALUES ('v', 'submitted', 'handle-named', 0, 0), ('w', 'synced', 'handle-second', 0, 0)",
+        "INSERT INTO meta_sync_state (variant_id, status, last_handle, last_pushed_at, created_at, updated_at)
+         SELECT CASE id WHEN 'named' THEN 'v' ELSE 'w' END, CASE id WHEN 'named' THEN 'submitted' ELSE 'synced' END, handle,
+             submitted_at, 0, 0 FROM meta_batch_handles WHERE id IN ('named', 'second')",
     )
     .await?;
     let mut tx = db.write().await?;
