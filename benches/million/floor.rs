@@ -37,7 +37,10 @@ impl Floor {
             Engine::Postgres => {
                 shop.sql("CREATE SCHEMA floor").await;
                 for table in IMPORTED.iter().chain(&["meta_outbox"]) {
-                    shop.sql(&format!("CREATE TABLE floor.{table} (LIKE meta_catalog.{table} INCLUDING ALL)")).await;
+                    shop.sql(&format!(
+                        "CREATE TABLE floor.{table} (LIKE meta_catalog.{table} INCLUDING ALL EXCLUDING GENERATED)"
+                    ))
+                    .await;
                 }
                 Self { overriding: "OVERRIDING SYSTEM VALUE", chunk: 5_000 }
             }

@@ -2,7 +2,7 @@
 //!
 //! Promises: a batch contains every open intent of its variants, by exact id, and their states of the same moment.
 //! While the drain works on batch N, batch N + 1 is read ahead, without the variants of N, whose rows may be marked
-//! meanwhile. Data that is read ahead can be stale in two ways only. Intents that were committed since are missing;
+//! meanwhile. The first batch of a pass is an exception: it usually fills a call, and then no other is wanted. Data that is read ahead can be stale in two ways only. Intents that were committed since are missing;
 //! they stay open and are read later. A state may still be `submitted` although its verdict came meanwhile; that
 //! variant waits for the next tick.
 //! Left out on purpose: deciding and marking. A restart loses nothing, since the outbox is in the store.
@@ -135,7 +135,10 @@ impl Actor for CoalescerActor {
             Some(mut read) => (&mut read.read).await?,
             None => read(&self.db, cursor, limit, None).await,
         };
-        if let Ok(Some(CoalescedBatch { folded, cursor, full: true, .. })) = &batch {
+        let is_first = cursor == Cursor::default();
+        if let Ok(Some(CoalescedBatch { folded, cursor, full: true, .. })) = &batch
+            && !is_first
+        {
             let (db, cursor) = (self.db.clone(), *cursor);
             let without: Arc<HashSet<String>> = Arc::new(folded.iter().map(|f| f.variant_id.clone()).collect());
             let read = tokio::spawn(async move { read(&db, cursor, limit, Some(&without)).await });

@@ -42,9 +42,11 @@ struct WindowRow {
 }
 
 // SQLite keeps no statistics by default: on its own it uses the first index on processed_at, and each window then reads
-// and sorts the whole backlog. INDEXED BY fails when the index does not fit, so a mismatch cannot go unnoticed.
+// and sorts the whole backlog. INDEXED BY fails when the index does not fit, so a mismatch cannot go unnoticed. For
+// PostgreSQL, the order names the lane: with `lane = …` and the order of `seq` alone it may read all that is processed
+// along the primary key.
 macro_rules! of_lane {
-    ($lane:literal, $after:literal, $cost:literal) => {
+    ($lane:literal, $next:literal, $after:literal, $cost:literal) => {
         concat!(
             "SELECT seq, variant_id, (ROW_NUMBER() OVER (ORDER BY seq) * ",
             $cost,
@@ -52,11 +54,13 @@ macro_rules! of_lane {
             $lane,
             " AS turn FROM (
                  SELECT seq, variant_id FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
-                 WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND lane = ",
+                 WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND (lane, seq) > (",
             $lane,
-            " AND seq > ",
+            ", ",
             $after,
-            " ORDER BY seq LIMIT $1) AS of_lane"
+            ") AND lane < ",
+            $next,
+            " ORDER BY lane, seq LIMIT $1) AS of_lane"
         )
     };
 }
@@ -77,11 +81,11 @@ pub async fn read_window(tx: &mut Tx, cursor: Cursor, limit: i64) -> Result<Opti
         concat!(
             "WITH live AS @pg{MATERIALIZED} (
                  SELECT seq, variant_id, turn FROM (",
-            of_lane!(0, "$2", "$5"),
+            of_lane!(0, 1, "$2", "$5"),
             " UNION ALL ",
-            of_lane!(1, "$3", "$6"),
+            of_lane!(1, 2, "$3", "$6"),
             " UNION ALL ",
-            of_lane!(2, "$4", "$7"),
+            of_lane!(2, 3, "$4", "$7"),
             ") AS waiting ORDER BY turn LIMIT $1),
              turns AS @pg{MATERIALIZED} (SELECT variant_id, MIN(turn) AS turn FROM live GROUP BY variant_id)
              SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released, o.lane,
