@@ -23,6 +23,7 @@ pub mod items;
 pub mod lease;
 pub mod limiter;
 pub mod lint;
+mod list;
 pub mod mapper;
 pub mod oauth_state;
 pub mod outbox;
@@ -254,11 +255,17 @@ macro_rules! run {
     ($tx:expr, [$($query:tt)+], $sql:expr, [$($arg:expr),*], |$ready:ident, $connection:ident| $run:expr) => {
         match $tx.conn() {
             $crate::store::Conn::Sqlite($connection) => {
-                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Sqlite, $sql))$(.bind($arg))*;
+                #[allow(unused_mut, reason = "some statements have no arguments")]
+                let mut arguments = sqlx::sqlite::SqliteArguments::default();
+                $($crate::store::list::Parameter::add_to_sqlite($arg, &mut arguments).map_err(sqlx::Error::Encode)?;)*
+                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Sqlite, $sql), arguments);
                 $run
             }
             $crate::store::Conn::Postgres($connection) => {
-                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Postgres, $sql))$(.bind($arg))*;
+                #[allow(unused_mut, reason = "some statements have no arguments")]
+                let mut arguments = sqlx::postgres::PgArguments::default();
+                $($crate::store::list::Parameter::add_to_postgres($arg, &mut arguments).map_err(sqlx::Error::Encode)?;)*
+                let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Postgres, $sql), arguments);
                 $run
             }
         }
@@ -269,7 +276,7 @@ macro_rules! run {
 /// Runs a statement. Returns the number of affected rows.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::run!($tx, [sqlx::query], $sql, [$($arg),*], |ready, connection| {
+        $crate::store::run!($tx, [sqlx::query_with], $sql, [$($arg),*], |ready, connection| {
             ready.execute(connection).await.map(|done| done.rows_affected())
         })
     };
@@ -278,7 +285,7 @@ macro_rules! execute {
 /// Returns all rows, as a `FromRow` type.
 macro_rules! fetch_all {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+        $crate::store::run!($tx, [sqlx::query_as_with::<_, $row, _>], $sql, [$($arg),*], |ready, connection| {
             ready.fetch_all(connection).await
         })
     };
@@ -287,7 +294,7 @@ macro_rules! fetch_all {
 /// Returns the row as a `FromRow` type, or `None`.
 macro_rules! fetch_optional {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+        $crate::store::run!($tx, [sqlx::query_as_with::<_, $row, _>], $sql, [$($arg),*], |ready, connection| {
             ready.fetch_optional(connection).await
         })
     };
@@ -296,7 +303,7 @@ macro_rules! fetch_optional {
 /// Returns the one row, as a `FromRow` type.
 macro_rules! fetch_one {
     ($tx:expr, $row:ty, $sql:expr $(, $arg:expr)* $(,)?) => {
-        $crate::store::run!($tx, [sqlx::query_as::<_, $row>], $sql, [$($arg),*], |ready, connection| {
+        $crate::store::run!($tx, [sqlx::query_as_with::<_, $row, _>], $sql, [$($arg),*], |ready, connection| {
             ready.fetch_one(connection).await
         })
     };

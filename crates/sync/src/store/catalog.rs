@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use mapper_core::sha256_hex;
 use serde_json::{Map, Value};
 
-use super::{Result, Tx, execute, fetch_all, json, outbox};
+use super::{Result, Tx, execute, fetch_all, json, list, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Origin};
 use crate::domain::record::{Given, ProductRecord, VariantRecord, derived_id, search_key};
@@ -59,13 +59,13 @@ impl<'r> Changes<'r> {
             tx,
             (String, Option<String>),
             "SELECT id, digest FROM product WHERE id IN (SELECT id FROM @ids($1) AS wanted)",
-            json(&product_ids)?
+            list::ids(&product_ids)
         )?);
         let known_variants = digests(fetch_all!(
             tx,
             (String, Option<String>),
             "SELECT id, digest FROM product_variant WHERE id IN (SELECT id FROM @ids($1) AS wanted)",
-            json(&variant_ids)?
+            list::ids(&variant_ids)
         )?);
         let mut changes = Self { products: Vec::new(), variants: Vec::new() };
         for record in records {
@@ -108,7 +108,7 @@ async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<()> {
             tx,
             "INSERT INTO vendor AS old (id, name) SELECT r.id, r.name FROM @rows($1: id text, name text) AS r WHERE true
              ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE old.name <> excluded.name",
-            json(&vendors.into_iter().collect::<Vec<_>>())?
+            list::rows(&vendors.into_iter().collect::<Vec<_>>())
         )?;
     }
     if !brands.is_empty() {
@@ -116,7 +116,7 @@ async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<()> {
             tx,
             "INSERT INTO brand AS old (id, title) SELECT r.id, r.title FROM @rows($1: id text, title text) AS r WHERE true
              ON CONFLICT (id) DO UPDATE SET title = excluded.title WHERE old.title <> excluded.title",
-            json(&brands.into_iter().collect::<Vec<_>>())?
+            list::rows(&brands.into_iter().collect::<Vec<_>>())
         )?;
     }
     if !categories.is_empty() {
@@ -127,7 +127,7 @@ async fn write_names(tx: &mut Tx, records: &[ProductRecord]) -> Result<()> {
              SELECT r.id, r.title, r.parent FROM @rows($1: id text, title text, parent text) AS r WHERE true
              ON CONFLICT (id) DO UPDATE SET title = excluded.title, parent_id = excluded.parent_id
              WHERE old.title <> excluded.title OR old.parent_id IS DISTINCT FROM excluded.parent_id",
-            json(&list)?
+            list::rows(&list)
         )?;
     }
     Ok(())
@@ -175,7 +175,7 @@ async fn write_products(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
              vendor_id = excluded.vendor_id, brand_id = excluded.brand_id, category_id = excluded.category_id,
              deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest,
              extra = excluded.extra",
-        json(&list)?
+        list::rows(&list)
     )?;
     Ok(())
 }
@@ -234,7 +234,7 @@ async fn write_variants(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
              special_price_end = excluded.special_price_end, thumbnail = excluded.thumbnail, images = excluded.images,
              deleted_at = excluded.deleted_at, search_key = excluded.search_key, digest = excluded.digest,
              extra = excluded.extra",
-        json(&list)?
+        list::rows(&list)
     )?;
     Ok(())
 }
@@ -246,7 +246,7 @@ async fn write_options(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
     execute!(
         tx,
         "DELETE FROM variant_option_value WHERE variant_id IN (SELECT id FROM @ids($1) AS changed)",
-        json(&changes.variant_ids())?
+        list::ids(&changes.variant_ids())
     )?;
     let mut options = BTreeMap::new();
     let mut values = BTreeMap::new();
@@ -270,20 +270,20 @@ async fn write_options(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
         "INSERT INTO product_option (id, product_id, name)
          SELECT r.id, r.product, r.name FROM @rows($1: id text, product text, name text) AS r WHERE true
          ON CONFLICT (id) DO NOTHING",
-        json(&options)?
+        list::rows(&options)
     )?;
     execute!(
         tx,
         "INSERT INTO product_option_value (id, option_id, value)
          SELECT r.id, r.option, r.value FROM @rows($1: id text, option text, value text) AS r WHERE true
          ON CONFLICT (id) DO NOTHING",
-        json(&values)?
+        list::rows(&values)
     )?;
     execute!(
         tx,
         "INSERT INTO variant_option_value (variant_id, position, option_value_id)
          SELECT r.variant, r.position, r.value FROM @rows($1: variant text, position bigint, value text) AS r",
-        json(&links)?
+        list::rows(&links)
     )?;
     Ok(())
 }
@@ -293,7 +293,11 @@ async fn write_inventory(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
         changes.variants.iter().map(|(_, variant, _)| *variant).partition(|variant| variant.inventory.is_some());
     if !without.is_empty() {
         let ids: Vec<&str> = without.iter().map(|variant| variant.id.as_str()).collect();
-        execute!(tx, "DELETE FROM inventory_stock WHERE variant_id IN (SELECT id FROM @ids($1) AS gone)", json(&ids)?)?;
+        execute!(
+            tx,
+            "DELETE FROM inventory_stock WHERE variant_id IN (SELECT id FROM @ids($1) AS gone)",
+            list::ids(&ids)
+        )?;
     }
     let list: Vec<_> = with
         .iter()
@@ -313,7 +317,7 @@ async fn write_inventory(tx: &mut Tx, changes: &Changes<'_>) -> Result<()> {
          ON CONFLICT (variant_id) DO UPDATE SET track_inventory = excluded.track_inventory,
              quantity_on_hand = excluded.quantity_on_hand, reserved_quantity = excluded.reserved_quantity,
              allow_backorder = excluded.allow_backorder",
-        json(&list)?
+        list::rows(&list)
     )?;
     Ok(())
 }
@@ -347,7 +351,7 @@ async fn fan_out(tx: &mut Tx, changes: &Changes<'_>) -> Result<Vec<(String, Stri
         tx,
         (String, String),
         "SELECT variant_id, product_id FROM variant_index WHERE product_id IN (SELECT id FROM @ids($1) AS changed)",
-        json(&products)?
+        list::ids(&products)
     )
 }
 
@@ -381,7 +385,7 @@ pub async fn live_of(tx: &mut Tx, products: &[&str]) -> Result<Vec<String>> {
         (String,),
         "SELECT v.id FROM product_variant v JOIN product p ON p.id = v.product_id
          WHERE v.product_id IN (SELECT id FROM @ids($1) AS asked) AND v.deleted_at IS NULL AND p.deleted_at IS NULL",
-        json(products)?
+        list::ids(products)
     )?;
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }
@@ -396,7 +400,7 @@ pub async fn delete(tx: &mut Tx, variants: &[String], now: Millis) -> Result<u64
         tx,
         "UPDATE product_variant SET deleted_at = $2, digest = NULL
          WHERE id IN (SELECT id FROM @ids($1) AS gone) AND deleted_at IS NULL",
-        json(variants)?,
+        list::ids(variants),
         now
     )?;
     outbox::append(tx, variants, Intent::Delete, Origin::Import, now).await

@@ -1,6 +1,6 @@
 //! Appends the intents of change events, fanned out over the variants of products.
 
-use super::{Result, Tx, execute, json, reask};
+use super::{Result, Tx, execute, list, reask};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Lane, Origin};
 use crate::domain::reask::Named;
@@ -72,7 +72,6 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
     if rows.is_empty() {
         return Ok(asked_again);
     }
-    let list = json(&rows)?;
     // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar subquery:
     // with a join from the left, SQLite would build the whole view first.
     execute!(
@@ -85,7 +84,7 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
             "WHERE c.intent = 'upsert' ORDER BY 1
              ON CONFLICT (variant_id) DO NOTHING"
         ),
-        &list,
+        list::rows(&rows),
         now
     )?;
     let appended = execute!(
@@ -95,7 +94,7 @@ pub async fn append(tx: &mut Tx, changes: &[Change], now: Millis) -> Result<u64>
              SELECT c.variant_id, c.intent, $2, CAST($3 AS BIGINT), c.lane ",
             "WHERE true ORDER BY c.pos, c.variant_id"
         ),
-        &list,
+        list::rows(&rows),
         Origin::Event.as_str(),
         now
     )?;

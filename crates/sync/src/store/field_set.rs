@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mapper_core::sha256_hex;
 
-use super::{Db, Result, execute, fetch_all, json};
+use super::{Db, Result, execute, fetch_all, list};
 
 /// The largest number of cached sets. An installation has a few dozen.
 const MOST_CACHED: usize = 10_000;
@@ -49,7 +49,7 @@ impl FieldSets {
             tx,
             (i64, String),
             "SELECT f.id, f.fields FROM field_set f JOIN @rows($1: id bigint) AS r ON r.id = f.id",
-            json(&missing.iter().map(|id| [id]).collect::<Vec<_>>())?
+            list::rows(&missing.iter().map(|id| (id,)).collect::<Vec<_>>())
         )?;
         self.remember(rows);
         Ok(())
@@ -66,20 +66,19 @@ impl FieldSets {
         }
         // A set is looked up by its hash: its text may be longer than a PostgreSQL index entry allows.
         let new: BTreeMap<String, &str> = new.into_iter().map(|text| (sha256_hex(text), text)).collect();
-        let list = json(&new.iter().collect::<Vec<_>>())?;
         let mut tx = db.write().await?;
         execute!(
             tx,
             "INSERT INTO field_set (hash, fields)
              SELECT r.hash, r.fields FROM @rows($1: hash text, fields text) AS r WHERE true ORDER BY r.hash
              ON CONFLICT (hash) DO NOTHING",
-            &list
+            list::rows(&new.iter().collect::<Vec<_>>())
         )?;
         let rows: Vec<(i64, String)> = fetch_all!(
             tx,
             (i64, String),
             "SELECT id, fields FROM field_set WHERE hash IN (SELECT id FROM @ids($1) AS new)",
-            json(&new.keys().collect::<Vec<_>>())?
+            list::ids(&new.keys().collect::<Vec<_>>())
         )?;
         tx.commit().await?;
         self.remember(rows);

@@ -2,7 +2,7 @@
 //!
 //! Each group is counted over its own index, so a million variants cost milliseconds to a few hundred of them.
 
-use super::{Result, Tx, fetch_all, json};
+use super::{Result, Tx, fetch_all, list};
 
 /// Variants with the same cause, or with the same set of warnings.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -60,6 +60,6 @@ pub async fn errors(tx: &mut Tx, variants: &[&str]) -> Result<Vec<(String, Optio
         tx,
         (String, Option<String>),
         "SELECT variant_id, last_error FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
-        json(variants)?
+        list::ids(variants)
     )
 }

@@ -5,7 +5,7 @@ mod unfiltered;
 
 pub use totals::{Totals, totals};
 
-use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, json};
+use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, list};
 use crate::domain::intent::OpenIntent;
 
 /// Returns those of the variants that neither the source nor the sync state has.
@@ -19,7 +19,7 @@ pub async fn unknown(tx: &mut Tx, variants: &[String]) -> Result<Vec<String>> {
         "SELECT id FROM @ids($1) AS asked
          WHERE NOT EXISTS (SELECT 1 FROM variant_index i WHERE i.variant_id = asked.id)
            AND NOT EXISTS (SELECT 1 FROM meta_sync_state s WHERE s.variant_id = asked.id)",
-        json(variants)?
+        list::ids(variants)
     )?;
     Ok(unknown.into_iter().map(|(id,)| id).collect())
 }

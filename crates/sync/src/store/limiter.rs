@@ -1,6 +1,6 @@
 //! The state of Meta's budgets, stored so that a restart does not call into a closed bucket.
 
-use super::{Result, StoreError, Tx, execute, fetch_all, json};
+use super::{Result, StoreError, Tx, execute, fetch_all, list};
 use crate::domain::budget::LimiterRow;
 
 /// Loads every bucket.
@@ -35,7 +35,7 @@ pub async fn save(tx: &mut Tx, rows: &[LimiterRow]) -> Result<()> {
          FROM @rows($1: catalog text, bucket text, closed bigint, last bigint) AS r WHERE true
          ON CONFLICT (catalog_id, bucket) DO UPDATE SET closed_until = excluded.closed_until,
              last_call_at = excluded.last_call_at",
-        json(&list)?
+        list::rows(&list)
     )?;
     Ok(())
 }

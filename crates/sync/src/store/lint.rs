@@ -3,7 +3,7 @@
 //! One statement finds what is new; it only reads. The codes are written in small transactions that wait for no row, so
 //! neither an intake nor the drain waits for a pass.
 
-use super::{Result, Tx, execute, fetch_all, json};
+use super::{Result, Tx, execute, fetch_all, list};
 use crate::domain::lint::{Finding, MAX_GROUP_SIZE};
 
 /// A variant with the codes that it ought to have, sorted, separated by commas; `None` for none.
@@ -82,7 +82,7 @@ pub async fn write(tx: &mut Tx, linted: &[Linted]) -> Result<u64> {
              SELECT s.variant_id FROM meta_sync_state s
              WHERE s.variant_id IN (SELECT id FROM @rows($1: id text, codes text) AS listed) AND s.traits IS NOT NULL
              @pg{FOR UPDATE SKIP LOCKED})",
-        json(linted)?
+        list::rows(linted)
     )
 }
 

@@ -8,7 +8,7 @@ mod settled;
 pub use settled::{Place, Settled, forget, settled};
 pub use window::{Cursor, Window, read_window};
 
-use super::{Result, Tx, execute, fetch_one, json};
+use super::{Result, Tx, execute, fetch_one, list};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Lane, Origin};
 
@@ -68,7 +68,6 @@ pub async fn append_to(
     origin: Origin,
     now: Millis,
 ) -> Result<u64> {
-    let list = json(variants)?;
     if intent == Intent::Upsert {
         // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar
         // subquery: with a join, SQLite builds the whole view for each call.
@@ -80,7 +79,7 @@ pub async fn append_to(
              FROM @ids($1) AS new
              WHERE true ORDER BY 1
              ON CONFLICT (variant_id) DO NOTHING",
-            &list,
+            list::ids(variants),
             now
         )?;
     }
@@ -88,7 +87,7 @@ pub async fn append_to(
         tx,
         "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS new",
-        &list,
+        list::ids(variants),
         intent.as_str(),
         origin.as_str(),
         now,
@@ -114,7 +113,7 @@ pub async fn append_if_idle(
          SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS again
          WHERE NOT EXISTS (SELECT 1 FROM meta_outbox o
              WHERE o.variant_id = id AND o.processed_at IS NULL AND o.parked_at IS NULL)",
-        json(variants)?,
+        list::ids(variants),
         intent.as_str(),
         origin.as_str(),
         now,
@@ -139,7 +138,7 @@ pub async fn mark(tx: &mut Tx, rows: &[(i64, IntentOutcome)], now: Millis) -> Re
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
            AND (r.outcome <> 'previewed' OR EXISTS (
                SELECT 1 FROM setting WHERE grp = 'meta' AND key = 'feed_mode' AND value = '\"preview\"'))",
-        json(&list)?,
+        list::rows(&list),
         now
     )
 }
@@ -212,7 +211,7 @@ pub async fn note_fault(tx: &mut Tx, seqs: &[i64], fault: ChannelFault<'_>) -> R
         "UPDATE meta_outbox SET attempts = attempts + 1, class = $2, last_error = $3
          FROM @rows($1: seq bigint) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
-        json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
+        list::rows(&seqs.iter().map(|seq| (seq,)).collect::<Vec<_>>()),
         fault.class,
         fault.error
     )
@@ -238,7 +237,7 @@ pub async fn note_faults(
                 parked_at = CASE WHEN row_faults + 1 >= CAST($3 AS BIGINT) THEN CAST($4 AS BIGINT) ELSE parked_at END
          FROM @rows($1: seq bigint, error text) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL",
-        json(faults)?,
+        list::rows(faults),
         class,
         park_at,
         now
@@ -255,7 +254,7 @@ pub async fn note_fault_of_variants(tx: &mut Tx, variants: &[&str], fault: Chann
         "UPDATE meta_outbox @sqlite{INDEXED BY meta_outbox_open_variant}
          SET attempts = attempts + 1, class = $2, last_error = $3
          WHERE processed_at IS NULL AND variant_id IN (SELECT id FROM @ids($1) AS variants)",
-        json(variants)?,
+        list::ids(variants),
         fault.class,
         fault.error
     )
@@ -322,7 +321,7 @@ pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
         "UPDATE meta_outbox SET held_at = $2 FROM @rows($1: seq bigint) AS r
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
            AND meta_outbox.released_at IS NULL",
-        json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?,
+        list::rows(&seqs.iter().map(|seq| (seq,)).collect::<Vec<_>>()),
         now
     )
 }

@@ -4,7 +4,7 @@
 //! and repeats nothing. A step of a re-ask that was restarted meanwhile writes nothing.
 //! Left out on purpose: pacing ([`crate::pipeline::reask`]) and the meaning of each reason ([`crate::domain::reask`]).
 
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, outbox};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, list, outbox};
 use crate::clock::Millis;
 use crate::domain::intent::{Intent, Lane};
 use crate::domain::reask::{Named, Reason, Scope};
@@ -282,7 +282,7 @@ pub async fn note_renamed(tx: &mut Tx, names: &[(Named, &str)]) -> Result<u64> {
         "INSERT INTO reask_subject (kind, id)
          SELECT DISTINCT r.kind, r.id FROM @rows($1: kind text, id text) AS r WHERE true ORDER BY 1, 2
          ON CONFLICT (kind, id) DO UPDATE SET walking = FALSE",
-        json(&list)?
+        list::rows(&list)
     )?;
     let (variants,): (i64,) = fetch_one!(
         tx,
@@ -291,7 +291,7 @@ pub async fn note_renamed(tx: &mut Tx, names: &[(Named, &str)]) -> Result<u64> {
             "SELECT COUNT(*) FROM variant_index WHERE ",
             renamed!("(kind, id) IN (SELECT r.kind, r.id FROM @rows($1: kind text, id text) AS r)", "")
         ),
-        json(&list)?
+        list::rows(&list)
     )?;
     Ok(u64::try_from(variants).unwrap_or_default())
 }

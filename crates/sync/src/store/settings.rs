@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::seal::{Keyring, Place};
 use super::{
-    Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json, lease, outbox, reask, sync_state,
+    Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, lease, list, outbox, reask, sync_state,
 };
 use crate::clock::Millis;
 use crate::domain::reask::Reason;
@@ -109,10 +109,14 @@ async fn write_values(tx: &mut Tx, keyring: &Keyring, changes: &Changes, now: Mi
         "INSERT INTO setting (grp, key, value, updated_at)
          SELECT 'meta', r.key, r.value, CAST($2 AS BIGINT) FROM @rows($1: key text, value text) AS r WHERE true
          ON CONFLICT (grp, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-        json(&set)?,
+        list::rows(&set),
         now
     )?;
-    execute!(tx, "DELETE FROM setting WHERE grp = 'meta' AND key IN (SELECT id FROM @ids($1) AS gone)", json(&unset)?)?;
+    execute!(
+        tx,
+        "DELETE FROM setting WHERE grp = 'meta' AND key IN (SELECT id FROM @ids($1) AS gone)",
+        list::ids(&unset)
+    )?;
     let _: (i64,) =
         fetch_one!(tx, (i64,), "UPDATE revision SET value = value + 1 WHERE name = 'settings' RETURNING value")?;
     Ok(())

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use mapper_core::{Inventory, Item, OptionValue, Product, Variant};
 use serde::Deserialize;
 
-use super::{Result, Tx, fetch_all, json};
+use super::{Result, Tx, fetch_all, list};
 
 /// A batch in the form that mappers read: each product once, variants with a product index.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +117,7 @@ async fn variant_rows(tx: &mut Tx, variants: &[String]) -> Result<Vec<VariantRow
              CAST(quantity_on_hand AS BIGINT) AS quantity_on_hand,
              CAST(reserved_quantity AS BIGINT) AS reserved_quantity, allow_backorder, CAST(extra AS TEXT) AS extra
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
-        json(variants)?
+        list::ids(variants)
     )
 }
 
@@ -139,7 +139,7 @@ async fn load_products(tx: &mut Tx, rows: &[VariantRow], products: &mut Vec<Prod
              CAST(product_deleted_at AS BIGINT) AS product_deleted_at, vendor_name, brand_title,
              CAST(categories AS TEXT) AS categories, CAST(product_extra AS TEXT) AS product_extra
          FROM variant_source WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
-        json(&asked)?
+        list::ids(&asked)
     )?;
     let mut known = Known::with_capacity(found.len());
     for row in found {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use super::items::Stretch;
-use super::{Result, Tx, execute, fetch_all, fetch_one, json};
+use super::{Result, Tx, execute, fetch_all, fetch_one, list};
 use crate::clock::Millis;
 use crate::domain::guard;
 use crate::domain::state::{Op, SyncStatus};
@@ -126,7 +126,7 @@ pub async fn is_repeated(tx: &mut Tx, handle: &str) -> Result<bool> {
         (String,),
         "SELECT handle FROM meta_batch_handles WHERE handle IN (SELECT id FROM @ids($1) AS given)
          UNION SELECT handle FROM meta_batch_handles WHERE state = 'pending' AND handle IS NOT NULL",
-        json(&exactly)?
+        list::ids(&exactly)
     )?;
     Ok(held.iter().flat_map(|(held,)| split_handles(held)).any(|held| given.contains(&held)))
 }
@@ -391,7 +391,7 @@ pub async fn apply_verdict(
          FROM @rows($1: id text, status text, error text, fields bigint, cause text) AS r
          WHERE variant_id = r.id AND @sqlite{+}last_handle = $2 AND @sqlite{+}meta_sync_state.status = 'submitted'
          RETURNING variant_id, attempts",
-        json(&list)?,
+        list::rows(&list),
         handle,
         now
     )?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, json};
+use super::{Result, StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, list};
 use crate::clock::Millis;
 use crate::domain::cause;
 use crate::domain::intent::{Intent, Lane, Origin};
@@ -58,7 +58,7 @@ pub async fn load(tx: &mut Tx, variants: &[&str]) -> Result<HashMap<String, Sync
         "SELECT variant_id, status, catalog_id, last_pushed_hash, at_meta, fields_at_meta, attempts AS failures, excluded,
              version
          FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
-        json(variants)?
+        list::ids(variants)
     )?;
     rows.into_iter()
         .filter_map(|row| Some((row.variant_id, row.state.into_state().transpose()?)).map(|(id, held)| Ok((id, held?))))
@@ -137,7 +137,7 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
              last_pushed_hash, last_pushed_at, last_error, attempts, at_meta, fields_at_meta, mapper_digest, reeval_at,
              warnings, traits, cause, created_at, updated_at, issue_at)
          SELECT r.id, r.product, $2, CASE WHEN r.pushed IS NOT NULL THEN r.id END, r.status, r.handle,
-             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, NULLIF(r.traits, 'null'), r.cause, $3, $3, $3
+             r.hash, r.pushed, r.error, r.bump, r.at_meta, r.fields, r.digest, r.reeval, r.warnings, r.traits, r.cause, $3, $3, $3
          FROM @rows($1: id text, product text, status text, handle text, hash text, pushed bigint, error text, bump bigint, at_meta bool, fields bigint, digest text, reeval bigint, warnings text, traits json, cause text) AS r
          WHERE true ORDER BY r.id
          ON CONFLICT (variant_id) DO UPDATE SET
@@ -168,7 +168,7 @@ pub async fn record_pushed(tx: &mut Tx, catalog: &str, rows: &[Pushed<'_>], now:
                              THEN s.issue_at ELSE excluded.updated_at END,
              version = s.version + 1,
              updated_at = excluded.updated_at",
-        json(&list)?,
+        list::rows(&list),
         catalog,
         now
     )
@@ -220,7 +220,7 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
              version = excluded.version, updated_at = excluded.updated_at, issue_at = excluded.issue_at
          WHERE s.version = excluded.version - 1
          RETURNING variant_id",
-        json(&list)?,
+        list::rows(&list),
         now
     )?;
     Ok(done.into_iter().map(|(id,)| id).collect())
@@ -238,23 +238,22 @@ pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<Str
             (row.variant_id, row.version, row.reeval_at, row.noted.warnings.as_deref(), row.noted.traits.as_ref())
         })
         .collect();
-    let list = json(&list)?;
     execute!(
         tx,
-        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings, traits = NULLIF(r.traits, 'null')
+        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings, traits = r.traits
          FROM @rows($1: id text, version bigint, reeval bigint, warnings text, traits json) AS r
          WHERE variant_id = r.id AND meta_sync_state.version = r.version
            AND (@sqlite{+}reeval_at IS DISTINCT FROM r.reeval
                 OR @sqlite{+}meta_sync_state.warnings IS DISTINCT FROM r.warnings
-                OR meta_sync_state.traits IS DISTINCT FROM NULLIF(r.traits, 'null'))",
-        &list
+                OR meta_sync_state.traits IS DISTINCT FROM r.traits)",
+        list::rows(&list)
     )?;
     let same: Vec<(String,)> = fetch_all!(
         tx,
         (String,),
         "SELECT s.variant_id FROM meta_sync_state s
          JOIN @rows($1: id text, version bigint) AS r ON s.variant_id = r.id AND s.version = r.version",
-        &list
+        list::rows(&rows.iter().map(|row| (row.variant_id, row.version)).collect::<Vec<_>>())
     )?;
     Ok(same.into_iter().map(|(id,)| id).collect())
 }
@@ -271,7 +270,7 @@ pub async fn forget_dropped(tx: &mut Tx, variants: &[&str]) -> Result<u64> {
              AND (status = 'pending' OR status = 'failed' AND NOT EXISTS (
                  SELECT 1 FROM variant_index i WHERE i.variant_id = meta_sync_state.variant_id
                      AND NOT i.variant_deleted AND NOT i.product_deleted))",
-        json(variants)?
+        list::ids(variants)
     )
 }
 
@@ -349,7 +348,7 @@ pub async fn set_excluded(tx: &mut Tx, variants: &[String], excluded: bool, now:
          ON CONFLICT (variant_id) DO UPDATE SET excluded = excluded.excluded, version = s.version + 1,
              updated_at = excluded.updated_at, issue_at = excluded.updated_at
          WHERE s.excluded <> excluded.excluded",
-        json(variants)?,
+        list::ids(variants),
         excluded,
         now
     )
@@ -364,7 +363,7 @@ pub async fn forget_hashes(tx: &mut Tx, variants: &[String]) -> Result<u64> {
         tx,
         "UPDATE meta_sync_state SET last_pushed_hash = NULL, version = version + 1
          WHERE variant_id IN (SELECT id FROM @ids($1) AS again) AND last_pushed_hash IS NOT NULL",
-        json(variants)?
+        list::ids(variants)
     )
 }
 
@@ -405,19 +404,19 @@ pub async fn open_windows(tx: &mut Tx, limit: i64, now: Millis) -> Result<u64> {
     if due.is_empty() {
         return Ok(0);
     }
-    let due = json(&due.iter().map(|(id,)| id).collect::<Vec<_>>())?;
+    let due: Vec<String> = due.into_iter().map(|(id,)| id).collect();
     let queued = execute!(
         tx,
         "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT id, 'upsert', 'window', CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM @ids($1) AS due",
-        &due,
+        list::ids(&due),
         now,
         Lane::of(Origin::Window, Intent::Upsert).number()
     )?;
     execute!(
         tx,
         "UPDATE meta_sync_state SET reeval_at = NULL WHERE variant_id IN (SELECT id FROM @ids($1) AS due)",
-        &due
+        list::ids(&due)
     )?;
     Ok(queued)
 }

@@ -1,7 +1,7 @@
 //! Which outbox rows may be deleted; [`crate::pipeline::retention`] asks for them and deletes them.
 
 use crate::clock::Millis;
-use crate::store::{Result, Tx, execute, fetch_all, json};
+use crate::store::{Result, Tx, execute, fetch_all, list};
 
 /// A position in the order in which intents were processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -95,6 +95,6 @@ pub async fn forget(tx: &mut Tx, seqs: &[i64]) -> Result<u64> {
         tx,
         "DELETE FROM meta_outbox
          WHERE seq IN (SELECT seq FROM @rows($1: seq bigint) AS gone) AND @sqlite{+}processed_at IS NOT NULL",
-        json(&seqs.iter().map(|seq| [seq]).collect::<Vec<_>>())?
+        list::rows(&seqs.iter().map(|seq| (seq,)).collect::<Vec<_>>())
     )
 }
