@@ -1,6 +1,6 @@
 //! The import run: reads a source and writes products in chunks; each chunk is one transaction with its intents.
 //!
-//! Memory is bounded by one chunk plus 16 bytes per seen id.
+//! The next chunk is read while the database writes one. Memory is bounded by two chunks plus 16 bytes per seen id.
 
 use super::formats::{Item, Source};
 use super::unnamed::{self, Count, DryCount};
@@ -148,34 +148,27 @@ impl Import<'_> {
             Mode::Strict => Some(self.db.write().await?),
             Mode::Lenient | Mode::Dry => None,
         };
-        let mut seen = Duplicates::new();
         let mut dry = (self.mode == Mode::Dry).then(DryCount::default);
-        let mut chunk: Vec<ProductRecord> = Vec::new();
-        let mut chunk_from = 0;
-        while let Some(Item { line, record }) = source.next_item()? {
-            let read = record.and_then(|record| {
-                seen.check(line, &record)?;
-                Ok(record)
-            });
-            match read {
-                Ok(record) => chunk.push(record),
-                Err(refusals) => {
-                    tally.refused += 1;
-                    refusals.iter().for_each(|refusal| progress.refused(line, refusal));
-                }
+        let mut reader = Reader { source, seen: Duplicates::new() };
+        let mut chunk = reader.next().await?;
+        loop {
+            tally.refused += chunk.refused.len() as u64;
+            for (line, refusals) in chunk.refused.drain(..) {
+                refusals.iter().for_each(|refusal| progress.refused(line, refusal));
             }
-            let variants: usize = chunk.iter().map(|record| record.variants.len()).sum();
-            let bytes = source.bytes_read() - chunk_from;
-            if chunk.len() >= CHUNK_PRODUCTS || variants >= CHUNK_VARIANTS || bytes >= CHUNK_BYTES {
-                self.write(&mut whole, &mut dry, &mut chunk, progress, tally).await?;
-                chunk_from = source.bytes_read();
-                at(Point::ImportChunk).await;
-                progress.at(source.bytes_read(), tally.taken);
+            let (bytes, is_last) = (chunk.bytes, chunk.is_last);
+            let next = async { if is_last { Ok(Chunk::default()) } else { reader.next().await } };
+            let written = self.write(&mut whole, &mut dry, &chunk.records, progress, tally);
+            let (written, next) = tokio::join!(written, next);
+            written?;
+            at(if is_last { Point::ImportEnding } else { Point::ImportChunk }).await;
+            progress.at(bytes, tally.taken);
+            if is_last {
+                break;
             }
+            chunk = next?;
         }
-        self.write(&mut whole, &mut dry, &mut chunk, progress, tally).await?;
-        at(Point::ImportEnding).await;
-        progress.at(source.bytes_read(), tally.taken);
+        let seen = reader.seen;
         let deletes = self.unnamed != Unnamed::Keep;
         if deletes && tally.refused > 0 {
             return Err(ImportError::Refused { refused: tally.refused });
@@ -221,7 +214,7 @@ impl Import<'_> {
         &self,
         whole: &mut Option<Tx>,
         dry: &mut Option<DryCount>,
-        chunk: &mut Vec<ProductRecord>,
+        chunk: &[ProductRecord],
         progress: &mut impl Progress,
         tally: &mut Tally,
     ) -> Result<(), ImportError> {
@@ -256,7 +249,56 @@ impl Import<'_> {
         };
         tally.written += written;
         tally.taken += chunk.len() as u64;
-        chunk.clear();
         Ok(())
+    }
+}
+
+/// What one transaction writes.
+#[derive(Default)]
+struct Chunk {
+    records: Vec<ProductRecord>,
+    /// The lines that were refused meanwhile.
+    refused: Vec<(u64, Vec<Refusal>)>,
+    /// The bytes of the file up to its end.
+    bytes: u64,
+    /// Whether the file ends with it.
+    is_last: bool,
+}
+
+/// Reads a source chunk by chunk.
+struct Reader<'s, S> {
+    source: &'s mut S,
+    seen: Duplicates,
+}
+
+impl<S: Source> Reader<'_, S> {
+    async fn next(&mut self) -> std::io::Result<Chunk> {
+        let mut chunk = Chunk::default();
+        let from = self.source.bytes_read();
+        let mut variants = 0;
+        while chunk.records.len() < CHUNK_PRODUCTS
+            && variants < CHUNK_VARIANTS
+            && self.source.bytes_read() - from < CHUNK_BYTES
+        {
+            let Some(Item { line, record }) = self.source.next_item()? else {
+                chunk.is_last = true;
+                break;
+            };
+            let read = record.and_then(|record| {
+                self.seen.check(line, &record)?;
+                Ok(record)
+            });
+            match read {
+                Ok(record) => {
+                    variants += record.variants.len();
+                    chunk.records.push(record);
+                }
+                Err(refusals) => chunk.refused.push((line, refusals)),
+            }
+            // The chunk before goes on being written.
+            tokio::task::yield_now().await;
+        }
+        chunk.bytes = self.source.bytes_read();
+        Ok(chunk)
     }
 }
