@@ -1,6 +1,6 @@
 //! Pages of the whole list, or of one state: cut from an index before anything is joined.
 
-use super::{ItemRow, Stretch, Totals};
+use super::{Filter, ItemRow, Stretch, Totals};
 use crate::store::{Result, Tx, fetch_all, fetch_one};
 
 /// A state with fewer rows is read whole and sorted. In the order of the index its rows would lie far apart.
@@ -26,75 +26,114 @@ macro_rules! joined {
     };
 }
 
+pub(super) use joined;
+
+// Whether a variant may be sold. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the variant up.
+macro_rules! eligible {
+    ($id:literal) => {
+        concat!(
+            "COALESCE((SELECT e.status = 'active' AND e.visibility = 'public'
+                 AND NOT (e.product_deleted OR e.variant_deleted)
+             FROM variant_index e WHERE e.variant_id = ",
+            $id,
+            " LIMIT 1), FALSE)"
+        )
+    };
+}
+pub(super) use eligible;
+
 macro_rules! without_state {
     () => {
         "SELECT v.variant_id FROM variant_index v
-         WHERE NOT EXISTS (SELECT 1 FROM meta_sync_state n WHERE n.variant_id = v.variant_id)"
+         WHERE NOT EXISTS (SELECT 1 FROM meta_sync_state n WHERE n.variant_id = v.variant_id)
+           AND (NOT $3 OR (v.status = 'active' AND v.visibility = 'public'
+               AND NOT (v.product_deleted OR v.variant_deleted)))"
     };
 }
 
-/// Returns a page of all variants, or of one state: those sent last first, those never sent by id. `status` may be
-/// `never_synced` for the variants without a state.
+/// Returns a page of all variants, or of one state, or of the eligible ones of these: those sent last first, those never sent by id.
+/// The status may be `never_synced` for the variants without a state.
 pub(super) async fn page(
     tx: &mut Tx,
-    status: Option<&str>,
+    filter: &Filter,
     Stretch { offset, limit }: Stretch,
     totals: &Totals,
 ) -> Result<Vec<ItemRow>> {
-    match status {
-        None => whole(tx, offset, limit, totals).await,
+    let eligible_only = filter.eligible_only;
+    match filter.status {
+        None => whole(tx, eligible_only, offset, limit, totals).await,
         Some("never_synced") => fetch_all!(
             tx,
             ItemRow,
             joined!(concat!(without_state!(), " ORDER BY v.variant_id LIMIT $1 OFFSET $2")),
             limit,
-            offset
+            offset,
+            eligible_only
         ),
         // The inner order and limit make both planners read the index of the state.
         Some(status) if totals.of(Some(status)) < FEW => fetch_all!(
             tx,
             ItemRow,
-            joined!(
+            joined!(concat!(
                 "SELECT variant_id FROM (
-                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE status = $1 ORDER BY updated_at LIMIT 10000000
+                     SELECT variant_id, last_pushed_at FROM meta_sync_state WHERE status = $1 AND (NOT $4 OR ",
+                eligible!("meta_sync_state.variant_id"),
+                ") ORDER BY updated_at LIMIT 10000000
                  ) AS few
                  ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $2 OFFSET $3"
-            ),
+            )),
             status,
             limit,
-            offset
+            offset,
+            eligible_only
         ),
         Some(status) => fetch_all!(
             tx,
             ItemRow,
-            joined!(
-                "SELECT variant_id FROM meta_sync_state WHERE @sqlite{+}status = $1
-                 ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $2 OFFSET $3"
-            ),
+            joined!(concat!(
+                "SELECT variant_id FROM meta_sync_state WHERE @sqlite{+}status = $1 AND (NOT $4 OR ",
+                eligible!("meta_sync_state.variant_id"),
+                ") ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $2 OFFSET $3"
+            )),
             status,
             limit,
-            offset
+            offset,
+            eligible_only
         ),
     }
 }
 
-async fn whole(tx: &mut Tx, offset: i64, limit: i64, totals: &Totals) -> Result<Vec<ItemRow>> {
+async fn whole(tx: &mut Tx, eligible_only: bool, offset: i64, limit: i64, totals: &Totals) -> Result<Vec<ItemRow>> {
     let mut rows: Vec<ItemRow> = fetch_all!(
         tx,
         ItemRow,
-        joined!(
-            "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NOT NULL
-             ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
-        ),
+        joined!(concat!(
+            "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NOT NULL AND (NOT $3 OR ",
+            eligible!("meta_sync_state.variant_id"),
+            ") ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
+        )),
         limit,
-        offset
+        offset,
+        eligible_only
     )?;
     let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
     if missing == 0 {
         return Ok(rows);
     }
     let sent: i64 = match rows.len() {
-        0 => fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM meta_sync_state WHERE last_pushed_at IS NOT NULL")?.0,
+        0 => {
+            fetch_one!(
+                tx,
+                (i64,),
+                concat!(
+                    "SELECT COUNT(*) FROM meta_sync_state WHERE last_pushed_at IS NOT NULL AND (NOT $1 OR ",
+                    eligible!("meta_sync_state.variant_id"),
+                    ")"
+                ),
+                eligible_only
+            )?
+            .0
+        }
         _ => offset,
     };
     let offset = (offset - sent).max(0);
@@ -103,12 +142,14 @@ async fn whole(tx: &mut Tx, offset: i64, limit: i64, totals: &Totals) -> Result<
         fetch_all!(
             tx,
             ItemRow,
-            joined!(
-                "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NULL
-                 ORDER BY variant_id LIMIT $1 OFFSET $2"
-            ),
+            joined!(concat!(
+                "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NULL AND (NOT $3 OR ",
+                eligible!("meta_sync_state.variant_id"),
+                ") ORDER BY variant_id LIMIT $1 OFFSET $2"
+            )),
             missing,
-            offset
+            offset,
+            eligible_only
         )?
     } else {
         fetch_all!(
@@ -116,12 +157,15 @@ async fn whole(tx: &mut Tx, offset: i64, limit: i64, totals: &Totals) -> Result<
             ItemRow,
             joined!(concat!(
                 "SELECT variant_id FROM (
-                     SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NULL UNION ALL ",
+                     SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NULL AND (NOT $3 OR ",
+                eligible!("meta_sync_state.variant_id"),
+                ") UNION ALL ",
                 without_state!(),
                 ") AS never_sent ORDER BY variant_id LIMIT $1 OFFSET $2"
             )),
             missing,
-            offset
+            offset,
+            eligible_only
         )?
     };
     rows.extend(never_sent);
