@@ -26,14 +26,16 @@ macro_rules! paged {
 
 // `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5` cause, `$6` held, `$7` parked, `$8` excluded. NULL or
 // false disables a part. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the candidate up.
-macro_rules! narrowed {
-    ($candidates:expr) => {
-        paged!(concat!(
-            "SELECT c.variant_id, s.last_pushed_at FROM (",
-            $candidates,
-            ") AS c
-             LEFT JOIN meta_sync_state s ON s.variant_id = c.variant_id
-             WHERE (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
+macro_rules! asked {
+    ($state:literal, $size:literal) => {
+        concat!(
+            "SELECT c.variant_id, s.last_pushed_at FROM candidates AS c
+             LEFT JOIN ",
+            $state,
+            " s ON s.variant_id = c.variant_id
+             WHERE (SELECT COUNT(*) FROM candidates) ",
+            $size,
+            " AND (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
                AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
                AND (NOT $8 OR s.excluded)
                AND (CAST($4 AS TEXT) IS NULL OR @pg{strpos}@sqlite{instr}(',' || s.warnings || ',', ',' || $4 || ',') > 0
@@ -57,6 +59,24 @@ macro_rules! narrowed {
             ")) 
                AND (s.variant_id IS NOT NULL
                     OR COALESCE((SELECT TRUE FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), FALSE))"
+        )
+    };
+}
+
+// Without statistics PostgreSQL would read all states for few candidates; for many that is the fastest.
+macro_rules! narrowed {
+    ($candidates:expr) => {
+        paged!(concat!(
+            "WITH candidates AS MATERIALIZED (SELECT variant_id FROM (",
+            $candidates,
+            ") AS found) ",
+            asked!(
+                "@pg{LATERAL (SELECT * FROM meta_sync_state WHERE variant_id = c.variant_id LIMIT 1)}
+                 @sqlite{meta_sync_state}",
+                "<= 50000"
+            ),
+            " UNION ALL ",
+            asked!("meta_sync_state", "> 50000")
         ))
     };
 }
@@ -114,11 +134,17 @@ macro_rules! warned {
             texts!("warnings", "warned"),
             ", ",
             texts!("lint", "found"),
-            " SELECT s.variant_id, s.last_pushed_at FROM warned CROSS JOIN meta_sync_state s
+            " SELECT s.variant_id, s.last_pushed_at FROM warned CROSS JOIN
+                  @pg{LATERAL (SELECT variant_id, last_pushed_at, warnings FROM meta_sync_state
+                      WHERE warnings = warned.text OFFSET 0)}
+                  @sqlite{meta_sync_state} s
               WHERE s.warnings = warned.text AND ",
             contains!("',' || warned.text || ','", "',' || $11 || ','"),
             " UNION ALL
-              SELECT s.variant_id, s.last_pushed_at FROM found CROSS JOIN meta_sync_state s
+              SELECT s.variant_id, s.last_pushed_at FROM found CROSS JOIN
+                  @pg{LATERAL (SELECT variant_id, last_pushed_at, warnings, lint FROM meta_sync_state
+                      WHERE lint = found.text OFFSET 0)}
+                  @sqlite{meta_sync_state} s
               WHERE s.lint = found.text AND ",
             contains!("',' || found.text || ','", "',' || $11 || ','"),
             " AND NOT COALESCE(",
@@ -277,7 +303,12 @@ pub(super) async fn page(
     }?;
     let total = found.first().map_or(0, |(total, _)| *total);
     let ids: Vec<String> = found.into_iter().filter_map(|(_, id)| id).collect();
-    let rows = fetch_all!(tx, ItemRow, joined!("SELECT id AS variant_id FROM @ids($1) AS asked"), json(&ids)?)?;
+    let rows = fetch_all!(
+        tx,
+        ItemRow,
+        joined!("SELECT id @pg{COLLATE \"C\"} AS variant_id FROM @ids($1) AS asked"),
+        json(&ids)?
+    )?;
     Ok((rows, total))
 }
 

@@ -104,18 +104,34 @@ pub(super) async fn page(
 }
 
 async fn whole(tx: &mut Tx, eligible_only: bool, offset: i64, limit: i64, totals: &Totals) -> Result<Vec<ItemRow>> {
-    let mut rows: Vec<ItemRow> = fetch_all!(
-        tx,
-        ItemRow,
-        joined!(concat!(
-            "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NOT NULL AND (NOT $3 OR ",
-            eligible!("meta_sync_state.variant_id"),
-            ") ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
-        )),
-        limit,
-        offset,
-        eligible_only
-    )?;
+    let mut rows: Vec<ItemRow> = if eligible_only && offset >= FEW {
+        // Each of those before the page is looked up, which is faster in the order of the source.
+        fetch_all!(
+            tx,
+            ItemRow,
+            joined!(
+                "SELECT s.variant_id FROM variant_index v JOIN meta_sync_state s ON s.variant_id = v.variant_id
+                 WHERE s.last_pushed_at IS NOT NULL AND v.status = 'active' AND v.visibility = 'public'
+                     AND NOT (v.product_deleted OR v.variant_deleted)
+                 ORDER BY s.last_pushed_at DESC @pg{NULLS LAST}, s.variant_id LIMIT $1 OFFSET $2"
+            ),
+            limit,
+            offset
+        )?
+    } else {
+        fetch_all!(
+            tx,
+            ItemRow,
+            joined!(concat!(
+                "SELECT variant_id FROM meta_sync_state WHERE last_pushed_at IS NOT NULL AND (NOT $3 OR ",
+                eligible!("meta_sync_state.variant_id"),
+                ") ORDER BY last_pushed_at DESC @pg{NULLS LAST}, variant_id LIMIT $1 OFFSET $2"
+            )),
+            limit,
+            offset,
+            eligible_only
+        )?
+    };
     let missing = limit - i64::try_from(rows.len()).unwrap_or(limit);
     if missing == 0 {
         return Ok(rows);
