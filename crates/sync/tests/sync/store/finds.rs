@@ -15,13 +15,15 @@ conformance![
     pages_of_a_search_follow_each_other,
 ];
 
+/// Status, moment of the last push, warnings and findings, cause, excluded.
+type State = (String, Option<i64>, String, Option<String>, bool);
+
 /// A variant as the tests read it.
 struct Row {
     id: String,
     keys: [String; 2],
     is_eligible: bool,
-    /// Status, moment of the last push, warnings and findings, cause, excluded.
-    state: Option<(String, Option<i64>, String, Option<String>, bool)>,
+    state: Option<State>,
     is_held: bool,
     is_parked: bool,
 }
