@@ -67,6 +67,8 @@ pub struct App {
     pub changes: Changes,
     /// See [`App::totals`].
     totals: Cached<Totals>,
+    /// See [`App::eligible_totals`].
+    eligible_totals: Cached<Totals>,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -148,6 +150,7 @@ impl App {
             mapper: Mapper::new(),
             changes: Changes::default(),
             totals: Cached::default(),
+            eligible_totals: Cached::default(),
             wake: Wake::default(),
         }
     }
@@ -165,6 +168,20 @@ impl App {
             Ok((totals, began.elapsed()))
         };
         self.totals.get(count).await
+    }
+
+    /// Returns the numbers of the eligible variants, with the promises of [`App::totals`].
+    ///
+    /// # Errors
+    /// When the database query fails.
+    pub async fn eligible_totals(&self) -> Result<Totals, StoreError> {
+        let count = async {
+            let mut tx = self.db.read().await?;
+            let began = Instant::now();
+            let totals = store::items::eligible_totals(&mut tx).await?;
+            Ok((totals, began.elapsed()))
+        };
+        self.eligible_totals.get(count).await
     }
 
     /// Called after states were recorded: what is compared across variants may differ.

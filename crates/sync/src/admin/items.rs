@@ -209,12 +209,13 @@ impl From<ItemRow> for ItemSummary {
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
     let (rows, total) = if filter.is_plain() {
-        let totals = app.totals().await?;
+        let totals = if filter.eligible_only { app.eligible_totals().await? } else { app.totals().await? };
         let mut tx = app.db.read().await?;
         (items::plain_page(&mut tx, &filter, page.stretch(), &totals).await?, totals.of(filter.status))
     } else {
+        let some_are_gone = filter.contains.is_some() && app.totals().await?.gone > 0;
         let mut tx = app.db.read().await?;
-        items::list(&mut tx, &filter, page.stretch()).await?
+        items::list(&mut tx, &filter, page.stretch(), some_are_gone).await?
     };
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })
 }

@@ -1,9 +1,10 @@
 //! The shop's variants with their state at Meta.
 
+mod filtered;
 mod totals;
 mod unfiltered;
 
-pub use totals::{Totals, totals};
+pub use totals::{Totals, eligible_totals, totals};
 
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, list};
 use crate::domain::intent::OpenIntent;
@@ -55,20 +56,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it selects by the state alone, or nothing.
+    /// Whether it selects by the status and eligibility alone, or nothing.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { status: self.status, ..Self::default() }
-    }
-
-    /// Whether it needs the sync state or the outbox.
-    fn needs_state(&self) -> bool {
-        self.status.is_some()
-            || self.warning.is_some()
-            || self.cause.is_some()
-            || self.held
-            || self.parked
-            || self.excluded
+        *self == Self { status: self.status, eligible_only: self.eligible_only, ..Self::default() }
     }
 }
 
@@ -117,129 +108,22 @@ pub struct ItemRow {
     pub deleted: bool,
 }
 
-// The shop's variants, and those that only the state knows: the shop no longer has them, and Meta may.
-macro_rules! every_variant {
-    () => {
-        "(SELECT variant_id, product_id, title, slug, status, visibility, sku, price, thumbnail, product_search_key,
-              variant_search_key, (product_deleted OR variant_deleted) AS deleted
-          FROM variant_index
-          UNION ALL
-          SELECT g.variant_id, COALESCE(g.product_id, ''), NULL, NULL, NULL, NULL, NULL, CAST(NULL AS BIGINT), NULL, '',
-              lower(g.variant_id), TRUE
-          FROM meta_sync_state g
-          WHERE NOT EXISTS (SELECT 1 FROM variant_index x WHERE x.variant_id = g.variant_id))"
-    };
-}
-
-// `$1` status, `$2` LIKE pattern, `$3` eligible only, `$4` LIKE pattern of a warning, `$5` cause, `$6` held, `$7` parked,
-// `$8` excluded. NULL or false disables a filter.
-macro_rules! filtered {
-    ($before:literal, $after:literal) => {
-        concat!(
-            $before,
-            " FROM ",
-            every_variant!(),
-            " AS i LEFT JOIN meta_sync_state s ON s.variant_id = i.variant_id
-              WHERE (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
-                AND (CAST($2 AS TEXT) IS NULL OR i.product_search_key LIKE $2 ESCAPE '!'
-                     OR i.variant_search_key LIKE $2 ESCAPE '!')
-                AND (NOT $3 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.deleted))
-                AND (CAST($4 AS TEXT) IS NULL OR (',' || s.warnings || ',') LIKE $4 ESCAPE '!'
-                     OR (',' || s.lint || ',') LIKE $4 ESCAPE '!')
-                AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
-                AND (NOT $6 OR EXISTS (
-                    SELECT 1 FROM meta_outbox o
-                    WHERE o.variant_id = i.variant_id AND o.processed_at IS NULL AND o.held_at IS NOT NULL))
-                AND (NOT $7 OR EXISTS (
-                    SELECT 1 FROM meta_outbox o
-                    WHERE o.variant_id = i.variant_id AND o.processed_at IS NULL AND o.parked_at IS NOT NULL))
-                AND (NOT $8 OR s.excluded) ",
-            $after
-        )
-    };
-}
-
-/// Returns a page of the variants of a plain filter: those sent last first, those never sent by id.
+/// Returns a page of the variants of a plain filter: those sent last first, those never sent by id. `totals` counts the
+/// variants, or the eligible ones where the filter wants these.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn plain_page(tx: &mut Tx, filter: &Filter, stretch: Stretch, totals: &Totals) -> Result<Vec<ItemRow>> {
-    unfiltered::page(tx, filter.status, stretch, totals).await
+    unfiltered::page(tx, filter, stretch, totals).await
 }
 
-/// Returns a page of variants, those sent last first, and the total number.
+/// Returns a page of the variants of a filter that is not plain, those sent last first, and the total number.
+/// `some_are_gone`: whether the state may know variants that the shop does not.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch) -> Result<(Vec<ItemRow>, i64)> {
-    let pattern = filter.contains.as_deref().map(like_containing);
-    let warning = filter.warning.as_deref().map(|code| like_containing(&format!(",{code},")));
-    let rows: Vec<ItemRow> = fetch_all!(
-        tx,
-        ItemRow,
-        filtered!(
-            "SELECT i.variant_id, i.product_id, i.title, i.slug, i.status AS product_status, i.visibility, i.sku,
-                 i.price, i.thumbnail, s.status, s.meta_retailer_id, s.last_handle, s.last_pushed_at, s.last_error,
-                 s.attempts, s.warnings, s.lint, s.cause, s.excluded, i.deleted",
-            "ORDER BY s.last_pushed_at DESC NULLS LAST, i.variant_id LIMIT $9 OFFSET $10"
-        ),
-        filter.status,
-        &pattern,
-        filter.eligible_only,
-        &warning,
-        &filter.cause,
-        filter.held,
-        filter.parked,
-        filter.excluded,
-        stretch.limit,
-        stretch.offset
-    )?;
-    let (total,): (i64,) = if filter.needs_state() {
-        fetch_one!(
-            tx,
-            (i64,),
-            filtered!("SELECT COUNT(*)", ""),
-            filter.status,
-            &pattern,
-            filter.eligible_only,
-            &warning,
-            &filter.cause,
-            filter.held,
-            filter.parked,
-            filter.excluded
-        )?
-    } else {
-        // Without a filter on the state the join with it, which is most of the work, is not needed.
-        fetch_one!(
-            tx,
-            (i64,),
-            concat!(
-                "SELECT COUNT(*) FROM ",
-                every_variant!(),
-                " AS i
-             WHERE (CAST($1 AS TEXT) IS NULL OR i.product_search_key LIKE $1 ESCAPE '!'
-                    OR i.variant_search_key LIKE $1 ESCAPE '!')
-               AND (NOT $2 OR (i.status = 'active' AND i.visibility = 'public' AND NOT i.deleted))"
-            ),
-            &pattern,
-            filter.eligible_only
-        )?
-    };
-    Ok((rows, total))
-}
-
-/// Returns a LIKE pattern, escaped with `!`, that matches any text that contains exactly this one.
-fn like_containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
+pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch, some_are_gone: bool) -> Result<(Vec<ItemRow>, i64)> {
+    filtered::page(tx, filter, stretch, some_are_gone).await
 }
 
 /// A variant whose last push or mapping failed.
@@ -433,15 +317,4 @@ pub async fn open_intents(tx: &mut Tx, variant_id: &str) -> Result<OpenIntents> 
         })
     });
     Ok(OpenIntents { rows: open.collect::<Result<_>>()?, standing })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_needle_is_a_wildcard() {
-        assert_eq!(like_containing("50%_off!"), "%50!%!_off!!%");
-        assert_eq!(like_containing("a\\b"), "%a\\b%");
-    }
 }

@@ -8,6 +8,7 @@ mod catalog;
 mod concurrency;
 mod credential;
 mod fan_out;
+mod finds;
 mod keys;
 mod lease;
 mod lists;
