@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use testkit::Shop;
+use testkit::{Engine, Shop};
 
-use crate::sink;
+use crate::{shop, sink};
 
 fn folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "benches", "million", "baseline"].iter().collect()
@@ -45,17 +45,17 @@ pub(crate) fn prepare() -> Result<(), String> {
 
 /// Returns the rows that the baseline takes to synced in a second.
 pub(crate) async fn run(shop: &Shop, sink: &sink::Child, variants: usize) -> f64 {
-    let found = shop.rows::<(String, i32)>("SELECT current_database()::text, inet_server_port()").await;
-    let [(database, port)]: [(String, i32); 1] = found.try_into().expect("one row");
     let output = tokio::process::Command::new("node")
         .arg(folder().join("baseline.mjs"))
-        .arg(format!("postgres://postgres@127.0.0.1:{port}/{database}"))
+        .arg(shop::url(shop, Engine::Postgres).await)
         .arg(sink.url())
         .arg(variants.to_string())
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node runs")
+        .wait_with_output()
         .await
-        .expect("node runs");
+        .expect("an output");
     assert!(output.status.success(), "the baseline failed ({})", output.status);
     let result: Value = serde_json::from_slice(&output.stdout).expect("its result");
     result["rowsPerSecond"].as_f64().expect("a number")

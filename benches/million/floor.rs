@@ -1,12 +1,81 @@
 //! The least that a database needs for the same work: bare SQL over all rows, with plain joins and without JSON lists.
 //!
 //! Promises: a floor works on copies of the tables, with their columns and indexes, and changes nothing of the service's.
-//! It does what the phase has to leave behind, in chunks of a call, one statement after the other.
+//! It does what the phase has to leave behind, in chunks of a call, one statement after the other. It runs in a process
+//! of its own with one connection, so that its memory is not the service's.
 //! Left out on purpose: fences, checks, hashing and mapping, and that a pass marks its intents.
 
-use catalog_sync::store::{Db, connect};
-use sqlx::AssertSqlSafe;
-use testkit::{Engine, Row, Shop};
+use std::io::{self, BufRead as _};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use catalog_sync::store::connect;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use testkit::Row;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::shop;
+
+/// The process that measures floors. It ends with this value.
+pub(crate) struct Floors {
+    _process: Child,
+    steps: ChildStdin,
+    times: Lines<BufReader<ChildStdout>>,
+}
+
+impl Floors {
+    /// Starts it on the service's database.
+    pub(crate) async fn start(database: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().expect("a path"))
+            .args(["--floor", database])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a process for the floors");
+        let steps = process.stdin.take().expect("an input");
+        let times = BufReader::new(process.stdout.take().expect("an output")).lines();
+        let mut floors = Self { _process: process, steps, times };
+        floors.take("").await;
+        floors
+    }
+
+    /// Takes these steps, separated by blanks, and returns the seconds.
+    pub(crate) async fn take(&mut self, steps: &str) -> f64 {
+        self.steps.write_all(format!("{steps}\n").as_bytes()).await.expect("the process of the floors runs");
+        let time = self.times.next_line().await.expect("an output").expect("the floor is measured");
+        time.parse().expect("seconds")
+    }
+}
+
+/// Takes the steps of each line of the standard input and prints the seconds.
+pub(crate) async fn serve(database: &str) {
+    let mut floor = Floor::new(database).await;
+    for line in io::stdin().lock().lines() {
+        let line = line.expect("text");
+        let began = Instant::now();
+        for step in line.split_whitespace() {
+            let (step, argument) = step.split_once('=').unwrap_or((step, ""));
+            match step {
+                "import" => floor.import().await,
+                "analyze" => floor.analyze().await,
+                "reprice" => floor.reprice().await,
+                "queue" => floor.queue().await,
+                "queue-below" => floor.queue_below(argument).await,
+                "unqueue" => floor.unqueue().await,
+                "push" => floor.push().await,
+                "pass" => floor.pass().await,
+                "submit" => floor.submit_all().await,
+                "poll" => floor.poll(argument.parse().expect("a number of calls")).await,
+                other => panic!("no step {other}"),
+            }
+        }
+        println!("{}", began.elapsed().as_secs_f64());
+    }
+}
 
 /// What an import writes.
 const IMPORTED: [&str; 10] = [
@@ -23,53 +92,78 @@ const IMPORTED: [&str; 10] = [
 ];
 
 /// The items of a call.
-const CALL: i64 = 5_000;
+const CALL: i64 = shop::A_CALL as i64;
 
 /// The copies of the tables.
-pub(crate) struct Floor {
-    engine: Engine,
+struct Floor {
+    database: Connection,
+    submitted: Vec<Call>,
+}
+
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
 }
 
 /// A stretch of the copied outbox: the items of a call.
 #[derive(Clone, Copy)]
-pub(crate) struct Call {
+struct Call {
     first: i64,
     last: i64,
 }
 
 impl Floor {
     /// Makes empty copies: a schema on PostgreSQL, an attached file on SQLite.
-    pub(crate) async fn new(shop: &Shop, engine: Engine) -> Self {
-        match engine {
-            Engine::Sqlite => {
-                let path = shop.folder().join("floor.db");
-                let url = format!("sqlite://{}", path.display());
-                connect::open(&url, &connect::Options::default()).await.expect("a database").close().await;
-                shop.sql(&format!("ATTACH '{}' AS floor", path.display())).await;
-            }
-            Engine::Postgres => {
-                shop.sql("CREATE SCHEMA floor").await;
-                for table in IMPORTED.iter().chain(&["meta_outbox"]) {
-                    shop.sql(&format!("CREATE TABLE floor.{table} (LIKE meta_catalog.{table} INCLUDING ALL)")).await;
-                }
+    async fn new(database: &str) -> Self {
+        let mut floor = Self { database: open(database).await, submitted: Vec::new() };
+        if floor.is_sqlite() {
+            let path = database.trim_start_matches("sqlite://");
+            let copies = Path::new(path).with_file_name("floor.db");
+            let url = format!("sqlite://{}", copies.display());
+            connect::open(&url, &connect::Options::default()).await.expect("a database").close().await;
+            floor.sql(&format!("ATTACH '{}' AS floor", copies.display())).await;
+        } else {
+            floor.sql("SET search_path = meta_catalog").await;
+            floor.sql("CREATE SCHEMA floor").await;
+            for table in IMPORTED.iter().chain(&["meta_outbox"]) {
+                floor.sql(&format!("CREATE TABLE floor.{table} (LIKE meta_catalog.{table} INCLUDING ALL)")).await;
             }
         }
-        Self { engine }
+        floor
+    }
+
+    fn is_sqlite(&self) -> bool {
+        matches!(self.database, Connection::Sqlite(_))
+    }
+
+    async fn sql(&mut self, sql: &str) {
+        let query = AssertSqlSafe(sql.to_owned());
+        match &mut self.database {
+            Connection::Sqlite(database) => sqlx::query(query).execute(database).await.map(drop),
+            Connection::Postgres(database) => sqlx::query(query).execute(database).await.map(drop),
+        }
+        .unwrap_or_else(|why| panic!("{sql}: {why}"));
+    }
+
+    async fn rows<R: Row>(&mut self, sql: &str) -> Vec<R> {
+        let query = AssertSqlSafe(sql.to_owned());
+        match &mut self.database {
+            Connection::Sqlite(database) => sqlx::query_as(query).fetch_all(database).await,
+            Connection::Postgres(database) => sqlx::query_as(query).fetch_all(database).await,
+        }
+        .unwrap_or_else(|why| panic!("{sql}: {why}"))
     }
 
     /// Writes every imported row once, and its intent.
-    pub(crate) async fn import(&self, shop: &Shop) {
+    async fn import(&mut self) {
         for table in IMPORTED {
-            shop.sql(&format!("INSERT INTO floor.{table} SELECT * FROM {table}")).await;
+            self.sql(&format!("INSERT INTO floor.{table} SELECT * FROM {table}")).await;
         }
-        let over = match self.engine {
-            Engine::Sqlite => "",
-            Engine::Postgres => "OVERRIDING SYSTEM VALUE",
-        };
-        shop.sql(&format!("INSERT INTO floor.meta_outbox {over} SELECT * FROM meta_outbox")).await;
-        if matches!(self.engine, Engine::Postgres) {
+        let over = if self.is_sqlite() { "" } else { "OVERRIDING SYSTEM VALUE" };
+        self.sql(&format!("INSERT INTO floor.meta_outbox {over} SELECT * FROM meta_outbox")).await;
+        if !self.is_sqlite() {
             // What is queued from now on comes behind the copied rows.
-            shop.sql(
+            self.sql(
                 "SELECT setval(pg_get_serial_sequence('floor.meta_outbox', 'seq'),
                                (SELECT MAX(seq) FROM floor.meta_outbox))",
             )
@@ -78,22 +172,22 @@ impl Floor {
     }
 
     /// Gives PostgreSQL statistics of the copies.
-    pub(crate) async fn see(&self, shop: &Shop) {
-        if matches!(self.engine, Engine::Postgres) {
+    async fn analyze(&mut self) {
+        if !self.is_sqlite() {
             for table in IMPORTED.iter().chain(&["meta_outbox"]) {
-                shop.sql(&format!("ANALYZE floor.{table}")).await;
+                self.sql(&format!("ANALYZE floor.{table}")).await;
             }
         }
     }
 
     /// Writes another price to every variant, and an intent.
-    pub(crate) async fn reprice(&self, shop: &Shop) {
-        shop.sql(
+    async fn reprice(&mut self) {
+        self.sql(
             "UPDATE floor.product_variant SET price = price + 1,
                  digest = '0123456789012345678901234567890123456789012345678901234567890123'",
         )
         .await;
-        shop.sql(
+        self.sql(
             "INSERT INTO floor.meta_outbox (variant_id, intent, origin, enqueued_at)
              SELECT id, 'upsert', 'import', 0 FROM floor.product_variant",
         )
@@ -101,8 +195,8 @@ impl Floor {
     }
 
     /// Queues every eligible variant.
-    pub(crate) async fn queue(&self, shop: &Shop) {
-        shop.sql(
+    async fn queue(&mut self) {
+        self.sql(
             "INSERT INTO floor.meta_outbox (variant_id, intent, origin, enqueued_at)
              SELECT variant_id, 'upsert', 'operator', 0 FROM variant_index
              WHERE status = 'active' AND visibility = 'public' AND NOT product_deleted AND NOT variant_deleted",
@@ -111,8 +205,8 @@ impl Floor {
     }
 
     /// Queues the variants whose ids are below this one.
-    pub(crate) async fn queue_below(&self, shop: &Shop, below: &str) {
-        shop.sql(&format!(
+    async fn queue_below(&mut self, below: &str) {
+        self.sql(&format!(
             "INSERT INTO floor.meta_outbox (variant_id, intent, origin, enqueued_at)
              SELECT id, 'upsert', 'event', 0 FROM product_variant WHERE id < '{below}'"
         ))
@@ -120,100 +214,103 @@ impl Floor {
     }
 
     /// Removes what is queued.
-    pub(crate) async fn unqueue(&self, shop: &Shop) {
-        shop.sql("DELETE FROM floor.meta_outbox WHERE processed_at IS NULL").await;
+    async fn unqueue(&mut self) {
+        self.sql("DELETE FROM floor.meta_outbox WHERE processed_at IS NULL").await;
     }
 
     /// Takes the copied outbox to its end, a call at a time: reads the source, records the call, records the verdict.
-    pub(crate) async fn push(&self, shop: &Shop) {
-        for call in self.calls(shop).await {
+    async fn push(&mut self) {
+        for call in self.calls().await {
             let source = SOURCE.replace(
                 "{range}",
                 &format!("JOIN floor.meta_outbox o ON o.variant_id = v.id WHERE {}", call.within("o.seq")),
             );
-            drop(rows::<Source>(shop, &source).await);
-            submit(shop, call).await;
-            judge(shop, call).await;
+            drop(self.rows::<Source>(&source).await);
+            self.submit(call).await;
+            self.judge(call).await;
         }
     }
 
-    /// Records everything that is queued as sent; returns the calls.
-    pub(crate) async fn submit(&self, shop: &Shop) -> Vec<Call> {
-        let calls = self.calls(shop).await;
-        for &call in &calls {
-            submit(shop, call).await;
+    /// Records everything that is queued as sent.
+    async fn submit_all(&mut self) {
+        self.submitted = self.calls().await;
+        for call in self.submitted.clone() {
+            self.submit(call).await;
         }
-        calls
     }
 
-    /// Records the verdicts.
-    pub(crate) async fn poll(&self, shop: &Shop, calls: &[Call]) {
-        for &call in calls {
-            judge(shop, call).await;
+    /// Records the verdicts of this many calls.
+    async fn poll(&mut self, calls: usize) {
+        for call in self.submitted.clone().into_iter().take(calls) {
+            self.judge(call).await;
         }
     }
 
     /// Reads the whole source once, a call at a time.
-    pub(crate) async fn pass(&self, shop: &Shop) {
+    async fn pass(&mut self) {
         let mut after = String::new();
         loop {
             let range = format!("WHERE v.id > '{after}' ORDER BY v.id LIMIT {CALL}");
-            let rows: Vec<Source> = shop.rows(&SOURCE.replace("{range}", &range)).await;
+            let rows: Vec<Source> = self.rows(&SOURCE.replace("{range}", &range)).await;
             let Some(last) = rows.last() else { return };
             after.clone_from(&last.0);
         }
     }
 
-    /// Returns the open intents, a call at a time.
-    async fn calls(&self, shop: &Shop) -> Vec<Call> {
-        let found: Vec<(Option<i64>, Option<i64>)> = rows(
-            shop,
-            "SELECT MIN(seq), MAX(seq) FROM floor.meta_outbox
-             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL",
-        )
+    /// Records a call.
+    async fn submit(&mut self, call: Call) {
+        self.sql(&format!(
+            "UPDATE floor.meta_sync_state SET status = 'submitted', last_handle = 'h{}', last_pushed_at = 1,
+             last_pushed_hash = '0123456789012345678901234567890123456789012345678901234567890123',
+             catalog_id = '4000000001', meta_retailer_id = variant_id, at_meta = TRUE, version = version + 1
+         WHERE variant_id IN (SELECT o.variant_id FROM floor.meta_outbox o WHERE {})",
+            call.first,
+            call.within("o.seq")
+        ))
         .await;
+        let range = call.within("seq");
+        self.sql(&format!("UPDATE floor.meta_outbox SET processed_at = 1, outcome = 'submitted' WHERE {range}")).await;
+    }
+
+    /// Records its verdict.
+    async fn judge(&mut self, call: Call) {
+        self.sql(&format!(
+            "UPDATE floor.meta_sync_state SET status = 'synced', updated_at = 2, version = version + 1
+         WHERE last_handle = 'h{}' AND status = 'submitted'",
+            call.first
+        ))
+        .await;
+    }
+
+    /// Returns the open intents, a call at a time.
+    async fn calls(&mut self) -> Vec<Call> {
+        let found: Vec<(Option<i64>, Option<i64>)> = self
+            .rows(
+                "SELECT MIN(seq), MAX(seq) FROM floor.meta_outbox
+             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL",
+            )
+            .await;
         let Some(&(Some(first), Some(last))) = found.first() else { return Vec::new() };
         let step = usize::try_from(CALL).expect("small");
         (first..=last).step_by(step).map(|first| Call { first, last: last.min(first + CALL - 1) }).collect()
     }
 }
 
+/// Connects as the service does.
+async fn open(database: &str) -> Connection {
+    let Some(path) = database.strip_prefix("sqlite://") else {
+        return Connection::Postgres(PgConnection::connect(database).await.expect("a connection"));
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    Connection::Sqlite(SqliteConnection::connect_with(&options).await.expect("a connection"))
+}
+
 impl Call {
     fn within(self, column: &str) -> String {
         format!("{column} BETWEEN {} AND {}", self.first, self.last)
-    }
-}
-
-async fn submit(shop: &Shop, call: Call) {
-    shop.sql(&format!(
-        "UPDATE floor.meta_sync_state SET status = 'submitted', last_handle = 'h{}', last_pushed_at = 1,
-             last_pushed_hash = '0123456789012345678901234567890123456789012345678901234567890123',
-             catalog_id = '4000000001', meta_retailer_id = variant_id, at_meta = TRUE, version = version + 1
-         WHERE variant_id IN (SELECT o.variant_id FROM floor.meta_outbox o WHERE {})",
-        call.first,
-        call.within("o.seq")
-    ))
-    .await;
-    let range = call.within("seq");
-    shop.sql(&format!("UPDATE floor.meta_outbox SET processed_at = 1, outcome = 'submitted' WHERE {range}")).await;
-}
-
-async fn judge(shop: &Shop, call: Call) {
-    shop.sql(&format!(
-        "UPDATE floor.meta_sync_state SET status = 'synced', updated_at = 2, version = version + 1
-         WHERE last_handle = 'h{}' AND status = 'submitted'",
-        call.first
-    ))
-    .await;
-}
-
-/// Returns the rows of a query on the copies. On SQLite, only the writing connection has them.
-async fn rows<R: Row>(shop: &Shop, sql: &str) -> Vec<R> {
-    match shop.db() {
-        Db::Sqlite { writer, .. } => {
-            sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_all(writer).await.expect("it runs")
-        }
-        Db::Postgres { .. } => shop.rows(sql).await,
     }
 }
 

@@ -63,6 +63,9 @@ struct Args {
     /// Serves as Meta; the bench starts this process itself
     #[arg(long, hide = true)]
     sink: bool,
+    /// Measures floors on this database; the bench starts this process itself
+    #[arg(long, hide = true)]
+    floor: Option<String>,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -115,10 +118,14 @@ fn main() -> ExitCode {
         sink::serve();
         return ExitCode::SUCCESS;
     }
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    if let Some(database) = &args.floor {
+        runtime().block_on(floor::serve(database));
+        return ExitCode::SUCCESS;
+    }
     if args.one {
         let plan = plan(args.engine, args.variants[0], args.blind.is_some(), args.baseline);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let measured = runtime.block_on(run::run(plan));
+        let measured = runtime().block_on(run::run(plan));
         println!("{}", serde_json::to_string(&measured).expect("JSON"));
         return ExitCode::SUCCESS;
     }

@@ -128,11 +128,8 @@ impl Report {
         });
     }
 
-    /// Measures the floor of the last phase.
-    pub(crate) async fn floor(&mut self, work: impl Future<Output = ()>) {
-        let began = Instant::now();
-        work.await;
-        let floor = began.elapsed().as_secs_f64();
+    /// Gives the last phase its floor, in seconds.
+    pub(crate) fn floor(&mut self, floor: f64) {
         let phase = self.phases.last_mut().expect("a phase");
         phase.floor = Some(floor);
         phase.ratio = Some(phase.seconds / floor);

@@ -1,7 +1,8 @@
 //! What an operator reads, and how long it takes: on an idle service, while a push drains, and with 64 clients at once.
 //!
 //! Each read is the use case behind an endpoint, without HTTP. Some variants are marked as failed, skipped, excluded and
-//! so on for the idle reads, so that each filter finds a few; their marks are gone before anything is pushed again.
+//! so on for the idle reads, so that each filter finds a few; their marks are gone before anything is pushed again. A page
+//! that the shop does not have is its last one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use catalog_sync::admin::bootstrap;
 use serde_json::json;
 use testkit::{Engine, Shop};
 
-use crate::floor::Floor;
+use crate::floor::Floors;
 use crate::measure::{Measured, Report};
 use crate::{baseline, reads, shop, sink};
 
@@ -51,30 +51,30 @@ pub(crate) async fn run(plan: Plan) -> Measured {
     let sink = sink::Child::start();
     let shop = shop::open(engine, &sink, blind).await;
     let mut report = Report::new(plan.name(), variants, sink.id());
-    let floor = Floor::new(&shop, engine).await;
+    let mut floors = Floors::start(&shop::url(&shop, engine).await).await;
 
     report.phase(IMPORT, shop::import(&shop, variants, 10_000)).await;
-    report.floor(floor.import(&shop)).await;
+    report.floor(floors.take("import").await);
     if !blind {
         shop::see(&shop, engine).await;
-        floor.see(&shop).await;
+        floors.take("analyze").await;
     }
 
     report.phase(PUSH, shop::push(&shop)).await;
-    report.floor(floor.push(&shop)).await;
+    report.floor(floors.take("push").await);
     let (bytes, intents) = shop::size(&shop, engine).await;
 
     report.phase(OTHER_IMPORT, shop::import(&shop, variants, 20_000)).await;
-    report.floor(floor.reprice(&shop)).await;
+    report.floor(floors.take("reprice").await);
     report.phase(OTHER_PUSH, shop::push(&shop)).await;
-    report.floor(floor.push(&shop)).await;
+    report.floor(floors.take("push").await);
 
     shop::ask_for_all(&shop).await;
     report.phase(PASS, shop::push(&shop)).await;
-    report.floor(floor.pass(&shop)).await;
+    report.floor(floors.take("pass").await);
 
-    let bootstrap_answer = again(&shop, &floor, &mut report).await;
-    held(&shop, &floor, &mut report, &sink, variants).await;
+    let bootstrap_answer = again(&shop, &mut floors, &mut report).await;
+    held(&shop, &mut floors, &mut report, &sink, variants).await;
 
     let (bytes_then, intents_then) = shop::size(&shop, engine).await;
     let reads = reads::measure(&shop, variants, &report).await;
@@ -97,7 +97,7 @@ pub(crate) async fn run(plan: Plan) -> Measured {
 
 /// Asks for everything again: a bootstrap, and re-asks for a setting that changes no payload and one that changes each.
 /// Returns the seconds until the bootstrap answered.
-async fn again(shop: &Shop, floor: &Floor, report: &mut Report) -> f64 {
+async fn again(shop: &Shop, floors: &mut Floors, report: &mut Report) -> f64 {
     let mut answer = Duration::ZERO;
     shop.set(json!({ "sync_enabled": true })).await;
     report
@@ -109,21 +109,16 @@ async fn again(shop: &Shop, floor: &Floor, report: &mut Report) -> f64 {
         })
         .await;
     shop.set(json!({ "sync_enabled": false })).await;
-    report.floor(queue_and_pass(shop, floor)).await;
-    floor.unqueue(shop).await;
+    report.floor(floors.take("queue pass").await);
+    floors.take("unqueue").await;
 
     // No title of the shop is as long.
     report.phase(REASK_NONE, reask(shop, json!({ "title_max_length": 199, "sync_enabled": true }))).await;
-    report.floor(queue_and_pass(shop, floor)).await;
-    floor.unqueue(shop).await;
+    report.floor(floors.take("queue pass").await);
+    floors.take("unqueue").await;
 
     report.phase(REASK_ALL, reask(shop, json!({ "default_condition": "used", "sync_enabled": true }))).await;
-    report
-        .floor(async {
-            floor.queue(shop).await;
-            floor.push(shop).await;
-        })
-        .await;
+    report.floor(floors.take("queue push").await);
     answer.as_secs_f64()
 }
 
@@ -133,13 +128,8 @@ async fn reask(shop: &Shop, setting: serde_json::Value) {
     shop.set(json!({ "sync_enabled": false })).await;
 }
 
-async fn queue_and_pass(shop: &Shop, floor: &Floor) {
-    floor.queue(shop).await;
-    floor.pass(shop).await;
-}
-
 /// Sends other prices while Meta has no verdict, and measures only the verdicts.
-async fn held(shop: &Shop, floor: &Floor, report: &mut Report, sink: &sink::Child, variants: usize) {
+async fn held(shop: &Shop, floors: &mut Floors, report: &mut Report, sink: &sink::Child, variants: usize) {
     let rows = variants.min(HELD);
     let below = shop::id_behind(rows);
     report.say("what the poll needs: items without a verdict");
@@ -156,8 +146,8 @@ async fn held(shop: &Shop, floor: &Floor, report: &mut Report, sink: &sink::Chil
     let left = shop.count("SELECT COUNT(*) FROM meta_sync_state WHERE status = 'submitted'").await;
     let left = usize::try_from(left).expect("a number of rows");
     report.phase_of(POLL, left, shop::poll(shop)).await;
-    floor.queue_below(shop, &below).await;
-    let mut calls = floor.submit(shop).await;
-    calls.truncate(left.div_ceil(rows.div_ceil(calls.len())));
-    report.floor(floor.poll(shop, &calls)).await;
+    floors.take(&format!("queue-below={below} submit")).await;
+    // Calls that were judged too early have no floor either.
+    let calls = left.div_ceil(shop::A_CALL.min(rows));
+    report.floor(floors.take(&format!("poll={calls}")).await);
 }

@@ -16,6 +16,8 @@ use crate::sink;
 
 /// The variants of a product.
 pub(crate) const A_PRODUCT: usize = 5;
+/// The items of a call.
+pub(crate) const A_CALL: usize = 5_000;
 
 /// Opens a connected shop whose Meta is the sink.
 pub(crate) async fn open(engine: Engine, sink: &sink::Child, blind: bool) -> Shop {
@@ -38,6 +40,18 @@ pub(crate) async fn open(engine: Engine, sink: &sink::Child, blind: bool) -> Sho
         }
     }
     shop
+}
+
+/// Returns the URL of the shop's database.
+pub(crate) async fn url(shop: &Shop, engine: Engine) -> String {
+    match engine {
+        Engine::Sqlite => format!("sqlite://{}", shop.folder().join("shop.db").display()),
+        Engine::Postgres => {
+            let found = shop.rows::<(String, i32)>("SELECT current_database()::text, inet_server_port()").await;
+            let [(database, port)]: [(String, i32); 1] = found.try_into().expect("one row");
+            format!("postgres://postgres@127.0.0.1:{port}/{database}")
+        }
+    }
 }
 
 /// Gives PostgreSQL its statistics, as autovacuum does sooner or later. SQLite keeps none.

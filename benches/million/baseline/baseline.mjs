@@ -143,10 +143,6 @@ async function drain(db) {
     });
     if (!answer.ok) throw new Error(`items_batch: ${answer.status}`);
     for (const handle of (await answer.json()).handles) {
-      await db.query("INSERT INTO batch_handle (handle, status, delete_retailer_ids) VALUES ($1, 'pending', $2)", [
-        handle,
-        JSON.stringify(deletes),
-      ]);
       await db.query(
         `INSERT INTO sync_state (variant_id, meta_retailer_id, status, last_handle, last_pushed_hash, last_pushed_at)
          SELECT id, id, 'submitted', $3, hash, now() FROM unnest($1::text[], $2::text[]) AS sent (id, hash)
@@ -154,6 +150,11 @@ async function drain(db) {
            last_pushed_hash = excluded.last_pushed_hash, last_pushed_at = now(), updated_at = now()`,
         [sent.ids, sent.hashes, handle],
       );
+      // After the states: the poll may ask as soon as the handle is there.
+      await db.query("INSERT INTO batch_handle (handle, status, delete_retailer_ids) VALUES ($1, 'pending', $2)", [
+        handle,
+        JSON.stringify(deletes),
+      ]);
     }
   }
   await db.query("UPDATE outbox SET processed_at = now() WHERE id = ANY($1)", [outbox.map((row) => row.id)]);
