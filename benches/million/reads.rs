@@ -93,6 +93,7 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
 
     report.say("reads while a push drains");
     let below = shop::id_behind(variants.min(PUSHED));
+    let sent_before = shop.count(SENT).await;
     shop.set(json!({ "sync_enabled": true })).await;
     shop::reprice(shop, &below).await;
     let measured = async {
@@ -117,6 +118,9 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
         () = measured => {}
         () = pushes => {}
     }
+    let sent = shop.count(SENT).await - sent_before;
+    assert!(sent > 0, "calls were made while it was read");
+    report.say(&format!("{sent} calls were made meanwhile"));
     shop::settle(shop).await;
     shop.set(json!({ "sync_enabled": false })).await;
     reads
@@ -161,6 +165,7 @@ async fn read(app: &App, what: What<'_>) -> f64 {
     began.elapsed().as_secs_f64() * 1e3
 }
 
+const SENT: &str = "SELECT COUNT(*) FROM meta_batch_handles";
 const WARNING: &str = "title_cut";
 const CAUSE: &str = "meta:1690073";
 
