@@ -1,80 +1,139 @@
-//! Times, processor times and memory of phases, and the times of reads.
+//! Times, processor times and memory of phases.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use catalog_sync::admin::items::{self, ItemsAsked};
-use catalog_sync::admin::status;
-use testkit::Shop;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// A phase of the report, to give it its floor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Phase(usize);
+use crate::reads::Read;
 
-struct Line {
-    name: &'static str,
-    wall: Duration,
-    /// Processor time of this process, in seconds.
-    service: f64,
-    /// Processor time of everything else but the sink, in seconds.
-    database: f64,
-    floor: Option<Duration>,
-    /// Peak of the resident memory, in MB.
-    peak: f64,
+/// What one run measured, or the medians of several.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) reads: Vec<Read>,
+    /// Seconds until the bootstrap answered.
+    pub(crate) bootstrap_answer: f64,
+    /// Bytes of the database for a variant, after the first push.
+    pub(crate) bytes_a_variant: f64,
+    /// Bytes that each further intent left behind.
+    pub(crate) bytes_an_intent: f64,
+    /// Rows that the baseline synced in a second.
+    pub(crate) baseline: Option<f64>,
 }
 
+/// A phase of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) rows: f64,
+    pub(crate) seconds: f64,
+    /// Processor time of this process, in seconds.
+    pub(crate) service: f64,
+    /// Processor time of everything else but the sink, in seconds.
+    pub(crate) database: f64,
+    pub(crate) floor: Option<f64>,
+    /// Seconds of the phase by seconds of its floor, in the same run.
+    pub(crate) ratio: Option<f64>,
+    /// Peak of the resident memory, in MB.
+    pub(crate) peak: f64,
+}
+
+impl Phase {
+    pub(crate) fn rate(&self) -> f64 {
+        self.rows / self.seconds
+    }
+}
+
+impl Measured {
+    pub(crate) fn phase(&self, name: &str) -> Option<&Phase> {
+        self.phases.iter().find(|phase| phase.name == name)
+    }
+
+    /// Returns the median of each figure of several runs.
+    pub(crate) fn median(runs: &[Self]) -> Self {
+        let values: Vec<Value> = runs.iter().map(|run| serde_json::to_value(run).expect("JSON")).collect();
+        serde_json::from_value(median_of(&values.iter().collect::<Vec<_>>())).expect("the same shape")
+    }
+}
+
+/// Takes the median of each number; lists and objects go member by member.
+fn median_of(values: &[&Value]) -> Value {
+    let Some(first) = values.first() else { return Value::Null };
+    match first {
+        Value::Array(list) => {
+            let at = |at: usize| median_of(&values.iter().filter_map(|value| value.get(at)).collect::<Vec<_>>());
+            (0..list.len()).map(at).collect()
+        }
+        Value::Object(object) => {
+            let of = |key: &String| median_of(&values.iter().filter_map(|value| value.get(key)).collect::<Vec<_>>());
+            Value::Object(object.keys().map(|key| (key.clone(), of(key))).collect())
+        }
+        Value::Number(_) => median(values.iter().filter_map(|value| value.as_f64()).collect()).into(),
+        other => (*other).clone(),
+    }
+}
+
+/// Returns the median, or the mean of the two in the middle.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let half = numbers.len() / 2;
+    if numbers.len().is_multiple_of(2) { f64::midpoint(numbers[half - 1], numbers[half]) } else { numbers[half] }
+}
+
+/// Measures the phases of a run and says on the standard error what runs.
 pub(crate) struct Report {
+    run: String,
     rows: usize,
     sink: u32,
-    lines: Vec<Line>,
+    pub(crate) phases: Vec<Phase>,
 }
 
 impl Report {
-    pub(crate) fn new(rows: usize, sink: u32) -> Self {
-        Self { rows, sink, lines: Vec::new() }
+    pub(crate) fn new(run: String, rows: usize, sink: u32) -> Self {
+        Self { run, rows, sink, phases: Vec::new() }
     }
 
-    /// Runs a phase.
-    pub(crate) async fn phase(&mut self, name: &'static str, work: impl Future<Output = ()>) -> Phase {
+    /// Says what happens beside the phases.
+    pub(crate) fn say(&self, what: &str) {
+        eprintln!("{}: {what}", self.run);
+    }
+
+    /// Runs a phase over all rows.
+    pub(crate) async fn phase(&mut self, name: &str, work: impl Future<Output = ()>) {
+        self.phase_of(name, self.rows, work).await;
+    }
+
+    /// Runs a phase over this number of rows.
+    pub(crate) async fn phase_of(&mut self, name: &str, rows: usize, work: impl Future<Output = ()>) {
+        self.say(name);
         // Resets the peak of the memory.
         let _ = fs::write("/proc/self/clear_refs", "5");
         let (before, began) = (self.cpu(), Instant::now());
         work.await;
-        let (wall, after) = (began.elapsed(), self.cpu());
+        let (seconds, after) = (began.elapsed().as_secs_f64(), self.cpu());
         let spent = |part: fn(&Cpu) -> f64| part(&after) - part(&before);
         let service = spent(|cpu| cpu.own);
         let database = spent(|cpu| cpu.all) - service - spent(|cpu| cpu.sink);
-        let peak = peak_mb();
-        self.lines.push(Line { name, wall, service, database, floor: None, peak });
-        Phase(self.lines.len() - 1)
+        self.phases.push(Phase {
+            name: name.to_owned(),
+            rows: rows as f64,
+            seconds,
+            service,
+            database,
+            floor: None,
+            ratio: None,
+            peak: peak_mb(),
+        });
     }
 
-    /// Measures the floor of a phase.
-    pub(crate) async fn floor(&mut self, Phase(at): Phase, work: impl Future<Output = ()>) {
-        let began = Instant::now();
-        work.await;
-        self.lines[at].floor = Some(began.elapsed());
-    }
-
-    pub(crate) fn print(&self) {
-        println!(
-            "{:<24}{:>9}{:>10}{:>9}{:>10}{:>8}{:>9}{:>10}",
-            "", "s", "rows/s", "floor s", "ratio", "CPU s", "DB CPU s", "peak MB"
-        );
-        for line in &self.lines {
-            let seconds = line.wall.as_secs_f64();
-            let (floor, ratio) = line.floor.map_or((String::new(), String::new()), |floor| {
-                (format!("{:.2}", floor.as_secs_f64()), format!("{:.2} ×", seconds / floor.as_secs_f64()))
-            });
-            println!(
-                "{:<24}{seconds:>9.2}{:>10.0}{floor:>9}{ratio:>10}{:>8.1}{:>9.1}{:>10.0}",
-                line.name,
-                self.rows as f64 / seconds,
-                line.service,
-                line.database,
-                line.peak
-            );
-        }
+    /// Gives the last phase its floor, in seconds.
+    pub(crate) fn floor(&mut self, floor: f64) {
+        let phase = self.phases.last_mut().expect("a phase");
+        phase.floor = Some(floor);
+        phase.ratio = Some(phase.seconds / floor);
+        eprintln!("{}: {} took {:.2} s, its floor {floor:.2} s", self.run, phase.name, phase.seconds);
     }
 
     fn cpu(&self) -> Cpu {
@@ -108,32 +167,4 @@ fn peak_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1024.0
-}
-
-/// Prints the median times of what an operator reads, on an idle service.
-pub(crate) async fn reads(shop: &Shop, variants: usize) {
-    let page = |number: usize| number.clamp(1, variants / 50).to_string();
-    let (thousand, deep) = (page(1_000), page(20_000));
-    let listed = |name, asked| (name, Some(asked));
-    for (name, asked) in [
-        ("status", None),
-        listed("items, first page", ItemsAsked::default()),
-        listed("items, page 1,000", ItemsAsked { page: Some(&thousand), ..ItemsAsked::default() }),
-        listed("items, page 20,000", ItemsAsked { page: Some(&deep), ..ItemsAsked::default() }),
-        listed("items, synced", ItemsAsked { status: Some("synced"), ..ItemsAsked::default() }),
-        listed("items, failed", ItemsAsked { status: Some("failed"), ..ItemsAsked::default() }),
-        listed("items, search", ItemsAsked { search: Some("number 4711"), ..ItemsAsked::default() }),
-    ] {
-        let mut times = Vec::new();
-        for _ in 0..5 {
-            let began = Instant::now();
-            match asked {
-                None => drop(status::status(&shop.app).await.expect("a status")),
-                Some(asked) => drop(items::list(&shop.app, asked).await.expect("a list")),
-            }
-            times.push(began.elapsed().as_secs_f64() * 1e3);
-        }
-        times.sort_by(f64::total_cmp);
-        println!("{name:<24}{:>9.1} ms", times[times.len() / 2]);
-    }
 }

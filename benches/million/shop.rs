@@ -14,7 +14,10 @@ use testkit::{Engine, Shop};
 
 use crate::sink;
 
-const A_PRODUCT: usize = 5;
+/// The variants of a product.
+pub(crate) const A_PRODUCT: usize = 5;
+/// The items of a call.
+pub(crate) const A_CALL: usize = 5_000;
 
 /// Opens a connected shop whose Meta is the sink.
 pub(crate) async fn open(engine: Engine, sink: &sink::Child, blind: bool) -> Shop {
@@ -25,6 +28,7 @@ pub(crate) async fn open(engine: Engine, sink: &sink::Child, blind: bool) -> Sho
         |config| {
             config.graph.base_url = url.clone();
             config.limiter.batch_calls_per_minute = 600_000.try_into().expect("above zero");
+            config.limiter.management_calls_per_hour = 36_000_000.try_into().expect("above zero");
         },
     )
     .await;
@@ -38,9 +42,21 @@ pub(crate) async fn open(engine: Engine, sink: &sink::Child, blind: bool) -> Sho
     shop
 }
 
+/// Returns the URL of the shop's database.
+pub(crate) async fn url(shop: &Shop, engine: Engine) -> String {
+    match engine {
+        Engine::Sqlite => format!("sqlite://{}", shop.folder().join("shop.db").display()),
+        Engine::Postgres => {
+            let found = shop.rows::<(String, i32)>("SELECT current_database()::text, inet_server_port()").await;
+            let [(database, port)]: [(String, i32); 1] = found.try_into().expect("one row");
+            format!("postgres://postgres@127.0.0.1:{port}/{database}")
+        }
+    }
+}
+
 /// Gives PostgreSQL its statistics, as autovacuum does sooner or later. SQLite keeps none.
-pub(crate) async fn see(shop: &Shop, engine: Engine, blind: bool) {
-    if !blind && matches!(engine, Engine::Postgres) {
+pub(crate) async fn see(shop: &Shop, engine: Engine) {
+    if matches!(engine, Engine::Postgres) {
         shop.sql("ANALYZE").await;
     }
 }
@@ -61,21 +77,50 @@ pub(crate) async fn import(shop: &Shop, variants: usize, price: i64) {
 pub(crate) async fn push(shop: &Shop) {
     shop.set(json!({ "sync_enabled": true })).await;
     shop.wake();
-    while shop.count(OPEN).await > 0 {
-        shop.wake();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    settle(shop).await;
     shop.set(json!({ "sync_enabled": false })).await;
+}
+
+/// Waits until Meta has judged everything that is or will be queued.
+pub(crate) async fn settle(shop: &Shop) {
+    until_none(shop, &format!("{OPEN} UNION ALL {UNJUDGED} UNION ALL {REASKS}")).await;
     let unsynced = shop.count("SELECT COUNT(*) FROM meta_sync_state WHERE status <> 'synced'").await;
     assert_eq!(unsynced, 0, "everything is synced");
 }
 
-// Cheap while there is much to do.
-const OPEN: &str = "SELECT COUNT(*) FROM (
-    SELECT 1 FROM (SELECT 1 FROM meta_outbox
-        WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL LIMIT 1) AS one
-    UNION ALL
-    SELECT 1 FROM (SELECT 1 FROM meta_batch_handles WHERE state IN ('pending', 'sending') LIMIT 1) AS two) AS open";
+/// Waits until Meta has taken everything that is queued.
+pub(crate) async fn submitted(shop: &Shop) {
+    until_none(shop, OPEN).await;
+}
+
+/// Asks for the verdicts until all are there.
+pub(crate) async fn poll(shop: &Shop) {
+    let judged = format!("SELECT COUNT(*) FROM ({UNJUDGED}) AS open");
+    while shop.count(&judged).await > 0 {
+        shop.app.wake.poll.nudge();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ends the pauses of the polls that were asked in vain.
+pub(crate) async fn end_pauses(shop: &Shop) {
+    shop.sql("UPDATE meta_batch_handles SET next_poll_at = NULL, last_polled_at = NULL WHERE state = 'pending'").await;
+}
+
+/// Waits until a list of what is left is empty. Nothing is nudged: the service works at its own pace.
+async fn until_none(shop: &Shop, left: &str) {
+    let left = format!("SELECT COUNT(*) FROM ({left}) AS remaining");
+    while shop.count(&left).await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+// Each is cheap while there is much to do.
+const OPEN: &str = "SELECT 1 FROM (SELECT 1 FROM meta_outbox
+    WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL LIMIT 1) AS one";
+const UNJUDGED: &str =
+    "SELECT 1 FROM (SELECT 1 FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late') LIMIT 1) AS two";
+const REASKS: &str = "SELECT 1 FROM reask WHERE finished_at IS NULL";
 
 /// Queues every variant, as many events do.
 pub(crate) async fn ask_for_all(shop: &Shop) {
@@ -84,6 +129,34 @@ pub(crate) async fn ask_for_all(shop: &Shop) {
          SELECT id, 'upsert', 'event', 0 FROM product_variant",
     )
     .await;
+}
+
+/// Returns the id that comes behind this number of variants.
+pub(crate) fn id_behind(variants: usize) -> String {
+    format!("v{:07}", variants / A_PRODUCT)
+}
+
+/// Changes the price of the variants whose ids are below this one, and queues them, as many events do.
+pub(crate) async fn reprice(shop: &Shop, below: &str) {
+    shop.sql(&format!("UPDATE product_variant SET price = price + 1 WHERE id < '{below}'")).await;
+    shop.sql(&format!(
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at)
+         SELECT id, 'upsert', 'event', 0 FROM product_variant WHERE id < '{below}'"
+    ))
+    .await;
+    shop.app.wake.drain.nudge();
+}
+
+/// Returns the size of the service's tables in bytes, and the number of intents in them.
+pub(crate) async fn size(shop: &Shop, engine: Engine) -> (f64, f64) {
+    let size = match engine {
+        Engine::Sqlite => "SELECT page_count * page_size FROM pragma_page_count('main'), pragma_page_size('main')",
+        Engine::Postgres => {
+            "SELECT SUM(pg_total_relation_size(format('%I.%I', schemaname, tablename)))::BIGINT
+             FROM pg_tables WHERE schemaname = 'meta_catalog'"
+        }
+    };
+    (shop.count(size).await as f64, shop.count("SELECT COUNT(*) FROM meta_outbox").await as f64)
 }
 
 /// The lines of the import file, made as they are read.
