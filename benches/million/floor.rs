@@ -296,10 +296,8 @@ impl Floor {
     async fn judge(&mut self, call: Call) {
         self.sql(&format!(
             "UPDATE floor.meta_sync_state SET status = 'synced', updated_at = 2, version = version + 1
-         WHERE variant_id IN (SELECT o.variant_id FROM floor.meta_outbox o WHERE {})
-             AND last_handle = 'h{}' AND status = 'submitted'",
-            call.within("o.seq"),
-            call.first
+         WHERE variant_id IN (SELECT o.variant_id FROM floor.meta_outbox o WHERE {})",
+            call.within("o.seq")
         ))
         .await;
     }

@@ -117,7 +117,7 @@ async fn until_none(shop: &Shop, left: &str) {
 
 // Each is cheap while there is much to do.
 const OPEN: &str = "SELECT 1 FROM (SELECT 1 FROM meta_outbox
-    WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL LIMIT 1) AS one";
+    WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND lane >= 0 ORDER BY lane, seq LIMIT 1) AS one";
 const UNJUDGED: &str =
     "SELECT 1 FROM (SELECT 1 FROM meta_batch_handles WHERE state IN ('pending', 'sending', 'late') LIMIT 1) AS two";
 const REASKS: &str = "SELECT 1 FROM reask WHERE finished_at IS NULL";

@@ -1,11 +1,12 @@
 //! A value that is dear to compute: computed anew at most a twentieth of the time.
 //!
-//! Promises: cheap values are computed at each call. Callers that come together share one computation. No value is older than
-//! half a minute.
+//! Promises: cheap values are computed for each call, and callers that come together share a computation that began after
+//! they came. While a dear value is computed anew, other callers get the one before. No value is older than half a minute.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// A value that takes no longer than this is computed at each call.
@@ -17,18 +18,25 @@ const OLDEST: Duration = Duration::from_secs(30);
 
 /// Keeps the last value.
 #[derive(Debug)]
-pub struct Cached<T>(Mutex<Option<Kept<T>>>);
+pub struct Cached<T> {
+    kept: Mutex<Option<Kept<T>>>,
+    computing: tokio::sync::Mutex<()>,
+    /// The number of computations that have begun.
+    begun: AtomicU64,
+}
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept<T> {
     value: T,
     cost: Duration,
     at: Instant,
+    /// The number of its computation.
+    number: u64,
 }
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self { kept: Mutex::default(), computing: tokio::sync::Mutex::default(), begun: AtomicU64::new(0) }
     }
 }
 
@@ -38,15 +46,24 @@ impl<T: Clone> Cached<T> {
     /// # Errors
     /// Those of the computation; nothing is kept then.
     pub async fn get<E>(&self, compute: impl Future<Output = Result<(T, Duration), E>>) -> Result<T, E> {
-        let mut kept = self.0.lock().await;
-        if let Some(known) = &*kept
-            && known.cost > CHEAP
-            && known.at.elapsed() < (known.cost * KEPT).min(OLDEST)
-        {
-            return Ok(known.value.clone());
+        let before = self.begun.load(Ordering::SeqCst);
+        let is_usable = |known: &Kept<T>, within: Duration| known.cost > CHEAP && known.at.elapsed() < within;
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _computing = match kept() {
+            Some(known) if is_usable(&known, (known.cost * KEPT).min(OLDEST)) => return Ok(known.value),
+            Some(known) if is_usable(&known, OLDEST) => match self.computing.try_lock() {
+                Ok(computing) => computing,
+                Err(_) => return Ok(known.value),
+            },
+            _ => self.computing.lock().await,
+        };
+        if let Some(known) = kept().filter(|known| known.number > before) {
+            return Ok(known.value);
         }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let (value, cost) = compute.await?;
-        *kept = Some(Kept { value: value.clone(), cost, at: Instant::now() });
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Kept { value: value.clone(), cost, at: Instant::now(), number });
         Ok(value)
     }
 }
@@ -75,5 +92,29 @@ mod tests {
         assert_eq!(at_cost(&cached, 6, cheap).await, 5);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(at_cost(&cached, 6, cheap).await, 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_come_together_share_a_computation() {
+        let cached = Cached::default();
+        let slowly = async |value: u32, cost: Duration| {
+            let compute = async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Ok::<_, ()>((value, cost))
+            };
+            cached.get(compute).await.expect("computed")
+        };
+        // The second comes while the first is computed, which may have begun before what it asks about; the third comes
+        // together with the second.
+        let all = tokio::join!(slowly(1, CHEAP), slowly(2, CHEAP), slowly(3, CHEAP));
+        assert_eq!(all, (1, 2, 2));
+
+        // A dear value that is computed anew costs one caller, and the others get the one before.
+        let dear = CHEAP * 2;
+        assert_eq!(slowly(4, dear).await, 4);
+        tokio::time::advance(dear * KEPT).await;
+        assert_eq!(tokio::join!(slowly(5, dear), slowly(6, dear)), (5, 4));
+        tokio::time::advance(OLDEST).await;
+        assert_eq!(tokio::join!(slowly(7, dear), slowly(8, dear)), (7, 8), "none is older than half a minute");
     }
 }

@@ -309,7 +309,9 @@ struct Walked {
 /// Returns the next variants of a walk, in id order.
 ///
 /// An operator's delete is the last word unless an operator or a later tick said something newer: within one fold it beats
-/// events. A recovery gives way to it until a tick acted on that recovery, as on a re-map's. The terms are split by `processed_at`, since one index holds the open rows and one the others.
+/// events. A recovery gives way to it until a tick acted on that recovery, as on a re-map's. The terms are split by `processed_at`, since
+/// one index holds the open rows and one the others. They are no EXISTS: for that PostgreSQL reads all open rows, and all
+/// processed ones, for each chunk.
 async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
     macro_rules! walk {
         ($($from:tt)+) => {
@@ -317,30 +319,32 @@ async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<Walked>> {
                 tx,
                 Walked,
                 concat!(
-                    "SELECT variant_id, EXISTS (
-                         SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+                    "SELECT variant_id, COALESCE((
+                         SELECT TRUE FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
                          WHERE o.variant_id = chunk.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
-                           AND o.held_at IS NULL) AS waits,
-                     EXISTS (
-                         SELECT 1 FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_open_variant}
+                           AND o.held_at IS NULL LIMIT 1), FALSE) AS waits,
+                     COALESCE((
+                         SELECT TRUE FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_open_variant}
                          WHERE d.variant_id = chunk.variant_id AND d.processed_at IS NULL
                            AND d.intent = 'delete' AND d.origin = 'operator' AND d.enqueued_at >= $3
-                           AND NOT EXISTS (
-                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
+                           AND NOT COALESCE((
+                               SELECT TRUE FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
                                WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL AND n.seq > d.seq
-                                 AND n.origin = 'operator'))
-                     OR EXISTS (
-                         SELECT 1 FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_done_variant}
+                                 AND n.origin = 'operator' LIMIT 1), FALSE) LIMIT 1), FALSE)
+                     OR COALESCE((
+                         SELECT TRUE FROM meta_outbox AS d @sqlite{INDEXED BY meta_outbox_done_variant}
                          WHERE d.variant_id = chunk.variant_id AND d.processed_at IS NOT NULL
                            AND d.intent = 'delete' AND d.origin = 'operator' AND d.enqueued_at >= $3
-                           AND NOT EXISTS (
-                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
-                               WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL AND n.origin <> 'recovery')
-                           AND NOT EXISTS (
-                               SELECT 1 FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_done_variant}
+                           AND NOT COALESCE((
+                               SELECT TRUE FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
+                               WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL
+                                 AND n.origin <> 'recovery' LIMIT 1), FALSE)
+                           AND NOT COALESCE((
+                               SELECT TRUE FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_done_variant}
                                WHERE n.variant_id = d.variant_id AND n.processed_at IS NOT NULL AND n.seq > d.seq
                                  AND (n.origin <> 'recovery' OR n.outcome NOT IN ('previewed', 'requeued'))
-                                 AND (n.origin = 'operator' OR n.processed_at <> d.processed_at))) AS removed
+                                 AND (n.origin = 'operator' OR n.processed_at <> d.processed_at)
+                               LIMIT 1), FALSE) LIMIT 1), FALSE) AS removed
                      FROM (SELECT variant_id FROM ",
                     $($from)+,
                     " AND variant_id > $1 ORDER BY variant_id LIMIT $2) AS chunk ORDER BY variant_id"

@@ -67,10 +67,11 @@ pub async fn settled(tx: &mut Tx, before: Millis, from: Place, limit: i64) -> Re
                  SELECT 1 FROM meta_outbox AS preview @sqlite{INDEXED BY meta_outbox_done_variant}
                  WHERE preview.variant_id = o.variant_id AND preview.seq < o.seq
                    AND preview.processed_at IS NOT NULL AND preview.outcome = 'previewed')
-               AND NOT EXISTS (
-                 SELECT 1 FROM meta_outbox AS removal @sqlite{INDEXED BY meta_outbox_done_variant}
+               AND NOT COALESCE((
+                 SELECT TRUE FROM meta_outbox AS removal @sqlite{INDEXED BY meta_outbox_done_variant}
                  WHERE removal.variant_id = o.variant_id AND removal.processed_at = o.processed_at
-                   AND removal.processed_at IS NOT NULL AND removal.intent = 'delete' AND removal.origin = 'operator')
+                   AND removal.processed_at IS NOT NULL AND removal.intent = 'delete' AND removal.origin = 'operator'
+                 LIMIT 1), FALSE)
              END AS is_settled
          FROM old AS o ORDER BY o.processed_at, o.enqueued_at, o.seq",
         before,

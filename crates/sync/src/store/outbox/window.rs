@@ -44,7 +44,8 @@ struct WindowRow {
 // SQLite keeps no statistics by default: on its own it uses the first index on processed_at, and each window then reads
 // and sorts the whole backlog. INDEXED BY fails when the index does not fit, so a mismatch cannot go unnoticed. For
 // PostgreSQL, the order names the lane: with `lane = …` and the order of `seq` alone it may read all that is processed
-// along the primary key.
+// along the primary key. The open rows of a variant are looked up for each variant (OFFSET keeps it so): by statistics
+// of a moment without a backlog it would compare each open row with each variant.
 macro_rules! of_lane {
     ($lane:literal, $next:literal, $after:literal, $cost:literal) => {
         concat!(
@@ -93,8 +94,10 @@ pub async fn read_window(tx: &mut Tx, cursor: Cursor, limit: i64) -> Result<Opti
                  s.status, s.catalog_id, s.last_pushed_hash, s.at_meta, s.fields_at_meta, s.attempts AS failures,
                  s.excluded, s.version
              FROM turns AS t
-             @sqlite{CROSS} JOIN meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
-                 ON o.variant_id = t.variant_id AND o.processed_at IS NULL
+             @sqlite{CROSS JOIN meta_outbox AS o INDEXED BY meta_outbox_open_variant
+                 ON o.variant_id = t.variant_id AND o.processed_at IS NULL}
+             @pg{CROSS JOIN LATERAL (
+                 SELECT * FROM meta_outbox WHERE variant_id = t.variant_id AND processed_at IS NULL OFFSET 0) AS o}
              LEFT JOIN meta_sync_state AS s ON s.variant_id = t.variant_id
              ORDER BY t.turn, o.seq"
         ),
