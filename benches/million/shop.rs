@@ -64,7 +64,8 @@ pub(crate) async fn see(shop: &Shop, engine: Engine) {
 /// Imports every variant at this price, with sync switched off.
 pub(crate) async fn import(shop: &Shop, variants: usize, price: i64) {
     shop.set(json!({ "sync_enabled": false })).await;
-    let import = Import { db: shop.db(), mode: Mode::Lenient, now: shop.app.now(), unnamed: Unnamed::Keep };
+    let import =
+        Import { db: shop.db(), mode: Mode::Lenient, now: shop.app.now(), unnamed: Unnamed::Keep, reads_ahead: true };
     let lines = BufReader::with_capacity(
         1 << 20,
         Lines { next: 0, products: variants / A_PRODUCT, price, line: Vec::new(), at: 0 },

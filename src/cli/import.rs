@@ -173,7 +173,9 @@ async fn import(
         (true, false) => Unnamed::Delete,
         (true, true) => Unnamed::DeleteAll,
     };
-    let import = Import { db, mode, now: SystemClock.now(), unnamed };
+    // Shopify and ndjson come from a pipe as they are written.
+    let reads_ahead = !matches!(input, Input::Stdin);
+    let import = Import { db, mode, now: SystemClock.now(), unnamed, reads_ahead };
     let early = |error: ImportError| (Tally::default(), error);
     let names: Names = args.names.iter().cloned().collect();
     match args.format {

@@ -123,7 +123,7 @@ pub async fn import(app: &App, file: &[u8], asked: ImportAsked) -> Result<Import
         .map_err(|error| AdminError::Misconfigured(format!("the setting time_zone is unusable: {error}")))?;
     let judge = if asked.dry_run { Some(Judge::new(app).await?) } else { None };
     let mut watched = Watched { kinds: Kinds::default(), deletes: None, judge };
-    let import = Import { db: &app.db, mode, now: app.now(), unnamed };
+    let import = Import { db: &app.db, mode, now: app.now(), unnamed, reads_ahead: true };
     let done = import.run(Ndjson::new(io::Cursor::new(file), zone), &mut watched).await;
     app.work_arrived();
     let (tally, refused) = match done {

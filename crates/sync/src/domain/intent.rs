@@ -273,6 +273,10 @@ mod tests {
         use Origin::Event;
         let folded = fold(vec![row(3, "a", Upsert, Event), row(1, "b", Upsert, Event), row(2, "a", Upsert, Event)]);
         let order: Vec<_> = folded.iter().map(|f| (f.variant_id.as_str(), f.seqs.as_slice(), f.attempts)).collect();
-        assert_eq!(order, [("b", [1].as_slice(), 1), ("a", [2, 3].as_slice(), 2)]);
+        assert_eq!(
+            order,
+            [("a", [2, 3].as_slice(), 2), ("b", [1].as_slice(), 1)],
+            "the order of their turns, not of ids"
+        );
     }
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use draft::{CallDraft, SendRow};
-use prepare::{Tick, permitted};
+use prepare::Tick;
 use settle::{Done, Mapped, Settlement};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -34,7 +34,7 @@ use crate::actors::coalescer::{CoalesceError, CoalescedBatch};
 use crate::actors::mapper::MapRequest;
 use crate::app::App;
 use crate::clock::Millis;
-use crate::domain::budget::{Admission, Bucket};
+use crate::domain::budget::Bucket;
 use crate::domain::intent::{Folded, Intent};
 use crate::domain::outcome::{CallOutcome, Refusal};
 use crate::domain::plan::{Action, Ask, Guard, plan};
@@ -56,11 +56,10 @@ const CHUNK: usize = 1_000;
 const WINDOWS_PER_CALL: usize = 40;
 /// Number of chunks per tick that the mapper may answer only in part; each may take half a minute.
 const MOST_STALLED: usize = 2;
+/// After this many accepted calls, variants that delayed a tick are tried again.
+const CALLS_WITHOUT_SLOW: u32 = 20;
 /// A tick that has read for this long makes the call with the records it has. Only a slow mapper reaches this limit.
 const LONGEST_FILL_MS: Millis = 60_000;
-
-/// The longest time before its permit at which a call is made ready: what it contains grows old meanwhile.
-const LONGEST_MAKING: Duration = Duration::from_secs(2);
 
 /// The pause after a tick that settled intents without a call.
 const AFTER_SETTLING: Duration = Duration::from_millis(250);
@@ -74,14 +73,20 @@ pub struct DrainJob {
     /// harmless.
     suspects: HashSet<String>,
     /// Variants that delayed a tick because the mapper was slow. They are skipped until a tick has read to the end of
-    /// the outbox, so that the intents behind them are sent. This set is lost on a restart as well.
+    /// the outbox or some calls were accepted, so that the intents behind them are sent. This set is lost on a restart as well.
     slow: HashSet<String>,
+    /// The number of accepted calls since a variant was slow.
+    calls_since_slow: u32,
+    /// The variants of a call that was refused as a whole, without those that were sent since. The next calls are made of
+    /// these alone, or the row at fault would never be found: each call has other rows of the lanes in front. This set is
+    /// lost on a restart; the next refusal makes it anew.
+    narrowing: HashSet<String>,
     /// Whether the current tick has settled any intent without a call.
     has_settled: bool,
     /// When the current tick began.
     begun: Instant,
     /// How long the latest call took to be made ready.
-    making: Duration,
+    making_ms: Millis,
     jitter: Jitter,
 }
 
@@ -105,9 +110,11 @@ impl DrainJob {
             field_sets: FieldSets::default(),
             suspects: HashSet::new(),
             slow: HashSet::new(),
+            calls_since_slow: 0,
+            narrowing: HashSet::new(),
             has_settled: false,
             begun: Instant::now(),
-            making: Duration::ZERO,
+            making_ms: 0,
             jitter,
         }
     }
@@ -141,6 +148,7 @@ impl DrainJob {
                 if draft.is_empty() {
                     // Everything that was read stays open and took long: the next tick must read further.
                     self.slow.extend(open);
+                    self.calls_since_slow = 0;
                 }
                 return Ok((draft, Left::Slow));
             }
@@ -162,7 +170,9 @@ impl DrainJob {
     ) -> Result<usize, StoreError> {
         // Intents that need no mapper do not wait for a slow one.
         let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
-        let folded: Vec<Folded> = folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f)).collect();
+        let is_wanted = |f: &Folded| self.narrowing.is_empty() || self.narrowing.contains(&f.variant_id);
+        let folded: Vec<Folded> =
+            folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f) && is_wanted(f)).collect();
         self.field_sets.load(&self.app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
         at(Point::DrainRead).await;
 
@@ -203,6 +213,7 @@ impl DrainJob {
                 let waits = matches!(plan.action, Action::Wait | Action::Fault { .. });
                 if is_partial && waits && intent.intent == Intent::Upsert {
                     self.slow.insert(id.clone());
+                    self.calls_since_slow = 0;
                 }
                 let product_id = mapped.product_id(id);
                 let send = |op, payload, hash| SendRow { op, product_id, payload, hash };
@@ -308,7 +319,7 @@ impl DrainJob {
             return Ok(Rest::For(Duration::from_secs(1)));
         }
         self.field_sets.intern(&app.db, draft.field_texts()).await?;
-        self.making = self.begun.elapsed().min(LONGEST_MAKING);
+        self.made_ready();
         if let Err(rest) = self.permit(&tick).await {
             return Ok(rest);
         }
@@ -352,25 +363,6 @@ impl DrainJob {
         })
     }
 
-    /// Takes the permit for a call that is ready. Waits for one that is due in a moment.
-    async fn permit(&self, tick: &Tick) -> Result<(), Rest> {
-        let limiter = &self.app.limiter;
-        let due = match limiter.ask(&tick.catalog, Bucket::Batch).await {
-            Ok(Admission::ClosedUntil(until)) => u64::try_from(until - self.app.now()).unwrap_or(0),
-            answer => return permitted(answer, self.app.now()),
-        };
-        let wait = Duration::from_millis(due);
-        if wait <= LONGEST_MAKING {
-            tokio::time::sleep(wait).await;
-        }
-        permitted(limiter.ask(&tick.catalog, Bucket::Batch).await, self.app.now())
-    }
-
-    /// Returns how long the next call takes to be made ready, as far as the latest one tells.
-    fn making_ms(&self) -> Millis {
-        Millis::try_from(self.making.as_millis()).unwrap_or_default()
-    }
-
     /// Returns whether the lease outlasts a call. A call that may outlive the lease is not made: its outcome could not
     /// be recorded.
     fn lease_outlasts_a_call(&self, tick: &mut Tick) -> bool {
@@ -393,14 +385,35 @@ impl DrainJob {
     /// accepted.
     fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
         match outcome {
-            CallOutcome::Accepted { .. } => self.suspects.clear(),
+            CallOutcome::Accepted { .. } => {
+                self.suspects.clear();
+                self.narrow_by(draft);
+                self.calls_since_slow = self.calls_since_slow.saturating_add(1);
+                if self.calls_since_slow >= CALLS_WITHOUT_SLOW {
+                    self.slow.clear();
+                }
+            }
             CallOutcome::RefusedWhole { channel: false, .. } => {
+                if draft.len() == 1 {
+                    self.narrow_by(draft);
+                } else {
+                    self.narrowing = draft.rows.iter().map(|row| row.variant_id.clone()).collect();
+                }
                 let (_, refusal) = tick.channel.shape.refused(draft.len(), false);
                 if draft.len() == 1 && refusal == Refusal::Pause {
                     self.suspects.extend(draft.rows.iter().map(|row| row.variant_id.clone()));
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl DrainJob {
+    /// Takes the rows of a call out of those among which the row at fault is looked for.
+    fn narrow_by(&mut self, draft: &CallDraft) {
+        for row in &draft.rows {
+            self.narrowing.remove(&row.variant_id);
         }
     }
 }
@@ -418,9 +431,10 @@ impl LeasedJob for DrainJob {
             Err(rest) => return Ok(rest),
         };
         let (mut draft, mut left) = self.fill(&tick).await?;
-        if draft.is_empty() && left == Left::Nothing && !self.suspects.is_empty() {
+        if draft.is_empty() && left == Left::Nothing && !(self.suspects.is_empty() && self.narrowing.is_empty()) {
             // No other variant is left to try.
             self.suspects.clear();
+            self.narrowing.clear();
             (draft, left) = self.fill(&tick).await?;
         }
         if left == Left::Nothing {

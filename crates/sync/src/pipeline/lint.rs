@@ -64,7 +64,7 @@ impl LeasedJob for LintJob {
         drop(tx);
         for chunk in found.chunks(CHUNK) {
             let mut tx = lease.fence.begin(&self.app.db, None).await?;
-            lint::write(&mut tx, chunk).await?;
+            lint::write(&mut tx, chunk, self.app.now()).await?;
             tx.commit().await?;
         }
         // What was found is looked at again: another pass may find more, or a row that was held.

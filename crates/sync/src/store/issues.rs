@@ -27,7 +27,8 @@ pub async fn causes(tx: &mut Tx) -> Result<Vec<Group>> {
     fetch_all!(
         tx,
         Group,
-        "SELECT cause AS word, COUNT(*) AS count, MIN(issue_at) AS first_at, MAX(issue_at) AS last_at,
+        "SELECT cause AS word, COUNT(*) AS count, COALESCE(MIN(issue_at), MIN(updated_at)) AS first_at,
+             COALESCE(MAX(issue_at), MAX(updated_at)) AS last_at,
              MIN(variant_id) AS example
          FROM meta_sync_state WHERE cause IS NOT NULL GROUP BY cause ORDER BY count DESC, word LIMIT 1000"
     )
@@ -41,11 +42,13 @@ pub async fn warnings(tx: &mut Tx) -> Result<Vec<Group>> {
     fetch_all!(
         tx,
         Group,
-        "SELECT warnings AS word, COUNT(*) AS count, MIN(issue_at) AS first_at, MAX(issue_at) AS last_at,
+        "SELECT warnings AS word, COUNT(*) AS count, COALESCE(MIN(issue_at), MIN(updated_at)) AS first_at,
+             COALESCE(MAX(issue_at), MAX(updated_at)) AS last_at,
              MIN(variant_id) AS example
          FROM meta_sync_state WHERE warnings IS NOT NULL GROUP BY warnings
          UNION ALL
-         SELECT lint, COUNT(*), MIN(issue_at), MAX(issue_at), MIN(variant_id)
+         SELECT lint, COUNT(*), COALESCE(MIN(issue_at), MIN(updated_at)), COALESCE(MAX(issue_at), MAX(updated_at)),
+             MIN(variant_id)
          FROM meta_sync_state WHERE lint IS NOT NULL GROUP BY lint
          ORDER BY count DESC, word LIMIT 10000"
     )

@@ -4,6 +4,7 @@
 //! neither an intake nor the drain waits for a pass.
 
 use super::{Result, Tx, execute, fetch_all, list};
+use crate::clock::Millis;
 use crate::domain::lint::{Finding, MAX_GROUP_SIZE};
 
 /// A variant with the codes that it ought to have, sorted, separated by commas; `None` for none.
@@ -73,16 +74,17 @@ pub async fn changed(tx: &mut Tx, limit: i64) -> Result<Vec<Linted>> {
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn write(tx: &mut Tx, linted: &[Linted]) -> Result<u64> {
+pub async fn write(tx: &mut Tx, linted: &[Linted], now: Millis) -> Result<u64> {
     execute!(
         tx,
-        "UPDATE meta_sync_state SET lint = r.codes, issue_at = COALESCE(issue_at, updated_at)
+        "UPDATE meta_sync_state SET lint = r.codes, issue_at = COALESCE(issue_at, CAST($2 AS BIGINT))
          FROM @rows($1: id text, codes text) AS r
          WHERE variant_id = r.id AND variant_id IN (
              SELECT s.variant_id FROM meta_sync_state s
              WHERE s.variant_id IN (SELECT id FROM @rows($1: id text, codes text) AS listed) AND s.traits IS NOT NULL
              @pg{FOR UPDATE SKIP LOCKED})",
-        list::rows(linted)
+        list::rows(linted),
+        now
     )
 }
 

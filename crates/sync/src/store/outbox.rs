@@ -177,7 +177,8 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
              GROUP BY last.seq)
          INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT word.variant_id, CASE WHEN asked.intent = 'delete' THEN 'delete' ELSE word.intent END,
-             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $2 END, CAST($3 AS BIGINT), word.lane
+             CASE WHEN asked.intent = 'delete' THEN 'operator' ELSE $2 END, CAST($3 AS BIGINT),
+             CASE WHEN 'delete' IN (word.intent, asked.intent) THEN CAST($5 AS BIGINT) ELSE $6 END
          FROM previewed AS p
          JOIN meta_outbox AS word ON word.seq = p.seq
          LEFT JOIN meta_outbox AS asked ON asked.seq = p.asked
@@ -185,7 +186,9 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
         IntentOutcome::Requeued.as_str(),
         Origin::Recovery.as_str(),
         now,
-        IntentOutcome::Previewed.as_str()
+        IntentOutcome::Previewed.as_str(),
+        Lane::Prompt.number(),
+        Lane::Bulk.number()
     )
 }
 

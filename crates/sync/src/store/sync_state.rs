@@ -231,7 +231,7 @@ pub async fn record_skips(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Re
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<String>> {
+pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>], now: Millis) -> Result<Vec<String>> {
     let list: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -240,13 +240,16 @@ pub async fn confirm_noops(tx: &mut Tx, rows: &[&Settled<'_>]) -> Result<Vec<Str
         .collect();
     execute!(
         tx,
-        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings, traits = r.traits
+        "UPDATE meta_sync_state SET reeval_at = r.reeval, warnings = r.warnings, traits = r.traits,
+             issue_at = CASE WHEN meta_sync_state.warnings IS DISTINCT FROM r.warnings THEN CAST($2 AS BIGINT)
+                             ELSE issue_at END
          FROM @rows($1: id text, version bigint, reeval bigint, warnings text, traits json) AS r
          WHERE variant_id = r.id AND meta_sync_state.version = r.version
            AND (@sqlite{+}reeval_at IS DISTINCT FROM r.reeval
                 OR @sqlite{+}meta_sync_state.warnings IS DISTINCT FROM r.warnings
                 OR meta_sync_state.traits IS DISTINCT FROM r.traits)",
-        list::rows(&list)
+        list::rows(&list),
+        now
     )?;
     let same: Vec<(String,)> = fetch_all!(
         tx,

@@ -43,7 +43,7 @@ async fn import_as(
     told: &mut Told,
 ) -> Result<Tally, (Tally, ImportError)> {
     let file = lines.join("\n");
-    let import = Import { db: shop.db(), mode, now: shop.service.app.now(), unnamed };
+    let import = Import { db: shop.db(), mode, now: shop.service.app.now(), unnamed, reads_ahead: true };
     let done = import.run(Ndjson::new(file.as_bytes(), TimeZone::UTC), told).await;
     shop.wake();
     done

@@ -1,6 +1,6 @@
 //! The import run: reads a source and writes products in chunks; each chunk is one transaction with its intents.
 //!
-//! The next chunk is read while the database writes one. Memory is bounded by two chunks plus 16 bytes per seen id.
+//! The next chunk of a file is read while the database writes one. Memory is bounded by two chunks plus 16 bytes per seen id.
 
 use super::formats::{Item, Source};
 use super::unnamed::{self, Count, DryCount};
@@ -113,6 +113,9 @@ pub struct Import<'d> {
     pub now: Millis,
     /// What becomes of the variants that the file does not name.
     pub unnamed: Unnamed,
+    /// Whether the next chunk is read while one is written. Not for a pipe: its writer may be slow, and the transaction
+    /// would wait for it.
+    pub reads_ahead: bool,
 }
 
 impl Import<'_> {
@@ -150,23 +153,34 @@ impl Import<'_> {
         };
         let mut dry = (self.mode == Mode::Dry).then(DryCount::default);
         let mut reader = Reader { source, seen: Duplicates::new() };
-        let mut chunk = reader.next().await?;
+        let mut chunk = reader.next().await;
         loop {
             tally.refused += chunk.refused.len() as u64;
             for (line, refusals) in chunk.refused.drain(..) {
                 refusals.iter().for_each(|refusal| progress.refused(line, refusal));
             }
+            if let Some(error) = chunk.failed {
+                return Err(error.into());
+            }
             let (bytes, is_last) = (chunk.bytes, chunk.is_last);
-            let next = async { if is_last { Ok(Chunk::default()) } else { reader.next().await } };
             let written = self.write(&mut whole, &mut dry, &chunk.records, progress, tally);
-            let (written, next) = tokio::join!(written, next);
-            written?;
+            let next = if is_last {
+                written.await?;
+                Chunk::default()
+            } else if self.reads_ahead {
+                let (written, next) = tokio::join!(written, reader.next());
+                written?;
+                next
+            } else {
+                written.await?;
+                reader.next().await
+            };
             at(if is_last { Point::ImportEnding } else { Point::ImportChunk }).await;
             progress.at(bytes, tally.taken);
             if is_last {
                 break;
             }
-            chunk = next?;
+            chunk = next;
         }
         let seen = reader.seen;
         let deletes = self.unnamed != Unnamed::Keep;
@@ -263,6 +277,8 @@ struct Chunk {
     bytes: u64,
     /// Whether the file ends with it.
     is_last: bool,
+    /// Why reading failed. Its records are not written then.
+    failed: Option<std::io::Error>,
 }
 
 /// Reads a source chunk by chunk.
@@ -272,17 +288,25 @@ struct Reader<'s, S> {
 }
 
 impl<S: Source> Reader<'_, S> {
-    async fn next(&mut self) -> std::io::Result<Chunk> {
+    async fn next(&mut self) -> Chunk {
         let mut chunk = Chunk::default();
         let from = self.source.bytes_read();
         let mut variants = 0;
         while chunk.records.len() < CHUNK_PRODUCTS
+            && chunk.refused.len() < CHUNK_PRODUCTS
             && variants < CHUNK_VARIANTS
             && self.source.bytes_read() - from < CHUNK_BYTES
         {
-            let Some(Item { line, record }) = self.source.next_item()? else {
-                chunk.is_last = true;
-                break;
+            let (line, record) = match self.source.next_item() {
+                Ok(Some(Item { line, record })) => (line, record),
+                Ok(None) => {
+                    chunk.is_last = true;
+                    break;
+                }
+                Err(error) => {
+                    chunk.failed = Some(error);
+                    break;
+                }
             };
             let read = record.and_then(|record| {
                 self.seen.check(line, &record)?;
@@ -299,6 +323,6 @@ impl<S: Source> Reader<'_, S> {
             tokio::task::yield_now().await;
         }
         chunk.bytes = self.source.bytes_read();
-        Ok(chunk)
+        chunk
     }
 }

@@ -23,6 +23,8 @@ use crate::runtime::periodic::Rest;
 use crate::runtime::slots::CallError;
 use crate::store::{self, Deposed, StoreError, Tx};
 
+/// The longest time before its permit at which a call is made ready: what it contains grows old meanwhile.
+const LONGEST_MAKING_MS: Millis = 2_000;
 /// The longest pause before a held tick checks its preconditions again.
 const LONGEST_HOLD: Duration = Duration::from_secs(5);
 
@@ -107,9 +109,14 @@ impl DrainJob {
             }
             // Only a check: a permit taken now and kept until there are records to send would add to the next permit. The
             // records are made ready while the time of the next call comes near, or their making would delay each call.
-            let ready_by = now + self.making_ms();
-            if let Err(rest) = permitted(app.limiter.peek(&catalog, Bucket::Batch).await, ready_by) {
-                return Ok(Err(rest));
+            let ready_by = now + self.making_ms;
+            match app.limiter.peek(&catalog, Bucket::Batch).await {
+                Ok(Admission::ClosedUntil(until)) if until <= ready_by => {}
+                answer => {
+                    if let Err(rest) = permitted(answer, ready_by) {
+                        return Ok(Err(rest));
+                    }
+                }
             }
         }
         let mapper = match app.active.follow().await {
@@ -120,6 +127,26 @@ impl DrainJob {
         let map_settings = Arc::new(settings.mapper.with(&app.config.s3_public_url));
         let access = Access { credentials, token };
         Ok(Ok(Tick { lease, settings, map_settings, catalog, access, channel, preview, mapper, now }))
+    }
+
+    /// Takes the permit for a call that is ready. Waits for one that is due in a moment.
+    pub(super) async fn permit(&self, tick: &Tick) -> Result<(), Rest> {
+        let limiter = &self.app.limiter;
+        let answer = limiter.ask(&tick.catalog, Bucket::Batch).await;
+        let now = self.app.now();
+        match answer {
+            Ok(Admission::ClosedUntil(until)) if until - now <= LONGEST_MAKING_MS => {
+                tokio::time::sleep(Duration::from_millis(u64::try_from(until - now).unwrap_or(0))).await;
+                permitted(limiter.ask(&tick.catalog, Bucket::Batch).await, self.app.now())
+            }
+            answer => permitted(answer, now),
+        }
+    }
+
+    /// Notes how long the call took to be made ready.
+    pub(super) fn made_ready(&mut self) {
+        self.making_ms =
+            Millis::try_from(self.begun.elapsed().as_millis()).unwrap_or(Millis::MAX).min(LONGEST_MAKING_MS);
     }
 
     /// Gives the lease up, because another replica may be able to run the active mapper.
@@ -159,7 +186,7 @@ impl DrainJob {
 }
 
 /// Converts the limiter's answer: permitted, or how long to pause.
-pub(super) fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Result<(), Rest> {
+fn permitted(answer: Result<Admission, CallError>, now: Millis) -> Result<(), Rest> {
     match answer {
         Ok(Admission::Permit) => Ok(()),
         Ok(Admission::ClosedUntil(until)) => Err(hold(until, now)),

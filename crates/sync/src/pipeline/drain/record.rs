@@ -44,7 +44,10 @@ pub(super) async fn begin(
     };
     let mut tx = tick.begin_decided(app).await?;
     // After a disconnect no call is made with the old credential, however long the tick has been running.
-    if credential::version(&mut tx).await? != Some(tick.access.token.version) {
+    let version = tick.access.token.version;
+    // Nor with one that a poll found unusable meanwhile.
+    let is_stopped = store::channel::load(&mut tx).await?.is_stopped_for(version);
+    if is_stopped || credential::version(&mut tx).await? != Some(version) {
         return Err(StoreError::Deposed(Deposed::Credential));
     }
     submission::begin(&mut tx, &new, app.now()).await?;

@@ -200,7 +200,7 @@ impl Settlement {
         // Only rows that are unchanged since the decision are confirmed; the others stay open and are decided again.
         let mut confirmed = Vec::new();
         if !noops.is_empty() {
-            confirmed.extend(sync_state::confirm_noops(&mut tx, &noops.iter().collect::<Vec<_>>()).await?);
+            confirmed.extend(sync_state::confirm_noops(&mut tx, &noops.iter().collect::<Vec<_>>(), now).await?);
         }
         if !skips.is_empty() {
             confirmed.extend(sync_state::record_skips(&mut tx, &skips.iter().collect::<Vec<_>>(), now).await?);

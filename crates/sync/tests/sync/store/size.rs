@@ -86,7 +86,7 @@ async fn a_full_batch_goes_through_every_step(db: &TestDb) -> Done {
         })
         .collect();
     let settled: Vec<_> = settled.iter().collect();
-    assert_eq!(sync_state::confirm_noops(&mut tx, &settled).await?.len(), ROWS);
+    assert_eq!(sync_state::confirm_noops(&mut tx, &settled, NOW).await?.len(), ROWS);
     assert_eq!(sync_state::record_skips(&mut tx, &settled, NOW).await?.len(), ROWS);
     assert_eq!(outbox::append(&mut tx, &ids, Intent::Delete, Origin::Operator, NOW).await?, ROWS as u64);
     tx.commit().await?;

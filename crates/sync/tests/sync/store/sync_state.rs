@@ -2,10 +2,9 @@
 
 use catalog_sync::domain::lint::Noted;
 use catalog_sync::domain::state::{SyncState, SyncStatus};
-use catalog_sync::store::StoreError;
-use catalog_sync::store::sync_state::{self, Pushed, Settled};
-
 use catalog_sync::store::outbox::Cursor;
+use catalog_sync::store::sync_state::{self, Pushed, Settled};
+use catalog_sync::store::{StoreError, issues};
 
 use super::outbox::{open_rows, upsert};
 use super::{Done, NOW, TestDb, conformance};
@@ -15,6 +14,7 @@ conformance![
     skips_are_written_and_deleted_stays_deleted,
     a_stale_skip_does_not_count,
     noops_are_confirmed_only_on_the_row_they_were_decided_on,
+    a_noop_with_a_new_warning_says_since_when,
     only_never_pushed_rows_are_forgotten,
     dropped_claims_leave_nothing_to_rely_on,
     windows_open_once,
@@ -146,11 +146,29 @@ async fn noops_are_confirmed_only_on_the_row_they_were_decided_on(db: &TestDb) -
         settled("c", 0, None),
     ];
     let mut tx = db.write().await?;
-    let same = sync_state::confirm_noops(&mut tx, &rows.iter().collect::<Vec<_>>()).await?;
+    let same = sync_state::confirm_noops(&mut tx, &rows.iter().collect::<Vec<_>>(), NOW + 9).await?;
     tx.commit().await?;
     assert_eq!(same, ["a"]);
     assert_eq!(held(db, "a").await?.map(|held| held.version), Some(1), "a noop touches nothing that counts");
     assert_eq!(db.texts("SELECT variant_id FROM meta_sync_state WHERE reeval_at IS NOT NULL").await?, ["a"]);
+    Ok(())
+}
+
+async fn a_noop_with_a_new_warning_says_since_when(db: &TestDb) -> Done {
+    upsert(db, &["a"]).await?;
+    record(db, &[pushed("a", SyncStatus::Submitted)]).await?;
+    let noted = Noted { warnings: Some("invalid_gtin".into()), traits: None };
+    let row = Settled { noted: &noted, ..settled("a", 2, None) };
+    for now in [NOW + 9, NOW + 12] {
+        let mut tx = db.write().await?;
+        assert_eq!(sync_state::confirm_noops(&mut tx, &[&row], now).await?, ["a"]);
+        let groups = issues::warnings(&mut tx).await?;
+        assert_eq!(
+            groups.iter().map(|group| (group.first_at, group.last_at)).collect::<Vec<_>>(),
+            [(NOW + 9, NOW + 9)]
+        );
+        tx.commit().await?;
+    }
     Ok(())
 }
 
