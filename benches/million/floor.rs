@@ -19,14 +19,21 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::shop;
 
-/// The process that measures floors. It ends with this value.
-pub(crate) struct Floors {
+/// The process that measures floors, unless a run goes without. It ends with this value.
+pub(crate) struct Floors(Option<Measuring>);
+
+struct Measuring {
     _process: Child,
     steps: ChildStdin,
     times: Lines<BufReader<ChildStdout>>,
 }
 
 impl Floors {
+    /// Goes without.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Starts it on the service's database.
     pub(crate) async fn start(database: &str) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("a path"))
@@ -38,16 +45,17 @@ impl Floors {
             .expect("a process for the floors");
         let steps = process.stdin.take().expect("an input");
         let times = BufReader::new(process.stdout.take().expect("an output")).lines();
-        let mut floors = Self { _process: process, steps, times };
+        let mut floors = Self(Some(Measuring { _process: process, steps, times }));
         floors.take("").await;
         floors
     }
 
     /// Takes these steps, separated by blanks, and returns the seconds.
-    pub(crate) async fn take(&mut self, steps: &str) -> f64 {
-        self.steps.write_all(format!("{steps}\n").as_bytes()).await.expect("the process of the floors runs");
-        let time = self.times.next_line().await.expect("an output").expect("the floor is measured");
-        time.parse().expect("seconds")
+    pub(crate) async fn take(&mut self, steps: &str) -> Option<f64> {
+        let Self(Some(measuring)) = self else { return None };
+        measuring.steps.write_all(format!("{steps}\n").as_bytes()).await.expect("the process of the floors runs");
+        let time = measuring.times.next_line().await.expect("an output").expect("the floor is measured");
+        Some(time.parse().expect("seconds"))
     }
 }
 

@@ -16,7 +16,7 @@
 //!
 //! Every run is a process with a new database, so that the peak of its memory is its own. `--runs 3` prints medians.
 //! `--baseline` adds the same push by a pipeline in Node ([`baseline`]), on PostgreSQL. `--blind` runs without statistics,
-//! `--blind=too` both ways. `--check` prints the bars and fails when one is missed ([`bars`]).
+//! `--blind=too` both ways. `--bare` leaves the floors out. `--check` prints the bars and fails when one is missed ([`bars`]).
 //!
 //! Left out on purpose: Meta's quota, which has a mode of its own ([`allowance`]), and its time to judge. On a disk that others use, single runs differ by a tenth.
 
@@ -56,8 +56,11 @@ struct Args {
     #[arg(long)]
     baseline: bool,
     /// Prints the bars and fails when one is missed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "bare")]
     check: bool,
+    /// Measures no floors, which take as long as everything else
+    #[arg(long)]
+    bare: bool,
     /// Drains a backlog at the simulator's 8 calls a minute for this many minutes, and nothing else
     #[arg(long, value_name = "MINUTES")]
     allowance: Option<u32>,
@@ -107,13 +110,13 @@ struct Outcome {
 
 impl Outcome {
     fn name(&self) -> String {
-        plan(self.engine, self.variants, self.blind, false).name()
+        plan(self.engine, self.variants, self.blind).name()
     }
 }
 
-fn plan(engine: Databases, variants: usize, blind: bool, baseline: bool) -> Plan {
+fn plan(engine: Databases, variants: usize, blind: bool) -> Plan {
     let engine = if engine == Databases::Sqlite { Engine::Sqlite } else { Engine::Postgres };
-    Plan { engine, variants, blind, baseline }
+    Plan { engine, variants, blind, baseline: false, floors: true }
 }
 
 fn main() -> ExitCode {
@@ -133,7 +136,8 @@ fn main() -> ExitCode {
         return if is_used { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if args.one {
-        let plan = plan(args.engine, args.variants[0], args.blind.is_some(), args.baseline);
+        let plan = plan(args.engine, args.variants[0], args.blind.is_some());
+        let plan = Plan { baseline: args.baseline, floors: !args.bare, ..plan };
         let measured = runtime().block_on(run::run(plan));
         println!("{}", serde_json::to_string(&measured).expect("JSON"));
         return ExitCode::SUCCESS;
@@ -190,6 +194,7 @@ fn one(args: &Args, engine: Databases, variants: usize, blind: bool) -> Result<M
     command.args(["--one", "--engine", engine.get_name(), "--variants", &variants.to_string()]);
     // What it costs to be blind is known without the baseline.
     command.args(blind.then_some("--blind")).args((args.baseline && !blind).then_some("--baseline"));
+    command.args(args.bare.then_some("--bare"));
     let output = command.stderr(Stdio::inherit()).output().map_err(|why| format!("no process for a run: {why}"))?;
     if !output.status.success() {
         return Err(format!("a run failed ({})", output.status));

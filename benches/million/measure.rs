@@ -128,9 +128,13 @@ impl Report {
         });
     }
 
-    /// Gives the last phase its floor, in seconds.
-    pub(crate) fn floor(&mut self, floor: f64) {
+    /// Gives the last phase its floor, in seconds, if it was measured.
+    pub(crate) fn floor(&mut self, floor: Option<f64>) {
         let phase = self.phases.last_mut().expect("a phase");
+        let Some(floor) = floor else {
+            eprintln!("{}: {} took {:.2} s", self.run, phase.name, phase.seconds);
+            return;
+        };
         phase.floor = Some(floor);
         phase.ratio = Some(phase.seconds / floor);
         eprintln!("{}: {} took {:.2} s, its floor {floor:.2} s", self.run, phase.name, phase.seconds);

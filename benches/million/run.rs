@@ -33,6 +33,7 @@ pub(crate) struct Plan {
     pub(crate) variants: usize,
     pub(crate) blind: bool,
     pub(crate) baseline: bool,
+    pub(crate) floors: bool,
 }
 
 impl Plan {
@@ -51,7 +52,10 @@ pub(crate) async fn run(plan: Plan) -> Measured {
     let sink = sink::Child::start();
     let shop = shop::open(engine, &sink, blind).await;
     let mut report = Report::new(plan.name(), variants, sink.id());
-    let mut floors = Floors::start(&shop::url(&shop, engine).await).await;
+    let mut floors = match plan.floors {
+        true => Floors::start(&shop::url(&shop, engine).await).await,
+        false => Floors::none(),
+    };
 
     report.phase(IMPORT, shop::import(&shop, variants, 10_000)).await;
     report.floor(floors.take("import").await);

@@ -21,6 +21,7 @@ use crate::runtime::cached::Cached;
 use crate::runtime::leased::LeaseCell;
 use crate::runtime::periodic::Nudger;
 use crate::store::items::Totals;
+use crate::store::outbox::Backlog;
 use crate::store::seal::Keyring;
 use crate::store::{self, Db, StoreError};
 
@@ -69,6 +70,8 @@ pub struct App {
     totals: Cached<Totals>,
     /// See [`App::eligible_totals`].
     eligible_totals: Cached<Totals>,
+    /// See [`App::backlog`].
+    backlog: Cached<Backlog>,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -151,6 +154,7 @@ impl App {
             changes: Changes::default(),
             totals: Cached::default(),
             eligible_totals: Cached::default(),
+            backlog: Cached::default(),
             wake: Wake::default(),
         }
     }
@@ -182,6 +186,20 @@ impl App {
             Ok((totals, began.elapsed()))
         };
         self.eligible_totals.get(count).await
+    }
+
+    /// Returns the numbers of open intents, with the promises of [`App::totals`].
+    ///
+    /// # Errors
+    /// When the database query fails.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let count = async {
+            let mut tx = self.db.read().await?;
+            let began = Instant::now();
+            let backlog = store::outbox::backlog(&mut tx).await?;
+            Ok((backlog, began.elapsed()))
+        };
+        self.backlog.get(count).await
     }
 
     /// Called after states were recorded: what is compared across variants may differ.

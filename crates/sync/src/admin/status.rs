@@ -14,7 +14,7 @@ use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
 use crate::store::items::Totals;
 use crate::store::reask::{self, Reask};
-use crate::store::{channel, outbox, submission, sync_state};
+use crate::store::{channel, submission, sync_state};
 
 /// The status of the connection, the configuration and the sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -176,10 +176,10 @@ pub struct ListedProblem {
 pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let settings = app.load_settings().await?;
     let Totals { states, .. } = app.totals().await?;
+    let backlog = app.backlog().await?;
     let mut tx = app.db.read().await?;
     let credential = credential::load(&mut tx, &app.keyring).await?;
     let channel = channel::load(&mut tx).await?;
-    let backlog = outbox::backlog(&mut tx).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
     // In this order: a re-ask that begins in between is seen.
     let is_renamed = reask::is_renamed(&mut tx).await?;
