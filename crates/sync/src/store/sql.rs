@@ -5,8 +5,8 @@
 //!
 //! | fragment | meaning |
 //! |---|---|
-//! | `@ids($1)` | a table with the text column `id`, from [`super::list::ids`] |
-//! | `@rows($1: a text, b bigint, c bool, d json)` | a table with those columns, from [`super::list::rows`] |
+//! | `@ids($1)` | a table with the text column `id`, from `super::list::ids` |
+//! | `@rows($1: a text, b bigint, c bool, d json)` | a table with those columns, from `super::list::rows` |
 //! | `@pg{…}` / `@sqlite{…}` | only on that database |
 //!
 //! In an `UPDATE … FROM @rows`, every condition on a column with its own index is written as `@sqlite{+}column`.
