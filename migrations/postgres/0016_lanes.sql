@@ -10,6 +10,10 @@ DROP INDEX meta_outbox_open;
 CREATE INDEX meta_outbox_open ON meta_outbox (lane, seq)
     WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL;
 
+-- A read of the queue steps over the entries of what was processed until they are cleaned up: by default after a fifth of a
+-- table that keeps a week of processed rows. With a million of them each read took 5 ms, and one after a long snapshot 190.
+ALTER TABLE meta_outbox SET (autovacuum_vacuum_scale_factor = 0.05);
+
 -- Only retention reads it, and only what is processed.
 DROP INDEX meta_outbox_fifo;
 CREATE INDEX meta_outbox_done ON meta_outbox (processed_at, enqueued_at, seq) WHERE processed_at IS NOT NULL;
