@@ -16,6 +16,7 @@ mod answer;
 mod draft;
 mod prepare;
 mod record;
+mod set_aside;
 mod settle;
 mod unknown;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use draft::{CallDraft, SendRow};
 use prepare::Tick;
+use set_aside::SetAside;
 use settle::{Done, Mapped, Settlement};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -36,7 +38,7 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::domain::budget::Bucket;
 use crate::domain::intent::{Folded, Intent};
-use crate::domain::outcome::{CallOutcome, Refusal};
+use crate::domain::outcome::CallOutcome;
 use crate::domain::plan::{Action, Ask, Guard, plan};
 use crate::domain::settings::Pacing;
 use crate::domain::state::Op;
@@ -56,8 +58,6 @@ const CHUNK: usize = 1_000;
 const WINDOWS_PER_CALL: usize = 40;
 /// Number of chunks per tick that the mapper may answer only in part; each may take half a minute.
 const MOST_STALLED: usize = 2;
-/// After this many accepted calls, variants that delayed a tick are tried again.
-const CALLS_WITHOUT_SLOW: u32 = 20;
 /// A tick that has read for this long makes the call with the records it has. Only a slow mapper reaches this limit.
 const LONGEST_FILL_MS: Millis = 60_000;
 
@@ -68,19 +68,7 @@ const AFTER_SETTLING: Duration = Duration::from_millis(250);
 pub struct DrainJob {
     app: Arc<App>,
     field_sets: FieldSets,
-    /// Variants that were refused alone while no other call succeeded. They are skipped until a call succeeds, so that
-    /// they do not block the call that shows whether they or the channel are at fault. Losing this set on a restart is
-    /// harmless.
-    suspects: HashSet<String>,
-    /// Variants that delayed a tick because the mapper was slow. They are skipped until a tick has read to the end of
-    /// the outbox or some calls were accepted, so that the intents behind them are sent. This set is lost on a restart as well.
-    slow: HashSet<String>,
-    /// The number of accepted calls since a variant was slow.
-    calls_since_slow: u32,
-    /// The variants of a call that was refused as a whole, without those that were sent since. The next calls are made of
-    /// these alone, or the row at fault would never be found: each call has other rows of the lanes in front. This set is
-    /// lost on a restart; the next refusal makes it anew.
-    narrowing: HashSet<String>,
+    set_aside: SetAside,
     /// Whether the current tick has settled any intent without a call.
     has_settled: bool,
     /// When the current tick began.
@@ -108,10 +96,7 @@ impl DrainJob {
         Self {
             app,
             field_sets: FieldSets::default(),
-            suspects: HashSet::new(),
-            slow: HashSet::new(),
-            calls_since_slow: 0,
-            narrowing: HashSet::new(),
+            set_aside: SetAside::default(),
             has_settled: false,
             begun: Instant::now(),
             making_ms: 0,
@@ -124,7 +109,7 @@ impl DrainJob {
         let limit = tick.settings.batch_size.clamp(1, meta_graph::MAX_ROWS);
         let mut draft = CallDraft::new(tick.channel.shape.cap(limit));
         // Variants that this tick leaves open: their rows appear again in a later window.
-        let mut open: HashSet<String> = self.suspects.clone();
+        let mut open: HashSet<String> = HashSet::new();
         let mut cursor = Cursor::default();
         let (mut windows, mut stalled) = (0, 0);
         loop {
@@ -147,8 +132,7 @@ impl DrainJob {
             if stalled >= MOST_STALLED || full && self.app.now() - tick.now > LONGEST_FILL_MS {
                 if draft.is_empty() {
                     // Everything that was read stays open and took long: the next tick must read further.
-                    self.slow.extend(open);
-                    self.calls_since_slow = 0;
+                    self.set_aside.slow(open);
                 }
                 return Ok((draft, Left::Slow));
             }
@@ -168,11 +152,8 @@ impl DrainJob {
         draft: &mut CallDraft,
         open: &mut HashSet<String>,
     ) -> Result<usize, StoreError> {
-        // Intents that need no mapper do not wait for a slow one.
-        let is_slow = |f: &Folded| f.intent == Intent::Upsert && self.slow.contains(&f.variant_id);
-        let is_wanted = |f: &Folded| self.narrowing.is_empty() || self.narrowing.contains(&f.variant_id);
-        let folded: Vec<Folded> =
-            folded.into_iter().filter(|f| !open.contains(&f.variant_id) && !is_slow(f) && is_wanted(f)).collect();
+        let takes = |f: &Folded| !open.contains(&f.variant_id) && self.set_aside.takes(f);
+        let folded: Vec<Folded> = folded.into_iter().filter(takes).collect();
         self.field_sets.load(&self.app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
         at(Point::DrainRead).await;
 
@@ -212,8 +193,7 @@ impl DrainJob {
                 }
                 let waits = matches!(plan.action, Action::Wait | Action::Fault { .. });
                 if is_partial && waits && intent.intent == Intent::Upsert {
-                    self.slow.insert(id.clone());
-                    self.calls_since_slow = 0;
+                    self.set_aside.slow([id.clone()]);
                 }
                 let product_id = mapped.product_id(id);
                 let send = |op, payload, hash| SendRow { op, product_id, payload, hash };
@@ -342,6 +322,7 @@ impl DrainJob {
         let outcome = answer::judge(answered);
         let judged = outcome.name();
         let may_be_taken = outcome.may_be_taken();
+        let shape = tick.channel.shape;
         let recorded = record::finish(&app, &mut tick, &id, &draft, &self.field_sets, outcome, (self.jitter)()).await;
         if recorded.is_err() && may_be_taken {
             unknown::note_late(&app, &id).await;
@@ -350,7 +331,8 @@ impl DrainJob {
         let told = recorded.as_ref().map_or(judged, CallOutcome::name);
         info!(catalog_id = tick.catalog, submission = id, rows, outcome = told, "items_batch call finished");
         let outcome = recorded?;
-        self.suspect(&tick, &draft, &outcome);
+        let ids = draft.rows.iter().map(|row| row.variant_id.as_str());
+        self.set_aside.after(&outcome, ids, shape);
         at(Point::DrainRecorded).await;
         Ok(match (tick.settings.drain_pacing, outcome.accepted()) {
             (Pacing::Budget, accepted) => {
@@ -380,42 +362,6 @@ impl DrainJob {
         app.lease.keeper().nudge();
         false
     }
-
-    /// Adds a row that was refused alone without being failed to the suspects; clears the suspects when a call is
-    /// accepted.
-    fn suspect(&mut self, tick: &Tick, draft: &CallDraft, outcome: &CallOutcome) {
-        match outcome {
-            CallOutcome::Accepted { .. } => {
-                self.suspects.clear();
-                self.narrow_by(draft);
-                self.calls_since_slow = self.calls_since_slow.saturating_add(1);
-                if self.calls_since_slow >= CALLS_WITHOUT_SLOW {
-                    self.slow.clear();
-                }
-            }
-            CallOutcome::RefusedWhole { channel: false, .. } => {
-                if draft.len() == 1 {
-                    self.narrow_by(draft);
-                } else {
-                    self.narrowing = draft.rows.iter().map(|row| row.variant_id.clone()).collect();
-                }
-                let (_, refusal) = tick.channel.shape.refused(draft.len(), false);
-                if draft.len() == 1 && refusal == Refusal::Pause {
-                    self.suspects.extend(draft.rows.iter().map(|row| row.variant_id.clone()));
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-impl DrainJob {
-    /// Takes the rows of a call out of those among which the row at fault is looked for.
-    fn narrow_by(&mut self, draft: &CallDraft) {
-        for row in &draft.rows {
-            self.narrowing.remove(&row.variant_id);
-        }
-    }
 }
 
 impl LeasedJob for DrainJob {
@@ -431,14 +377,12 @@ impl LeasedJob for DrainJob {
             Err(rest) => return Ok(rest),
         };
         let (mut draft, mut left) = self.fill(&tick).await?;
-        if draft.is_empty() && left == Left::Nothing && !(self.suspects.is_empty() && self.narrowing.is_empty()) {
+        if draft.is_empty() && left == Left::Nothing && self.set_aside.take_back() {
             // No other variant is left to try.
-            self.suspects.clear();
-            self.narrowing.clear();
             (draft, left) = self.fill(&tick).await?;
         }
         if left == Left::Nothing {
-            self.slow.clear();
+            self.set_aside.read_to_the_end();
             // There is room for the next step of a re-ask.
             self.app.wake.reask.nudge();
         }
