@@ -10,7 +10,7 @@ use super::time::iso;
 use crate::app::App;
 use crate::domain::record::search_key;
 use crate::domain::state::SyncStatus;
-use crate::store::items::{self, FailedRow, Filter, ItemRow, Stretch};
+use crate::store::items::{self, CountedBy, FailedRow, Filter, ItemRow, Stretch, Totals};
 
 /// The status of a variant without a state row.
 pub const NEVER_SYNCED: &str = "never_synced";
@@ -208,15 +208,13 @@ impl From<ItemRow> for ItemSummary {
 /// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
     let (filter, page) = read(asked)?;
-    let (rows, total) = if filter.is_plain() {
-        let totals = if filter.eligible_only { app.eligible_totals().await? } else { app.totals().await? };
-        let mut tx = app.db.read().await?;
-        (items::plain_page(&mut tx, &filter, page.stretch(), &totals).await?, totals.of(filter.status))
-    } else {
-        let some_are_gone = filter.contains.is_some() && app.totals().await?.gone > 0;
-        let mut tx = app.db.read().await?;
-        items::list(&mut tx, &filter, page.stretch(), some_are_gone).await?
+    let totals = match filter.counted_by() {
+        CountedBy::Everything => app.totals().await?,
+        CountedBy::Eligible => app.eligible_totals().await?,
+        CountedBy::Itself => Totals::default(),
     };
+    let mut tx = app.db.read().await?;
+    let (rows, total) = items::page(&mut tx, &filter, page.stretch(), &totals).await?;
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })
 }
 

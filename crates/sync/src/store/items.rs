@@ -57,10 +57,32 @@ pub struct Filter {
 
 impl Filter {
     /// Whether it selects by the status and eligibility alone, or nothing.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
+    fn is_plain(&self) -> bool {
         *self == Self { status: self.status, eligible_only: self.eligible_only, ..Self::default() }
     }
+
+    /// Returns the numbers that [`page`] needs.
+    #[must_use]
+    pub fn counted_by(&self) -> CountedBy {
+        match self.is_plain() {
+            true if self.eligible_only => CountedBy::Eligible,
+            true => CountedBy::Everything,
+            // Only a search looks for variants that the shop no longer has.
+            false if self.contains.is_some() => CountedBy::Everything,
+            false => CountedBy::Itself,
+        }
+    }
+}
+
+/// The numbers that a list needs besides its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedBy {
+    /// Those of [`totals()`].
+    Everything,
+    /// Those of [`eligible_totals`].
+    Eligible,
+    /// None.
+    Itself,
 }
 
 /// A variant with its state.
@@ -108,22 +130,16 @@ pub struct ItemRow {
     pub deleted: bool,
 }
 
-/// Returns a page of the variants of a plain filter: those sent last first, those never sent by id. `totals` counts the
-/// variants, or the eligible ones where the filter wants these.
+/// Returns a page of variants, those sent last first, those never sent by id, and the total number. `totals` are those of
+/// [`Filter::counted_by`]; the numbers of a plain filter are taken from them.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn plain_page(tx: &mut Tx, filter: &Filter, stretch: Stretch, totals: &Totals) -> Result<Vec<ItemRow>> {
-    unfiltered::page(tx, filter, stretch, totals).await
-}
-
-/// Returns a page of the variants of a filter that is not plain, those sent last first, and the total number.
-/// `some_are_gone`: whether the state may know variants that the shop does not.
-///
-/// # Errors
-/// When the database query fails.
-pub async fn list(tx: &mut Tx, filter: &Filter, stretch: Stretch, some_are_gone: bool) -> Result<(Vec<ItemRow>, i64)> {
-    filtered::page(tx, filter, stretch, some_are_gone).await
+pub async fn page(tx: &mut Tx, filter: &Filter, stretch: Stretch, totals: &Totals) -> Result<(Vec<ItemRow>, i64)> {
+    if filter.is_plain() {
+        return Ok((unfiltered::page(tx, filter, stretch, totals).await?, totals.of(filter.status)));
+    }
+    filtered::page(tx, filter, stretch, totals.gone > 0).await
 }
 
 /// A variant whose last push or mapping failed.

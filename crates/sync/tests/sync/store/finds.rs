@@ -4,7 +4,7 @@ use catalog_sync::domain::record::search_key;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::Db;
 use catalog_sync::store::connect::{Options, open};
-use catalog_sync::store::items::{self, Filter, ItemRow, Stretch};
+use catalog_sync::store::items::{self, CountedBy, Filter, ItemRow, Stretch, Totals};
 
 use super::{Done, StoreError, TestDb, conformance};
 
@@ -78,13 +78,12 @@ fn selects(filter: &Filter, row: &Row) -> bool {
 
 async fn page(db: &Db, filter: &Filter, offset: i64, limit: i64) -> Result<(Vec<ItemRow>, i64), StoreError> {
     let mut tx = db.read().await?;
-    let totals = items::totals(&mut tx).await?;
-    let stretch = Stretch { offset, limit };
-    if filter.is_plain() {
-        let totals = if filter.eligible_only { items::eligible_totals(&mut tx).await? } else { totals };
-        return Ok((items::plain_page(&mut tx, filter, stretch, &totals).await?, totals.of(filter.status)));
-    }
-    items::list(&mut tx, filter, stretch, totals.gone > 0).await
+    let totals = match filter.counted_by() {
+        CountedBy::Everything => items::totals(&mut tx).await?,
+        CountedBy::Eligible => items::eligible_totals(&mut tx).await?,
+        CountedBy::Itself => Totals::default(),
+    };
+    items::page(&mut tx, filter, Stretch { offset, limit }, &totals).await
 }
 
 /// Compares a filter with a plain reading; returns the ids.

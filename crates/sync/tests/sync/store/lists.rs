@@ -23,7 +23,7 @@ async fn ids(
     let mut tx = db.read().await?;
     let totals = items::totals(&mut tx).await?;
     let filter = Filter { status, ..Filter::default() };
-    let rows = items::plain_page(&mut tx, &filter, Stretch { offset, limit }, &totals).await?;
+    let (rows, _) = items::page(&mut tx, &filter, Stretch { offset, limit }, &totals).await?;
     Ok(rows.into_iter().map(|row| row.variant_id).collect())
 }
 
@@ -50,7 +50,8 @@ async fn pages_follow_each_other(db: &TestDb) -> Done {
     assert_eq!(ids(db, Some("never_synced"), 1, 5).await?, ["never-1", "never-2"]);
     let mut tx = db.read().await?;
     let totals = items::totals(&mut tx).await?;
-    let gone = &items::plain_page(&mut tx, &Filter::default(), Stretch { offset: 0, limit: 1 }, &totals).await?[0];
+    let (rows, _) = items::page(&mut tx, &Filter::default(), Stretch { offset: 0, limit: 1 }, &totals).await?;
+    let gone = &rows[0];
     assert!(gone.deleted && gone.title.is_none(), "{gone:?}");
     Ok(())
 }
@@ -86,7 +87,7 @@ async fn a_deep_page_of_the_eligible_is_read_in_the_same_order(db: &TestDb) -> D
     assert_eq!(totals.of(None), 100_020);
     let filter = Filter { eligible_only: true, ..Filter::default() };
     for offset in [99_998, 100_004, 100_011, 100_014, 100_017, 100_020] {
-        let rows = items::plain_page(&mut tx, &filter, Stretch { offset, limit: 5 }, &totals).await?;
+        let (rows, _) = items::page(&mut tx, &filter, Stretch { offset, limit: 5 }, &totals).await?;
         let listed: Vec<String> = rows.into_iter().map(|row| row.variant_id).collect();
         let expected: Vec<String> = (offset..100_020).take(5).map(|before| format!("v{}", 200_001 + before)).collect();
         assert_eq!(listed, expected, "from {offset}");
