@@ -23,7 +23,7 @@ use crate::runtime::periodic::Nudger;
 use crate::store::items::Totals;
 use crate::store::outbox::Backlog;
 use crate::store::seal::Keyring;
-use crate::store::{self, Db, StoreError};
+use crate::store::{self, Db, StoreError, Tx};
 
 /// Configuration that does not change while the service runs.
 #[derive(Clone, Debug)]
@@ -165,13 +165,7 @@ impl App {
     /// # Errors
     /// When the database query fails.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        let count = async {
-            let mut tx = self.db.read().await?;
-            let began = Instant::now();
-            let totals = store::items::totals(&mut tx).await?;
-            Ok((totals, began.elapsed()))
-        };
-        self.totals.get(count).await
+        self.counted(&self.totals, async |tx| store::items::totals(tx).await).await
     }
 
     /// Returns the numbers of the eligible variants, with the promises of [`App::totals`].
@@ -179,13 +173,7 @@ impl App {
     /// # Errors
     /// When the database query fails.
     pub async fn eligible_totals(&self) -> Result<Totals, StoreError> {
-        let count = async {
-            let mut tx = self.db.read().await?;
-            let began = Instant::now();
-            let totals = store::items::eligible_totals(&mut tx).await?;
-            Ok((totals, began.elapsed()))
-        };
-        self.eligible_totals.get(count).await
+        self.counted(&self.eligible_totals, async |tx| store::items::eligible_totals(tx).await).await
     }
 
     /// Returns the numbers of open intents, with the promises of [`App::totals`].
@@ -193,13 +181,22 @@ impl App {
     /// # Errors
     /// When the database query fails.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.counted(&self.backlog, async |tx| store::outbox::backlog(tx).await).await
+    }
+
+    /// Returns the kept number, or counts.
+    async fn counted<T: Clone>(
+        &self,
+        kept: &Cached<T>,
+        count: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let count = async {
             let mut tx = self.db.read().await?;
             let began = Instant::now();
-            let backlog = store::outbox::backlog(&mut tx).await?;
-            Ok((backlog, began.elapsed()))
+            let counted = count(&mut tx).await?;
+            Ok((counted, began.elapsed()))
         };
-        self.backlog.get(count).await
+        kept.get(count).await
     }
 
     /// Called after states were recorded: what is compared across variants may differ.

@@ -255,16 +255,14 @@ macro_rules! run {
     ($tx:expr, [$($query:tt)+], $sql:expr, [$($arg:expr),*], |$ready:ident, $connection:ident| $run:expr) => {
         match $tx.conn() {
             $crate::store::Conn::Sqlite($connection) => {
-                #[allow(unused_mut, reason = "some statements have no arguments")]
-                let mut arguments = sqlx::sqlite::SqliteArguments::default();
-                $($crate::store::list::Parameter::add_to_sqlite($arg, &mut arguments).map_err(sqlx::Error::Encode)?;)*
+                let arguments = sqlx::sqlite::SqliteArguments::default();
+                $(let arguments = $crate::store::list::with_sqlite(arguments, $arg)?;)*
                 let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Sqlite, $sql), arguments);
                 $run
             }
             $crate::store::Conn::Postgres($connection) => {
-                #[allow(unused_mut, reason = "some statements have no arguments")]
-                let mut arguments = sqlx::postgres::PgArguments::default();
-                $($crate::store::list::Parameter::add_to_postgres($arg, &mut arguments).map_err(sqlx::Error::Encode)?;)*
+                let arguments = sqlx::postgres::PgArguments::default();
+                $(let arguments = $crate::store::list::with_postgres(arguments, $arg)?;)*
                 let $ready = $($query)+($crate::store::sql::text($crate::store::Dialect::Postgres, $sql), arguments);
                 $run
             }

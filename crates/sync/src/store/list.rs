@@ -33,6 +33,21 @@ where
     }
 }
 
+/// Returns the arguments of a statement for SQLite with one more.
+pub(crate) fn with_sqlite<'t>(
+    mut arguments: SqliteArguments,
+    argument: impl Parameter<'t>,
+) -> sqlx::Result<SqliteArguments> {
+    argument.add_to_sqlite(&mut arguments).map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
+}
+
+/// Returns the arguments of a statement for PostgreSQL with one more.
+pub(crate) fn with_postgres<'t>(mut arguments: PgArguments, argument: impl Parameter<'t>) -> sqlx::Result<PgArguments> {
+    argument.add_to_postgres(&mut arguments).map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
+}
+
 /// Texts, for `@ids`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ids<'a, T>(&'a [T]);

@@ -274,10 +274,9 @@ pub async fn has_live(tx: &mut Tx, lane: Lane, count: i64) -> Result<bool> {
         // The order keeps PostgreSQL to the index, as in a window: it would read all that is processed to find a few.
         "SELECT COUNT(*) FROM (
              SELECT 1 FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
-             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND (lane, seq) > ($1, 0) AND lane < $2
-             ORDER BY lane, seq LIMIT $3) AS live",
+             WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL AND (lane, seq) > ($1, 0) AND lane <= $1
+             ORDER BY lane, seq LIMIT $2) AS live",
         lane.number(),
-        lane.number() + 1,
         count
     )?;
     Ok(found >= count)

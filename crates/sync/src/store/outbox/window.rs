@@ -47,7 +47,7 @@ struct WindowRow {
 // along the primary key. The open rows of a variant are looked up for each variant (OFFSET keeps it so): by statistics
 // of a moment without a backlog it would compare each open row with each variant.
 macro_rules! of_lane {
-    ($lane:literal, $next:literal, $after:literal, $cost:literal) => {
+    ($lane:literal, $after:literal, $cost:literal) => {
         concat!(
             "SELECT seq, variant_id, (ROW_NUMBER() OVER (ORDER BY seq) * ",
             $cost,
@@ -59,8 +59,8 @@ macro_rules! of_lane {
             $lane,
             ", ",
             $after,
-            ") AND lane < ",
-            $next,
+            ") AND lane <= ",
+            $lane,
             " ORDER BY lane, seq LIMIT $1) AS of_lane"
         )
     };
@@ -82,11 +82,11 @@ pub async fn read_window(tx: &mut Tx, cursor: Cursor, limit: i64) -> Result<Opti
         concat!(
             "WITH live AS @pg{MATERIALIZED} (
                  SELECT seq, variant_id, turn FROM (",
-            of_lane!(0, 1, "$2", "$5"),
+            of_lane!(0, "$2", "$5"),
             " UNION ALL ",
-            of_lane!(1, 2, "$3", "$6"),
+            of_lane!(1, "$3", "$6"),
             " UNION ALL ",
-            of_lane!(2, 3, "$4", "$7"),
+            of_lane!(2, "$4", "$7"),
             ") AS waiting ORDER BY turn LIMIT $1),
              turns AS @pg{MATERIALIZED} (SELECT variant_id, MIN(turn) AS turn FROM live GROUP BY variant_id)
              SELECT o.seq, o.variant_id, o.intent, o.origin, o.attempts, o.released_at IS NOT NULL AS released, o.lane,
