@@ -82,7 +82,8 @@ async fn api(shop: &Shop) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let site = Site { enabled: true, api_url: base.clone(), admin_url: None, allowed_origins: Vec::new() };
-    let router = http::router(Api::new(Arc::clone(&shop.app), shop.service.board.clone(), None, site));
+    let router =
+        http::router(Api::new(Arc::clone(&shop.app), shop.service.board.clone(), None, site), axum::Router::new());
     tokio::spawn(async move { axum::serve(listener, router).await });
     base
 }

@@ -1,4 +1,4 @@
-//! The HTTP API.
+//! The HTTP API, and what its pages share with it.
 //!
 //! Purpose: reads requests, authenticates the caller, calls [`catalog_sync::admin`], writes responses in one envelope.
 //! Promises: every response, also of a failure, is JSON of one of two shapes ([`envelope`], [`error`]) with an
@@ -16,9 +16,10 @@ pub mod code;
 pub mod envelope;
 pub mod error;
 pub mod extract;
+pub mod page_session;
 pub mod serve;
 pub mod session;
-mod shell;
+pub mod shell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,11 +140,13 @@ impl Api {
     }
 }
 
-/// Returns the router with every route.
-pub fn router(api: Api) -> Router {
+/// Returns the router with every route: those of the API, and `pages` where the module is enabled.
+pub fn router(api: Api, pages: Router<Api>) -> Router {
     let (routes, document) = api::described(api.site.enabled, api.limits).split_for_parts();
+    let pages = if api.site.enabled { pages } else { Router::new() };
     routes
         .merge(docs::pages(document))
+        .merge(pages)
         .fallback(shell::no_route)
         .method_not_allowed_fallback(shell::wrong_method)
         .layer(DefaultBodyLimit::max(api.limits.body))

@@ -3,4 +3,5 @@
 //! `docs/architecture.md` shows these modules; `tests/integration/rooms.rs` checks that the code matches it.
 
 pub mod http;
+pub mod page;
 pub mod server;

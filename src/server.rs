@@ -18,6 +18,7 @@ use tracing::info;
 use crate::http::auth::Sessions;
 use crate::http::session::SessionRules;
 use crate::http::{self, Api, Limits, Site};
+use crate::page;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         api.limits = limits;
         info!(connections = limits.connections, "most connections to the API at once");
-        let requests = tokio::spawn(http::serve::serve(listener, http::router(api), limits, async {
+        let requests = tokio::spawn(http::serve::serve(listener, http::router(api, page::routes()), limits, async {
             // A dropped sender stops the API as well.
             let _ = stopped.await;
         }));

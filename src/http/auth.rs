@@ -2,7 +2,8 @@
 //!
 //! Promises: a handler that takes [`View`] or [`Manage`] runs only for a caller with that permission. It must be the
 //! first argument, so that nothing else of the request is read before. A program authenticates with an API token, a
-//! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database. A login through
+//! user with a session of a Better-Auth instance ([`super::session`]); neither needs the other's database. A person may also
+//! sign in to the operator's page with an API token ([`super::page_session`]). A login through
 //! Facebook is completed only while the caller that began it may still do so ([`may_complete`]).
 //! Left out on purpose: making tokens (`meta-catalog token create`) and signing in (Better-Auth).
 
@@ -17,6 +18,7 @@ use tracing::{Span, info, warn};
 use super::Api;
 use super::code::Code;
 use super::error::ApiError;
+use super::page_session;
 use super::session::{self, SessionRules, Via};
 use super::shell::TakesNoQuery;
 use catalog_sync::domain::access::{Permission, permissions};
@@ -123,10 +125,27 @@ pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), 
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
         return Ok((of_token(token, api)?, Via::Bearer));
     }
+    if let Some(id) = page_session::token_id(&parts.headers, api) {
+        let mut tx = api.app.db.read().await?;
+        let token = api_token::by_id(&mut tx, &id).await?;
+        return Ok((of_token(token, api)?, Via::Cookie));
+    }
     let Some(sessions) = api.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
     let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(ApiError::unauthorized()) };
     let row = sessions.db.session(&claim.token).await?;
     Ok((of_session(row, sessions, api)?, claim.via))
+}
+
+/// Returns the caller with this API token, which a person typed in, and the token.
+///
+/// # Errors
+/// 401 when it is not valid; 5xx when the database query fails.
+pub async fn of_typed_token(secret: &SecretString, api: &Api) -> Result<(Principal, ApiToken), ApiError> {
+    let mut tx = api.app.db.read().await?;
+    let token = api_token::find(&mut tx, secret).await?;
+    drop(tx);
+    let principal = of_token(token.clone(), api)?;
+    Ok((principal, token.ok_or_else(ApiError::unauthorized)?))
 }
 
 fn of_token(token: Option<ApiToken>, api: &Api) -> Result<Principal, ApiError> {
@@ -226,11 +245,22 @@ async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Pri
     if !principal.may(permission) {
         return Err(ApiError::forbidden(permission.as_str()));
     }
-    if via == Via::Cookie && !session::is_intended(&parts.method, &parts.headers, api.site.trusted_origins()) {
-        return Err(ApiError::new(Code::Forbidden, FOREIGN_PAGE));
+    if via == Via::Cookie {
+        of_own_page(parts, api)?;
     }
     TakesNoQuery::check(parts)?;
     Ok(principal)
+}
+
+/// Checks that no foreign page made a browser send this request.
+///
+/// # Errors
+/// 403 when the request changes something and its origin is not trusted.
+pub fn of_own_page(parts: &Parts, api: &Api) -> Result<(), ApiError> {
+    match session::is_intended(&parts.method, &parts.headers, api.site.trusted_origins()) {
+        true => Ok(()),
+        false => Err(ApiError::new(Code::Forbidden, FOREIGN_PAGE)),
+    }
 }
 
 const FOREIGN_PAGE: &str = "a request with a session cookie may change something only when its Origin is that of \

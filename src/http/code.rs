@@ -88,6 +88,9 @@ codes! {
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT,
         "The request took too long.",
         "no response within 30 s; try again";
+    TooManyRequests = "TOO_MANY_REQUESTS", TOO_MANY_REQUESTS,
+        "Too many attempts at once.",
+        "too many people sign in at once; try again in a moment";
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE,
         "The body is too long.",
         "the body is longer than 1048576 bytes";

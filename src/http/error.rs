@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use tracing::{error, info};
 use utoipa::ToSchema;
@@ -47,6 +47,10 @@ pub struct ErrorEnvelope {
     #[schema(nullable = false)]
     pub fb_trace_id: Option<String>,
 }
+
+/// The failure that a response tells, in the response's extensions.
+#[derive(Clone, Debug)]
+pub struct Failed(pub Box<ErrorEnvelope>);
 
 /// Why a request fails.
 #[derive(Debug)]
@@ -126,6 +130,12 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// Its message.
+    #[must_use]
+    pub fn for_people(&self) -> &str {
+        &self.envelope.message
     }
 
     /// What is known of it: its cause, or its message.
@@ -251,7 +261,9 @@ impl IntoResponse for ApiError {
             // The message may quote the request, and a request may hold a secret in the wrong place.
             None => info!(error_code = code, "request refused"),
         }
-        let mut response = (status, Json(envelope)).into_response();
+        // For layers outside the handler: a page shows the failure in its own way.
+        let failed = Extension(Failed(envelope.clone()));
+        let mut response = (status, failed, Json(envelope)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

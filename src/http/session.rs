@@ -114,7 +114,7 @@ pub fn claim(headers: &HeaderMap, rules: &SessionRules) -> Option<Claim> {
 }
 
 /// The value of the first cookie with exactly this name, without the quotes around it.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get_all(header::COOKIE).iter().find_map(|line| {
         // Another application's cookie may contain bytes that are not UTF-8.
         let line = String::from_utf8_lossy(line.as_bytes());
@@ -193,7 +193,7 @@ fn granted(role: Option<&str>, roles: &Roles) -> Vec<Permission> {
 /// Returns whether a request with a session cookie is intended: it changes nothing, or a trusted page sent it.
 ///
 /// `ours` are the URLs whose origins are trusted. A browser names the origin with every such request, and no page can
-/// make it name another one.
+/// make it name another one, nor another host than the one it sends the request and its cookie to.
 #[must_use]
 pub fn is_intended(method: &Method, headers: &HeaderMap, mut ours: impl Iterator<Item = String>) -> bool {
     if method.is_safe() {
@@ -207,7 +207,10 @@ pub fn is_intended(method: &Method, headers: &HeaderMap, mut ours: impl Iterator
     else {
         return false;
     };
-    origin.is_tuple() && ours.any(|known| known == origin.ascii_serialization())
+    let origin = origin.is_tuple().then(|| origin.ascii_serialization()).unwrap_or_default();
+    // A page of the host that the request is sent to, on a network without https, where browsers send no Sec-Fetch-Site.
+    let is_of_this_host = origin.split_once("://").is_some_and(|(_, host)| text(header::HOST.as_str()) == Some(host));
+    is_of_this_host || ours.any(|known| known == origin)
 }
 
 #[cfg(test)]

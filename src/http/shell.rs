@@ -24,8 +24,9 @@ const LONGEST_REQUEST_ID: usize = 128;
 
 /// Gives the request its id and its span, and logs its end. The query is not logged, because a callback's query holds a
 /// code.
-pub(super) async fn per_request(request: Request, next: Next) -> Response {
+pub(super) async fn per_request(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let span = info_span!(
         "request",
@@ -56,6 +57,10 @@ pub(super) async fn per_request(request: Request, next: Next) -> Response {
     .instrument(span)
     .await
 }
+
+/// The id of a request, in its extensions.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub HeaderValue);
 
 /// Returns the caller's request id if it is safe to log, otherwise a new one.
 fn request_id(request: &Request) -> HeaderValue {

@@ -81,10 +81,10 @@ pub async fn start(
         ("error_description" = Option<String>, Query, description = "The reason as a sentence; it is not repeated."),
     ),
     extensions(("x-error-codes" = json!(["BAD_REQUEST", "meta_misconfigured", "meta_oauth_state_invalid", "meta_oauth_exchange_failed", "UNAUTHORIZED", "FORBIDDEN", "REQUEST_TIMEOUT", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE"]))),
-    responses((status = 200, description = "Connected; no address of the admin UI is configured.", body = Envelope<Connected>,
+    responses((status = 200, description = "Connected, for a program; no address of another admin UI is configured.", body = Envelope<Connected>,
         example = json!({"data": {"connected": true}, "message": "Success", "statusCode": 200})),
-        (status = 303, description = "Redirects to the admin UI: connected, or, for a caller that accepts `text/html`, failed.",
-            headers(("Location" = String, description = "`${PUBLIC_ADMIN_URL}/settings/meta?connected=1`, or `?error=` and a code such as `access_denied`")))),
+        (status = 303, description = "Redirects to the admin UI, or to the operator's page where no other is configured: connected, or, for a caller that accepts `text/html`, failed.",
+            headers(("Location" = String, description = "`${PUBLIC_ADMIN_URL}/settings/meta?connected=1`, or `?error=` and a code such as `access_denied`; without PUBLIC_ADMIN_URL, under PUBLIC_API_URL")))),
 )]
 pub async fn callback(
     method: Method,
@@ -103,7 +103,10 @@ pub async fn callback(
             "a login is completed only by opening this address, not ahead of it",
         ));
     }
-    let page = api.site.admin_url.as_deref().map(|url| format!("{}/settings/meta", url.trim_end_matches('/')));
+    // Without another admin UI, a browser lands on our own page.
+    let own = wants_page(&headers).then_some(&*api.site.api_url);
+    let page = api.site.admin_url.as_deref().or(own);
+    let page = page.map(|url| format!("{}/settings/meta", url.trim_end_matches('/')));
     let done = async { finish(api, carried?.0, query?.0).await }.await;
     match (done, page) {
         (Ok(()), Some(page)) => Ok(see_other(format!("{page}?connected=1"))),

@@ -1,0 +1,36 @@
+//! The operator's page: everything that an operator does, in a browser, rendered by this server.
+//!
+//! Purpose: reads queries and forms, calls the use cases of [`catalog_sync::admin`], and renders templates.
+//! Promises: every form works without script; nothing is loaded from elsewhere, and the policy forbids inline script and
+//! style ([`shell`]); every page checks a permission first, by the same extractors as the API; a page changes something
+//! only by a POST that comes from a page of this site; an action that touches several items tells their number before.
+//! Left out on purpose: what the actions do, and anything that only a script could do.
+//!
+//! One file per page, with its templates under `templates/`.
+
+pub mod assets;
+pub mod flash;
+pub mod frame;
+pub mod health;
+pub mod landing;
+pub mod overview;
+pub mod shell;
+pub mod sign_in;
+pub mod words;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use tower_http::compression::CompressionLayer;
+
+use crate::http::Api;
+
+/// Returns every route of the page.
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .merge(overview::routes())
+        .merge(sign_in::routes())
+        .merge(landing::routes())
+        .layer(from_fn(shell::dress))
+        .merge(assets::routes())
+        .layer(CompressionLayer::new())
+}
