@@ -140,14 +140,14 @@ impl Api {
     }
 }
 
-/// Returns the router with every route: those of the API, and `pages` where the module is enabled.
+/// Returns the router with every route: those of the API, and `pages` where the module is enabled. `pages` answer for a path
+/// that nothing is at.
 pub fn router(api: Api, pages: Router<Api>) -> Router {
     let (routes, document) = api::described(api.site.enabled, api.limits).split_for_parts();
-    let pages = if api.site.enabled { pages } else { Router::new() };
+    let pages = if api.site.enabled { pages } else { Router::new().fallback(shell::no_route) };
     routes
         .merge(docs::pages(document))
         .merge(pages)
-        .fallback(shell::no_route)
         .method_not_allowed_fallback(shell::wrong_method)
         .layer(DefaultBodyLimit::max(api.limits.body))
         .layer(shell::catch_panic())

@@ -30,6 +30,7 @@ pub fn routes() -> Router<Api> {
         .merge(overview::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
+        .fallback(shell::no_page)
         .layer(from_fn(shell::dress))
         .merge(assets::routes())
         .layer(CompressionLayer::new())

@@ -7,7 +7,7 @@
 use askama::Template;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::assets::{ASSETS, Assets};
 
+use crate::http::code::Code;
 use crate::http::error::{ApiError, ErrorEnvelope, Failed};
 use crate::http::shell::RequestId;
 
@@ -67,10 +68,11 @@ pub async fn dress(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().and_then(|id| id.0.to_str().ok()).unwrap_or_default().to_owned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let by_script = request.headers().contains_key("hx-request");
+    let is_browser = accepts_pages(request.headers());
     let mut response = next.run(request).await;
-    if let Some(Failed(failed)) = response.extensions_mut().remove::<Failed>() {
+    if let Some(Failed(failed)) = response.extensions_mut().remove::<Failed>().filter(|_| is_browser) {
         response = failure(&failed, &id, &method, &uri, by_script);
-    } else if method == Method::GET && response.status() == StatusCode::OK {
+    } else if method == Method::GET && response.status() == StatusCode::OK && is_page(response.headers()) {
         response = tagged(response, known.as_ref()).await;
     }
     let headers = response.headers_mut();
@@ -79,6 +81,21 @@ pub async fn dress(request: Request, next: Next) -> Response {
     // What a cookie's holder sees is no answer for another.
     headers.append(header::VARY, HeaderValue::from_static("Cookie"));
     response
+}
+
+/// Whether the caller shows pages. A program that has lost its way gets JSON, as from the API.
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
+}
+
+/// Answers for a path that nothing is at.
+pub(super) async fn no_page() -> ApiError {
+    ApiError::new(Code::NotFound, "nothing is at this address")
+}
+
+/// A download may be longer than memory, so it passes as it comes.
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 fn failure(failed: &ErrorEnvelope, id: &str, method: &Method, uri: &Uri, by_script: bool) -> Response {

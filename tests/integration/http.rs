@@ -11,7 +11,7 @@ mod flow;
 mod fuzz;
 mod hostile;
 mod import;
-mod installation;
+pub(crate) mod installation;
 mod intake;
 mod items;
 mod logins;

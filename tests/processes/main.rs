@@ -7,6 +7,7 @@ mod failover;
 mod keys;
 mod log;
 mod mapper;
+mod page;
 mod private;
 mod reask;
 mod torture;

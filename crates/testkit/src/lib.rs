@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub mod better_auth;
 pub mod hostile;
 pub mod modules;
+pub mod node;
 mod plant;
 pub mod postgres;
 mod process;

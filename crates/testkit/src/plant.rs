@@ -43,6 +43,14 @@ impl Plant {
 
     /// Works like [`Plant::open`], with a lease of whole seconds.
     pub async fn open_with(binary: &Path, database: Option<String>, lease: Duration) -> Self {
+        let plant = Self::bare(binary, database, lease).await;
+        plant.connect().await;
+        plant.set_up(json!({"sync_interval_seconds": 10, "poll_interval_seconds": 10})).await;
+        plant
+    }
+
+    /// Opens an empty installation as it is on its first day: no product, no connection, no setting.
+    pub async fn bare(binary: &Path, database: Option<String>, lease: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let meta = quick_meta().await;
         meta.configure(|world| {
@@ -70,10 +78,7 @@ impl Plant {
         let clock = folder.path().join("clock");
         let program = Program::new(binary).with("META_CATALOG_TEST_CLOCK", &clock);
         let site = Site { meta, app: Arc::new(app), folder };
-        let plant = Self { program, config: file, clock, site };
-        plant.connect().await;
-        plant.set_up(json!({"sync_interval_seconds": 10, "poll_interval_seconds": 10})).await;
-        plant
+        Self { program, config: file, clock, site }
     }
 
     /// Uses another configuration file from now on.
@@ -125,7 +130,12 @@ impl Plant {
 
     /// Creates an API token with every permission.
     pub async fn token(&self) -> SecretString {
-        let made = self.program.run(&["token", "create", "--role", "catalog-admin"], &self.config).await;
+        self.token_of("catalog-admin").await
+    }
+
+    /// Creates an API token of a role.
+    pub async fn token_of(&self, role: &str) -> SecretString {
+        let made = self.program.run(&["token", "create", "--role", role], &self.config).await;
         SecretString::from(String::from_utf8(made.stdout).expect("text").trim())
     }
 
