@@ -55,20 +55,23 @@ class Person {
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
     const fault = (what) => faults.push(`${name}, ${page.url()}: ${what}`);
+    const person = new Person(name, page, told, fault, options);
     page.on("console", (message) => {
-      // A page that was asked for and refused says so here, too.
-      if (["error", "warning"].includes(message.type()) && !message.text().startsWith("Failed to load resource")) fault(`console: ${message.text()}`);
+      const text = message.text();
+      // A page that was asked for and refused says so here, too; htmx tells of a service that a test has cut off.
+      const isExpected = text.startsWith("Failed to load resource") || (person.isCutOff && text.startsWith("htmx: htmx:error: Failed to fetch"));
+      if (["error", "warning"].includes(message.type()) && !isExpected) fault(`console: ${text}`);
     });
     page.on("pageerror", (error) => fault(`script: ${error.message}`));
     page.on("request", (request) => {
       const url = request.url();
       if (!url.startsWith(told.base) && !url.startsWith(told.meta) && !url.startsWith("data:")) fault(`asked another site: ${url}`);
     });
-    return new Person(name, page, told, fault);
+    return person;
   }
 
-  constructor(name, page, told, fault) {
-    Object.assign(this, { name, page, told, fault, shots: 0, scripted: true });
+  constructor(name, page, told, fault, options) {
+    Object.assign(this, { name, page, told, fault, isCutOff: false, scripted: options.javaScriptEnabled !== false });
   }
 
   async signIn(token) {

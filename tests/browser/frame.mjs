@@ -10,7 +10,7 @@ await test(async ({ base, admin, viewer, person }) => {
   await wire.send("Network.enable");
   let weight = 0;
   wire.on("Network.loadingFinished", ({ encodedDataLength }) => { weight += encodedDataLength; });
-  await page.goto("/items?status=failed");
+  await page.goto("/?from=elsewhere");
   holds(page.url().includes("/sign-in?next="), `sent to the sign-in: ${page.url()}`);
   await operator.look("sign-in");
   await page.getByLabel("API token").fill("mct_made-up");
@@ -58,12 +58,14 @@ await test(async ({ base, admin, viewer, person }) => {
   await Promise.all(tabs.map((tab) => tab.close()));
 
   // What changes is shown without a reload, and a service that is gone is told.
+  operator.isCutOff = true;
   await page.route("**/*", (route) => (route.request().headers()["hx-request"] ? route.abort() : route.continue()));
   await page.getByLabel("Refresh").selectOption("1");
   await page.getByText("The service does not answer").waitFor({ state: "visible" });
   await operator.look("stale");
   await page.unroute("**/*");
   await page.getByText("The service does not answer").waitFor({ state: "hidden" });
+  operator.isCutOff = false;
 
   // A page that does not exist, and one that this person may not use.
   const lost = await page.goto("/no/such/page");
