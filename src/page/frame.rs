@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::assets::{ASSETS, Assets};
 use super::flash;
 use super::health::{Health, health};
-use super::words::counted;
+use super::words::{counted, sentence};
 use crate::http::Api;
 use crate::http::auth::{Principal, Subject, View};
 use crate::http::error::ApiError;
@@ -205,15 +205,6 @@ fn message(problem: &status::ListedProblem, status: &ConnectionStatus) -> String
             .to_owned(),
         _ => sentence(&problem.message),
     }
-}
-
-/// Begins with a capital and ends with a full stop.
-fn sentence(text: &str) -> String {
-    let mut chars = text.trim().chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let rest = chars.as_str();
-    let end = if rest.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{rest}{end}")
 }
 
 /// Where the operator does something about a problem.

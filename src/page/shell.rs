@@ -14,6 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use super::assets::{ASSETS, Assets};
+use super::words;
 
 use crate::http::code::Code;
 use crate::http::error::{ApiError, ErrorEnvelope, Failed};

@@ -57,6 +57,16 @@ pub fn counted(count: impl Whole, one: &str, many: &str) -> String {
     format!("{} {noun}", number(count))
 }
 
+/// Begins with a capital and ends with a full stop, where a message of the API does neither.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return String::new() };
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), chars.as_str())
+}
+
 /// Writes a length of time with one unit.
 #[must_use]
 pub fn span(millis: impl Borrow<Millis>) -> String {
@@ -181,6 +191,13 @@ mod tests {
         }
         assert_eq!(counted(1, "item", "items"), "1 item");
         assert_eq!(counted(0, "item", "items"), "0 items");
+    }
+
+    #[test]
+    fn a_message_becomes_a_sentence() {
+        for (message, said) in [("no such item", "No such item."), ("Is it?", "Is it?"), ("", ""), ("éclair.", "Éclair.")] {
+            assert_eq!(sentence(message), said);
+        }
     }
 
     #[test]

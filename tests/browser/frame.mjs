@@ -33,6 +33,7 @@ await test(async ({ base, admin, viewer, person }) => {
   holds(["light", "dark"].includes(chosen), `a theme was chosen: ${chosen}`);
   await page.reload();
   holds((await theme()) === chosen, "and is kept");
+  await page.getByLabel("Colours").selectOption("auto");
   await page.keyboard.press("g");
   await page.keyboard.press("i");
   await page.waitForURL("**/items");
