@@ -29,6 +29,7 @@ pub mod schema;
 pub mod select;
 pub mod settings;
 pub mod status;
+pub mod submissions;
 pub mod time;
 
 pub use error::AdminError;

@@ -81,6 +81,8 @@ words! {
         PreviewStarted = "preview_started",
         /// A preview of a module was cancelled.
         PreviewCancelled = "preview_cancelled",
+        /// The verdicts of open submissions were asked for at once.
+        VerdictsAsked = "verdicts_asked",
         /// Products were imported.
         Imported = "imported",
     }
