@@ -110,7 +110,9 @@ fn look(outcome: &str, since: Millis) -> Look {
         "ok" => ("Done", "ok", "good", "It was done."),
         "refused" => ("Refused", "fail", "bad", "It failed or was refused, and nothing was changed."),
         _ if since < LONGEST_MS => ("Under way", "clock", "busy", "It has begun."),
-        _ => ("End unknown", "clock", "warn", "The service stopped before the end was recorded: it may have been done."),
+        _ => {
+            ("End unknown", "clock", "warn", "The service stopped before the end was recorded: it may have been done.")
+        }
     };
     Look { name, icon, tone, means }
 }
@@ -121,9 +123,11 @@ fn facts(details: &Map<String, Value>) -> Vec<String> {
     for (name, value) in details {
         match (&**name, value) {
             ("changes", Value::Object(changes)) => {
-                facts.extend(changes.iter().map(|(key, change)| {
-                    format!("{key}: {} → {}", shown(&change["old"]), shown(&change["new"]))
-                }));
+                facts.extend(
+                    changes
+                        .iter()
+                        .map(|(key, change)| format!("{key}: {} → {}", shown(&change["old"]), shown(&change["new"]))),
+                );
             }
             (_, Value::Bool(false)) => {}
             (name, Value::Bool(true)) => facts.push(label(name).to_owned()),
@@ -188,7 +192,12 @@ struct Trail<'a> {
 impl Trail<'_> {
     /// The choices of the filter: word and name.
     fn actions(&self) -> Vec<(&'static str, &'static str)> {
-        let one = |action: &Action| (action.as_str(), if *action == Action::SyncSwitched { "Switch the sync" } else { said(*action, &Map::new()) });
+        let one = |action: &Action| {
+            (
+                action.as_str(),
+                if *action == Action::SyncSwitched { "Switch the sync" } else { said(*action, &Map::new()) },
+            )
+        };
         Action::ALL.iter().map(one).collect()
     }
 
@@ -249,16 +258,20 @@ mod tests {
 
     #[test]
     fn an_open_action_is_under_way_only_for_a_while() {
-        for (outcome, since, name) in
-            [("ok", 0, "Done"), ("refused", 0, "Refused"), ("open", 1_000, "Under way"), ("open", LONGEST_MS, "End unknown")]
-        {
+        for (outcome, since, name) in [
+            ("ok", 0, "Done"),
+            ("refused", 0, "Refused"),
+            ("open", 1_000, "Under way"),
+            ("open", LONGEST_MS, "End unknown"),
+        ] {
             assert_eq!(look(outcome, since).name, name);
         }
     }
 
     #[test]
     fn the_switch_says_which_way() {
-        let switched = |new: Value| said(Action::SyncSwitched, &map(json!({"changes": {"sync_enabled": {"new": new}}})));
+        let switched =
+            |new: Value| said(Action::SyncSwitched, &map(json!({"changes": {"sync_enabled": {"new": new}}})));
         assert_eq!((switched(json!(true)), switched(json!(false))), ("Switch the sync on", "Pause the sync"));
         assert_eq!(said(Action::SyncSwitched, &map(json!({"changes": {}}))), "Switch the sync, as it was already");
     }

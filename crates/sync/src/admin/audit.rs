@@ -21,11 +21,11 @@ use super::AdminError;
 use super::error::Coded;
 use super::time::iso;
 use crate::app::App;
-pub use crate::domain::audit::{Action, Caller, CallerKind, Details, Outcome};
 use crate::domain::audit::bounded;
+pub use crate::domain::audit::{Action, Caller, CallerKind, Details, Outcome};
 use crate::report::chain;
-use crate::store::audit::{self, Begun, Entry, Wanted};
 use crate::store::StoreError;
+use crate::store::audit::{self, Begun, Entry, Wanted};
 
 tokio::task_local! {
     static CALLER: Arc<OnceLock<Caller>>;

@@ -108,8 +108,12 @@ pub const FINDING_KINDS: [&str; 3] = ["fails", "skipped", "warned"];
 /// [`AdminError::Invalid`] when options exclude each other; otherwise when the database query fails.
 pub async fn import(app: &App, file: &[u8], asked: ImportAsked) -> Result<ImportReport, AdminError> {
     let ImportAsked { strict, dry_run, complete, allow_mass_delete } = asked;
-    let options = [("strict", strict), ("dryRun", dry_run), ("complete", complete), ("allowMassDelete", allow_mass_delete)];
-    let act = options.into_iter().filter(|(_, is_on)| *is_on).fold(Act::new(Action::Imported), |act, (name, _)| act.with(name, true));
+    let options =
+        [("strict", strict), ("dryRun", dry_run), ("complete", complete), ("allowMassDelete", allow_mass_delete)];
+    let act = options
+        .into_iter()
+        .filter(|(_, is_on)| *is_on)
+        .fold(Act::new(Action::Imported), |act, (name, _)| act.with(name, true));
     recorded(app, act, run(app, file, asked), |report, details| {
         details.add("products", report.products);
         details.add("productsChanged", report.products_changed);

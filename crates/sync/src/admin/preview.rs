@@ -114,12 +114,7 @@ pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> R
     .await
 }
 
-async fn begin(
-    app: &Arc<App>,
-    previewing: &Previewing,
-    id: String,
-    bytes: Vec<u8>,
-) -> Result<PreviewView, AdminError> {
+async fn begin(app: &Arc<App>, previewing: &Previewing, id: String, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let turn = previewing.begin(&id)?;
     let candidate = load(app, bytes).await?;
     let now = app.now();

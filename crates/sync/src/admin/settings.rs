@@ -57,7 +57,8 @@ async fn change(app: &App, changes: &Changes) -> Result<Map<String, Value>, Stor
     let after = store::settings::load(&mut tx).await?.values();
     tx.commit().await?;
     super::connection_changed(app).await?;
-    let asked = |key: &str| changes.values.contains_key(key) || (key == key::app_secret && changes.app_secret.is_some());
+    let asked =
+        |key: &str| changes.values.contains_key(key) || (key == key::app_secret && changes.app_secret.is_some());
     let differs = |key: &str, new: &Value| key == key::app_secret || before.get(key) != Some(new);
     let changed = after.into_iter().filter(|(key, new)| asked(key) && differs(key, new));
     Ok(changed.map(|(key, new)| (key.clone(), json!({"old": before.get(&key), "new": new}))).collect())

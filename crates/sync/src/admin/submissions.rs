@@ -9,8 +9,8 @@ use super::AdminError;
 use super::audit::{Act, Action, recorded};
 use crate::app::App;
 use crate::clock::Millis;
-pub use crate::store::submission::{Recent, Show};
 use crate::store::submission::{self, Told};
+pub use crate::store::submission::{Recent, Show};
 
 /// A part of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,9 @@ const SAMPLE: usize = 100;
 pub async fn find(app: &App, id: &str) -> Result<Submission, AdminError> {
     let mut tx = app.db.read().await?;
     let Some(Told { submission, catalog_id, verdict }) = submission::find(&mut tx, id).await? else {
-        return Err(AdminError::NotFound("this submission is not kept any more; they go some days after their verdict".into()));
+        return Err(AdminError::NotFound(
+            "this submission is not kept any more; they go some days after their verdict".into(),
+        ));
     };
     let verdict: Value = verdict.and_then(|verdict| serde_json::from_str(&verdict).ok()).unwrap_or_default();
     Ok(Submission {
@@ -126,7 +128,8 @@ mod tests {
 
     #[test]
     fn what_meta_said_is_a_sample() {
-        let many: Vec<Value> = (0..500).map(|n| serde_json::json!({"id": n.to_string(), "line": 1, "message": "m"})).collect();
+        let many: Vec<Value> =
+            (0..500).map(|n| serde_json::json!({"id": n.to_string(), "line": 1, "message": "m"})).collect();
         assert_eq!(said(&many.into()).len(), SAMPLE);
         assert_eq!(said(&Value::Null), []);
         let odd = serde_json::json!([{"id": null, "message": null}]);

@@ -189,10 +189,5 @@ pub struct Told {
 /// # Errors
 /// When the database query fails.
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Told>> {
-    fetch_optional!(
-        tx,
-        Told,
-        select!("catalog_id, CAST(errors AS TEXT) AS verdict, ", "WHERE id = $1"),
-        id
-    )
+    fetch_optional!(tx, Told, select!("catalog_id, CAST(errors AS TEXT) AS verdict, ", "WHERE id = $1"), id)
 }
