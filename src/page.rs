@@ -8,6 +8,7 @@
 //!
 //! One file per page, with its templates under `templates/`.
 
+pub mod activity;
 pub mod assets;
 pub mod flash;
 pub mod frame;
@@ -28,6 +29,7 @@ use crate::http::Api;
 pub fn routes() -> Router<Api> {
     Router::new()
         .merge(overview::routes())
+        .merge(activity::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: what the endpoints do ([`catalog_sync::admin`], [`catalog_sync::intake`]).
 
+pub mod audit;
 pub mod docs;
 pub mod events;
 pub mod health;
@@ -65,6 +66,7 @@ fn open_query() -> OpenApiRouter<Api> {
         .routes(routes!(items::errors))
         .routes(routes!(issues::intents))
         .routes(routes!(issues::submissions))
+        .routes(routes!(audit::list))
         .routes(routes!(lifecycle::resync))
         .routes(routes!(lifecycle::resync_variant))
 }

@@ -21,6 +21,7 @@ use super::error::ApiError;
 use super::page_session;
 use super::session::{self, SessionRules, Via};
 use super::shell::TakesNoQuery;
+use catalog_sync::admin::audit::{self, Caller, CallerKind};
 use catalog_sync::domain::access::{Permission, permissions};
 use catalog_sync::report::chain;
 use catalog_sync::store::api_token::{self, ApiToken};
@@ -47,6 +48,25 @@ pub enum Subject {
         /// The user who impersonates that user.
         impersonated_by: Option<String>,
     },
+}
+
+impl From<&Subject> for Caller {
+    fn from(subject: &Subject) -> Self {
+        match subject {
+            Subject::ApiToken { id, name } => {
+                Self { kind: CallerKind::ApiToken, id: id.clone(), name: Some(name.clone()), impersonator: None }
+            }
+            Subject::Session { user_id, impersonated_by } => {
+                Self { kind: CallerKind::User, id: user_id.clone(), name: None, impersonator: impersonated_by.clone() }
+            }
+        }
+    }
+}
+
+/// Tells the log and the audit trail of the caller.
+fn announce(subject: &Subject) {
+    Span::current().record("principal", tracing::field::display(subject));
+    audit::caller_is(subject.into());
 }
 
 /// The form that is logged.
@@ -208,7 +228,7 @@ pub async fn may_complete(
         Ok(principal) => principal,
         Err(refused) => return Ok(Err(ApiError::new(Code::Unauthorized, STARTER_GONE).because(refused.for_the_log()))),
     };
-    Span::current().record("principal", tracing::field::display(&principal.subject));
+    announce(&principal.subject);
     if carried.is_some_and(|carried| carried.subject != principal.subject) {
         return Ok(Err(ApiError::new(Code::Forbidden, STARTED_BY_ANOTHER)));
     }
@@ -241,7 +261,7 @@ const STARTED_BY_ANOTHER: &str = "another user or API token started this login; 
 
 async fn require(parts: &Parts, api: &Api, permission: Permission) -> Result<Principal, ApiError> {
     let (principal, via) = authenticate(parts, api).await?;
-    Span::current().record("principal", tracing::field::display(&principal.subject));
+    announce(&principal.subject);
     if !principal.may(permission) {
         return Err(ApiError::forbidden(permission.as_str()));
     }

@@ -166,28 +166,13 @@ impl ApiError {
     }
 }
 
-/// Returns whether the database is unavailable, as opposed to having refused the query.
-fn away(error: &StoreError) -> bool {
-    let StoreError::Database(error) = error else { return false };
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-        // PostgreSQL's error codes for: connection lost, no free connection, starting or shutting down, lock timeout
-        // behind another transaction.
-        sqlx::Error::Database(said) => {
-            let code = said.code().unwrap_or_default();
-            code.starts_with("08") || code.starts_with("57P") || ["53300", "55P03", "57014"].contains(&&*code)
-        }
-        _ => false,
-    }
-}
-
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let cause = chain(&error);
         if let StoreError::Busy(message) = error {
             return Self::new(Code::Unavailable, message).because(cause);
         }
-        if away(&error) {
+        if error.is_away() {
             let message = "the database does not respond; try again in a moment";
             let error = Self::new(Code::Unavailable, message);
             return Self { cause: Some(cause), ..error };
@@ -205,7 +190,8 @@ impl From<EventsError> for ApiError {
     }
 }
 
-/// The code of each failure of a use case; a failure of the store has the code that [`ApiError::from`] gives it.
+/// The code of each failure of a use case; a failure of the store has the code that [`ApiError::from`] gives it. The audit
+/// trail keeps the same words ([`catalog_sync::admin::error::Coded`]).
 fn code_of(error: &AdminError) -> Code {
     match error {
         AdminError::Invalid { .. } => Code::Validation,
@@ -274,9 +260,36 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catalog_sync::admin::error::Coded as _;
     use catalog_sync::mapping::Refused;
     use mapper_core::word::{FaultKind, MapperFault as Gap};
     use wasm_host::LoadError;
+
+    /// The trail tells a failure by the word that the response has.
+    #[test]
+    fn the_audit_trail_has_the_same_codes() {
+        let busy = || StoreError::Busy("it is locked".into());
+        let each = [
+            AdminError::invalid("x"),
+            AdminError::Misconfigured("x".into()),
+            AdminError::State(None),
+            AdminError::Denied { code: "access_denied", message: "x" },
+            AdminError::Unusable("x".into()),
+            AdminError::Module("x".into()),
+            AdminError::NotTried("x".into()),
+            AdminError::PreviewRunning("x".into()),
+            AdminError::NotFound("x".into()),
+            AdminError::Changed("x".into()),
+            AdminError::Internal("x".into()),
+            AdminError::Store(busy()),
+            AdminError::Store(StoreError::Url("x".into())),
+        ];
+        for error in each {
+            let word = error.code();
+            assert_eq!(ApiError::from(error).envelope.error_code, word);
+        }
+        assert_eq!(busy().code(), ApiError::from(busy()).envelope.error_code);
+    }
 
     /// A fault of this machine says nothing about the module.
     #[test]

@@ -16,6 +16,7 @@ use tracing::{Instrument, Span, field, info, info_span};
 use super::Site;
 use super::code::Code;
 use super::error::ApiError;
+use catalog_sync::admin::audit;
 use catalog_sync::ids;
 use catalog_sync::runtime::vitals::panic_text;
 
@@ -38,7 +39,7 @@ pub(super) async fn per_request(mut request: Request, next: Next) -> Response {
     );
     let started = tokio::time::Instant::now();
     async move {
-        let mut response = next.run(request).await;
+        let mut response = audit::request(next.run(request)).await;
         let status = response.status().as_u16();
         Span::current().record("status", status);
         info!(
@@ -137,10 +138,10 @@ pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
     CatchPanicLayer::custom(|panic| ApiError::internal(panic_text(&*panic)).into_response())
 }
 
-/// Runs the work to its end even when the caller disconnects or times out. Use it for work that must not be left
+/// Runs the work to its end, as a part of the request, even when the caller disconnects or times out. Use it for work that must not be left
 /// incomplete.
 pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work.in_current_span()).await {
+    match tokio::spawn(audit::within_this_request(work).in_current_span()).await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -31,6 +31,7 @@ pub fn said(code: &str, n: Option<u64>) -> Option<String> {
             _ => format!("The mapper is active. {} that failed before are tried again.", number(n)),
         },
         "unchanged" => "This mapper was active already.".into(),
+        "asked" => format!("Meta is asked for {} now.", counted(n, "verdict", "verdicts")),
         "cancelled" => "The preview was cancelled.".into(),
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! The HTTP API, against the real service and the local Meta.
 
 mod api_checks;
+mod audit;
 mod away;
 mod better_auth;
 mod browser;

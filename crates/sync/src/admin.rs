@@ -3,9 +3,11 @@
 //! Purpose: one function per use case, from checked input to a result or an [`AdminError`]; the HTTP API
 //! of `meta-catalog` only reads requests, authenticates the caller, and writes responses.
 //! Promises: a use case that changes several things changes them in one transaction; the pipeline is nudged at once
-//! about every change that concerns it; no secret is in a response, an error or a log.
+//! about every change that concerns it; a use case that changes something is in the audit trail ([`audit`]); no secret is
+//! in a response, an error, a log or the trail.
 //! Left out on purpose: permissions, paths, envelopes and status codes.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod bulk;
 pub mod businesses;
@@ -27,6 +29,7 @@ pub mod schema;
 pub mod select;
 pub mod settings;
 pub mod status;
+pub mod submissions;
 pub mod time;
 
 pub use error::AdminError;

@@ -269,7 +269,8 @@ impl Config {
             });
         }
         days("retention.intent_days", self.retention.intent_days)?;
-        days("retention.submission_days", self.retention.submission_days)
+        days("retention.submission_days", self.retention.submission_days)?;
+        days("retention.audit_days", self.retention.audit_days)
     }
 
     /// Replaces the database URL: the flag `--database-url`.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod advice;
+pub mod audit;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;

@@ -7,6 +7,7 @@
 //! One file per aggregate. The two databases share each statement (see [`sql`]).
 
 pub mod api_token;
+pub mod audit;
 pub mod better_auth;
 pub mod bulk;
 pub mod catalog;
@@ -79,6 +80,26 @@ pub enum StoreError {
         /// The value, or the error.
         found: String,
     },
+}
+
+impl StoreError {
+    /// Returns whether the database is unavailable or busy, as opposed to having refused the query.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Busy(_) => true,
+            Self::Database(
+                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_),
+            ) => true,
+            // PostgreSQL's error codes for: connection lost, no free connection, starting or shutting down, lock timeout
+            // behind another transaction.
+            Self::Database(sqlx::Error::Database(said)) => {
+                let code = said.code().unwrap_or_default();
+                code.starts_with("08") || code.starts_with("57P") || ["53300", "55P03", "57014"].contains(&&*code)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What changed under a pipeline transaction.

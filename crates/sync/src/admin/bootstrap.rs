@@ -1,5 +1,6 @@
 //! Queueing every variant that may be eligible for the catalog.
 
+use super::audit::{Act, Action, recorded};
 use crate::app::App;
 use crate::domain::reask::{Pace, Reason};
 use crate::store::{StoreError, reask, sync_state};
@@ -13,6 +14,11 @@ use crate::store::{StoreError, reask, sync_state};
 /// # Errors
 /// When the database query fails; nothing has begun then.
 pub async fn bootstrap(app: &App, force: bool) -> Result<u64, StoreError> {
+    let act = Act::new(Action::Bootstrap).with("force", force);
+    recorded(app, act, begin(app, force), |variants, details| details.add("variants", *variants)).await
+}
+
+async fn begin(app: &App, force: bool) -> Result<u64, StoreError> {
     let pace = Pace::of(app.load_settings().await?.batch_size);
     let mut tx = app.db.read().await?;
     let total = reask::count(&mut tx, Reason::Bootstrap).await?;

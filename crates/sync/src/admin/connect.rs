@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use crate::app::App;
 use crate::domain::credential::TokenKind;
 use crate::domain::settings::{Settings, key};
@@ -39,6 +40,10 @@ pub async fn app_credentials(app: &App, settings: &Settings) -> Result<AppCreden
 /// # Errors
 /// [`AdminError::Misconfigured`] when the app is not set.
 pub async fn start(app: &App, api_url: &str, starter: &Starter) -> Result<Url, AdminError> {
+    recorded(app, Act::new(Action::ConnectStarted), begin(app, api_url, starter), |_, _| ()).await
+}
+
+async fn begin(app: &App, api_url: &str, starter: &Starter) -> Result<Url, AdminError> {
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
     if settings.redirect_uri.is_empty() && is_unspecified(api_url) {
@@ -148,6 +153,14 @@ pub async fn login(app: &App, callback: Callback) -> Result<Came, AdminError> {
 /// [`AdminError::Denied`], [`AdminError::Misconfigured`], [`AdminError::Exchange`], [`AdminError::Graph`] or
 /// [`AdminError::Store`], by what failed: the operator's consent, the app's settings, Facebook, or the database query.
 pub async fn complete(app: &App, api_url: &str, login: Login) -> Result<(), AdminError> {
+    let connected = recorded(app, Act::new(Action::Connected), connect(app, api_url, login), |account_id, details| {
+        details.add("accountId", account_id.as_str());
+    });
+    connected.await.map(|_| ())
+}
+
+/// Returns the id of the connected account.
+async fn connect(app: &App, api_url: &str, login: Login) -> Result<String, AdminError> {
     let Some(code) = login.code else { return Err(AdminError::Denied { code: "no_code", message: NO_CODE }) };
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
@@ -190,7 +203,7 @@ pub async fn complete(app: &App, api_url: &str, login: Login) -> Result<(), Admi
     tx.commit().await?;
     super::connection_changed(app).await?;
     info!(account_id = me.id, "connected to Meta");
-    Ok(())
+    Ok(me.id)
 }
 
 async fn use_up(app: &App, state: &SecretString) -> Result<Result<(), oauth_state::Refused>, AdminError> {
@@ -237,12 +250,15 @@ fn denied(refusal: &Refusal) -> AdminError {
 /// # Errors
 /// When the database query fails.
 pub async fn disconnect(app: &App) -> Result<(), AdminError> {
-    let mut tx = app.db.write().await?;
-    let had_one = credential::delete(&mut tx).await?;
-    tx.commit().await?;
-    app.tokens.forget();
-    if had_one {
-        info!("disconnected from Meta");
-    }
-    Ok(())
+    let work = async {
+        let mut tx = app.db.write().await?;
+        let had_one = credential::delete(&mut tx).await?;
+        tx.commit().await?;
+        app.tokens.forget();
+        if had_one {
+            info!("disconnected from Meta");
+        }
+        Ok(())
+    };
+    recorded(app, Act::new(Action::Disconnected), work, |(), _| ()).await
 }

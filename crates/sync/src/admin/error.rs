@@ -81,6 +81,37 @@ pub enum AdminError {
     Internal(String),
 }
 
+/// A failure with a stable code, which the API and the audit trail tell.
+pub trait Coded {
+    /// Returns its code.
+    fn code(&self) -> &'static str;
+}
+
+impl Coded for StoreError {
+    fn code(&self) -> &'static str {
+        if self.is_away() { "SERVICE_UNAVAILABLE" } else { "INTERNAL_SERVER_ERROR" }
+    }
+}
+
+impl Coded for AdminError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "VALIDATION_ERROR",
+            Self::Misconfigured(_) => "meta_misconfigured",
+            Self::State(_) => "meta_oauth_state_invalid",
+            Self::Denied { .. } | Self::Changed(_) => "BAD_REQUEST",
+            Self::Exchange(_) => "meta_oauth_exchange_failed",
+            Self::Account { .. } | Self::Unusable(_) => "meta_account_error",
+            Self::Module(_) => "mapper_refused",
+            Self::NotTried(_) => "SERVICE_UNAVAILABLE",
+            Self::PreviewRunning(_) => "mapper_preview_running",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::NoModules(_) | Self::Graph(_) | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
 impl AdminError {
     /// An error about the input as a whole.
     #[must_use]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use super::dry_run::{Judge, What};
 use crate::app::App;
 use crate::intake::import::Refusal;
@@ -106,6 +107,26 @@ pub const FINDING_KINDS: [&str; 3] = ["fails", "skipped", "warned"];
 /// # Errors
 /// [`AdminError::Invalid`] when options exclude each other; otherwise when the database query fails.
 pub async fn import(app: &App, file: &[u8], asked: ImportAsked) -> Result<ImportReport, AdminError> {
+    let ImportAsked { strict, dry_run, complete, allow_mass_delete } = asked;
+    let options =
+        [("strict", strict), ("dryRun", dry_run), ("complete", complete), ("allowMassDelete", allow_mass_delete)];
+    let act = options
+        .into_iter()
+        .filter(|(_, is_on)| *is_on)
+        .fold(Act::new(Action::Imported), |act, (name, _)| act.with(name, true));
+    recorded(app, act, run(app, file, asked), |report, details| {
+        details.add("products", report.products);
+        details.add("productsChanged", report.products_changed);
+        details.add("variantsChanged", report.variants_changed);
+        details.add("linesRefused", report.refused);
+        if let Some(unnamed) = &report.unnamed {
+            details.add("deleted", unnamed.deleted);
+        }
+    })
+    .await
+}
+
+async fn run(app: &App, file: &[u8], asked: ImportAsked) -> Result<ImportReport, AdminError> {
     let mode = match (asked.strict, asked.dry_run) {
         (true, true) => return Err(AdminError::invalid("strict and dryRun exclude each other")),
         (false, true) => Mode::Dry,

@@ -1,6 +1,7 @@
 //! What an operator requests for chosen variants.
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use crate::app::App;
 use crate::domain::intent::{Intent, Origin};
 use crate::report::clip;
@@ -8,6 +9,8 @@ use crate::store::{items, outbox, sync_state};
 
 /// The largest number of variants of one request.
 pub const MOST: usize = 1_000;
+/// Most ids of several variants in the audit trail.
+const SHOWN: usize = 20;
 
 /// What an operator requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,22 @@ pub enum Request {
 /// # Errors
 /// [`AdminError::NotFound`] when one of them is in neither; nothing is queued then.
 pub async fn enqueue(app: &App, variants: &[String], request: Request) -> Result<u64, AdminError> {
+    let act = Act::new(match request {
+        Request::Resync { force: false } => Action::Resync,
+        Request::Resync { force: true } => Action::Push,
+        Request::Delete => Action::Delete,
+        Request::Exclude => Action::Exclude,
+        Request::Include => Action::Include,
+    });
+    let act = match variants {
+        [one] => act.on(one),
+        several => act.with("variantIds", several.iter().take(SHOWN).cloned().collect::<Vec<_>>()),
+    };
+    let act = act.with("variants", variants.len());
+    recorded(app, act, queue(app, variants, request), |_, _| ()).await
+}
+
+async fn queue(app: &App, variants: &[String], request: Request) -> Result<u64, AdminError> {
     let mut tx = app.db.write().await?;
     if let Some(unknown) = items::unknown(&mut tx, variants).await?.first() {
         return Err(not_found(unknown));

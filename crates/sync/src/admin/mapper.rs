@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AdminError;
+use super::audit::{Act, Action, Details, recorded};
 use crate::app::App;
 pub use crate::mapping::activation::Source;
 use crate::mapping::activation::{self, ActivationError};
@@ -41,7 +42,8 @@ pub async fn state(app: &App) -> Result<MapperState, AdminError> {
 /// [`AdminError::Module`] when the module is refused, [`AdminError::NotTried`] when this machine cannot try it; nothing
 /// is changed in either case.
 pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, AdminError> {
-    told(app, activation::activate(&app.active, bytes, source, remap).await)
+    let act = Act::new(Action::MapperActivated).with("remap", remap);
+    recorded(app, act, async { told(app, activation::activate(&app.active, bytes, source, remap).await) }, tell).await
 }
 
 /// Activates the built-in mapper again.
@@ -49,7 +51,8 @@ pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) ->
 /// # Errors
 /// When the database query fails.
 pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, AdminError> {
-    told(app, activation::reset(&app.active, source, remap).await)
+    let act = Act::new(Action::MapperReset).with("remap", remap);
+    recorded(app, act, async { told(app, activation::reset(&app.active, source, remap).await) }, tell).await
 }
 
 /// Activates the mapper before the active one. Rolling back twice restores the current mapper.
@@ -58,7 +61,8 @@ pub async fn reset(app: &App, source: Source, remap: bool) -> Result<Activated, 
 /// [`AdminError::NotFound`] when there is no mapper before; [`AdminError::Module`] when it no longer runs;
 /// [`AdminError::NotTried`] when this machine cannot try it; nothing is changed in any of these cases.
 pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
-    told(app, activation::rollback(&app.active, remap).await)
+    let act = Act::new(Action::MapperRolledBack).with("remap", remap);
+    recorded(app, act, async { told(app, activation::rollback(&app.active, remap).await) }, tell).await
 }
 
 /// Asks for every variant again with the active mapper: every payload that differs is sent.
@@ -66,9 +70,21 @@ pub async fn rollback(app: &App, remap: bool) -> Result<Activated, AdminError> {
 /// # Errors
 /// When the database query fails.
 pub async fn remap(app: &App) -> Result<MapperState, AdminError> {
-    let state = activation::remap(&app.active).await?;
-    app.wake.reask.nudge();
-    Ok(state_view(state))
+    let work = async {
+        let state = activation::remap(&app.active).await?;
+        app.wake.reask.nudge();
+        Ok(state_view(state))
+    };
+    recorded(app, Act::new(Action::Remap), work, |_, _| ()).await
+}
+
+/// What the audit trail tells of an activation.
+fn tell(done: &Activated, details: &mut Details) {
+    let active = &done.state.active;
+    details.add("mapper", format!("{} {}", active.name, active.version));
+    details.add("digest", active.digest.as_str());
+    details.add("changed", done.changed);
+    details.add("requeued", done.requeued);
 }
 
 /// Wakes the actors that have work after an activation.

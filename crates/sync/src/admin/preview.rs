@@ -15,6 +15,7 @@ use tracing::{error, info};
 use utoipa::ToSchema;
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use super::time::iso;
 use crate::app::App;
 use crate::clock::Millis;
@@ -105,6 +106,15 @@ pub struct PreviewView {
 /// preview is running.
 pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let id = ids::row();
+    let act = Act::new(Action::PreviewStarted).on(&id);
+    recorded(app, act, begin(app, previewing, id, bytes), |view, details| {
+        details.add("module", format!("{} {}", view.module.name, view.module.version));
+        details.add("digest", view.module.digest.as_str());
+    })
+    .await
+}
+
+async fn begin(app: &Arc<App>, previewing: &Previewing, id: String, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let turn = previewing.begin(&id)?;
     let candidate = load(app, bytes).await?;
     let now = app.now();
@@ -181,10 +191,13 @@ pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
 /// # Errors
 /// [`AdminError::NotFound`] when there is no preview with this id, or it is no longer stored.
 pub async fn cancel(app: &App, id: &str) -> Result<PreviewView, AdminError> {
-    let mut tx = app.db.write().await?;
-    store::preview::cancel(&mut tx, id, app.now()).await?;
-    tx.commit().await?;
-    find(app, id).await
+    let work = async {
+        let mut tx = app.db.write().await?;
+        store::preview::cancel(&mut tx, id, app.now()).await?;
+        tx.commit().await?;
+        find(app, id).await
+    };
+    recorded(app, Act::new(Action::PreviewCancelled).on(id), work, |_, _| ()).await
 }
 
 /// Runs the walk, and records its progress and its result.

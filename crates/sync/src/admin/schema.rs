@@ -7,6 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::import::FINDING_KINDS;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
+use crate::domain::audit;
 use crate::domain::credential::TokenKind;
 use crate::domain::outcome::Problem;
 use crate::domain::plan::Action;
@@ -70,6 +71,24 @@ pub fn severity() -> Object {
 #[must_use]
 pub fn action() -> Object {
     words(Action::WORDS)
+}
+
+/// What an operator can have done.
+#[must_use]
+pub fn audit_action() -> Object {
+    words(audit::Action::ALL.iter().map(|one| one.as_str()))
+}
+
+/// How it can have ended.
+#[must_use]
+pub fn audit_outcome() -> Object {
+    words(audit::Outcome::ALL.iter().map(|one| one.as_str()))
+}
+
+/// The kinds of callers.
+#[must_use]
+pub fn audit_caller() -> Object {
+    words(audit::CallerKind::ALL.iter().map(|one| one.as_str()))
 }
 
 /// The codes of what an operator has to fix.

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use utoipa::ToSchema;
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use super::businesses::Operator;
 use crate::app::App;
 use crate::domain::credential::TokenKind;
@@ -107,6 +108,14 @@ impl Selection {
 /// of these cases.
 pub async fn select(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let selection = selection.checked()?;
+    let act = Act::new(Action::CatalogSelected)
+        .on(&selection.catalog_name)
+        .with("catalogId", selection.catalog_id.as_str())
+        .with("businessId", selection.business_id.as_str());
+    recorded(app, act, select_alone(app, selection), |_, _| ()).await
+}
+
+async fn select_alone(app: &Arc<App>, selection: Selection) -> Result<Selected, AdminError> {
     let Some(right) = Exclusive::wait(&app.db, &app.clock, Work::Selection, PATIENCE).await? else {
         return Err(AdminError::Changed(
             "another catalog selection is running; wait until it ends and try again".into(),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::AdminError;
+use super::audit::{Act, Action, recorded};
 use crate::app::App;
 use crate::domain::settings::{Kind, MASK, find, key};
 use crate::store::settings::Changes;
@@ -30,20 +31,37 @@ pub async fn read(app: &App) -> Result<Map<String, Value>, StoreError> {
 pub async fn patch(app: &App, asked: &Map<String, Value>) -> Result<Map<String, Value>, AdminError> {
     let changes = check(asked)?;
     if !changes.values.is_empty() || changes.app_secret.is_some() {
-        let now = app.now();
-        let of_the_channel =
-            changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key));
-        let mut tx = app.db.write().await?;
-        if of_the_channel {
-            // Before any other lock: the pipeline also takes its lease first.
-            store::lease::hold_pipeline(&mut tx).await?;
-            super::clear_problem(&mut tx, now).await?;
-        }
-        store::settings::write(&mut tx, &app.keyring, &changes, now).await?;
-        tx.commit().await?;
-        super::connection_changed(app).await?;
+        let is_the_switch = changes.values.keys().eq([key::sync_enabled]) && changes.app_secret.is_none();
+        let action = if is_the_switch { Action::SyncSwitched } else { Action::SettingsChanged };
+        let mut names: Vec<&str> = changes.values.keys().map(String::as_str).collect();
+        names.extend(changes.app_secret.is_some().then_some(key::app_secret));
+        let act = Act::new(action).on(&names.join(", "));
+        recorded(app, act, change(app, &changes), |changed, details| details.add("changes", changed.clone())).await?;
     }
     Ok(read(app).await?)
+}
+
+/// Returns what was changed: the old and the new value by key, the secret masked.
+async fn change(app: &App, changes: &Changes) -> Result<Map<String, Value>, StoreError> {
+    let now = app.now();
+    let of_the_channel =
+        changes.app_secret.is_some() || OF_THE_CHANNEL.iter().any(|key| changes.values.contains_key(*key));
+    let mut tx = app.db.write().await?;
+    if of_the_channel {
+        // Before any other lock: the pipeline also takes its lease first.
+        store::lease::hold_pipeline(&mut tx).await?;
+        super::clear_problem(&mut tx, now).await?;
+    }
+    let before = store::settings::load(&mut tx).await?.values();
+    store::settings::write(&mut tx, &app.keyring, changes, now).await?;
+    let after = store::settings::load(&mut tx).await?.values();
+    tx.commit().await?;
+    super::connection_changed(app).await?;
+    let asked =
+        |key: &str| changes.values.contains_key(key) || (key == key::app_secret && changes.app_secret.is_some());
+    let differs = |key: &str, new: &Value| key == key::app_secret || before.get(key) != Some(new);
+    let changed = after.into_iter().filter(|(key, new)| asked(key) && differs(key, new));
+    Ok(changed.map(|(key, new)| (key.clone(), json!({"old": before.get(&key), "new": new}))).collect())
 }
 
 /// Checks every change and returns the values in their stored form.

@@ -18,7 +18,12 @@ pub struct RetentionConfig {
     pub intent_days: u32,
     /// Submissions with their records and errors, counted from their verdict.
     pub submission_days: u32,
+    /// Actions of operators in the audit trail, counted from when they began. The trail keeps [`AUDIT_ROWS`] at most.
+    pub audit_days: u32,
 }
+
+/// Most actions that the audit trail keeps. The trail is read along its key, so this bounds what a filter reads.
+pub const AUDIT_ROWS: i64 = 100_000;
 
 impl RetentionConfig {
     /// The longest time that can be configured.
@@ -27,7 +32,7 @@ impl RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { intent_days: 30, submission_days: 7 }
+        Self { intent_days: 30, submission_days: 7, audit_days: 365 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The RetentionActor: deletes settled rows that are old enough ([`RetentionConfig`]).
 //!
-//! Promises: open rows are never deleted, and neither are rows that a later query needs, whatever their age:
+//! Promises: open intents and submissions are never deleted, and neither are rows that a later query needs, whatever their age:
 //! [`outbox::settled`] and [`submission::forget`] define these rows. Rows are deleted under the lease's fence in small
 //! transactions with a pause after each, so drain and poll never wait for more than one of them. Rows that stay are
 //! only read, outside the fence.
@@ -16,12 +16,12 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::app::App;
-use crate::domain::retention::{RetentionConfig, cutoff};
+use crate::domain::retention::{AUDIT_ROWS, RetentionConfig, cutoff};
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::lease::Fence;
 use crate::store::outbox::Place;
-use crate::store::{StoreError, oauth_state, outbox, submission};
+use crate::store::{StoreError, audit, oauth_state, outbox, submission};
 
 /// The time from the end of a pass to the next pass.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -33,6 +33,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const INTENTS: i64 = 1_000;
 /// Number of submissions in one chunk; each contains up to 5,000 records.
 const SUBMISSIONS: i64 = 50;
+
+/// Number of actions of the audit trail in one chunk.
+const ACTIONS: i64 = 1_000;
 
 /// The job of the RetentionActor.
 #[derive(Debug)]
@@ -48,6 +51,7 @@ struct Pass {
     stage: Stage,
     intents: u64,
     submissions: u64,
+    actions: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,7 @@ enum Stage {
     /// The intents after this place are next.
     Intents(Place),
     Submissions,
+    Audit,
 }
 
 impl Default for Stage {
@@ -95,6 +100,15 @@ impl RetentionJob {
         tx.commit().await?;
         Ok((gone, gone < SUBMISSIONS.unsigned_abs()))
     }
+
+    /// Deletes one chunk of the audit trail. Returns the number of deleted rows and whether this was the last chunk.
+    async fn forget_actions(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
+        let before = cutoff(self.config.audit_days, self.app.now());
+        let mut tx = fence.begin(&self.app.db, None).await?;
+        let gone = audit::forget(&mut tx, before, AUDIT_ROWS, ACTIONS).await?;
+        tx.commit().await?;
+        Ok((gone, gone < ACTIONS.unsigned_abs()))
+    }
 }
 
 impl LeasedJob for RetentionJob {
@@ -119,6 +133,14 @@ impl LeasedJob for RetentionJob {
             Stage::Submissions => {
                 let (gone, is_last) = self.forget_submissions(&lease.fence).await?;
                 self.pass.submissions += gone;
+                if is_last {
+                    self.pass.stage = Stage::Audit;
+                }
+                (gone, false)
+            }
+            Stage::Audit => {
+                let (gone, is_last) = self.forget_actions(&lease.fence).await?;
+                self.pass.actions += gone;
                 (gone, is_last)
             }
         };
@@ -129,9 +151,9 @@ impl LeasedJob for RetentionJob {
         let mut tx = lease.fence.begin(&self.app.db, None).await?;
         oauth_state::forget_expired(&mut tx, self.app.now()).await?;
         tx.commit().await?;
-        let Pass { intents, submissions, .. } = std::mem::take(&mut self.pass);
-        if intents + submissions > 0 {
-            info!(intents, submissions, "old settled rows deleted");
+        let Pass { intents, submissions, actions, .. } = std::mem::take(&mut self.pass);
+        if intents + submissions + actions > 0 {
+            info!(intents, submissions, actions, "old settled rows deleted");
         }
         Ok(Rest::Interval)
     }

@@ -9,8 +9,8 @@ mod polls;
 
 use std::collections::HashMap;
 
-pub use listing::{Listing, list};
-pub use polls::{Answered, Due, asked_in_vain, due, next_poll, polled};
+pub use listing::{Listing, Recent, Show, Told, find, list, recent};
+pub use polls::{Answered, Due, ask_again, asked_in_vain, due, next_poll, polled};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 

@@ -85,6 +85,9 @@ async fn months_of_a_shop(engine: Engine) {
     clock.advance(31 * DAY);
     let removal = async || intents().await == ["b delete"];
     forgotten(&shop, &clock, "everything", async || removal().await && calls().await.is_empty()).await;
+    clock.advance(366 * DAY);
+    let trail = async || texts(&shop, "SELECT action FROM meta_audit").await.is_empty();
+    forgotten(&shop, &clock, "the audit trail", trail).await;
     assert_eq!(shop.service.board.get("retention").expect("an actor").restarts, 0);
     shop.close().await;
 }
@@ -94,14 +97,15 @@ async fn for_ever(engine: Engine) {
     let clock = Ahead::default();
     let tune = |config: &mut catalog_sync::config::Config| {
         (config.retention.intent_days, config.retention.submission_days) = (0, 0);
+        config.retention.audit_days = 0;
     };
     let shop = Shop::open_with(engine, |_| Arc::new(clock.clone()), tune).await;
     shop.import(&[product("p", &[variant("a", 100)])]).await;
     shop.settle().await;
     for _ in 0..2 {
         clock.advance(4_000 * DAY);
-        // Three ticks: one may have begun before, one ends the intents of a pass, one its submissions.
-        let passes = shop.ticked("retention") + 3;
+        // Four ticks: one may have begun before, one each ends the intents, submissions and audit trail of a pass.
+        let passes = shop.ticked("retention") + 4;
         shop.until("a pass has ended", async || {
             clock.advance(DAY);
             shop.ticked("retention") >= passes
@@ -110,6 +114,7 @@ async fn for_ever(engine: Engine) {
     }
     let kept = texts(&shop, "SELECT variant_id FROM meta_outbox UNION ALL SELECT state FROM meta_batch_handles").await;
     assert_eq!(kept, ["a", "completed"]);
+    assert!(!texts(&shop, "SELECT action FROM meta_audit").await.is_empty());
     shop.close().await;
 }
 

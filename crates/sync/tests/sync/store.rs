@@ -4,6 +4,7 @@
 //! `sqlite::…` and `postgres::…`, each with a fresh database. A test that is forgotten there is dead code and fails
 //! the lints. What only one database has (the lease between replicas, the functions for triggers) says so in its name.
 
+mod audit;
 mod catalog;
 mod concurrency;
 mod credential;

@@ -99,3 +99,11 @@ pub async fn asked_in_vain(tx: &mut Tx, id: &str, asked: Answered) -> Result<()>
     )?;
     Ok(())
 }
+
+/// Ends the pauses of all open submissions. Returns their number.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn ask_again(tx: &mut Tx) -> Result<u64> {
+    execute!(tx, "UPDATE meta_batch_handles SET next_poll_at = NULL WHERE state = 'pending'")
+}

@@ -2,7 +2,7 @@
 
 use catalog_sync::domain::state::{Op, SyncStatus};
 use catalog_sync::store::StoreError;
-use catalog_sync::store::submission::{self, Answered, Due, NewSubmission, Row, RowVerdict};
+use catalog_sync::store::submission::{self, Answered, Due, NewSubmission, Row, RowVerdict, Show};
 use catalog_sync::store::sync_state::Pushed;
 use serde_json::json;
 
@@ -17,6 +17,8 @@ conformance![
     a_handle_that_was_given_before_is_known,
     a_verdict_changes_only_rows_that_wait_for_its_handle,
     what_a_verdict_leaves_in_the_rows,
+    the_list_goes_by_time_and_by_what_became_of_a_call,
+    a_pause_ends_when_the_verdict_is_asked_for,
 ];
 
 fn rows() -> Vec<Row> {
@@ -243,5 +245,50 @@ async fn what_a_verdict_leaves_in_the_rows(db: &TestDb) -> Done {
     let timed = db.texts("SELECT variant_id FROM meta_sync_state WHERE reeval_at IS NOT NULL ORDER BY variant_id");
     assert_eq!(timed.await?, ["bad", "ok"]);
     assert_eq!(db.texts("SELECT last_error FROM meta_sync_state WHERE last_error IS NOT NULL").await?, ["refused"]);
+    Ok(())
+}
+
+async fn the_list_goes_by_time_and_by_what_became_of_a_call(db: &TestDb) -> Done {
+    for (id, at) in [("a", NOW), ("b", NOW + 1), ("c", NOW + 1), ("d", NOW + 2), ("e", NOW + 3)] {
+        accept(db, id, at).await?;
+    }
+    begin(db, "f", NOW + 4).await?;
+    let verdict = json!({"errors": [{"id": "ä", "line": 1, "message": "Not now"}], "errors_total_count": 2, "warnings_total_count": 1});
+    close(db, "a", None, Some(&verdict)).await?;
+    close(db, "b", Some("unknown"), None).await?;
+    close(db, "d", Some("canceled"), None).await?;
+    let shown = async |show, before, limit| -> Result<String, StoreError> {
+        let rows = submission::recent(&mut db.read().await?, show, before, limit).await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    };
+    assert_eq!(shown(Show::All, None, 9).await?, "fedcba");
+    assert_eq!(shown(Show::All, Some((NOW + 1, "c")), 1).await?, "b", "of the same time");
+    assert_eq!(shown(Show::Open, None, 9).await?, "fec");
+    assert_eq!(shown(Show::Open, Some((NOW + 3, "e")), 9).await?, "c");
+    assert_eq!(shown(Show::Settled, None, 9).await?, "dba");
+    assert_eq!(shown(Show::Failed, None, 9).await?, "db");
+    assert_eq!(shown(Show::Failed, Some((NOW + 2, "d")), 9).await?, "b");
+
+    let told = submission::find(&mut db.read().await?, "a").await?.expect("it is kept");
+    let about = &told.submission;
+    assert_eq!((about.row_count, about.deletes, about.errors, about.warnings), (2, 1, Some(2), Some(1)));
+    assert!(told.verdict.expect("a verdict").contains("Not now"));
+    assert_eq!(submission::find(&mut db.read().await?, "nothing").await?, None);
+    let open = submission::find(&mut db.read().await?, "c").await?.expect("it is kept");
+    assert_eq!((open.submission.errors, open.verdict), (None, None));
+    Ok(())
+}
+
+async fn a_pause_ends_when_the_verdict_is_asked_for(db: &TestDb) -> Done {
+    accept(db, "a", NOW).await?;
+    let mut tx = db.write().await?;
+    let answered = Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 60_000 };
+    submission::polled(&mut tx, "a", answered).await?;
+    tx.commit().await?;
+    assert_eq!(due_at(db, NOW + 1_000, NOW, 9).await?, [] as [&str; 0]);
+    let mut tx = db.write().await?;
+    assert_eq!(submission::ask_again(&mut tx).await?, 1);
+    tx.commit().await?;
+    assert_eq!(due_at(db, NOW + 1_000, NOW, 9).await?, ["a"]);
     Ok(())
 }
