@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -94,7 +95,7 @@ const SEVERITIES: [(&str, Look); 3] = [
     ("info", Look { name: "Kept out", icon: "dashed", tone: "plain", means: "The shop itself keeps the item out." }),
 ];
 
-/// What is shown, from the address. An unknown word shows nothing, with a way back to everything.
+/// What is shown, from the address.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Filter {
     #[serde(default)]
@@ -198,7 +199,7 @@ fn known(filter: Filter) -> Filter {
 async fn list(
     State(api): State<Api>,
     visit: Visit,
-    filter: Option<Query<Filter>>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let filter = known(filter.map(|Query(filter)| filter).unwrap_or_default());
     let frame = Frame::load(&api, visit, Place::Issues, "Issues").await?;
