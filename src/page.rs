@@ -14,6 +14,7 @@ pub mod frame;
 pub mod health;
 pub mod issues;
 pub mod landing;
+pub mod mapper;
 pub mod overview;
 pub mod shell;
 pub mod sign_in;
@@ -30,6 +31,7 @@ pub fn routes() -> Router<Api> {
     Router::new()
         .merge(overview::routes())
         .merge(issues::routes())
+        .merge(mapper::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -208,7 +208,7 @@ fn message(problem: &status::ListedProblem, status: &ConnectionStatus) -> String
 }
 
 /// Begins with a capital and ends with a full stop.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.trim().chars();
     let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let rest = chars.as_str();

@@ -109,10 +109,6 @@ impl Filter {
         (self.source.is_empty() || self.source == origin.word())
             && (self.severity.is_empty() || self.severity == severity)
     }
-
-    fn is_set(&self) -> bool {
-        !self.source.is_empty() || !self.severity.is_empty()
-    }
 }
 
 /// A choice of a filter: a link with the number of groups behind it.
