@@ -9,6 +9,7 @@
 pub mod bootstrap;
 pub mod bulk;
 pub mod businesses;
+pub mod compare;
 pub mod connect;
 pub mod dry_run;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod select;
 pub mod settings;
 pub mod status;
 pub mod time;
+pub mod timeline;
 
 pub use error::AdminError;
 

@@ -7,6 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::import::FINDING_KINDS;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
+use crate::domain::comparison::Agreement;
 use crate::domain::credential::TokenKind;
 use crate::domain::outcome::Problem;
 use crate::domain::plan::Action;
@@ -70,6 +71,24 @@ pub fn severity() -> Object {
 #[must_use]
 pub fn action() -> Object {
     words(Action::WORDS)
+}
+
+/// Where the last push of a variant is known from.
+#[must_use]
+pub fn sent_source() -> Object {
+    words(super::compare::SOURCES)
+}
+
+/// Whether Meta shows what it was sent.
+#[must_use]
+pub fn agreement() -> Object {
+    words(Agreement::WORDS)
+}
+
+/// What an event of a variant is.
+#[must_use]
+pub fn timeline_kind() -> Object {
+    words(super::timeline::KINDS)
 }
 
 /// The codes of what an operator has to fix.
