@@ -12,6 +12,7 @@ pub mod assets;
 pub mod flash;
 pub mod frame;
 pub mod health;
+pub mod item;
 pub mod landing;
 pub mod overview;
 pub mod shell;
@@ -28,6 +29,7 @@ use crate::http::Api;
 pub fn routes() -> Router<Api> {
     Router::new()
         .merge(overview::routes())
+        .merge(item::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -149,7 +149,9 @@ impl Page {
                 ("select", _) => {
                     let chosen = field.select(&selector("option[selected]")).next();
                     let first = || field.select(&selector("option")).next();
-                    chosen.or_else(first).map(|option| option.attr("value").map_or_else(|| words(option), str::to_owned))
+                    chosen
+                        .or_else(first)
+                        .map(|option| option.attr("value").map_or_else(|| words(option), str::to_owned))
                 }
                 ("textarea", _) => Some(field.text().collect()),
                 (_, Some("checkbox" | "radio")) if field.attr("checked").is_none() => None,

@@ -306,7 +306,7 @@ pub async fn compare(
     extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
     responses((status = 200, description = "The events.", body = Envelope<Vec<TimelineEvent>>,
         example = json!({"data": [{
-            "at": "2025-11-24T16:00:00.000Z", "kind": "queued", "intent": "upsert", "origin": "event", "outcome": null,
+            "at": "2025-11-24T16:00:00.000Z", "kind": "queued", "intent": "upsert", "origin": "event", "open": true, "outcome": null,
             "message": null, "submission": null
         }], "message": "Success", "statusCode": 200}))),
 )]

@@ -19,7 +19,10 @@ async fn a_token_becomes_a_session_for_some_hours() {
 
     let token = secret_of("catalog-admin");
     let told = browser.sign_in(&token).await;
-    assert_eq!((told.status.as_u16(), &told.headers[LOCATION]), (303, &"/items?status=failed".parse().expect("a value")));
+    assert_eq!(
+        (told.status.as_u16(), &told.headers[LOCATION]),
+        (303, &"/items?status=failed".parse().expect("a value"))
+    );
     let cookie = told.headers[SET_COOKIE].to_str().expect("text");
     assert!(cookie.ends_with("; Path=/; Max-Age=28800; HttpOnly; SameSite=Strict"), "{cookie}");
     assert!(!cookie.contains(&token) && !cookie.contains("token-of-"), "{cookie}");

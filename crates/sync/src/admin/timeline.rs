@@ -38,6 +38,8 @@ pub struct TimelineEvent {
     pub intent: String,
     /// Of `queued`: `event`, `operator`, `import`, `window` or `recovery`.
     pub origin: Option<String>,
+    /// Of `queued`: whether it is still open.
+    pub open: bool,
     /// Of `decided`: `noop`, `skipped`, `dropped`, `previewed`, `requeued` or `failed`; of `sent`: `taken`, `refused` or
     /// `nothing_taken`; of `verdict`: `synced`, `deleted`, `failed` or `unknown`.
     pub outcome: Option<String>,
@@ -79,6 +81,7 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
                     kind,
                     intent: intent.intent.clone(),
                     origin: None,
+                    open: false,
                     outcome: None,
                     message: None,
                     submission: None,
@@ -87,6 +90,7 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
         };
         let (at, mut queued) = event(intent.enqueued_at, "queued");
         queued.origin = Some(intent.origin.clone());
+        queued.open = intent.processed_at.is_none();
         if intent.processed_at.is_none() && intent.parked_at.is_none() {
             queued.message.clone_from(&intent.last_error);
         }
