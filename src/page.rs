@@ -14,6 +14,7 @@ pub mod flash;
 pub mod frame;
 pub mod health;
 pub mod issues;
+pub mod item;
 pub mod landing;
 pub mod mapper;
 pub mod overview;
@@ -34,6 +35,7 @@ pub fn routes() -> Router<Api> {
         .merge(activity::routes())
         .merge(issues::routes())
         .merge(mapper::routes())
+        .merge(item::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -143,6 +143,13 @@ impl ItemsBatchBody {
         self.rows < MAX_ROWS && self.bytes().saturating_add(extra_bytes) <= MAX_BYTES
     }
 
+    /// The records as JSON texts behind each other, separated by commas: the list of [`Self::into_json`] without its
+    /// brackets.
+    #[must_use]
+    pub fn records(&self) -> &[u8] {
+        &self.bytes[HEAD.len()..]
+    }
+
     /// The complete JSON text.
     #[must_use]
     pub fn into_json(mut self) -> Vec<u8> {

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use super::Caller;
@@ -49,6 +49,9 @@ pub struct LiveItem {
     /// Meta's current problems with the item.
     #[serde(default, deserialize_with = "tolerant::readable_list")]
     pub errors: Vec<ItemError>,
+    /// The other fields that were asked for, as Meta writes them.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 /// A problem that Meta reports for an item.
@@ -75,7 +78,8 @@ struct Found {
 }
 
 impl GraphClient {
-    /// Returns the item with this retailer id, or `None`. For minutes after a batch it may be outdated or missing.
+    /// Returns the item with this retailer id, or `None`. `more` names fields to read besides those of [`LiveItem`]. For
+    /// minutes after a batch the item may be outdated or missing.
     ///
     /// # Errors
     /// When Meta refuses or the transport fails.
@@ -84,9 +88,13 @@ impl GraphClient {
         caller: Caller<'_>,
         catalog_id: &str,
         retailer_id: &str,
+        more: &[&str],
     ) -> Result<Option<LiveItem>, GraphFailure> {
         let filter = json!({"retailer_id": {"eq": retailer_id}}).to_string();
-        let call = products(caller, catalog_id, filter, LIVE_FIELDS, 1);
+        let mut fields: Vec<&str> = LIVE_FIELDS.split(',').collect();
+        fields.extend(more.iter().filter(|name| !LIVE_FIELDS.split(',').any(|known| known == **name)));
+        let fields = fields.join(",");
+        let call = products(caller, catalog_id, filter, &fields, 1);
         let page = self.send::<Page<LiveItem>>(call).await?.value;
         Ok(page.into_data().into_iter().next())
     }
@@ -186,7 +194,10 @@ mod tests {
             r#"{"id":"1","retailer_id":"sku-1","price":"₹299.00","errors":[{"title":"t","error_type":"EMPTY_PRICE"}]}"#,
         )
         .expect("an item");
-        assert_eq!(whole.price.as_deref(), Some("₹299.00"));
+        assert_eq!((whole.price.as_deref(), whole.more.len()), (Some("₹299.00"), 0));
         assert_eq!(whole.errors[0].error_type.as_deref(), Some("EMPTY_PRICE"));
+        let more: LiveItem =
+            serde_json::from_str(r#"{"id":"1","name":"Shirt","additional_image_urls":["a"]}"#).expect("an item");
+        assert_eq!(Value::from(more.more), json!({"name": "Shirt", "additional_image_urls": ["a"]}));
     }
 }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod bootstrap;
 pub mod bulk;
 pub mod businesses;
+pub mod compare;
 pub mod connect;
 pub mod dry_run;
 pub mod error;
@@ -31,6 +32,7 @@ pub mod settings;
 pub mod status;
 pub mod submissions;
 pub mod time;
+pub mod timeline;
 
 pub use error::AdminError;
 

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod cause;
 pub mod channel;
 pub mod clears;
+pub mod comparison;
 pub mod credential;
 pub mod guard;
 pub mod intent;

@@ -13,11 +13,13 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Params, VariantId};
 use crate::http::shell::to_the_end;
 use catalog_sync::admin::bulk;
+use catalog_sync::admin::compare::{self, ItemComparison};
 use catalog_sync::admin::explain::{self, ItemExplanation};
 use catalog_sync::admin::item_detail::{self, ItemDetail};
 use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, Listed};
 use catalog_sync::admin::live::{self, LiveStatus};
 use catalog_sync::admin::schema::{item_status, words};
+use catalog_sync::admin::timeline::{self, TimelineEvent};
 
 /// One of these words, or nothing: an empty parameter counts as absent.
 pub(super) fn or_empty(mut words: Object) -> Schema {
@@ -248,6 +250,72 @@ pub async fn explain(
     VariantId(variant_id): VariantId,
 ) -> Result<Envelope<ItemExplanation>, ApiError> {
     Ok(Envelope::ok(explain::explain(&api.app, &variant_id).await?))
+}
+
+/// Query parameters of `/compare`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CompareQuery {
+    /// Whether Meta is asked.
+    #[serde(default)]
+    pub live: bool,
+}
+
+/// `GET /admin/meta/items/{variantId}/compare`.
+///
+/// # Errors
+/// 401, 403; 404 when the variant is not in the shop; 5xx when the database query or the call to Meta fails.
+#[utoipa::path(
+    get, path = "/admin/meta/items/{variantId}/compare", tag = "Items", operation_id = "compareItem",
+    summary = "One variant as it would be sent, as it was sent last, and as Meta shows it",
+    description = "Field by field, with what differs. Meta is asked only with `live=true`; its view may lag a push by minutes. A field that Meta does not return is `not_told`, and is no difference. The bodies of calls are kept for some days: `sent.source` says whether that of the last one still is.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1"), CompareQuery),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The comparison.", body = Envelope<ItemComparison>,
+        example = json!({"data": {
+            "next": {"action": "upsert", "reason": "changed"},
+            "sent": {"source": "body", "at": "2025-11-24T16:00:00.000Z"},
+            "live": null,
+            "rows": [{
+                "field": "title", "readAs": "name", "now": "Linen shirt", "sent": "Shirt", "meta": null, "changes": true,
+                "agreement": "not_told"
+            }]
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn compare(
+    _: View,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+    Params(CompareQuery { live }): Params<CompareQuery>,
+) -> Result<Envelope<ItemComparison>, ApiError> {
+    Ok(Envelope::ok(compare::compare(&api.app, &variant_id, live).await?))
+}
+
+/// `GET /admin/meta/items/{variantId}/timeline`.
+///
+/// # Errors
+/// 401, 403; 404 when the variant is neither in the shop nor in the state; 5xx when the database query fails.
+#[utoipa::path(
+    get, path = "/admin/meta/items/{variantId}/timeline", tag = "Items", operation_id = "itemTimeline",
+    summary = "What became of one variant, the latest first",
+    description = "What was queued for it, what was decided or sent, and what Meta said, of its latest 25 intents and as far back as they are kept.",
+    params(("variantId" = String, Path, description = "The variant's id.", pattern = r"^[^\u0000]+$", example = "v-1")),
+    security(("bearerToken" = ["metaCatalog:view"])),
+    extensions(("x-error-codes" = json!(["NOT_FOUND"]))),
+    responses((status = 200, description = "The events.", body = Envelope<Vec<TimelineEvent>>,
+        example = json!({"data": [{
+            "at": "2025-11-24T16:00:00.000Z", "kind": "queued", "intent": "upsert", "origin": "event", "open": true, "outcome": null,
+            "message": null, "submission": null
+        }], "message": "Success", "statusCode": 200}))),
+)]
+pub async fn timeline(
+    _: View,
+    State(api): State<Api>,
+    VariantId(variant_id): VariantId,
+) -> Result<Envelope<Vec<TimelineEvent>>, ApiError> {
+    Ok(Envelope::ok(timeline::timeline(&api.app, &variant_id).await?))
 }
 
 /// `GET /admin/meta/items/{variantId}/meta-status`.

@@ -53,7 +53,7 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     assert_eq!(client.submit_items_batch(caller, "987", body).await.expect("taken").handles, ["AcH"]);
     let status = client.batch_status(caller, "987", "AcH").await.expect("an answer").status.expect("a status");
     assert_eq!(status.state, BatchState::Started);
-    assert_eq!(client.live_item(caller, "987", "a\"&b").await.expect("an answer"), None);
+    assert_eq!(client.live_item(caller, "987", "a\"&b", &["name", "price"]).await.expect("an answer"), None);
     let ids = ["a".to_owned(), "b".to_owned()];
     let existing = client.existing_items(caller, "987", &ids).await.expect("an answer");
     assert_eq!(existing.into_iter().collect::<Vec<_>>(), ["b"]);
@@ -71,7 +71,7 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     GET /v25.0/987 fields=id,name,product_count,vertical
     POST /v25.0/987/items_batch :{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":[{"method":"DELETE","data":{"id":"sku-1"}}]}
     GET /v25.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
-    GET /v25.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors limit=1
+    GET /v25.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors,name limit=1
     GET /v25.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
     "#);
     let proof = app_secret_proof(&APP_SECRET.into(), &TOKEN.into());

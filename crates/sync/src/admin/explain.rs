@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AdminError;
-use super::item_detail::{self, Next, WarningView};
+use super::item_detail::{self, ItemDetail, Next, WarningView};
 use crate::app::App;
 use crate::domain::plan::EXCLUDED;
 use crate::store::source;
@@ -94,6 +94,15 @@ pub struct LastSubmission {
 /// [`AdminError::NotFound`] when the variant is not in the source; otherwise when the database query fails.
 pub async fn explain(app: &App, variant_id: &str) -> Result<ItemExplanation, AdminError> {
     let detail = item_detail::detail(app, variant_id).await?;
+    explain_with(app, variant_id, &detail).await
+}
+
+/// [`explain`] with a detail that is loaded already.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn explain_with(app: &App, variant_id: &str, detail: &ItemDetail) -> Result<ItemExplanation, AdminError> {
+    let detail = detail.clone();
     let settings = app.load_settings().await?.mapper.with(&app.config.s3_public_url);
     let mut tx = app.db.read().await?;
     let batch = source::load(&mut tx, &[variant_id]).await?;

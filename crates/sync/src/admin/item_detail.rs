@@ -145,6 +145,22 @@ pub struct StateView {
     pub excluded: bool,
 }
 
+impl From<StateColumns> for StateView {
+    fn from(state: StateColumns) -> Self {
+        Self {
+            status: state.status,
+            meta_retailer_id: state.meta_retailer_id,
+            last_handle: state.last_handle,
+            last_pushed_hash: state.last_pushed_hash,
+            last_pushed_at: state.last_pushed_at.and_then(iso),
+            last_error: state.last_error,
+            attempts: state.attempts,
+            cause: state.cause,
+            excluded: state.excluded,
+        }
+    }
+}
+
 /// Whether the variant is eligible for the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Eligibility {
@@ -206,6 +222,15 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
     let next = next(&open, answer, state.as_ref(), guard, &settings.catalog_id);
     Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next, found }))
+}
+
+/// Returns what is recorded of a variant that the shop may no longer have; `None` when nothing is.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn state(app: &App, variant_id: &str) -> Result<Option<StateView>, AdminError> {
+    let mut tx = app.db.read().await?;
+    Ok(items::state(&mut tx, variant_id).await?.map(Into::into))
 }
 
 /// What the drain does next: with the open intents, or, when there are none, with the intent that a resync would queue.
@@ -291,17 +316,7 @@ fn assemble(variant_id: &str, columns: SourceColumns, state: Option<StateColumns
             reserved_quantity: columns.reserved_quantity.unwrap_or_default(),
             allow_backorder: columns.allow_backorder.unwrap_or_default(),
         }),
-        sync_state: state.map(|state| StateView {
-            status: state.status,
-            meta_retailer_id: state.meta_retailer_id,
-            last_handle: state.last_handle,
-            last_pushed_hash: state.last_pushed_hash,
-            last_pushed_at: state.last_pushed_at.and_then(iso),
-            last_error: state.last_error,
-            attempts: state.attempts,
-            cause: state.cause,
-            excluded: state.excluded,
-        }),
+        sync_state: state.map(Into::into),
         eligibility: match seen.answer {
             _ if is_excluded => Eligibility { eligible: false, reason: Some(EXCLUDED.into()) },
             Answer::Word(Word::Mapped(_)) => Eligibility { eligible: true, reason: None },

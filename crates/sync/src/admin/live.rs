@@ -5,6 +5,7 @@
 //! itself, or the token cannot be read or renewed.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::AdminError;
@@ -48,6 +49,23 @@ pub struct LiveError {
 /// [`AdminError::NotFound`] when the variant is neither in the source nor has a state row; [`AdminError::Graph`] when
 /// the call to Meta fails.
 pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, AdminError> {
+    Ok(ask(app, variant_id, &[]).await?.status)
+}
+
+/// What Meta shows of a variant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// The item, or why there is none.
+    pub(super) status: LiveStatus,
+    /// The fields that were asked for besides, with the price and the currency; `None` when Meta was not asked.
+    pub(super) fields: Option<Map<String, Value>>,
+}
+
+/// Asks Meta for a variant, with more fields than those of [`LiveStatus`].
+///
+/// # Errors
+/// As [`live_status`].
+pub(super) async fn ask(app: &App, variant_id: &str, more: &[&str]) -> Result<Asked, AdminError> {
     let mut tx = app.db.read().await?;
     if !items::unknown(&mut tx, &[variant_id.to_owned()]).await?.is_empty() {
         return Err(not_found(variant_id));
@@ -69,9 +87,20 @@ pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, Admi
         Err(fault @ (TokenFault::Superseded | TokenFault::Unavailable { .. })) => return Err(fault.into()),
     };
     let caller = Caller { app: &credentials, token: &token.token };
-    match app.graph.live_item(caller, &settings.catalog_id, variant_id).await {
-        Ok(Some(item)) => Ok(shown(item)),
-        Ok(None) => Ok(LiveStatus::default()),
+    match app.graph.live_item(caller, &settings.catalog_id, variant_id, more).await {
+        Ok(Some(mut item)) => {
+            let mut fields = std::mem::take(&mut item.more);
+            for (name, value) in [
+                ("retailer_id", &item.retailer_id),
+                ("availability", &item.availability),
+                ("price", &item.price),
+                ("currency", &item.currency),
+            ] {
+                fields.extend(value.clone().map(|value| (name.to_owned(), Value::String(value))));
+            }
+            Ok(Asked { status: shown(item), fields: Some(fields) })
+        }
+        Ok(None) => Ok(Asked { fields: Some(Map::new()), ..Asked::default() }),
         Err(failure) => match failure.class() {
             ErrorClass::CatalogGone
             | ErrorClass::Permission
@@ -90,8 +119,8 @@ pub async fn live_status(app: &App, variant_id: &str) -> Result<LiveStatus, Admi
     }
 }
 
-fn not_asked(message: String) -> LiveStatus {
-    LiveStatus { errors: vec![LiveError { message }], ..LiveStatus::default() }
+fn not_asked(message: String) -> Asked {
+    Asked { status: LiveStatus { errors: vec![LiveError { message }], ..LiveStatus::default() }, fields: None }
 }
 
 fn shown(item: LiveItem) -> LiveStatus {

@@ -8,6 +8,7 @@ use super::import::FINDING_KINDS;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
 use crate::domain::audit;
+use crate::domain::comparison::Agreement;
 use crate::domain::credential::TokenKind;
 use crate::domain::outcome::Problem;
 use crate::domain::plan::Action;
@@ -89,6 +90,24 @@ pub fn audit_outcome() -> Object {
 #[must_use]
 pub fn audit_caller() -> Object {
     words(audit::CallerKind::ALL.iter().map(|one| one.as_str()))
+}
+
+/// Where the last push of a variant is known from.
+#[must_use]
+pub fn sent_source() -> Object {
+    words(super::compare::SOURCES)
+}
+
+/// Whether Meta shows what it was sent.
+#[must_use]
+pub fn agreement() -> Object {
+    words(Agreement::WORDS)
+}
+
+/// What an event of a variant is.
+#[must_use]
+pub fn timeline_kind() -> Object {
+    words(super::timeline::KINDS)
 }
 
 /// The codes of what an operator has to fix.

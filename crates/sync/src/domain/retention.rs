@@ -6,6 +6,12 @@ use crate::clock::Millis;
 
 const DAY_MS: Millis = 24 * 60 * 60 * 1_000;
 
+/// The most bodies of calls that are kept, whatever their age, in packed bytes: a first push of some hundred thousand
+/// variants, and months of an ordinary shop.
+pub const BODY_BYTES: i64 = 256 * 1024 * 1024;
+/// The most bodies of calls that are kept.
+pub const BODIES: i64 = 20_000;
+
 /// How long settled rows are kept, in days. 0 keeps them for ever.
 ///
 /// The minimum is one day: by then a process that was suspended during a call has recorded it
@@ -16,7 +22,7 @@ const DAY_MS: Millis = 24 * 60 * 60 * 1_000;
 pub struct RetentionConfig {
     /// Processed intents of the outbox, counted from when they were processed.
     pub intent_days: u32,
-    /// Submissions with their records and errors, counted from their verdict.
+    /// Submissions with their records, bodies and errors, counted from their verdict.
     pub submission_days: u32,
     /// Actions of operators in the audit trail, counted from when they began. The trail keeps [`AUDIT_ROWS`] at most.
     pub audit_days: u32,

@@ -48,6 +48,7 @@ use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::field_set::FieldSets;
 use crate::store::outbox::Cursor;
+use crate::store::sent_body::Packed;
 use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
 
@@ -298,13 +299,21 @@ impl DrainJob {
         if !self.lease_outlasts_a_call(&mut tick) {
             return Ok(Rest::For(Duration::from_secs(1)));
         }
+        let body = Arc::new(draft.take_body());
+        // Packed on another thread, while the permit is waited for.
+        let packing = tokio::task::spawn_blocking({
+            let body = Arc::clone(&body);
+            move || Packed::of(body.records())
+        });
         self.field_sets.intern(&app.db, draft.field_texts()).await?;
         self.made_ready();
         if let Err(rest) = self.permit(&tick).await {
             return Ok(rest);
         }
         let id = crate::ids::row();
-        record::begin(&app, &tick, &id, &draft, &self.field_sets).await?;
+        // The call does not depend on the copy: one that cannot be made is left out.
+        let packed = packing.await.ok();
+        record::begin(&app, &tick, &id, &draft, &self.field_sets, packed.as_ref()).await?;
         at(Point::DrainBegun).await;
         // Checked again, because the commit may have taken long. The next tick resolves the `sending` row that now
         // exists.
@@ -312,7 +321,7 @@ impl DrainJob {
             warn!(submission = id, "call not made: the lease is about to expire");
             return Ok(Rest::For(Duration::from_secs(1)));
         }
-        let body = draft.take_body();
+        let body = Arc::unwrap_or_clone(body);
         let rows = draft.len();
         at(Point::DrainCalling).await;
         let answered = app.graph.submit_items_batch(tick.access.caller(), &tick.catalog, body).await;

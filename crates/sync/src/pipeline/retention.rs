@@ -3,7 +3,7 @@
 //! Promises: open intents and submissions are never deleted, and neither are rows that a later query needs, whatever their age:
 //! [`outbox::settled`] and [`submission::forget`] define these rows. Rows are deleted under the lease's fence in small
 //! transactions with a pause after each, so drain and poll never wait for more than one of them. Rows that stay are
-//! only read, outside the fence.
+//! only read, outside the fence. The bodies of calls go with their submissions, and earlier when there are too many.
 //!
 //! Left out on purpose: the tables that do not grow with the activity of the shop. The number of state rows and sets of
 //! fields is bounded by the number of variants and kinds of payloads. Activations and offers of mapper modules are made
@@ -16,11 +16,12 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::app::App;
-use crate::domain::retention::{AUDIT_ROWS, RetentionConfig, cutoff};
+use crate::domain::retention::{AUDIT_ROWS, BODIES, BODY_BYTES, RetentionConfig, cutoff};
 use crate::runtime::leased::{Lease, LeasedJob};
 use crate::runtime::periodic::Rest;
 use crate::store::lease::Fence;
 use crate::store::outbox::Place;
+use crate::store::sent_body::{self, Room};
 use crate::store::{StoreError, audit, oauth_state, outbox, submission};
 
 /// The time from the end of a pass to the next pass.
@@ -52,6 +53,7 @@ struct Pass {
     intents: u64,
     submissions: u64,
     actions: u64,
+    bodies: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ enum Stage {
     Intents(Place),
     Submissions,
     Audit,
+    Bodies,
 }
 
 impl Default for Stage {
@@ -109,6 +112,23 @@ impl RetentionJob {
         tx.commit().await?;
         Ok((gone, gone < ACTIONS.unsigned_abs()))
     }
+
+    /// Deletes one chunk of the bodies for which there is no room or no submission. Returns as
+    /// [`Self::forget_submissions`].
+    async fn forget_bodies(&self, fence: &Fence) -> Result<(u64, bool), StoreError> {
+        let db = &self.app.db;
+        let mut tx = db.read().await?;
+        let room = Room { bytes: BODY_BYTES, bodies: BODIES };
+        let surplus = sent_body::surplus(&mut tx, room, SUBMISSIONS).await?;
+        drop(tx);
+        if surplus.is_empty() {
+            return Ok((0, true));
+        }
+        let mut tx = fence.begin(db, None).await?;
+        let gone = sent_body::forget(&mut tx, &surplus).await?;
+        tx.commit().await?;
+        Ok((gone, gone < SUBMISSIONS.unsigned_abs()))
+    }
 }
 
 impl LeasedJob for RetentionJob {
@@ -141,6 +161,14 @@ impl LeasedJob for RetentionJob {
             Stage::Audit => {
                 let (gone, is_last) = self.forget_actions(&lease.fence).await?;
                 self.pass.actions += gone;
+                if is_last {
+                    self.pass.stage = Stage::Bodies;
+                }
+                (gone, false)
+            }
+            Stage::Bodies => {
+                let (gone, is_last) = self.forget_bodies(&lease.fence).await?;
+                self.pass.bodies += gone;
                 (gone, is_last)
             }
         };
@@ -151,9 +179,9 @@ impl LeasedJob for RetentionJob {
         let mut tx = lease.fence.begin(&self.app.db, None).await?;
         oauth_state::forget_expired(&mut tx, self.app.now()).await?;
         tx.commit().await?;
-        let Pass { intents, submissions, actions, .. } = std::mem::take(&mut self.pass);
-        if intents + submissions + actions > 0 {
-            info!(intents, submissions, actions, "old settled rows deleted");
+        let Pass { intents, submissions, actions, bodies, .. } = std::mem::take(&mut self.pass);
+        if intents + submissions + actions + bodies > 0 {
+            info!(intents, submissions, actions, bodies, "old settled rows deleted");
         }
         Ok(Rest::Interval)
     }

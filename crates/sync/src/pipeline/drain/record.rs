@@ -17,17 +17,19 @@ use crate::report::clip;
 use crate::store::field_set::FieldSets;
 use crate::store::mapper::MappedWith;
 use crate::store::outbox::{self, ChannelFault, IntentOutcome};
+use crate::store::sent_body::{self, Packed};
 use crate::store::submission::{self, NewSubmission, Row};
 use crate::store::sync_state::{self, Pushed};
 use crate::store::{self, Deposed, StoreError, Tx, credential};
 
-/// Commits the `sending` row before the call.
+/// Commits the `sending` row before the call, with the body that it is about to be made with.
 pub(super) async fn begin(
     app: &App,
     tick: &Tick,
     id: &str,
     draft: &CallDraft,
     sets: &FieldSets,
+    body: Option<&Packed>,
 ) -> Result<(), StoreError> {
     let rows: Vec<Row> = draft
         .rows
@@ -50,7 +52,11 @@ pub(super) async fn begin(
     if is_stopped || credential::version(&mut tx).await? != Some(version) {
         return Err(StoreError::Deposed(Deposed::Credential));
     }
-    submission::begin(&mut tx, &new, app.now()).await?;
+    let now = app.now();
+    submission::begin(&mut tx, &new, now).await?;
+    if let Some(body) = body {
+        sent_body::keep(&mut tx, id, body, now).await?;
+    }
     // The permit is used: a crash during the call must not yield another permit at once.
     save_budgets(app, &mut tx).await?;
     at(Point::DrainBeginning).await;
