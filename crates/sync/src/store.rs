@@ -18,7 +18,6 @@ pub mod database_url;
 pub mod events;
 pub mod exclusive;
 pub mod field_set;
-pub mod history;
 pub mod intents;
 pub mod issues;
 pub mod items;
@@ -41,6 +40,7 @@ pub mod source;
 pub mod sql;
 pub mod submission;
 pub mod sync_state;
+pub mod timeline;
 pub mod variants;
 
 use sqlx::pool::PoolConnection;

@@ -14,7 +14,7 @@ use super::time::iso;
 use crate::app::App;
 use crate::clock::Millis;
 use crate::domain::verdict::VERDICT_INCOMPLETE;
-use crate::store::history::{self, PastCall, PastIntent};
+use crate::store::timeline::{self, PastCall, PastIntent};
 use crate::store::items;
 use meta_graph::shown_cleaned;
 
@@ -58,10 +58,10 @@ pub async fn timeline(app: &App, variant_id: &str) -> Result<Vec<TimelineEvent>,
     if !items::unknown(&mut tx, &[variant_id.to_owned()]).await?.is_empty() {
         return Err(not_found(variant_id));
     }
-    let intents = history::intents(&mut tx, variant_id, MOST).await?;
+    let intents = timeline::intents(&mut tx, variant_id, MOST).await?;
     let recorded: BTreeSet<Millis> = intents.iter().filter_map(|intent| intent.processed_at).collect();
     let recorded: Vec<Millis> = recorded.into_iter().collect();
-    let calls = history::calls(&mut tx, variant_id, &recorded).await?;
+    let calls = timeline::calls(&mut tx, variant_id, &recorded).await?;
     drop(tx);
     Ok(events(variant_id, &intents, &calls))
 }
