@@ -15,6 +15,7 @@ pub mod channel;
 pub mod clears;
 pub mod credential;
 pub mod guard;
+pub mod history;
 pub mod intent;
 pub mod lint;
 pub mod outcome;
