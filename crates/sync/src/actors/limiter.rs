@@ -268,7 +268,11 @@ impl Actor for LimiterActor {
                 }
             }
             LimiterMsg::Usage { catalog, reply } => {
-                let usage = |bucket| (bucket, budgets.of(&self.config, catalog.clone(), bucket).usage(now));
+                // A question opens no budget: what is open is stored.
+                let usage = |bucket| {
+                    let open = budgets.open.get(&(catalog.clone(), bucket)).map(|budget| budget.usage(now));
+                    (bucket, open.unwrap_or_else(|| Budget::new(self.config.quota(bucket)).usage(now)))
+                };
                 let _ = reply.send(Bucket::ALL.map(usage));
             }
             LimiterMsg::Report { catalog, bucket, usage_percent, verdict } => {

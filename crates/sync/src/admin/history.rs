@@ -1,5 +1,7 @@
 //! What happened in each minute of the last hours.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +13,8 @@ use crate::store::history::{self, Minute};
 
 /// Most minutes of a response: a day.
 pub const MOST: i64 = KEPT;
+/// An hour, in minutes.
+const HOUR: i64 = 60;
 
 /// What happened in one minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -49,15 +53,29 @@ impl From<Minute> for MinuteView {
     }
 }
 
-/// Returns the last `minutes` minutes that are over, the oldest first. A minute in which no process held the lease may be
-/// missing.
+/// Returns the last `minutes` minutes that are over, the oldest first; 60 when it is not given. A minute in which no process
+/// held the lease may be missing.
 ///
 /// # Errors
-/// When the database query fails.
-pub async fn history(app: &App, minutes: i64) -> Result<Vec<MinuteView>, AdminError> {
-    let from = minute_of(app.now()) - minutes.clamp(1, MOST);
+/// [`AdminError::Invalid`] when it is not a number from 1 to [`MOST`]; when the database query fails.
+pub async fn history(app: &App, minutes: Option<&str>) -> Result<Vec<MinuteView>, AdminError> {
+    let minutes = read(minutes).ok_or_else(|| {
+        let wrong = BTreeMap::from([("minutes".to_owned(), format!("must be a whole number from 1 to {MOST}"))]);
+        AdminError::invalid_parts("some query parameters are not valid", wrong)
+    })?;
+    let from = minute_of(app.now()) - minutes;
     let mut tx = app.db.read().await?;
     Ok(history::since(&mut tx, from).await?.into_iter().map(Into::into).collect())
+}
+
+fn read(minutes: Option<&str>) -> Option<i64> {
+    match minutes.filter(|text| !text.is_empty()) {
+        None => Some(HOUR),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().ok().filter(|minutes| (1..=MOST).contains(minutes))
+        }
+        Some(_) => None,
+    }
 }
 
 /// How long Meta's verdicts took in the last hour.
@@ -77,6 +95,30 @@ pub struct Latency {
 /// When the database query fails.
 pub async fn latency(app: &App) -> Result<Option<Latency>, AdminError> {
     let mut tx = app.db.read().await?;
-    let history::Latency { verdicts, p50, p95 } = history::latency(&mut tx, app.now() - 60 * MINUTE_MS).await?;
+    let history::Latency { verdicts, p50, p95 } = history::latency(&mut tx, app.now() - HOUR * MINUTE_MS).await?;
     Ok(p50.zip(p95).map(|(p50, p95)| Latency { verdicts, p50, p95 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_minutes_is_an_hour_or_up_to_a_day() {
+        let table = [
+            (None, Some(60)),
+            (Some(""), Some(60)),
+            (Some("1"), Some(1)),
+            (Some("1440"), Some(1_440)),
+            (Some("1441"), None),
+            (Some("0"), None),
+            (Some("-1"), None),
+            (Some("+5"), None),
+            (Some("5.0"), None),
+            (Some("99999999999999999999"), None),
+        ];
+        for (text, minutes) in table {
+            assert_eq!(read(text), minutes, "{text:?}");
+        }
+    }
 }

@@ -242,7 +242,9 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let stopping = found.iter().find(|(severity, _)| *severity == Severity::Stops);
     let problem =
         stopping.map(|(_, Problem { code, message })| ProblemView { code: code.clone(), message: message.clone() });
-    let calls = match runs && settings.sync_enabled && credential.is_some() && problem.is_none() {
+    // Throttling and faults end by themselves; other problems last until an operator acts.
+    let is_open = credential.as_ref().is_some_and(|known| !channel.is_stopped_for(known.version));
+    let calls = match runs && settings.sync_enabled && is_open {
         true => limits::calls(app, &settings, &channel).await,
         false => None,
     };
@@ -295,4 +297,37 @@ fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<Sel
         system_user_id: settings.system_user_id.clone(),
         token_kind: credential.map_or(settings.token_kind, |known| known.metadata.token_kind),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::reask::Reason;
+
+    #[test]
+    fn a_re_ask_waits_for_those_that_began_before_it() {
+        let reask = |reason, total, queued, finished_at| Reask {
+            reason,
+            after_id: String::new(),
+            total,
+            queued,
+            started_at: 0,
+            finished_at,
+        };
+        let (remap, settings, bootstrap) = (Reason::Remap, Reason::Settings, Reason::Bootstrap);
+        let calls = Calls { rows: 100, period: Duration::from_secs(10), opens_in: Duration::ZERO };
+        // The latest comes first.
+        let left = |reasks: &[Reask], calls| -> Vec<Option<u64>> {
+            reask_views(reasks.to_vec(), calls).into_iter().map(|view| view.seconds_left).collect()
+        };
+        let done = reask(bootstrap, Some(500), 500, Some(9));
+        let (first, second) = (reask(settings, Some(300), 100, None), reask(remap, Some(1_000), 0, None));
+        let all = [second.clone(), first, done.clone()];
+        assert_eq!(left(&all, Some(calls)), [Some(120), Some(20), None]);
+        assert_eq!(left(&all, None), [None, None, None], "nothing can be sent");
+        let uncounted = reask(settings, None, 0, None);
+        assert_eq!(left(&[second, uncounted, done], Some(calls)), [None, None, None], "the one before is not counted");
+    }
 }
