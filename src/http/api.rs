@@ -15,6 +15,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod selection;
 pub mod settings;
+pub mod system;
 
 use axum::Extension;
 use axum::middleware::from_fn_with_state;
@@ -41,6 +42,7 @@ fn strict() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(settings::read, settings::patch))
         .routes(routes!(lifecycle::status))
+        .routes(routes!(system::system))
         .routes(routes!(issues::list))
         .routes(routes!(mapper::remap))
         .routes(routes!(mapper::preview_report, mapper::cancel_preview))
@@ -69,6 +71,7 @@ fn open_query() -> OpenApiRouter<Api> {
         .routes(routes!(issues::intents))
         .routes(routes!(issues::submissions))
         .routes(routes!(audit::list))
+        .routes(routes!(system::history))
         .routes(routes!(lifecycle::resync))
         .routes(routes!(lifecycle::resync_variant))
 }

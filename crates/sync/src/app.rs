@@ -48,6 +48,8 @@ pub struct App {
     pub graph: GraphClient,
     /// The clock.
     pub clock: SharedClock,
+    /// When this process started.
+    pub started_at: Millis,
     /// The fixed configuration.
     pub config: AppConfig,
     /// The lease, while this process holds it.
@@ -143,6 +145,7 @@ impl App {
             db,
             keyring,
             graph,
+            started_at: clock.now(),
             clock,
             config,
             lease: LeaseCell::new(Nudger::new("lease")),

@@ -16,6 +16,7 @@ pub mod clears;
 pub mod comparison;
 pub mod credential;
 pub mod guard;
+pub mod history;
 pub mod intent;
 pub mod lint;
 pub mod outcome;

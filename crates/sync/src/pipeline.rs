@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod drain;
+pub mod history;
 pub mod lease;
 pub mod lint;
 pub mod mapper_directory;
@@ -45,7 +46,8 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         leased(app, &wake.sale_window, sale_window::SaleWindowJob::new),
         leased(app, &wake.reask, reask::ReaskJob::new),
         leased(app, &wake.lint, lint::LintJob::new),
-        // Nothing waits for deleted rows, so nothing wakes the retention.
+        // Nothing waits for deleted rows or a written minute, so nothing wakes these two.
+        leased(app, &Nudger::new("history"), history::HistoryJob::new),
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),
         leased(app, &wake.poll, move |app| poll::PollJob::new(app, Jitter::clone(&polls))),
         leased(app, &wake.drain, move |app| drain::DrainJob::new(app, Jitter::clone(&jitter))),

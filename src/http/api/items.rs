@@ -33,6 +33,10 @@ fn number(most: u32) -> Schema {
     OneOfBuilder::new().item(number).item(empty).build().into()
 }
 
+pub(super) fn up_to_a_day() -> Schema {
+    number(1_440)
+}
+
 pub(super) fn page_number() -> Schema {
     number(1_000_000)
 }

@@ -70,10 +70,10 @@ pub struct EnqueuedVariant {
                 "synced": 440, "submitted": 0, "pending": 0, "failed": 4, "skipped": 12, "deleted": 1,
                 "outboxPending": 0, "handlesPending": 0
             },
-            "problem": null, "outboxParked": 0, "heldDeletes": 0,
+            "problem": null, "outboxParked": 0, "outboxOldestAt": null, "heldDeletes": 0,
             "reasks": [{
                 "reason": "settings", "running": true, "total": 440, "queued": 200,
-                "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null
+                "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null, "secondsLeft": 8
             }]
         }, "message": "Success", "statusCode": 200}))),
 )]

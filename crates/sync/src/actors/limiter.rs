@@ -16,7 +16,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use crate::clock::SharedClock;
-use crate::domain::budget::{Admission, Bucket, Budget, CallReport, LimiterConfig, LimiterRow};
+use crate::domain::budget::{Admission, Bucket, Budget, CallReport, LimiterConfig, LimiterRow, Usage};
 use crate::runtime::jitter::Jitter;
 use crate::runtime::slots::{CallError, Slot};
 use crate::runtime::tree::Child;
@@ -83,6 +83,16 @@ impl Limiter {
         self.slot.call(peek, ANSWER_WITHIN).await
     }
 
+    /// Returns how much of each allowance of this catalog is used.
+    ///
+    /// # Errors
+    /// [`CallError`] when the actor does not answer.
+    pub async fn usage(&self, catalog_id: &str) -> Result<[(Bucket, Usage); 2], CallError> {
+        let catalog = catalog_id.to_owned();
+        let usage = |reply| LimiterMsg::Usage { catalog, reply };
+        self.slot.call(usage, ANSWER_WITHIN).await
+    }
+
     /// Requests a call to this catalog now. A permit counts as used once it is granted.
     ///
     /// # Errors
@@ -144,6 +154,13 @@ pub enum LimiterMsg {
         bucket: Bucket,
         /// The reply port.
         reply: RpcReplyPort<Admission>,
+    },
+    /// See [`Limiter::usage`].
+    Usage {
+        /// The catalog.
+        catalog: String,
+        /// The reply port.
+        reply: RpcReplyPort<[(Bucket, Usage); 2]>,
     },
     /// See [`Limiter::report`].
     Report {
@@ -249,6 +266,14 @@ impl Actor for LimiterActor {
                 if !reply.is_closed() {
                     let _ = reply.send(budgets.of(&self.config, catalog, bucket).ask(now));
                 }
+            }
+            LimiterMsg::Usage { catalog, reply } => {
+                // A question opens no budget: what is open is stored.
+                let usage = |bucket| {
+                    let open = budgets.open.get(&(catalog.clone(), bucket)).map(|budget| budget.usage(now));
+                    (bucket, open.unwrap_or_else(|| Budget::new(self.config.quota(bucket)).usage(now)))
+                };
+                let _ = reply.send(Bucket::ALL.map(usage));
             }
             LimiterMsg::Report { catalog, bucket, usage_percent, verdict } => {
                 let budget = budgets.of(&self.config, catalog.clone(), bucket);

@@ -8,11 +8,12 @@ use super::import::FINDING_KINDS;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
 use crate::domain::audit;
+use crate::domain::budget::Bucket;
 use crate::domain::comparison::Agreement;
 use crate::domain::credential::TokenKind;
 use crate::domain::outcome::Problem;
 use crate::domain::plan::Action;
-use crate::domain::problems::Severity;
+use crate::domain::problems::{Severity, VersionAge};
 use crate::domain::reask::Reason;
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
@@ -66,6 +67,19 @@ pub fn finding_kind() -> Object {
 #[must_use]
 pub fn severity() -> Object {
     words([Severity::Stops, Severity::Warns].map(Severity::as_str))
+}
+
+/// Meta's allowances.
+#[must_use]
+pub fn bucket() -> Object {
+    words(Bucket::ALL.map(Bucket::as_str))
+}
+
+/// How a version of the Graph API stands.
+#[must_use]
+pub fn version_age() -> Object {
+    use VersionAge::{Current, Ended, EndsSoon, NoEnd};
+    words([Current, EndsSoon, Ended, NoEnd].map(VersionAge::as_str))
 }
 
 /// The actions of the drain.

@@ -4,17 +4,19 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AdminError;
+use super::limits;
 use super::time::iso;
 use crate::app::App;
 use crate::domain::credential::TokenKind;
 use crate::domain::outcome::Problem;
 use crate::domain::problems::{Connection, Facts, Severity, Work, problems};
+use crate::domain::reask::{Calls, time_left};
 use crate::domain::settings::Settings;
 use crate::domain::state::SyncStatus;
 use crate::store::credential::{self, Credential};
 use crate::store::items::Totals;
 use crate::store::reask::{self, Reask};
-use crate::store::{channel, submission, sync_state};
+use crate::store::{channel, outbox, submission, sync_state};
 
 /// The status of the connection, the configuration and the sync.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -44,6 +46,8 @@ pub struct ConnectionStatus {
     pub problems: Vec<ListedProblem>,
     /// Intents that are parked after too many faults of their own.
     pub outbox_parked: i64,
+    /// When the intents that wait longest were queued, ISO 8601; null when nothing waits.
+    pub outbox_oldest_at: Option<String>,
     /// Deletes that the mass-delete guard holds back until an operator releases them.
     pub held_deletes: i64,
     /// Running re-asks, and the last one of each reason.
@@ -68,11 +72,34 @@ pub struct ReaskView {
     pub started_at: Option<String>,
     /// When the re-ask ended; null while it runs.
     pub finished_at: Option<String>,
+    /// The most time that it still takes at the present budget, with those before it; null when it is over or not
+    /// counted, and while nothing can be sent.
+    pub seconds_left: Option<u64>,
+}
+
+/// Returns the views, the latest first. `calls` are those that they are sent with. One re-ask runs at a time, that which
+/// began first.
+fn reask_views(reasks: Vec<Reask>, calls: Option<Calls>) -> Vec<ReaskView> {
+    let mut ahead = Some(0_i64);
+    let mut views: Vec<ReaskView> = Vec::with_capacity(reasks.len());
+    for reask in reasks.into_iter().rev() {
+        let mut seconds_left = None;
+        if reask.finished_at.is_none() {
+            let left = reask.total.map(|total| (total - reask.queued).max(0));
+            ahead = ahead.zip(left).map(|(ahead, left)| ahead.saturating_add(left));
+            let sent = ahead.zip(calls);
+            seconds_left = sent.map(|(variants, calls)| time_left(variants, calls).as_secs());
+        }
+        views.push(ReaskView { seconds_left, ..reask.into() });
+    }
+    views.reverse();
+    views
 }
 
 impl From<Reask> for ReaskView {
     fn from(reask: Reask) -> Self {
         Self {
+            seconds_left: None,
             reason: reask.reason.as_str(),
             running: reask.finished_at.is_none(),
             total: reask.total,
@@ -182,6 +209,7 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
     let channel = channel::load(&mut tx).await?;
     let (handles_pending, _) = submission::open_counts(&mut tx).await?;
     // In this order: a re-ask that begins in between is seen.
+    let outbox_oldest = outbox::oldest_live(&mut tx).await?;
     let is_renamed = reask::is_renamed(&mut tx).await?;
     let reasks = reask::all(&mut tx).await?;
     let asks_again = is_renamed || reasks.iter().any(|reask| reask.finished_at.is_none());
@@ -210,9 +238,16 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
         now: app.now(),
         shown: |at| iso(at).unwrap_or_else(|| at.to_string()),
     });
+    let runs = reasks.iter().any(|reask| reask.finished_at.is_none());
     let stopping = found.iter().find(|(severity, _)| *severity == Severity::Stops);
     let problem =
         stopping.map(|(_, Problem { code, message })| ProblemView { code: code.clone(), message: message.clone() });
+    // Throttling and faults end by themselves; other problems last until an operator acts.
+    let is_open = credential.as_ref().is_some_and(|known| !channel.is_stopped_for(known.version));
+    let calls = match runs && settings.sync_enabled && is_open {
+        true => limits::calls(app, &settings, &channel).await,
+        false => None,
+    };
     let presence = |set| if set { Presence::Configured } else { Presence::Missing };
     Ok(ConnectionStatus {
         connected: credential.is_some(),
@@ -243,8 +278,9 @@ pub async fn status(app: &App) -> Result<ConnectionStatus, AdminError> {
             .map(|(severity, Problem { code, message })| ListedProblem { severity: severity.as_str(), code, message })
             .collect(),
         outbox_parked: backlog.parked,
+        outbox_oldest_at: outbox_oldest.and_then(iso),
         held_deletes: backlog.held,
-        reasks: reasks.into_iter().map(Into::into).collect(),
+        reasks: reask_views(reasks, calls),
     })
 }
 
@@ -261,4 +297,37 @@ fn selection(settings: &Settings, credential: Option<&Credential>) -> Option<Sel
         system_user_id: settings.system_user_id.clone(),
         token_kind: credential.map_or(settings.token_kind, |known| known.metadata.token_kind),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::reask::Reason;
+
+    #[test]
+    fn a_re_ask_waits_for_those_that_began_before_it() {
+        let reask = |reason, total, queued, finished_at| Reask {
+            reason,
+            after_id: String::new(),
+            total,
+            queued,
+            started_at: 0,
+            finished_at,
+        };
+        let (remap, settings, bootstrap) = (Reason::Remap, Reason::Settings, Reason::Bootstrap);
+        let calls = Calls { rows: 100, period: Duration::from_secs(10), opens_in: Duration::ZERO };
+        // The latest comes first.
+        let left = |reasks: &[Reask], calls| -> Vec<Option<u64>> {
+            reask_views(reasks.to_vec(), calls).into_iter().map(|view| view.seconds_left).collect()
+        };
+        let done = reask(bootstrap, Some(500), 500, Some(9));
+        let (first, second) = (reask(settings, Some(300), 100, None), reask(remap, Some(1_000), 0, None));
+        let all = [second.clone(), first, done.clone()];
+        assert_eq!(left(&all, Some(calls)), [Some(120), Some(20), None]);
+        assert_eq!(left(&all, None), [None, None, None], "nothing can be sent");
+        let uncounted = reask(settings, None, 0, None);
+        assert_eq!(left(&[second, uncounted, done], Some(calls)), [None, None, None], "the one before is not counted");
+    }
 }

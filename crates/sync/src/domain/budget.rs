@@ -48,6 +48,9 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// Both, in the order in which they are shown.
+    pub const ALL: [Self; 2] = [Self::Batch, Self::Management];
+
     /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -182,6 +185,27 @@ pub struct Budget {
     throttles: u32,
     /// The factor of the period, from 1.
     slowdown: f64,
+    /// The usage that Meta told last, in percent, and when.
+    told: Option<(f64, Millis)>,
+}
+
+/// How much of an allowance is used, as far as this process knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usage {
+    /// The allowance.
+    pub quota: Quota,
+    /// Our calls within the last span of the quota.
+    pub used: u32,
+    /// The calls that are left of the span. None while the bucket is closed.
+    pub left: u32,
+    /// The usage that Meta told within the last span, in percent. Meta tells nothing while it is low.
+    pub told_percent: Option<f64>,
+    /// When the next call may be made; `None` when it may be made now.
+    pub next_call_at: Option<Millis>,
+    /// The end of Meta's throttling; `None` while the bucket is open.
+    pub closed_until: Option<Millis>,
+    /// The current time between two calls.
+    pub period: Duration,
 }
 
 impl fmt::Debug for Budget {
@@ -207,6 +231,7 @@ impl Budget {
             closed_until: None,
             throttles: 0,
             slowdown: 1.0,
+            told: None,
         }
     }
 
@@ -249,6 +274,9 @@ impl Budget {
             CallReport::Success => {}
         }
         self.forget_before(now);
+        if let Some(percent) = usage_percent.filter(|percent| percent.is_finite()) {
+            self.told = Some((percent, now));
+        }
         let slowdown = match usage_percent {
             // When our own calls at the allowed pace explain the usage, the allowance is simply in use. Only usage
             // above that counts: it comes from other callers, or from an allowance below the configured one.
@@ -290,6 +318,27 @@ impl Budget {
         self.quota.period().mul_f64(self.slowdown)
     }
 
+    /// Returns how much of the allowance is used. Reading it changes nothing.
+    #[must_use]
+    pub fn usage(&self, now: Millis) -> Usage {
+        let is_recent = |at: Millis| at > now.saturating_sub(self.span_ms()) && at <= now;
+        let used = self.recent.iter().filter(|at| is_recent(**at)).count();
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        let closed_until = self.closed(now);
+        Usage {
+            quota: self.quota,
+            used,
+            left: if closed_until.is_some() { 0 } else { self.quota.calls.get().saturating_sub(used) },
+            told_percent: self.told.filter(|(_, at)| is_recent(*at)).map(|(percent, _)| percent),
+            next_call_at: match self.peek(now) {
+                Admission::Permit => None,
+                Admission::ClosedUntil(until) => Some(until),
+            },
+            closed_until,
+            period: self.period(),
+        }
+    }
+
     /// Returns the share of the quota that our calls in the last span use, plus one call for Meta's rounding.
     fn own_percent(&self) -> f64 {
         let calls = u32::try_from(self.recent.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -297,10 +346,14 @@ impl Budget {
     }
 
     fn forget_before(&mut self, now: Millis) {
-        let span = Millis::try_from(self.quota.per.as_millis()).unwrap_or(Millis::MAX);
+        let span = self.span_ms();
         while self.recent.front().is_some_and(|at| *at <= now.saturating_sub(span) || *at > now) {
             self.recent.pop_front();
         }
+    }
+
+    fn span_ms(&self) -> Millis {
+        Millis::try_from(self.quota.per.as_millis()).unwrap_or(Millis::MAX)
     }
 
     fn period_ms(&self) -> Millis {

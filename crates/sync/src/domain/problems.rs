@@ -236,12 +236,14 @@ fn calls_are_cut(facts: Facts<'_>) -> Option<Problem> {
 
 fn version_ends(facts: Facts<'_>) -> Option<Problem> {
     let ends = version_end(facts.graph_version)?;
-    if facts.now < ends - VERSION_NOTICE_MS {
-        return None;
-    }
+    let is_near = match version_age(facts.graph_version, facts.now) {
+        VersionAge::NoEnd | VersionAge::Current => return None,
+        VersionAge::EndsSoon => true,
+        VersionAge::Ended => false,
+    };
     let (version, day) = (facts.graph_version, (facts.shown)(ends));
     let day = day.split('T').next().unwrap_or(&day);
-    let what = if facts.now < ends { format!("ends about {day}") } else { format!("ended about {day}") };
+    let what = if is_near { format!("ends about {day}") } else { format!("ended about {day}") };
     let message = format!(
         "version {version} of Meta's Graph API {what}; after that Meta answers with another one. Set META_GRAPH_VERSION \
          (graph.version) to a later version and restart"
@@ -263,6 +265,43 @@ const VERSIONS: [(&str, Millis); 6] = [
 #[must_use]
 pub fn version_end(version: &str) -> Option<Millis> {
     VERSIONS.iter().find(|(known, _)| *known == version).map(|(_, ends)| *ends)
+}
+
+/// How a version of the Graph API stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionAge {
+    /// Meta announced no end.
+    NoEnd,
+    /// It ends, and not soon.
+    Current,
+    /// It ends within the notice.
+    EndsSoon,
+    /// It ended: Meta answers with another one.
+    Ended,
+}
+
+impl VersionAge {
+    /// Returns its word in the admin API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoEnd => "no_end",
+            Self::Current => "current",
+            Self::EndsSoon => "ends_soon",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Returns how a version stands.
+#[must_use]
+pub fn version_age(version: &str, now: Millis) -> VersionAge {
+    match version_end(version) {
+        None => VersionAge::NoEnd,
+        Some(ends) if now >= ends => VersionAge::Ended,
+        Some(ends) if now >= ends - VERSION_NOTICE_MS => VersionAge::EndsSoon,
+        Some(_) => VersionAge::Current,
+    }
 }
 
 #[cfg(test)]

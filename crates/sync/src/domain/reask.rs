@@ -3,6 +3,8 @@
 //! This module defines which variants each reason covers and the origin of the intents. The store walks the variants
 //! ([`crate::store::reask`]), and the ReaskActor paces the walk ([`crate::pipeline::reask`]).
 
+use std::time::Duration;
+
 use super::intent::Origin;
 use super::state::unknown_word;
 
@@ -141,9 +143,54 @@ impl Pace {
     }
 }
 
+/// The calls that a re-ask is sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Rows in each call.
+    pub rows: usize,
+    /// The time between two calls.
+    pub period: Duration,
+    /// How long no call may be made.
+    pub opens_in: Duration,
+}
+
+/// Returns how long it takes to send this many variants. It takes less when Meta holds some of them already, and more
+/// while the shop changes much.
+#[must_use]
+pub fn time_left(variants: i64, calls: Calls) -> Duration {
+    let variants = u64::try_from(variants).unwrap_or(0);
+    let rows = u64::try_from(calls.rows).unwrap_or(u64::MAX).max(1);
+    let needed = u32::try_from(variants.div_ceil(rows)).unwrap_or(u32::MAX);
+    if needed == 0 { Duration::ZERO } else { calls.opens_in.saturating_add(calls.period.saturating_mul(needed)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_the_calls() {
+        let at = |rows, period, opens_in| Calls {
+            rows,
+            period: Duration::from_secs(period),
+            opens_in: Duration::from_secs(opens_in),
+        };
+        let table = [
+            ("nothing is left", 0, at(1_000, 10, 60), 0),
+            ("more was walked than counted", -5, at(1_000, 10, 60), 0),
+            ("a call that is not full", 1, at(1_000, 10, 0), 10),
+            ("full calls", 2_000, at(1_000, 10, 0), 20),
+            ("one more", 2_001, at(1_000, 10, 0), 30),
+            ("a closed bucket", 2_000, at(1_000, 10, 300), 320),
+            ("a cut call", 100, at(1, 8, 0), 800),
+            ("calls of no row", 2, at(0, 8, 0), 16),
+            ("a million", 1_000_000, at(5_000, 8, 0), 1_600),
+        ];
+        for (name, variants, calls, seconds) in table {
+            assert_eq!(time_left(variants, calls), Duration::from_secs(seconds), "{name}");
+        }
+        assert!(time_left(i64::MAX, at(1, u64::MAX, u64::MAX)) > Duration::ZERO, "no overflow");
+    }
 
     #[test]
     fn words_are_read_back() {

@@ -49,7 +49,8 @@ pub async fn take(db: &Db, holder: &str, ttl_ms: i64) -> Result<Option<Fence>> {
         tx,
         (i64,),
         "UPDATE lease SET holder = $2, epoch = epoch + 1,
-                expires_at = @pg{clock_timestamp() + $3 * interval '1 millisecond'}@sqlite{$3}
+                expires_at = @pg{clock_timestamp() + $3 * interval '1 millisecond'}@sqlite{$3},
+                taken_at = @pg{CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)}@sqlite{CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)}
          WHERE name = $1 @pg{AND (expires_at < clock_timestamp() OR holder IN ('', $2))}
          RETURNING epoch",
         NAME,
@@ -112,6 +113,33 @@ pub async fn is_held(tx: &mut Tx) -> Result<bool> {
         NAME
     )?;
     Ok(held.is_some())
+}
+
+/// The lease, as the database knows it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Held {
+    /// The process that took it last. Empty when it was given up, or never taken.
+    pub holder: String,
+    /// The number of takeovers.
+    pub epoch: i64,
+    /// When it was taken, by the clock of the database. `None` before the first time.
+    pub taken_at: Option<i64>,
+    /// Whether it has ended without being given up: its holder hangs, or is gone. Not known on SQLite.
+    pub has_ended: bool,
+}
+
+/// Returns the lease.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn held(tx: &mut Tx) -> Result<Held> {
+    fetch_one!(
+        tx,
+        Held,
+        "SELECT holder, epoch, taken_at, @pg{expires_at < clock_timestamp()}@sqlite{FALSE} AS has_ended
+         FROM lease WHERE name = $1",
+        NAME
+    )
 }
 
 impl Fence {

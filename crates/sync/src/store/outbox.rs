@@ -282,6 +282,27 @@ pub async fn has_live(tx: &mut Tx, lane: Lane, count: i64) -> Result<bool> {
     Ok(found >= count)
 }
 
+/// Returns when the intents that wait longest were queued: of each lane the first to arrive. `None` when nothing waits.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn oldest_live(tx: &mut Tx) -> Result<Option<Millis>> {
+    let lanes = Lane::ALL.map(|lane| (lane.number(),));
+    let (oldest,): (Option<i64>,) = fetch_one!(
+        tx,
+        (Option<i64>,),
+        // One look at the index for each lane; see [`has_live`].
+        "SELECT MIN(queued) FROM (
+             SELECT (SELECT enqueued_at FROM meta_outbox @sqlite{INDEXED BY meta_outbox_open}
+                     WHERE processed_at IS NULL AND parked_at IS NULL AND held_at IS NULL
+                       AND (lane, seq) > (l.number, 0) AND lane <= l.number
+                     ORDER BY lane, seq LIMIT 1) AS queued
+             FROM @rows($1: number bigint) AS l) AS firsts",
+        list::rows(&lanes)
+    )?;
+    Ok(oldest)
+}
+
 /// The number of open intents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {

@@ -132,6 +132,25 @@ pub async fn is_repeated(tx: &mut Tx, handle: &str) -> Result<bool> {
     Ok(held.iter().flat_map(|(held,)| split_handles(held)).any(|held| given.contains(&held)))
 }
 
+/// Notes the rows that Meta refused in its answer to the call: the verdict is not about them.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn note_refused(tx: &mut Tx, id: &str, refused: usize) -> Result<()> {
+    let refused = i64::try_from(refused).unwrap_or(i64::MAX);
+    execute!(tx, "UPDATE meta_batch_handles SET refused = $2 WHERE id = $1", id, refused)?;
+    Ok(())
+}
+
+/// What a verdict brought about: rows that it confirmed, and rows that Meta refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Confirmed rows.
+    pub confirmed: usize,
+    /// Refused rows.
+    pub refused: usize,
+}
+
 /// Closes the submission, with or without success. `errors` is what Meta reported about its rows.
 ///
 /// # Errors
@@ -143,15 +162,34 @@ pub async fn close(
     errors: Option<&serde_json::Value>,
     now: Millis,
 ) -> Result<()> {
+    close_with(tx, id, failed, errors, None, now).await
+}
+
+/// Closes the submission with its verdict; see [`close`]. Without a tally it was no verdict of Meta's.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn close_with(
+    tx: &mut Tx,
+    id: &str,
+    failed: Option<&str>,
+    errors: Option<&serde_json::Value>,
+    tally: Option<Tally>,
+    now: Millis,
+) -> Result<()> {
+    let whole = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
     execute!(
         tx,
-        "UPDATE meta_batch_handles SET state = $2, reason = $3, errors = $4, completed_at = $5, last_polled_at = COALESCE(last_polled_at, $5)
+        "UPDATE meta_batch_handles SET state = $2, reason = $3, errors = $4, completed_at = $5, last_polled_at = COALESCE(last_polled_at, $5),
+             confirmed = $6, refused = COALESCE(refused, 0) + $7
          WHERE id = $1",
         id,
         if failed.is_some() { "failed" } else { "completed" },
         failed,
         errors.map(Json),
-        now
+        now,
+        tally.map(|tally| whole(tally.confirmed)),
+        tally.map_or(0, |tally| whole(tally.refused))
     )?;
     Ok(())
 }

@@ -235,3 +235,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn usage_tells_what_is_left_and_when() {
+    let unused = Usage {
+        quota: quota(8),
+        used: 0,
+        left: 8,
+        told_percent: None,
+        next_call_at: None,
+        closed_until: None,
+        period: Duration::from_millis(7_650),
+    };
+    let mut budget = budget();
+    assert_eq!(budget.usage(NOW), unused);
+    let second = next_permit(&mut budget, next_permit(&mut budget, NOW) + 1);
+    let told = Usage { used: 2, left: 6, next_call_at: Some(second + PERIOD), ..unused };
+    assert_eq!(budget.usage(second), told);
+    assert_eq!(budget.usage(second), told, "reading uses nothing");
+    assert_eq!(budget.usage(second + PERIOD), Usage { next_call_at: None, ..told });
+    assert_eq!(budget.usage(NOW + 60_000), Usage { used: 1, left: 7, ..unused }, "the first call is a minute old");
+
+    throttled(&mut budget, second, Some(Duration::from_secs(300)), 0.0);
+    let until = Some(second + 300_000);
+    assert_eq!(budget.usage(second), Usage { left: 0, next_call_at: until, closed_until: until, ..told });
+    let open = second + 300_000;
+    assert_eq!(budget.usage(open), unused);
+    budget.report(open, Some(90.0), CallReport::Success, 0.0);
+    assert_eq!(budget.usage(open).told_percent, Some(90.0));
+    assert!(budget.usage(open).period > unused.period, "calls are slowed down");
+    assert_eq!(budget.usage(open + 60_000).told_percent, None, "it was told a minute ago");
+    budget.report(open, Some(f64::NAN), CallReport::Success, 0.0);
+    assert_eq!(budget.usage(open).told_percent, Some(90.0));
+}

@@ -116,3 +116,18 @@ fn a_version_is_a_problem_ninety_days_before_its_end() {
     assert_eq!(at("v24.0", NOW), ["warns graph_version_ends"], "it has ended");
     assert!(at("v27.0", end + 900 * DAY).is_empty(), "its end is not known yet");
 }
+
+#[test]
+fn a_version_has_an_age() {
+    let ends = version_end("v25.0").expect("a known end");
+    let table = [
+        ("v99.0", ends, VersionAge::NoEnd),
+        ("v25.0", ends - VERSION_NOTICE_MS - 1, VersionAge::Current),
+        ("v25.0", ends - VERSION_NOTICE_MS, VersionAge::EndsSoon),
+        ("v25.0", ends - 1, VersionAge::EndsSoon),
+        ("v25.0", ends, VersionAge::Ended),
+    ];
+    for (version, now, age) in table {
+        assert_eq!(version_age(version, now), age, "{version} {now}");
+    }
+}

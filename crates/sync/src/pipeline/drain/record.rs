@@ -94,9 +94,13 @@ pub(super) async fn finish(
             .await?;
             call.ask_again(&mut tx).await?;
             submission::accepted(&mut tx, id, handle, now).await?;
+            if !refused.is_empty() {
+                submission::note_refused(&mut tx, id, refused.len()).await?;
+            }
         }
         CallOutcome::NothingTaken { named } => {
             call.fail_by_name(&mut tx, |row| named.get(&row.variant_id).map_or(NOT_TAKEN, String::as_str)).await?;
+            submission::note_refused(&mut tx, id, draft.len()).await?;
             submission::close(&mut tx, id, Some(NOT_TAKEN), None, now).await?;
         }
         CallOutcome::Unknown { reason } => {
@@ -109,6 +113,7 @@ pub(super) async fn finish(
             let (_, refusal) = tick.channel.shape.refused(draft.len(), *channel);
             if refusal == Refusal::RowFails {
                 call.fail_by_name(&mut tx, |_| reason).await?;
+                submission::note_refused(&mut tx, id, draft.len()).await?;
             } else {
                 call.note(&mut tx, "refused", reason).await?;
             }

@@ -13,7 +13,7 @@ use crate::domain::verdict::{PollAnswer, VERDICT_INCOMPLETE, Verdict, judge};
 use crate::failpoints::{Point, at};
 use crate::store::lease::Fence;
 use crate::store::mapper::{self, MappedWith};
-use crate::store::submission::{self, RowVerdict, Submission};
+use crate::store::submission::{self, RowVerdict, Submission, Tally};
 use crate::store::{StoreError, outbox};
 use meta_graph::{BatchState, BatchStatus, RowMessage, shown_cleaned};
 
@@ -96,9 +96,9 @@ pub(super) async fn record(
 ) -> Result<(), StoreError> {
     let now = app.now();
     let none = HashMap::new();
-    let (failed, others, again): (&HashMap<String, String>, Option<String>, bool) = match verdict {
+    let (named, others, again): (&HashMap<String, String>, Option<String>, bool) = match verdict {
         Verdict::Open => return Ok(()),
-        Verdict::Settled { failed } => (failed, None, false),
+        Verdict::Settled { failed: named } => (named, None, false),
         Verdict::Incomplete { named } => (named, Some(VERDICT_INCOMPLETE.into()), false),
         Verdict::NotRun { reason } => (&none, Some((*reason).into()), true),
     };
@@ -106,7 +106,7 @@ pub(super) async fn record(
         .rows
         .iter()
         .map(|row| {
-            let error = failed.get(&row.0).or(others.as_ref()).map(String::as_str);
+            let error = named.get(&row.0).or(others.as_ref()).map(String::as_str);
             let gone = row.is_delete() && (error.is_none() || absent.contains(&row.0));
             RowVerdict {
                 variant_id: &row.0,
@@ -117,7 +117,7 @@ pub(super) async fn record(
                 },
                 error: error.filter(|_| !gone),
                 fields: row.3,
-                cause: error.filter(|_| !gone).map(|error| match failed.get(&row.0) {
+                cause: error.filter(|_| !gone).map(|error| match named.get(&row.0) {
                     Some(message) => cause::of_meta(message),
                     None => cause::of_service(error),
                 }),
@@ -158,7 +158,15 @@ pub(super) async fn record(
         Verdict::Incomplete { .. } => Some(VERDICT_INCOMPLETE),
         Verdict::Open | Verdict::Settled { .. } => None,
     };
-    submission::close(&mut tx, &call.id, reason, errors.as_ref(), now).await?;
+    let tally = matches!(verdict, Verdict::Settled { .. } | Verdict::Incomplete { .. }).then(|| {
+        let changed = || rows.iter().filter(|row| changed.contains_key(row.variant_id));
+        let is_refused = |row: &&RowVerdict<'_>| row.status == SyncStatus::Failed && named.contains_key(row.variant_id);
+        Tally {
+            confirmed: changed().filter(|row| row.status != SyncStatus::Failed).count(),
+            refused: changed().filter(is_refused).count(),
+        }
+    });
+    submission::close_with(&mut tx, &call.id, reason, errors.as_ref(), tally, now).await?;
     at(Point::PollRecording).await;
     tx.commit().await?;
     app.states_changed();
