@@ -83,6 +83,16 @@ impl Limiter {
         self.slot.call(peek, ANSWER_WITHIN).await
     }
 
+    /// Returns the current time between two calls to this catalog.
+    ///
+    /// # Errors
+    /// [`CallError`] when the actor does not answer.
+    pub async fn period(&self, catalog_id: &str, bucket: Bucket) -> Result<Duration, CallError> {
+        let catalog = catalog_id.to_owned();
+        let period = |reply| LimiterMsg::Period { catalog, bucket, reply };
+        self.slot.call(period, ANSWER_WITHIN).await
+    }
+
     /// Requests a call to this catalog now. A permit counts as used once it is granted.
     ///
     /// # Errors
@@ -144,6 +154,15 @@ pub enum LimiterMsg {
         bucket: Bucket,
         /// The reply port.
         reply: RpcReplyPort<Admission>,
+    },
+    /// See [`Limiter::period`].
+    Period {
+        /// The catalog to call.
+        catalog: String,
+        /// The allowance that calls use.
+        bucket: Bucket,
+        /// The reply port.
+        reply: RpcReplyPort<Duration>,
     },
     /// See [`Limiter::report`].
     Report {
@@ -242,6 +261,9 @@ impl Actor for LimiterActor {
         match message {
             LimiterMsg::Peek { catalog, bucket, reply } => {
                 let _ = reply.send(budgets.of(&self.config, catalog, bucket).peek(now));
+            }
+            LimiterMsg::Period { catalog, bucket, reply } => {
+                let _ = reply.send(budgets.of(&self.config, catalog, bucket).period());
             }
             LimiterMsg::Ask { catalog, bucket, reply } => {
                 crate::failpoints::at(crate::failpoints::Point::LimiterAsked).await;
