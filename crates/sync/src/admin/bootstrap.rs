@@ -5,6 +5,15 @@ use crate::app::App;
 use crate::domain::reask::{Pace, Reason};
 use crate::store::{StoreError, reask, sync_state};
 
+/// Returns the number of variants that [`bootstrap`] would queue. At a million variants this takes a second.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn count(app: &App) -> Result<i64, StoreError> {
+    let mut tx = app.db.read().await?;
+    reask::count(&mut tx, Reason::Bootstrap).await
+}
+
 /// Begins to queue an upsert for every variant whose product is active, public and not deleted; returns their number.
 /// The first step is taken in this call, so a small catalog is queued at once; the ReaskActor takes the other steps,
 /// paced and across restarts ([`crate::pipeline::reask`]).

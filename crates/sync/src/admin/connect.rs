@@ -46,17 +46,12 @@ pub async fn start(app: &App, api_url: &str, starter: &Starter) -> Result<Url, A
 async fn begin(app: &App, api_url: &str, starter: &Starter) -> Result<Url, AdminError> {
     let settings = app.load_settings().await?;
     let credentials = app_credentials(app, &settings).await?;
-    if settings.redirect_uri.is_empty() && is_unspecified(api_url) {
-        return Err(AdminError::Misconfigured(format!(
-            "the service listens on every address ({api_url}), so Facebook cannot be told where to send the browser back; \
-             set PUBLIC_API_URL (public_api_url) to the URL at which browsers reach this API, or the setting redirect_uri"
-        )));
-    }
+    let redirect_uri = redirect_uri(&settings, api_url)?;
     let nonce = ids::secret("").map_err(|error| AdminError::Internal(error.to_string()))?;
     let mut tx = app.db.write().await?;
     oauth_state::create(&mut tx, &app.keyring, &nonce, starter, app.now()).await?;
     tx.commit().await?;
-    Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri(&settings, api_url), &nonce))
+    Ok(app.graph.dialog_url(&credentials.app_id, &redirect_uri, &nonce))
 }
 
 /// Whether a URL names no host that a browser could reach (`0.0.0.0` or `[::]`).
@@ -68,12 +63,21 @@ fn is_unspecified(url: &str) -> bool {
     }
 }
 
-/// Returns the redirect URI. It must be identical in the dialog and in the exchange.
-fn redirect_uri(settings: &Settings, api_url: &str) -> String {
-    if settings.redirect_uri.is_empty() {
-        return format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/'));
+/// Returns the redirect URI. It must be identical in the app's settings at Meta, in the dialog and in the exchange.
+///
+/// # Errors
+/// [`AdminError::Misconfigured`] when nothing says where browsers reach this API; says what to set.
+pub fn redirect_uri(settings: &Settings, api_url: &str) -> Result<String, AdminError> {
+    if !settings.redirect_uri.is_empty() {
+        return Ok(settings.redirect_uri.clone());
     }
-    settings.redirect_uri.clone()
+    if is_unspecified(api_url) {
+        return Err(AdminError::Misconfigured(format!(
+            "the service listens on every address ({api_url}), so Facebook cannot be told where to send the browser back; \
+             set PUBLIC_API_URL (public_api_url) to the URL at which browsers reach this API, or the setting redirect_uri"
+        )));
+    }
+    Ok(format!("{}{CALLBACK_PATH}", api_url.trim_end_matches('/')))
 }
 
 /// The parameters of Facebook's callback.
@@ -166,7 +170,7 @@ async fn connect(app: &App, api_url: &str, login: Login) -> Result<String, Admin
     let credentials = app_credentials(app, &settings).await?;
 
     let graph = &app.graph;
-    let uri = redirect_uri(&settings, api_url);
+    let uri = redirect_uri(&settings, api_url)?;
     let short = graph.exchange_code(&credentials, &code, &uri).await.map_err(AdminError::of_exchange)?;
     let grant = graph.extend_user_token(&credentials, &short.access_token).await.map_err(AdminError::of_exchange)?;
     let caller = Caller { app: &credentials, token: &grant.access_token };
