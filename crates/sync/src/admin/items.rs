@@ -232,7 +232,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
     let eligible_only = flag("eligibleOnly", asked.eligible_only, &mut wrong);
     let held = flag("held", asked.held, &mut wrong);
     let parked = flag("parked", asked.parked, &mut wrong);
-    let excluded = flag("excluded", asked.excluded, &mut wrong);
+    let excluded = flag("excluded", asked.excluded, &mut wrong).then_some(true);
     let warning = word("warning", asked.warning, &mut wrong);
     let cause = word("cause", asked.cause, &mut wrong);
     let search = asked.search.unwrap_or_default().trim();
@@ -243,7 +243,7 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
-    Ok((Filter { status, contains, eligible_only, warning, cause, held, parked, excluded }, page))
+    Ok((Filter { status, contains, eligible_only, warning, cause, held, parked, excluded, ids: None }, page))
 }
 
 /// A variant whose last push or mapping failed.

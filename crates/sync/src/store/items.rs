@@ -1,9 +1,12 @@
 //! The shop's variants with their state at Meta.
 
+mod count;
 mod filtered;
 mod totals;
 mod unfiltered;
+pub mod walk;
 
+pub use count::{count, quick_count};
 pub use totals::{Totals, eligible_totals, totals};
 
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, list};
@@ -51,8 +54,10 @@ pub struct Filter {
     pub held: bool,
     /// Only variants with an intent that is parked.
     pub parked: bool,
-    /// Only variants that an operator keeps out.
-    pub excluded: bool,
+    /// Only variants that an operator keeps out, or only those that no operator keeps out. [`page`] does not know the latter.
+    pub excluded: Option<bool>,
+    /// Only these variants. [`page`] does not know it.
+    pub ids: Option<Vec<String>>,
 }
 
 impl Filter {

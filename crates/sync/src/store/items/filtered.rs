@@ -24,20 +24,15 @@ macro_rules! paged {
     };
 }
 
-// `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5` cause, `$6` held, `$7` parked, `$8` excluded. NULL or
-// false disables a part. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the candidate up.
-macro_rules! asked {
-    ($state:literal, $size:literal) => {
+// What is asked of a candidate `c` with its state `s`. `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5`
+// cause, `$6` held, `$7` parked, `$8` excluded. NULL or false disables a part. A scalar subquery with LIMIT leaves
+// PostgreSQL no choice but to look the candidate up.
+macro_rules! conditions {
+    () => {
         concat!(
-            "SELECT c.variant_id, s.last_pushed_at FROM candidates AS c
-             LEFT JOIN ",
-            $state,
-            " s ON s.variant_id = c.variant_id
-             WHERE (SELECT COUNT(*) FROM candidates) ",
-            $size,
-            " AND (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
+            "(CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
                AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
-               AND (NOT $8 OR s.excluded)
+               AND (CAST($8 AS BOOLEAN) IS NULL OR COALESCE(s.excluded, FALSE) = $8)
                AND (CAST($4 AS TEXT) IS NULL OR @pg{strpos}@sqlite{instr}(',' || s.warnings || ',', ',' || $4 || ',') > 0
                     OR @pg{strpos}@sqlite{instr}(',' || s.lint || ',', ',' || $4 || ',') > 0)
                AND (NOT $6 OR COALESCE((
@@ -56,9 +51,26 @@ macro_rules! asked {
             contains!("COALESCE(i.variant_search_key, '')", "$2"),
             " FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), ",
             contains!("lower(c.variant_id)", "$2"),
-            ")) 
+            "))
                AND (s.variant_id IS NOT NULL
                     OR COALESCE((SELECT TRUE FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), FALSE))"
+        )
+    };
+}
+
+pub(super) use conditions;
+
+macro_rules! asked {
+    ($state:literal, $size:literal) => {
+        concat!(
+            "SELECT c.variant_id, s.last_pushed_at FROM candidates AS c
+             LEFT JOIN ",
+            $state,
+            " s ON s.variant_id = c.variant_id
+             WHERE (SELECT COUNT(*) FROM candidates) ",
+            $size,
+            " AND ",
+            conditions!()
         )
     };
 }
@@ -86,6 +98,8 @@ macro_rules! contains {
         concat!("@pg{strpos}@sqlite{instr}(", $text, ", ", $needle, ") > 0")
     };
 }
+
+pub(super) use contains;
 
 macro_rules! open_intents {
     ($column:literal) => {
@@ -127,6 +141,8 @@ macro_rules! texts {
     };
 }
 
+pub(super) use texts;
+
 macro_rules! warned {
     () => {
         concat!(
@@ -156,10 +172,12 @@ macro_rules! warned {
 
 // Those that only the state knows have no key of their own.
 macro_rules! searched {
-    ($known:expr, $gone:expr) => {
+    ($union:literal, $known:expr, $gone:expr) => {
         concat!(
             $known,
-            " UNION SELECT g.variant_id FROM meta_sync_state g WHERE $12 AND ",
+            " ",
+            $union,
+            " SELECT g.variant_id FROM meta_sync_state g WHERE $12 AND ",
             $gone,
             " AND NOT EXISTS (SELECT 1 FROM variant_index x WHERE x.variant_id = g.variant_id)"
         )
@@ -168,17 +186,60 @@ macro_rules! searched {
 
 // The tables behind the view, while the view is the service's own: both keys are found in indexes.
 macro_rules! managed {
-    ($product:literal, $variant:literal) => {
+    ($union:literal, $product:literal, $variant:literal) => {
         concat!(
             "SELECT v.id AS variant_id FROM (SELECT id FROM product WHERE ",
             $product,
             ") AS p CROSS JOIN @pg{LATERAL (SELECT id FROM product_variant WHERE product_id = p.id OFFSET 0) AS v}
                  @sqlite{product_variant v ON v.product_id = p.id}
-             UNION
-             SELECT v.id FROM (SELECT id, product_id FROM product_variant WHERE ",
+             ",
+            $union,
+            " SELECT v.id FROM (SELECT id, product_id FROM product_variant WHERE ",
             $variant,
             ") AS v CROSS JOIN @pg{LATERAL (SELECT 1 FROM product WHERE id = v.product_id LIMIT 1) AS p}
                  @sqlite{product p ON p.id = v.product_id}"
+        )
+    };
+}
+
+// `$11` what is searched for; for trigrams the pattern of it.
+macro_rules! in_view {
+    ($union:literal) => {
+        searched!(
+            $union,
+            concat!(
+                "SELECT variant_id FROM variant_index WHERE ",
+                contains!("product_search_key", "$11"),
+                " OR ",
+                contains!("variant_search_key", "$11")
+            ),
+            contains!("lower(g.variant_id)", "$11")
+        )
+    };
+}
+
+macro_rules! in_keys {
+    ($union:literal) => {
+        searched!(
+            $union,
+            managed!(
+                $union,
+                "@pg{strpos(search_key, $11) > 0}
+                 @sqlite{rowid IN (SELECT rowid FROM product WHERE instr(search_key, $11) > 0)}",
+                "@pg{strpos(search_key, $11) > 0}
+                 @sqlite{rowid IN (SELECT rowid FROM product_variant WHERE instr(search_key, $11) > 0)}"
+            ),
+            contains!("lower(g.variant_id)", "$11")
+        )
+    };
+}
+
+macro_rules! in_trigrams {
+    ($union:literal) => {
+        searched!(
+            $union,
+            managed!($union, "search_key LIKE $11 ESCAPE '!'", "search_key LIKE $11 ESCAPE '!'"),
+            "lower(g.variant_id) LIKE $11 ESCAPE '!'"
         )
     };
 }
@@ -206,8 +267,8 @@ impl Filter {
                 rest.parked = false;
                 Lead::Parked
             }
-            Self { excluded: true, .. } => {
-                rest.excluded = false;
+            Self { excluded: Some(true), .. } => {
+                rest.excluded = None;
                 Lead::Excluded
             }
             Self { cause: Some(cause), .. } => {
@@ -268,37 +329,9 @@ pub(super) async fn page(
         Lead::Warning(code) if is_alone => found!(paged!(warned!()), code),
         Lead::Warning(code) => found!(narrowed!(warned!()), code),
         Lead::Search(needle) => match search(tx, needle).await? {
-            Search::View => found!(
-                narrowed!(searched!(
-                    concat!(
-                        "SELECT variant_id FROM variant_index WHERE ",
-                        contains!("product_search_key", "$11"),
-                        " OR ",
-                        contains!("variant_search_key", "$11")
-                    ),
-                    contains!("lower(g.variant_id)", "$11")
-                )),
-                needle
-            ),
-            Search::Keys => found!(
-                narrowed!(searched!(
-                    managed!(
-                        "@pg{strpos(search_key, $11) > 0}
-                         @sqlite{rowid IN (SELECT rowid FROM product WHERE instr(search_key, $11) > 0)}",
-                        "@pg{strpos(search_key, $11) > 0}
-                         @sqlite{rowid IN (SELECT rowid FROM product_variant WHERE instr(search_key, $11) > 0)}"
-                    ),
-                    contains!("lower(g.variant_id)", "$11")
-                )),
-                needle
-            ),
-            Search::Trigrams => found!(
-                narrowed!(searched!(
-                    managed!("search_key LIKE $11 ESCAPE '!'", "search_key LIKE $11 ESCAPE '!'"),
-                    "lower(g.variant_id) LIKE $11 ESCAPE '!'"
-                )),
-                like_containing(needle)
-            ),
+            Search::View => found!(narrowed!(in_view!("UNION")), needle),
+            Search::Keys => found!(narrowed!(in_keys!("UNION")), needle),
+            Search::Trigrams => found!(narrowed!(in_trigrams!("UNION")), like_containing(needle)),
         },
     }?;
     let total = found.first().map_or(0, |(total, _)| *total);
@@ -310,6 +343,29 @@ pub(super) async fn page(
         list::ids(&ids)
     )?;
     Ok((rows, total))
+}
+
+/// Returns variants that contain the needle, in no order and some of them twice: at most `most`, so that a search that
+/// finds nearly everything ends at once.
+pub(super) async fn some(tx: &mut Tx, needle: &str, some_are_gone: bool, most: i64) -> Result<Vec<String>> {
+    macro_rules! found {
+        ($found:expr, $by:expr) => {
+            fetch_all!(
+                tx,
+                (String,),
+                concat!("SELECT variant_id FROM (", $found, ") AS found LIMIT $9"),
+                most,
+                $by,
+                some_are_gone
+            )
+        };
+    }
+    let found: Vec<(String,)> = match search(tx, needle).await? {
+        Search::View => found!(in_view!("UNION ALL"), needle),
+        Search::Keys => found!(in_keys!("UNION ALL"), needle),
+        Search::Trigrams => found!(in_trigrams!("UNION ALL"), like_containing(needle)),
+    }?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// How a needle is looked for.

@@ -243,7 +243,7 @@ async fn a_view_of_the_shop_is_searched_as_it_is(db: &TestDb) -> Done {
     for needle in NEEDLES {
         found(db, needle).await?;
     }
-    check(db, &Filter { excluded: true, ..containing("v1") }).await?;
+    check(db, &Filter { excluded: Some(true), ..containing("v1") }).await?;
     Ok(())
 }
 
