@@ -33,6 +33,7 @@ pub mod status;
 pub mod submissions;
 pub mod time;
 pub mod timeline;
+pub mod walk;
 
 pub use error::AdminError;
 

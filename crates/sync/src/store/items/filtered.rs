@@ -25,8 +25,21 @@ macro_rules! paged {
 }
 
 // What is asked of a candidate `c` with its state `s`. `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5`
-// cause, `$6` held, `$7` parked, `$8` excluded. NULL or false disables a part. A scalar subquery with LIMIT leaves
-// PostgreSQL no choice but to look the candidate up.
+// cause, `$6` held, `$7` parked, `$8` excluded, `$13` to `$18` whether vendor, brand and category are asked, and which.
+// NULL or false disables a part. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the candidate up.
+macro_rules! one_of {
+    ($column:literal, $ids:literal) => {
+        concat!(
+            "COALESCE((SELECT g.",
+            $column,
+            " IN (SELECT id FROM @ids(",
+            $ids,
+            ") AS named) FROM variant_index g WHERE g.variant_id = c.variant_id LIMIT 1), FALSE)"
+        )
+    };
+}
+pub(super) use one_of;
+
 macro_rules! conditions {
     () => {
         concat!(
@@ -52,6 +65,13 @@ macro_rules! conditions {
             " FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), ",
             contains!("lower(c.variant_id)", "$2"),
             "))
+               AND (NOT $13 OR ",
+            one_of!("vendor_id", "$14"),
+            ") AND (NOT $15 OR ",
+            one_of!("brand_id", "$16"),
+            ") AND (NOT $17 OR ",
+            one_of!("category_id", "$18"),
+            ")
                AND (s.variant_id IS NOT NULL
                     OR COALESCE((SELECT TRUE FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), FALSE))"
         )
@@ -251,6 +271,9 @@ enum Lead<'f> {
     Excluded,
     Cause(&'f str),
     Search(&'f str),
+    Vendor(Vec<String>),
+    Brand(Vec<String>),
+    Category(Vec<String>),
     Warning(&'f str),
 }
 
@@ -279,6 +302,9 @@ impl Filter {
                 rest.contains = None;
                 Lead::Search(needle)
             }
+            Self { vendors: Some(_), .. } => Lead::Vendor(rest.vendors.take().unwrap_or_default()),
+            Self { brands: Some(_), .. } => Lead::Brand(rest.brands.take().unwrap_or_default()),
+            Self { categories: Some(_), .. } => Lead::Category(rest.categories.take().unwrap_or_default()),
             Self { warning, .. } => {
                 rest.warning = None;
                 Lead::Warning(warning.as_deref().unwrap_or_default())
@@ -315,8 +341,23 @@ pub(super) async fn page(
                 stretch.limit,
                 stretch.offset,
                 $by,
-                some_are_gone
+                some_are_gone,
+                rest.vendors.is_some(),
+                list::ids(rest.vendors.as_deref().unwrap_or_default()),
+                rest.brands.is_some(),
+                list::ids(rest.brands.as_deref().unwrap_or_default()),
+                rest.categories.is_some(),
+                list::ids(rest.categories.as_deref().unwrap_or_default())
             )
+        };
+    }
+    macro_rules! named {
+        ($column:literal) => {
+            narrowed!(concat!(
+                "SELECT variant_id FROM variant_index WHERE ",
+                $column,
+                " IN (SELECT id FROM @ids($11) AS l)"
+            ))
         };
     }
     let nothing: Option<&str> = None;
@@ -326,6 +367,9 @@ pub(super) async fn page(
         Lead::Excluded => found!(narrowed!(state!("excluded")), nothing),
         Lead::Cause(cause) if is_alone => found!(paged!(state!("cause = $11")), cause),
         Lead::Cause(cause) => found!(narrowed!(state!("cause = $11")), cause),
+        Lead::Vendor(ids) => found!(named!("vendor_id"), list::ids(&ids)),
+        Lead::Brand(ids) => found!(named!("brand_id"), list::ids(&ids)),
+        Lead::Category(ids) => found!(named!("category_id"), list::ids(&ids)),
         Lead::Warning(code) if is_alone => found!(paged!(warned!()), code),
         Lead::Warning(code) => found!(narrowed!(warned!()), code),
         Lead::Search(needle) => match search(tx, needle).await? {

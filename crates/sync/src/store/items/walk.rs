@@ -10,7 +10,7 @@ mod segment;
 
 use std::collections::{HashMap, HashSet};
 
-use super::filtered::{conditions, contains};
+use super::filtered::{conditions, contains, one_of};
 use super::unfiltered::joined;
 use super::{Filter, ItemRow, Totals};
 use crate::clock::Millis;
@@ -163,7 +163,16 @@ async fn selected(tx: &mut Tx, rest: &Filter, batch: &[Position]) -> Result<Hash
         rest.held,
         rest.parked,
         rest.excluded,
-        list::ids(&ids)
+        list::ids(&ids),
+        0_i64,
+        0_i64,
+        0_i64,
+        rest.vendors.is_some(),
+        list::ids(rest.vendors.as_deref().unwrap_or_default()),
+        rest.brands.is_some(),
+        list::ids(rest.brands.as_deref().unwrap_or_default()),
+        rest.categories.is_some(),
+        list::ids(rest.categories.as_deref().unwrap_or_default())
     )?;
     Ok(selected.into_iter().map(|(id,)| id).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::segment::{FIRST, LAST, segments};
 use super::{Filter, From, Known, Order, Position, Segment};
 use crate::store::items::filtered::{self, contains, texts};
-use crate::store::{Result, Tx, fetch_all};
+use crate::store::{Result, Tx, fetch_all, list};
 
 /// More hits than this, and a search is walked along the variants instead of collected.
 const FEW: usize = 5_000;
@@ -19,6 +19,9 @@ pub(super) enum Lead<'f> {
     Excluded,
     Cause(&'f str),
     Search(&'f str),
+    Vendors(&'f [String]),
+    Brands(&'f [String]),
+    Categories(&'f [String]),
     Warning(&'f str),
     /// A state that is neither at Meta nor on its way there.
     Idle(&'f str),
@@ -56,6 +59,18 @@ impl<'f> Lead<'f> {
                 rest.contains = None;
                 Lead::Search(needle)
             }
+            Filter { vendors: Some(ids), .. } => {
+                rest.vendors = None;
+                Lead::Vendors(ids)
+            }
+            Filter { brands: Some(ids), .. } => {
+                rest.brands = None;
+                Lead::Brands(ids)
+            }
+            Filter { categories: Some(ids), .. } => {
+                rest.categories = None;
+                Lead::Categories(ids)
+            }
             Filter { warning: Some(code), .. } => {
                 rest.warning = None;
                 Lead::Warning(code)
@@ -76,7 +91,15 @@ impl<'f> Lead<'f> {
 
     pub(super) fn order(&self) -> Order {
         match self {
-            Lead::Ids(_) | Lead::Held | Lead::Parked | Lead::Excluded | Lead::Search(_) | Lead::New => Order::Id,
+            Lead::Ids(_)
+            | Lead::Held
+            | Lead::Parked
+            | Lead::Excluded
+            | Lead::Search(_)
+            | Lead::Vendors(_)
+            | Lead::Brands(_)
+            | Lead::Categories(_)
+            | Lead::New => Order::Id,
             Lead::Cause(_) | Lead::Warning(_) => Order::Found,
             Lead::Idle(_) => Order::Changed,
             Lead::Submitted | Lead::Everything => Order::Sent,
@@ -246,6 +269,18 @@ impl Candidates<'_> {
         if let Some(few) = &self.few {
             return Ok(of_few(few, id, is_back, most));
         }
+        macro_rules! named {
+            ($column:literal, $ids:expr) => {
+                by_id!(
+                    tx,
+                    is_back,
+                    id,
+                    limit,
+                    list::ids($ids),
+                    concat!("variant_index WHERE ", $column, " IN (SELECT id FROM @ids($4) AS named)")
+                )?
+            };
+        }
         let mut rows: Vec<(String, Option<i64>)> = match self.lead {
             Lead::Ids(_) => Vec::new(),
             Lead::Held => by_id!(
@@ -273,6 +308,9 @@ impl Candidates<'_> {
                 "meta_sync_state @sqlite{INDEXED BY meta_sync_state_excluded} WHERE excluded"
             )?,
             Lead::New => self.new_ones(tx, id, is_back, limit).await?,
+            Lead::Vendors(ids) => named!("vendor_id", ids),
+            Lead::Brands(ids) => named!("brand_id", ids),
+            Lead::Categories(ids) => named!("category_id", ids),
             Lead::Search(needle) => self.hits(tx, needle, id, is_back, limit).await?,
             Lead::Cause(cause) => ranged!(
                 tx,
