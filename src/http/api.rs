@@ -3,6 +3,7 @@
 //! Left out on purpose: what the endpoints do ([`catalog_sync::admin`], [`catalog_sync::intake`]).
 
 pub mod audit;
+pub mod bulk;
 pub mod docs;
 pub mod events;
 pub mod health;
@@ -84,6 +85,7 @@ fn long() -> OpenApiRouter<Api> {
         .routes(routes!(items::resync_failed))
         .routes(routes!(items::resync_skipped))
         .routes(routes!(items::release_held))
+        .routes(routes!(bulk::bulk))
         .routes(routes!(mapper::preview))
         .layer(Extension(shell::TakesNoQuery))
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))

@@ -85,6 +85,9 @@ codes! {
     MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED,
         "The path does not take this method.",
         "/health does not take POST";
+    Outgrown = "OUTGROWN", CONFLICT,
+        "More would be changed than was confirmed; nothing was.",
+        "12 variants were confirmed, and 4000 are selected now; nothing was changed. Look again and confirm the new number";
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT,
         "The request took too long.",
         "no response within 30 s; try again";

@@ -204,6 +204,7 @@ fn code_of(error: &AdminError) -> Code {
         AdminError::NotTried(_) => Code::Unavailable,
         AdminError::PreviewRunning(_) => Code::PreviewRunning,
         AdminError::NotFound(_) => Code::NotFound,
+        AdminError::Outgrown { .. } => Code::Outgrown,
         AdminError::NoModules(_) | AdminError::Graph(_) | AdminError::Store(_) | AdminError::Internal(_) => {
             Code::Internal
         }
@@ -231,6 +232,7 @@ impl From<AdminError> for ApiError {
             | AdminError::Changed(_)
             | AdminError::Module(_)
             | AdminError::PreviewRunning(_)
+            | AdminError::Outgrown { .. }
             | AdminError::NotFound(_) => failure,
         }
     }

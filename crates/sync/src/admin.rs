@@ -39,6 +39,7 @@ pub mod submissions;
 pub mod system;
 pub mod time;
 pub mod timeline;
+pub mod walk;
 
 pub use error::AdminError;
 

@@ -74,6 +74,8 @@ pub struct App {
     eligible_totals: Cached<Totals>,
     /// See [`App::backlog`].
     backlog: Cached<Backlog>,
+    /// Held by the one action on many variants that this process carries out at a time.
+    pub bulk: tokio::sync::Mutex<()>,
     /// Wakes the actors that run on their own.
     pub wake: Wake,
 }
@@ -158,6 +160,7 @@ impl App {
             totals: Cached::default(),
             eligible_totals: Cached::default(),
             backlog: Cached::default(),
+            bulk: tokio::sync::Mutex::default(),
             wake: Wake::default(),
         }
     }

@@ -181,6 +181,20 @@ impl Db {
         }
     }
 
+    /// Begins a transaction for reading: all its statements see one moment.
+    ///
+    /// # Errors
+    /// When no connection is available.
+    pub async fn snapshot(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Tx::Sqlite(SqliteTx::Transaction(readers.begin().await?)),
+            Self::Postgres { pool, .. } => {
+                let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                Tx::Postgres(PgTx::Transaction(begun))
+            }
+        })
+    }
+
     /// Begins a transaction for writing. Dropping it without [`Tx::commit`] rolls it back.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! `/admin/meta/items…` and `/admin/meta/errors`.
 
+use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use super::events::Enqueued;
 use crate::http::Api;
@@ -20,6 +22,7 @@ use catalog_sync::admin::items::{self, FailedItem, ItemSummary, ItemsAsked, List
 use catalog_sync::admin::live::{self, LiveStatus};
 use catalog_sync::admin::schema::{item_status, words};
 use catalog_sync::admin::timeline::{self, TimelineEvent};
+use catalog_sync::admin::walk::{self, Walked};
 
 /// One of these words, or nothing: an empty parameter counts as absent.
 pub(super) fn or_empty(mut words: Object) -> Schema {
@@ -102,6 +105,97 @@ pub struct ItemsQuery {
     #[serde(default)]
     #[param(schema_with = a_flag, required = false)]
     pub excluded: Option<String>,
+    /// The id or name of a vendor.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub vendor: Option<String>,
+    /// The id or title of a brand.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub brand: Option<String>,
+    /// The id or title of a category, which stands for those below it too.
+    #[serde(default)]
+    #[param(max_length = 200, pattern = r"^[^\u0000]*$")]
+    pub category: Option<String>,
+    /// Instead of `page`: `start`, or `next` of the page before.
+    #[serde(default)]
+    #[param(max_length = 2000, pattern = r"^[A-Za-z0-9_-]*$")]
+    pub after: Option<String>,
+    /// Instead of `page`: `previous` of the page behind.
+    #[serde(default)]
+    #[param(max_length = 2000, pattern = r"^[A-Za-z0-9_-]*$")]
+    pub before: Option<String>,
+}
+
+impl ItemsQuery {
+    /// What selects variants, and the page number.
+    #[must_use]
+    pub fn asked(&self) -> ItemsAsked<'_> {
+        ItemsAsked {
+            page: self.page.as_deref(),
+            limit: self.limit.as_deref(),
+            status: self.status.as_deref(),
+            search: self.search.as_deref(),
+            eligible_only: self.eligible_only.as_deref(),
+            warning: self.warning.as_deref(),
+            cause: self.cause.as_deref(),
+            held: self.held.as_deref(),
+            parked: self.parked.as_deref(),
+            excluded: self.excluded.as_deref(),
+            vendor: self.vendor.as_deref(),
+            brand: self.brand.as_deref(),
+            category: self.category.as_deref(),
+        }
+    }
+}
+
+/// A page of variants, by number or by cursor.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ItemsPage {
+    /// By number.
+    Numbered(Paged<ItemSummary>),
+    /// By cursor.
+    Walked(WalkedPage),
+}
+
+impl IntoResponse for ItemsPage {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+/// A page between two cursors: `{"data", "message": "Success", "statusCode", "metadata"}`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WalkedPage {
+    /// The rows of the page.
+    pub data: Vec<ItemSummary>,
+    /// Always `Success`.
+    #[schema(pattern = "^Success$", example = "Success")]
+    pub message: &'static str,
+    /// The HTTP status.
+    pub status_code: u16,
+    /// The cursors of the neighbouring pages.
+    pub metadata: Cursors,
+}
+
+/// The cursors of the neighbouring pages.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cursors {
+    /// Maximum number of rows per page.
+    pub limit: u64,
+    /// For `after`: the next page. With fewer rows than the limit, the search goes on there. Null at the end.
+    pub next: Option<String>,
+    /// For `before`: the page before. Null at the beginning.
+    pub previous: Option<String>,
+}
+
+impl From<Walked> for WalkedPage {
+    fn from(Walked { rows, limit, next, previous }: Walked) -> Self {
+        Self { data: rows, message: "Success", status_code: 200, metadata: Cursors { limit, next, previous } }
+    }
 }
 
 /// Query parameters of `/errors`.
@@ -137,10 +231,10 @@ impl<T> From<Listed<T>> for Paged<T> {
 #[utoipa::path(
     get, path = "/admin/meta/items", tag = "Items", operation_id = "listItems",
     summary = "List variants with their state at Meta",
-    description = "Every variant of the shop, and those that it no longer has and Meta may, most recently sent first, then by id. A variant that was never queued has the status `never_synced`.",
+    description = "Every variant of the shop, and those that it no longer has and Meta may, most recently sent first, then by id. A variant that was never queued has the status `never_synced`. With `after=start` and then the cursors of each page, a page costs the same wherever it is: a state that is not at Meta is then in the order of its latest change, a search, a flag, a vendor, a brand or a category in that of the ids.",
     params(ItemsQuery),
     security(("bearerToken" = ["metaCatalog:view"])),
-    responses((status = 200, description = "A page of variants.", body = Paged<ItemSummary>,
+    responses((status = 200, description = "A page of variants.", body = ItemsPage,
         example = json!({"data": [{
             "variantId": "v-1", "productId": "p-1", "productTitle": "Linen shirt", "productSlug": "linen-shirt",
             "productStatus": "active", "productVisibility": "public", "sku": "LS-1", "price": 29900,
@@ -149,24 +243,17 @@ impl<T> From<Listed<T>> for Paged<T> {
             "warnings": ["not_google_category"], "cause": null, "excluded": false, "deleted": false
         }], "message": "Success", "statusCode": 200, "metadata": {"page": 1, "limit": 50, "total": 1, "totalPages": 1}}))),
 )]
-pub async fn list(
-    _: View,
-    State(api): State<Api>,
-    Params(query): Params<ItemsQuery>,
-) -> Result<Paged<ItemSummary>, ApiError> {
-    let asked = ItemsAsked {
-        page: query.page.as_deref(),
-        limit: query.limit.as_deref(),
-        status: query.status.as_deref(),
-        search: query.search.as_deref(),
-        eligible_only: query.eligible_only.as_deref(),
-        warning: query.warning.as_deref(),
-        cause: query.cause.as_deref(),
-        held: query.held.as_deref(),
-        parked: query.parked.as_deref(),
-        excluded: query.excluded.as_deref(),
-    };
-    Ok(items::list(&api.app, asked).await?.into())
+pub async fn list(_: View, State(api): State<Api>, Params(query): Params<ItemsQuery>) -> Result<ItemsPage, ApiError> {
+    let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    let is_walked = given(&query.after) || given(&query.before);
+    match (is_walked, given(&query.page)) {
+        (false, _) => Ok(ItemsPage::Numbered(items::list(&api.app, query.asked()).await?.into())),
+        (true, true) => Err(ApiError::validation("page goes with neither after nor before")),
+        (true, false) => {
+            let walked = walk::page(&api.app, query.asked(), query.after.as_deref(), query.before.as_deref()).await?;
+            Ok(ItemsPage::Walked(walked.into()))
+        }
+    }
 }
 
 /// `GET /admin/meta/errors`.

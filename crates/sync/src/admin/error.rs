@@ -70,6 +70,16 @@ pub enum AdminError {
     /// Another request changed the same thing in the meantime.
     #[error("{0}")]
     Changed(String),
+    /// More would happen than was confirmed. Nothing was changed.
+    #[error(
+        "{confirmed} variants were confirmed, and {found} are selected now; nothing was changed. Look again and confirm the new number"
+    )]
+    Outgrown {
+        /// The number that was confirmed.
+        confirmed: u64,
+        /// The number that would be touched now.
+        found: u64,
+    },
     /// A call to Meta failed.
     #[error("the call to Meta failed: {} {}", sentence(.0), what_to_do(.0))]
     Graph(GraphFailure),
@@ -106,6 +116,7 @@ impl Coded for AdminError {
             Self::NotTried(_) => "SERVICE_UNAVAILABLE",
             Self::PreviewRunning(_) => "mapper_preview_running",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::Outgrown { .. } => "OUTGROWN",
             Self::NoModules(_) | Self::Graph(_) | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
             Self::Store(error) => error.code(),
         }

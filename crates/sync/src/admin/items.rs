@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::AdminError;
 use super::time::iso;
 use crate::app::App;
+use crate::domain::reask::Named;
 use crate::domain::record::search_key;
 use crate::domain::state::SyncStatus;
 use crate::store::items::{self, CountedBy, FailedRow, Filter, ItemRow, Stretch, Totals};
@@ -117,6 +118,12 @@ pub struct ItemsAsked<'q> {
     pub parked: Option<&'q str>,
     /// `true` or `false`.
     pub excluded: Option<&'q str>,
+    /// A vendor's id or name.
+    pub vendor: Option<&'q str>,
+    /// A brand's id or title.
+    pub brand: Option<&'q str>,
+    /// The id or title of a category, which stands for those below it too.
+    pub category: Option<&'q str>,
 }
 
 /// A variant with its sync state.
@@ -207,7 +214,8 @@ impl From<ItemRow> for ItemSummary {
 /// # Errors
 /// [`AdminError::Invalid`] names each parameter that is not valid.
 pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary>, AdminError> {
-    let (filter, page) = read(asked)?;
+    let (mut filter, page) = read(asked)?;
+    resolve(app, asked, &mut filter).await?;
     let totals = match filter.counted_by() {
         CountedBy::Everything => app.totals().await?,
         CountedBy::Eligible => app.eligible_totals().await?,
@@ -218,7 +226,36 @@ pub async fn list(app: &App, asked: ItemsAsked<'_>) -> Result<Listed<ItemSummary
     Ok(Listed { rows: rows.into_iter().map(Into::into).collect(), page, total: u64::try_from(total).unwrap_or(0) })
 }
 
-fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
+/// Reads what selects variants.
+///
+/// # Errors
+/// [`AdminError::Invalid`] names each part that is not valid.
+pub async fn filter(app: &App, asked: ItemsAsked<'_>) -> Result<Filter, AdminError> {
+    let (mut filter, _) = read(asked)?;
+    resolve(app, asked, &mut filter).await?;
+    Ok(filter)
+}
+
+/// Finds what the names stand for.
+async fn resolve(app: &App, asked: ItemsAsked<'_>, filter: &mut Filter) -> Result<(), AdminError> {
+    let asked = [(Named::Vendor, asked.vendor), (Named::Brand, asked.brand), (Named::Category, asked.category)];
+    if asked.iter().all(|(_, name)| given(*name).is_none()) {
+        return Ok(());
+    }
+    let mut tx = app.db.read().await?;
+    for (kind, name) in asked {
+        let Some(name) = given(name) else { continue };
+        let ids = Some(items::named(&mut tx, kind, name).await?);
+        match kind {
+            Named::Vendor => filter.vendors = ids,
+            Named::Brand => filter.brands = ids,
+            Named::Category => filter.categories = ids,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
     let mut wrong = BTreeMap::new();
     let page = Page::read(asked.page, asked.limit, 100, &mut wrong);
     let words: Vec<&'static str> = SyncStatus::ALL.map(SyncStatus::as_str).into_iter().chain([NEVER_SYNCED]).collect();
@@ -232,9 +269,12 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
     let eligible_only = flag("eligibleOnly", asked.eligible_only, &mut wrong);
     let held = flag("held", asked.held, &mut wrong);
     let parked = flag("parked", asked.parked, &mut wrong);
-    let excluded = flag("excluded", asked.excluded, &mut wrong);
+    let excluded = flag("excluded", asked.excluded, &mut wrong).then_some(true);
     let warning = word("warning", asked.warning, &mut wrong);
     let cause = word("cause", asked.cause, &mut wrong);
+    for (name, text) in [("vendor", asked.vendor), ("brand", asked.brand), ("category", asked.category)] {
+        word(name, text, &mut wrong);
+    }
     let search = asked.search.unwrap_or_default().trim();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         wrong.insert("search".into(), format!("takes text of at most {LONGEST_SEARCH} characters"));
@@ -243,7 +283,9 @@ fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> {
         return Err(AdminError::invalid_parts("some query parameters are not valid", wrong));
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
-    Ok((Filter { status, contains, eligible_only, warning, cause, held, parked, excluded }, page))
+    let filter =
+        Filter { status, contains, eligible_only, warning, cause, held, parked, excluded, ..Filter::default() };
+    Ok((filter, page))
 }
 
 /// A variant whose last push or mapping failed.
@@ -350,6 +392,9 @@ mod tests {
             held: empty,
             parked: empty,
             excluded: empty,
+            vendor: empty,
+            brand: empty,
+            category: empty,
         };
         assert_eq!(read(empty).expect("taken"), read(ItemsAsked::default()).expect("taken"));
         let one = ItemsAsked { eligible_only: Some("1"), ..ItemsAsked::default() };

@@ -1,13 +1,17 @@
 //! The shop's variants with their state at Meta.
 
+mod count;
 mod filtered;
 mod totals;
 mod unfiltered;
+pub mod walk;
 
+pub use count::{count, quick_count};
 pub use totals::{Totals, eligible_totals, totals};
 
 use super::{Result, StoreError, Tx, fetch_all, fetch_one, fetch_optional, list};
 use crate::domain::intent::OpenIntent;
+use crate::domain::reask::Named;
 
 /// Returns those of the variants that neither the source nor the sync state has.
 ///
@@ -51,8 +55,16 @@ pub struct Filter {
     pub held: bool,
     /// Only variants with an intent that is parked.
     pub parked: bool,
-    /// Only variants that an operator keeps out.
-    pub excluded: bool,
+    /// Only variants that an operator keeps out, or only those that no operator keeps out. [`page`] does not know the latter.
+    pub excluded: Option<bool>,
+    /// Only variants of these vendors.
+    pub vendors: Option<Vec<String>>,
+    /// Only variants of these brands.
+    pub brands: Option<Vec<String>>,
+    /// Only variants of these categories.
+    pub categories: Option<Vec<String>>,
+    /// Only these variants. [`page`] does not know it.
+    pub ids: Option<Vec<String>>,
 }
 
 impl Filter {
@@ -140,6 +152,39 @@ pub async fn page(tx: &mut Tx, filter: &Filter, stretch: Stretch, totals: &Total
         return Ok((unfiltered::page(tx, filter, stretch, totals).await?, totals.of(filter.status)));
     }
     filtered::page(tx, filter, stretch, totals.gone > 0).await
+}
+
+/// Returns the ids of what has this id, or this name in any case: of a category also those below it. The id itself is
+/// among them, since a shop may keep the names elsewhere.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn named(tx: &mut Tx, kind: Named, text: &str) -> Result<Vec<String>> {
+    let found: Result<Vec<(String,)>> = match kind {
+        Named::Vendor => fetch_all!(
+            tx,
+            (String,),
+            "SELECT $1 UNION SELECT id FROM vendor WHERE name = $1 OR lower(name) = lower($1) ORDER BY 1 LIMIT 1000",
+            text
+        ),
+        Named::Brand => fetch_all!(
+            tx,
+            (String,),
+            "SELECT $1 UNION SELECT id FROM brand WHERE title = $1 OR lower(title) = lower($1) ORDER BY 1 LIMIT 1000",
+            text
+        ),
+        Named::Category => fetch_all!(
+            tx,
+            (String,),
+            "WITH RECURSIVE below (id) AS (
+                 SELECT $1 UNION SELECT id FROM category WHERE title = $1 OR lower(title) = lower($1)),
+             trail (id) AS (
+                 SELECT id FROM below UNION SELECT c.id FROM category c JOIN trail ON c.parent_id = trail.id)
+             SELECT id FROM trail ORDER BY 1 LIMIT 10000",
+            text
+        ),
+    };
+    Ok(found?.into_iter().map(|(id,)| id).collect())
 }
 
 /// A variant whose last push or mapping failed.

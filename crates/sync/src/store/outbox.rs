@@ -69,19 +69,7 @@ pub async fn append_to(
     now: Millis,
 ) -> Result<u64> {
     if intent == Intent::Upsert {
-        // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar
-        // subquery: with a join, SQLite builds the whole view for each call.
-        execute!(
-            tx,
-            "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
-             SELECT DISTINCT new.id, (SELECT i.product_id FROM variant_index i WHERE i.variant_id = new.id), 'pending',
-                 CAST($2 AS BIGINT), CAST($2 AS BIGINT)
-             FROM @ids($1) AS new
-             WHERE true ORDER BY 1
-             ON CONFLICT (variant_id) DO NOTHING",
-            list::ids(variants),
-            now
-        )?;
+        begin_states(tx, variants, now).await?;
     }
     execute!(
         tx,
@@ -90,6 +78,49 @@ pub async fn append_to(
         list::ids(variants),
         intent.as_str(),
         origin.as_str(),
+        now,
+        lane.number()
+    )
+}
+
+/// Creates the state rows of variants that have none.
+async fn begin_states(tx: &mut Tx, variants: &[String], now: Millis) -> Result<()> {
+    // Rows are written in id order; otherwise two concurrent intakes could deadlock. The product is a scalar
+    // subquery: with a join, SQLite builds the whole view for each call.
+    execute!(
+        tx,
+        "INSERT INTO meta_sync_state (variant_id, product_id, status, created_at, updated_at)
+             SELECT DISTINCT new.id, (SELECT i.product_id FROM variant_index i WHERE i.variant_id = new.id), 'pending',
+                 CAST($2 AS BIGINT), CAST($2 AS BIGINT)
+             FROM @ids($1) AS new
+             WHERE true ORDER BY 1
+             ON CONFLICT (variant_id) DO NOTHING",
+        list::ids(variants),
+        now
+    )?;
+    Ok(())
+}
+
+/// Appends an operator's intent for each of these variants but those whose latest open intent is just that, so that a
+/// request that is repeated asks once.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn append_once(tx: &mut Tx, lane: Lane, variants: &[String], intent: Intent, now: Millis) -> Result<u64> {
+    if intent == Intent::Upsert {
+        begin_states(tx, variants, now).await?;
+    }
+    execute!(
+        tx,
+        "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
+         SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS new
+         WHERE NOT COALESCE((
+             SELECT o.intent = $2 AND o.origin = $3 AND o.parked_at IS NULL AND o.held_at IS NULL
+             FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+             WHERE o.variant_id = new.id AND o.processed_at IS NULL ORDER BY o.seq DESC LIMIT 1), FALSE)",
+        list::ids(variants),
+        intent.as_str(),
+        Origin::Operator.as_str(),
         now,
         lane.number()
     )
@@ -349,6 +380,20 @@ pub async fn hold(tx: &mut Tx, seqs: &[i64], now: Millis) -> Result<u64> {
          WHERE meta_outbox.seq = r.seq AND @sqlite{+}meta_outbox.processed_at IS NULL
            AND meta_outbox.released_at IS NULL",
         list::rows(&seqs.iter().map(|seq| (seq,)).collect::<Vec<_>>()),
+        now
+    )
+}
+
+/// Releases the held rows of these variants. Returns the number of rows.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn release(tx: &mut Tx, variants: &[String], now: Millis) -> Result<u64> {
+    execute!(
+        tx,
+        "UPDATE meta_outbox @sqlite{INDEXED BY meta_outbox_held} SET held_at = NULL, released_at = $2
+         WHERE processed_at IS NULL AND held_at IS NOT NULL AND variant_id IN (SELECT id FROM @ids($1) AS variants)",
+        list::ids(variants),
         now
     )
 }

@@ -24,20 +24,28 @@ macro_rules! paged {
     };
 }
 
-// `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5` cause, `$6` held, `$7` parked, `$8` excluded. NULL or
-// false disables a part. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the candidate up.
-macro_rules! asked {
-    ($state:literal, $size:literal) => {
+// What is asked of a candidate `c` with its state `s`. `$1` status, `$2` search, `$3` eligible only, `$4` warning, `$5`
+// cause, `$6` held, `$7` parked, `$8` excluded, `$13` to `$18` whether vendor, brand and category are asked, and which.
+// NULL or false disables a part. A scalar subquery with LIMIT leaves PostgreSQL no choice but to look the candidate up.
+macro_rules! one_of {
+    ($column:literal, $ids:literal) => {
         concat!(
-            "SELECT c.variant_id, s.last_pushed_at FROM candidates AS c
-             LEFT JOIN ",
-            $state,
-            " s ON s.variant_id = c.variant_id
-             WHERE (SELECT COUNT(*) FROM candidates) ",
-            $size,
-            " AND (CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
+            "COALESCE((SELECT g.",
+            $column,
+            " IN (SELECT id FROM @ids(",
+            $ids,
+            ") AS named) FROM variant_index g WHERE g.variant_id = c.variant_id LIMIT 1), FALSE)"
+        )
+    };
+}
+pub(super) use one_of;
+
+macro_rules! conditions {
+    () => {
+        concat!(
+            "(CAST($1 AS TEXT) IS NULL OR COALESCE(s.status, 'never_synced') = $1)
                AND (CAST($5 AS TEXT) IS NULL OR s.cause = $5)
-               AND (NOT $8 OR s.excluded)
+               AND (CAST($8 AS BOOLEAN) IS NULL OR COALESCE(s.excluded, FALSE) = $8)
                AND (CAST($4 AS TEXT) IS NULL OR @pg{strpos}@sqlite{instr}(',' || s.warnings || ',', ',' || $4 || ',') > 0
                     OR @pg{strpos}@sqlite{instr}(',' || s.lint || ',', ',' || $4 || ',') > 0)
                AND (NOT $6 OR COALESCE((
@@ -56,9 +64,33 @@ macro_rules! asked {
             contains!("COALESCE(i.variant_search_key, '')", "$2"),
             " FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), ",
             contains!("lower(c.variant_id)", "$2"),
-            ")) 
+            "))
+               AND (NOT $13 OR ",
+            one_of!("vendor_id", "$14"),
+            ") AND (NOT $15 OR ",
+            one_of!("brand_id", "$16"),
+            ") AND (NOT $17 OR ",
+            one_of!("category_id", "$18"),
+            ")
                AND (s.variant_id IS NOT NULL
                     OR COALESCE((SELECT TRUE FROM variant_index i WHERE i.variant_id = c.variant_id LIMIT 1), FALSE))"
+        )
+    };
+}
+
+pub(super) use conditions;
+
+macro_rules! asked {
+    ($state:literal, $size:literal) => {
+        concat!(
+            "SELECT c.variant_id, s.last_pushed_at FROM candidates AS c
+             LEFT JOIN ",
+            $state,
+            " s ON s.variant_id = c.variant_id
+             WHERE (SELECT COUNT(*) FROM candidates) ",
+            $size,
+            " AND ",
+            conditions!()
         )
     };
 }
@@ -86,6 +118,8 @@ macro_rules! contains {
         concat!("@pg{strpos}@sqlite{instr}(", $text, ", ", $needle, ") > 0")
     };
 }
+
+pub(super) use contains;
 
 macro_rules! open_intents {
     ($column:literal) => {
@@ -127,6 +161,8 @@ macro_rules! texts {
     };
 }
 
+pub(super) use texts;
+
 macro_rules! warned {
     () => {
         concat!(
@@ -156,10 +192,12 @@ macro_rules! warned {
 
 // Those that only the state knows have no key of their own.
 macro_rules! searched {
-    ($known:expr, $gone:expr) => {
+    ($union:literal, $known:expr, $gone:expr) => {
         concat!(
             $known,
-            " UNION SELECT g.variant_id FROM meta_sync_state g WHERE $12 AND ",
+            " ",
+            $union,
+            " SELECT g.variant_id FROM meta_sync_state g WHERE $12 AND ",
             $gone,
             " AND NOT EXISTS (SELECT 1 FROM variant_index x WHERE x.variant_id = g.variant_id)"
         )
@@ -168,17 +206,60 @@ macro_rules! searched {
 
 // The tables behind the view, while the view is the service's own: both keys are found in indexes.
 macro_rules! managed {
-    ($product:literal, $variant:literal) => {
+    ($union:literal, $product:literal, $variant:literal) => {
         concat!(
             "SELECT v.id AS variant_id FROM (SELECT id FROM product WHERE ",
             $product,
             ") AS p CROSS JOIN @pg{LATERAL (SELECT id FROM product_variant WHERE product_id = p.id OFFSET 0) AS v}
                  @sqlite{product_variant v ON v.product_id = p.id}
-             UNION
-             SELECT v.id FROM (SELECT id, product_id FROM product_variant WHERE ",
+             ",
+            $union,
+            " SELECT v.id FROM (SELECT id, product_id FROM product_variant WHERE ",
             $variant,
             ") AS v CROSS JOIN @pg{LATERAL (SELECT 1 FROM product WHERE id = v.product_id LIMIT 1) AS p}
                  @sqlite{product p ON p.id = v.product_id}"
+        )
+    };
+}
+
+// `$11` what is searched for; for trigrams the pattern of it.
+macro_rules! in_view {
+    ($union:literal) => {
+        searched!(
+            $union,
+            concat!(
+                "SELECT variant_id FROM variant_index WHERE ",
+                contains!("product_search_key", "$11"),
+                " OR ",
+                contains!("variant_search_key", "$11")
+            ),
+            contains!("lower(g.variant_id)", "$11")
+        )
+    };
+}
+
+macro_rules! in_keys {
+    ($union:literal) => {
+        searched!(
+            $union,
+            managed!(
+                $union,
+                "@pg{strpos(search_key, $11) > 0}
+                 @sqlite{rowid IN (SELECT rowid FROM product WHERE instr(search_key, $11) > 0)}",
+                "@pg{strpos(search_key, $11) > 0}
+                 @sqlite{rowid IN (SELECT rowid FROM product_variant WHERE instr(search_key, $11) > 0)}"
+            ),
+            contains!("lower(g.variant_id)", "$11")
+        )
+    };
+}
+
+macro_rules! in_trigrams {
+    ($union:literal) => {
+        searched!(
+            $union,
+            managed!($union, "search_key LIKE $11 ESCAPE '!'", "search_key LIKE $11 ESCAPE '!'"),
+            "lower(g.variant_id) LIKE $11 ESCAPE '!'"
         )
     };
 }
@@ -190,6 +271,9 @@ enum Lead<'f> {
     Excluded,
     Cause(&'f str),
     Search(&'f str),
+    Vendor(Vec<String>),
+    Brand(Vec<String>),
+    Category(Vec<String>),
     Warning(&'f str),
 }
 
@@ -206,8 +290,8 @@ impl Filter {
                 rest.parked = false;
                 Lead::Parked
             }
-            Self { excluded: true, .. } => {
-                rest.excluded = false;
+            Self { excluded: Some(true), .. } => {
+                rest.excluded = None;
                 Lead::Excluded
             }
             Self { cause: Some(cause), .. } => {
@@ -218,6 +302,9 @@ impl Filter {
                 rest.contains = None;
                 Lead::Search(needle)
             }
+            Self { vendors: Some(_), .. } => Lead::Vendor(rest.vendors.take().unwrap_or_default()),
+            Self { brands: Some(_), .. } => Lead::Brand(rest.brands.take().unwrap_or_default()),
+            Self { categories: Some(_), .. } => Lead::Category(rest.categories.take().unwrap_or_default()),
             Self { warning, .. } => {
                 rest.warning = None;
                 Lead::Warning(warning.as_deref().unwrap_or_default())
@@ -254,8 +341,23 @@ pub(super) async fn page(
                 stretch.limit,
                 stretch.offset,
                 $by,
-                some_are_gone
+                some_are_gone,
+                rest.vendors.is_some(),
+                list::ids(rest.vendors.as_deref().unwrap_or_default()),
+                rest.brands.is_some(),
+                list::ids(rest.brands.as_deref().unwrap_or_default()),
+                rest.categories.is_some(),
+                list::ids(rest.categories.as_deref().unwrap_or_default())
             )
+        };
+    }
+    macro_rules! named {
+        ($column:literal) => {
+            narrowed!(concat!(
+                "SELECT variant_id FROM variant_index WHERE ",
+                $column,
+                " IN (SELECT id FROM @ids($11) AS l)"
+            ))
         };
     }
     let nothing: Option<&str> = None;
@@ -265,40 +367,15 @@ pub(super) async fn page(
         Lead::Excluded => found!(narrowed!(state!("excluded")), nothing),
         Lead::Cause(cause) if is_alone => found!(paged!(state!("cause = $11")), cause),
         Lead::Cause(cause) => found!(narrowed!(state!("cause = $11")), cause),
+        Lead::Vendor(ids) => found!(named!("vendor_id"), list::ids(&ids)),
+        Lead::Brand(ids) => found!(named!("brand_id"), list::ids(&ids)),
+        Lead::Category(ids) => found!(named!("category_id"), list::ids(&ids)),
         Lead::Warning(code) if is_alone => found!(paged!(warned!()), code),
         Lead::Warning(code) => found!(narrowed!(warned!()), code),
         Lead::Search(needle) => match search(tx, needle).await? {
-            Search::View => found!(
-                narrowed!(searched!(
-                    concat!(
-                        "SELECT variant_id FROM variant_index WHERE ",
-                        contains!("product_search_key", "$11"),
-                        " OR ",
-                        contains!("variant_search_key", "$11")
-                    ),
-                    contains!("lower(g.variant_id)", "$11")
-                )),
-                needle
-            ),
-            Search::Keys => found!(
-                narrowed!(searched!(
-                    managed!(
-                        "@pg{strpos(search_key, $11) > 0}
-                         @sqlite{rowid IN (SELECT rowid FROM product WHERE instr(search_key, $11) > 0)}",
-                        "@pg{strpos(search_key, $11) > 0}
-                         @sqlite{rowid IN (SELECT rowid FROM product_variant WHERE instr(search_key, $11) > 0)}"
-                    ),
-                    contains!("lower(g.variant_id)", "$11")
-                )),
-                needle
-            ),
-            Search::Trigrams => found!(
-                narrowed!(searched!(
-                    managed!("search_key LIKE $11 ESCAPE '!'", "search_key LIKE $11 ESCAPE '!'"),
-                    "lower(g.variant_id) LIKE $11 ESCAPE '!'"
-                )),
-                like_containing(needle)
-            ),
+            Search::View => found!(narrowed!(in_view!("UNION")), needle),
+            Search::Keys => found!(narrowed!(in_keys!("UNION")), needle),
+            Search::Trigrams => found!(narrowed!(in_trigrams!("UNION")), like_containing(needle)),
         },
     }?;
     let total = found.first().map_or(0, |(total, _)| *total);
@@ -310,6 +387,29 @@ pub(super) async fn page(
         list::ids(&ids)
     )?;
     Ok((rows, total))
+}
+
+/// Returns variants that contain the needle, in no order and some of them twice: at most `most`, so that a search that
+/// finds nearly everything ends at once.
+pub(super) async fn some(tx: &mut Tx, needle: &str, some_are_gone: bool, most: i64) -> Result<Vec<String>> {
+    macro_rules! found {
+        ($found:expr, $by:expr) => {
+            fetch_all!(
+                tx,
+                (String,),
+                concat!("SELECT variant_id FROM (", $found, ") AS found LIMIT $9"),
+                most,
+                $by,
+                some_are_gone
+            )
+        };
+    }
+    let found: Vec<(String,)> = match search(tx, needle).await? {
+        Search::View => found!(in_view!("UNION ALL"), needle),
+        Search::Keys => found!(in_keys!("UNION ALL"), needle),
+        Search::Trigrams => found!(in_trigrams!("UNION ALL"), like_containing(needle)),
+    }?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// How a needle is looked for.

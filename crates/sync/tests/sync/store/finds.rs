@@ -4,6 +4,7 @@ use catalog_sync::domain::record::search_key;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::Db;
 use catalog_sync::store::connect::{Options, open};
+use catalog_sync::store::items::walk::{From, Known, Position, rows, walk};
 use catalog_sync::store::items::{self, CountedBy, Filter, ItemRow, Stretch, Totals};
 
 use super::{Done, StoreError, TestDb, conformance};
@@ -13,6 +14,8 @@ conformance![
     a_search_follows_the_catalog,
     a_view_of_the_shop_is_searched_as_it_is,
     pages_of_a_search_follow_each_other,
+    a_walk_passes_every_selected_variant_once_in_both_directions,
+    a_walk_through_much_ends_and_goes_on,
 ];
 
 /// Status, moment of the last push, warnings and findings, cause, excluded.
@@ -73,7 +76,8 @@ fn selects(filter: &Filter, row: &Row) -> bool {
         && filter.cause.as_ref().is_none_or(|cause| state.is_some_and(|state| state.3.as_ref() == Some(cause)))
         && (!filter.held || row.is_held)
         && (!filter.parked || row.is_parked)
-        && (!filter.excluded || state.is_some_and(|state| state.4))
+        && filter.excluded.is_none_or(|asked| state.is_some_and(|state| state.4) == asked)
+        && filter.ids.as_ref().is_none_or(|ids| ids.contains(&row.id))
 }
 
 async fn page(db: &Db, filter: &Filter, offset: i64, limit: i64) -> Result<(Vec<ItemRow>, i64), StoreError> {
@@ -94,11 +98,50 @@ async fn check(db: &Db, filter: &Filter) -> Result<Vec<String>, StoreError> {
     let listed: Vec<String> = rows.into_iter().map(|row| row.variant_id).collect();
     assert_eq!(listed, expected, "{filter:?}");
     assert_eq!(total, i64::try_from(expected.len()).expect("small"), "{filter:?}");
+    walked(db, filter, 7).await?;
     let (rows, total) = page(db, filter, 2, 3).await?;
     let listed: Vec<String> = rows.into_iter().map(|row| row.variant_id).collect();
     assert_eq!(listed, expected.iter().skip(2).take(3).cloned().collect::<Vec<_>>(), "the second page of {filter:?}");
     assert_eq!(total, i64::try_from(expected.len()).expect("small"), "{filter:?}");
     Ok(expected)
+}
+
+/// Walks through everything that a filter selects, forwards and back again, and compares it with a plain reading. Returns
+/// the ids in the order of the walk.
+async fn walked(db: &Db, filter: &Filter, limit: usize) -> Result<Vec<String>, StoreError> {
+    let mut expected: Vec<String> =
+        everything(db).await?.into_iter().filter(|row| selects(filter, row)).map(|row| row.id).collect();
+    let mut tx = db.read().await?;
+    let known = Known::from(&items::totals(&mut tx).await?);
+    let mut forwards: Vec<Position> = Vec::new();
+    let mut next = None;
+    loop {
+        let from = next.as_ref().map_or(From::Start, From::After);
+        let step = walk(&mut tx, filter, from, limit, known).await?;
+        assert!(step.found.len() <= limit, "{filter:?}");
+        let shown: Vec<String> = rows(&mut tx, &step.found).await?.into_iter().map(|row| row.variant_id).collect();
+        assert_eq!(shown, step.found.iter().map(|position| position.id.clone()).collect::<Vec<_>>(), "{filter:?}");
+        forwards.extend(step.found);
+        next = step.more;
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut backwards: Vec<Position> = forwards.last().cloned().into_iter().collect();
+    let mut next = forwards.last().cloned();
+    while let Some(before) = next {
+        let step = walk(&mut tx, filter, From::Before(&before), limit, known).await?;
+        backwards.splice(0..0, step.found);
+        next = step.more;
+    }
+    assert_eq!(backwards, forwards, "back again, pages of {limit}: {filter:?}");
+    let walked: Vec<String> = forwards.into_iter().map(|position| position.id).collect();
+    assert_eq!(items::count(&mut tx, filter).await?, i64::try_from(walked.len()).expect("small"), "{filter:?}");
+    let mut sorted = walked.clone();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected, "pages of {limit}: {filter:?}");
+    Ok(walked)
 }
 
 fn containing(needle: &str) -> Filter {
@@ -189,7 +232,7 @@ async fn each_filter_selects_what_a_plain_reading_selects(db: &TestDb) -> Done {
         |filter| filter.cause = Some("meta:1".into()),
         |filter| filter.held = true,
         |filter| filter.parked = true,
-        |filter| filter.excluded = true,
+        |filter| filter.excluded = Some(true),
     ];
     let mut selected = 0;
     for (at, first) in parts.iter().enumerate() {
@@ -243,7 +286,7 @@ async fn a_view_of_the_shop_is_searched_as_it_is(db: &TestDb) -> Done {
     for needle in NEEDLES {
         found(db, needle).await?;
     }
-    check(db, &Filter { excluded: true, ..containing("v1") }).await?;
+    check(db, &Filter { excluded: Some(true), ..containing("v1") }).await?;
     Ok(())
 }
 
@@ -261,6 +304,59 @@ async fn pages_of_a_search_follow_each_other(db: &TestDb) -> Done {
             assert_eq!(listed, all, "pages of {limit}");
         }
     }
+    Ok(())
+}
+
+async fn a_walk_passes_every_selected_variant_once_in_both_directions(db: &TestDb) -> Done {
+    db.run(SHOP).await?;
+    let plain = |status| Filter { status, ..Filter::default() };
+    for limit in [1, 3, 100] {
+        // The whole list has one order, by page or by walk.
+        let all: Vec<String> = everything(db).await?.into_iter().map(|row| row.id).collect();
+        assert_eq!(walked(db, &Filter::default(), limit).await?, all);
+        for status in ["synced", "failed", "skipped", "submitted", "pending", "deleted", "never_synced"] {
+            walked(db, &plain(Some(status)), limit).await?;
+            walked(db, &Filter { excluded: Some(false), eligible_only: true, ..plain(Some(status)) }, limit).await?;
+        }
+        walked(db, &Filter { excluded: Some(false), ..Filter::default() }, limit).await?;
+        walked(db, &Filter { eligible_only: true, ..Filter::default() }, limit).await?;
+        let ids = ["V1", "V9", "nowhere", "V63", "V1"].map(str::to_owned).to_vec();
+        assert_eq!(walked(db, &Filter { ids: Some(ids), ..Filter::default() }, limit).await?, ["V1", "V63", "V9"]);
+    }
+    // What changed last comes first.
+    db.run("UPDATE meta_sync_state SET issue_at = 9 WHERE variant_id IN ('V3', 'V30')").await?;
+    db.run("UPDATE meta_sync_state SET issue_at = 12 WHERE variant_id = 'V6'").await?;
+    assert_eq!(walked(db, &plain(Some("failed")), 2).await?[..3], ["V6", "V3", "V30"]);
+    db.run("UPDATE meta_sync_state SET cause = 'same' WHERE variant_id IN ('V3', 'V30', 'V6', 'V9')").await?;
+    let cause = Filter { cause: Some("same".into()), ..Filter::default() };
+    assert_eq!(walked(db, &cause, 2).await?, ["V6", "V30", "V3", "V9"]);
+    Ok(())
+}
+
+async fn a_walk_through_much_ends_and_goes_on(db: &TestDb) -> Done {
+    db.run(
+        "INSERT INTO meta_sync_state (variant_id, status, last_pushed_at, excluded, created_at, updated_at)
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 70000)
+         SELECT 'v' || (100000 + n), CASE WHEN n IN (9, 69999) THEN 'synced' ELSE 'skipped' END, 70000 - n / 7,
+             FALSE, 0, 0 FROM n",
+    )
+    .await?;
+    let filter = Filter { status: Some("synced"), ..Filter::default() };
+    let mut tx = db.read().await?;
+    let first = walk(&mut tx, &filter, From::Start, 2, Known::NOTHING).await?;
+    let ids = |found: &[Position]| found.iter().map(|position| position.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&first.found), ["v100009"], "it looked at enough");
+    let more = first.more.expect("it goes on");
+    let second = walk(&mut tx, &filter, From::After(&more), 2, Known::NOTHING).await?;
+    assert_eq!((ids(&second.found), second.more), (vec!["v169999".to_owned()], None));
+    // So many hits are walked along the variants.
+    let hits = walk(&mut tx, &containing("v1"), From::Start, 2, Known::NOTHING).await?;
+    assert_eq!(ids(&hits.found), ["v100001", "v100002"]);
+    let more = hits.more.expect("it goes on");
+    let hits = walk(&mut tx, &containing("v1"), From::After(&more), 2, Known::NOTHING).await?;
+    assert_eq!(ids(&hits.found), ["v100003", "v100004"]);
+    let hits = walk(&mut tx, &containing("v1"), From::Before(&hits.found[0]), 5, Known::NOTHING).await?;
+    assert_eq!((ids(&hits.found), hits.more), (vec!["v100001".to_owned(), "v100002".to_owned()], None));
     Ok(())
 }
 
