@@ -149,6 +149,7 @@ fn label(name: &str) -> &str {
         "remap" => "Every variant is mapped again",
         "mapper" => "Mapper",
         "module" => "Module",
+        "preview" => "Preview",
         "digest" => "Digest",
         "changed" => "Another mapper than before",
         "requeued" => "Tried again",

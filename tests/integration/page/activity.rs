@@ -6,14 +6,36 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Engine;
+use testkit::modules::module;
 
 use super::Browser;
 use crate::http::installation::{Installation, NOW, answer};
 
-/// Every form that changes something, with fields that it takes, and the action that it is recorded as. Not among them are
-/// those that do nothing but show a page.
-const POSTS: &[(&str, &[(&str, &str)], &str)] =
-    &[("/sync", &[("on", "true")], "sync_switched"), ("/activity/verdicts", &[], "verdicts_asked")];
+/// What a form sends.
+enum Sent {
+    Fields(&'static [(&'static str, &'static str)]),
+    /// A mapper module.
+    File,
+}
+use Sent::{Fields, File};
+
+/// Every form that changes something, with what it sends, and the action that it is recorded as. Not among them are those
+/// that only show a page.
+const POSTS: &[(&str, Sent, &str)] = &[
+    ("/sync", Fields(&[("on", "true")]), "sync_switched"),
+    ("/activity/verdicts", Fields(&[]), "verdicts_asked"),
+    ("/items/{variant_id}/resync", Fields(&[]), "resync"),
+    ("/items/{variant_id}/push", Fields(&[]), "push"),
+    ("/items/{variant_id}/delete", Fields(&[]), "delete"),
+    ("/items/{variant_id}/exclude", Fields(&[]), "exclude"),
+    ("/items/{variant_id}/include", Fields(&[]), "include"),
+    ("/mapper/preview", File, "preview_started"),
+    ("/mapper/preview/{id}/cancel", Fields(&[]), "preview_cancelled"),
+    ("/mapper/preview/{id}/activate", Fields(&[]), "mapper_activated"),
+    ("/mapper/rollback", Fields(&[]), "mapper_rolled_back"),
+    ("/mapper/reset", Fields(&[]), "mapper_reset"),
+    ("/mapper/remap", Fields(&[]), "remap"),
+];
 /// Signing in and out is in the log.
 const SESSIONS: [&str; 2] = ["/sign-in", "/sign-out"];
 
@@ -46,11 +68,20 @@ async fn every_form_that_changes_something_is_recorded() {
     assert_eq!(posts(), known, "a form that changes something is in the list of this test");
     let shop = Installation::start(Engine::Sqlite).await;
     let browser = Browser::of(&shop, "catalog-admin").await;
-    for (path, fields, action) in POSTS {
-        let told = answer(browser.request(Method::POST, path).form(fields)).await;
-        assert_eq!(told.status.as_u16(), 303, "{path}: {}", told.text);
+    for (path, sent, action) in POSTS {
+        let request = browser.request(Method::POST, &path.replace("{variant_id}", "v-1").replace("{id}", "made-up"));
+        let told = answer(match sent {
+            Fields(fields) => request.form(fields),
+            File => {
+                let head = "--part\r\ncontent-disposition: form-data; name=\"module\"; filename=\"m.wasm\"\r\n\r\n";
+                let body = [head.as_bytes(), &module("margin-label"), b"\r\n--part--\r\n"].concat();
+                request.header("content-type", "multipart/form-data; boundary=part").body(body)
+            }
+        })
+        .await;
         let last = &shop.get("/admin/meta/audit?limit=1").await.data()["entries"][0];
-        assert_eq!((&last["action"], &last["outcome"]), (&json!(action), &json!("ok")), "{path}");
+        let outcome = if told.status.as_u16() == 303 { "ok" } else { "refused" };
+        assert_eq!((&last["action"], &last["outcome"]), (&json!(action), &json!(outcome)), "{path}: {}", told.text);
         assert_eq!(last["principal"]["id"], "token-of-catalog-admin", "{path}");
     }
     shop.stop().await;

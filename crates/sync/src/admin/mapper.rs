@@ -54,8 +54,11 @@ pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) ->
 /// [`AdminError::NotFound`] when the preview or its file is no longer stored, [`AdminError::Invalid`] when it has no
 /// report; otherwise as [`activate`].
 pub async fn activate_previewed(app: &App, id: &str, remap: bool) -> Result<Activated, AdminError> {
-    let bytes = preview::file(app, id).await?;
-    activate(app, bytes, Source::Api, remap).await
+    let work = async {
+        let bytes = preview::file(app, id).await?;
+        told(app, activation::activate(&app.active, bytes, Source::Api, remap).await)
+    };
+    recorded(app, Act::new(Action::MapperActivated).with("remap", remap).with("preview", id), work, tell).await
 }
 
 /// Activates the built-in mapper again.
