@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use askama::filters::{HtmlSafe, Html, escape};
+use askama::filters::{Html, HtmlSafe, escape};
 
 /// The height of the drawing, in its own units. A value is one unit wide.
 const HEIGHT: f64 = 20.0;

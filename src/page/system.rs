@@ -74,7 +74,9 @@ fn look(actor: &ActorView) -> Look {
     let told = |name, icon, tone, means| Look { name, icon, tone, means };
     match (actor.running, actor.keeps_failing) {
         (_, true) => told("Keeps failing", "fail", "bad", "It failed five times within five minutes."),
-        (false, false) => told("Down", "clock", "warn", "It has not started, or waits for its restart after a failure."),
+        (false, false) => {
+            told("Down", "clock", "warn", "It has not started, or waits for its restart after a failure.")
+        }
         (true, false) if actor.recent_restarts > 0 => {
             told("Recovered", "refresh", "warn", "It was restarted within the last five minutes.")
         }
@@ -98,7 +100,9 @@ fn version_look(age: &str) -> Look {
     match age {
         "current" => told("current", "ok", "good", "Meta ends it in more than 90 days."),
         "ends_soon" => told("ends soon", "clock", "warn", "Set META_GRAPH_VERSION to a later version and restart."),
-        "ended" => told("ended", "fail", "bad", "Meta answers with another version: set META_GRAPH_VERSION and restart."),
+        "ended" => {
+            told("ended", "fail", "bad", "Meta answers with another version: set META_GRAPH_VERSION and restart.")
+        }
         _ => told("no end known", "ok", "plain", "Meta announced no end of this version."),
     }
 }
