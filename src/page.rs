@@ -16,10 +16,13 @@ pub mod health;
 pub mod issues;
 pub mod item;
 pub mod landing;
+pub mod limits;
 pub mod mapper;
 pub mod overview;
 pub mod shell;
 pub mod sign_in;
+pub mod spark;
+pub mod system;
 pub mod words;
 
 use axum::Router;
@@ -36,6 +39,7 @@ pub fn routes() -> Router<Api> {
         .merge(issues::routes())
         .merge(mapper::routes())
         .merge(item::routes())
+        .merge(system::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -155,7 +155,7 @@ impl Frame {
             who,
             may_manage: principal.may(Permission::Manage),
             may_sign_out,
-            health: health(&status),
+            health: health(&status, now),
             banners: banners(&status),
             said,
             catalog,

@@ -1,8 +1,9 @@
 //! The state of everything in one sentence.
 
 use catalog_sync::admin::status::ConnectionStatus;
+use catalog_sync::clock::Millis;
 
-use super::words::{counted, number};
+use super::words::{ago, counted, millis, number};
 
 /// The sentence and how it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Health {
 
 /// Returns the health of the sync.
 #[must_use]
-pub fn health(status: &ConnectionStatus) -> Health {
+pub fn health(status: &ConnectionStatus, now: Millis) -> Health {
     let told = |tone, kind, sentence: String| Health { tone, kind, sentence };
     let counts = &status.counts;
     let waiting = counts.outbox_pending;
@@ -43,9 +44,11 @@ pub fn health(status: &ConnectionStatus) -> Health {
             _ => told("warn", "In step but for refused items", format!("In step{failed}.")),
         };
     }
+    let oldest = status.outbox_oldest_at.as_deref().and_then(millis);
+    let oldest = oldest.map_or_else(String::new, |at| format!(" (the oldest {})", ago(at, now)));
     told(
         "busy",
         "Syncing",
-        format!("Syncing: {} queued, {} in flight{failed}.", number(waiting), number(counts.submitted)),
+        format!("Syncing: {} queued{oldest}, {} in flight{failed}.", number(waiting), number(counts.submitted)),
     )
 }

@@ -3,6 +3,7 @@
 
 mod activity;
 mod sign_in;
+mod system;
 
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, StatusCode};
