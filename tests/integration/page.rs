@@ -1,6 +1,7 @@
 //! The operator's page, read and used as a browser without script does: links are followed, forms are sent with the fields
 //! that they have.
 
+mod item;
 mod sign_in;
 
 use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};

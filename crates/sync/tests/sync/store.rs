@@ -9,6 +9,7 @@ mod concurrency;
 mod credential;
 mod fan_out;
 mod finds;
+mod history;
 mod keys;
 mod lease;
 mod lists;
