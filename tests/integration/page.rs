@@ -2,6 +2,7 @@
 //! that they have.
 
 mod activity;
+mod item;
 mod sign_in;
 mod system;
 

@@ -37,7 +37,7 @@ pub const OPERATOR: &str = "2000000001";
 pub const PICTURES: &str = "https://cdn.shop.example";
 
 /// The database engine of a test.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// A file in the folder of the installation.
     Sqlite,

@@ -170,3 +170,116 @@ async fn metas_view_is_asked_for_and_what_to_mend_is_told() {
     assert_told!("meta-status-no-such-catalog", live("V-1").await);
     shop.stop().await;
 }
+
+/// Lets time pass, here and at Meta, until nothing is open.
+async fn settled(shop: &Installation) {
+    let began = std::time::Instant::now();
+    while began.elapsed() < testkit::PATIENCE {
+        let counts = shop.get("/admin/meta/status").await.data()["counts"].clone();
+        if counts["outboxPending"] == 0 && counts["submitted"] == 0 {
+            return;
+        }
+        shop.clock.advance(1_000);
+        shop.meta.advance(1_000);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("not settled");
+}
+
+fn shirt(title: &str, price: i64) -> Value {
+    json!({"id": "p", "title": title, "description": "A shirt of cotton.", "slug": "shirt", "status": "active",
+           "visibility": "public", "thumbnail": "img/shirt.jpg", "brand": {"id": "b", "title": "Acme"},
+           "variants": [{"id": "v 1", "sku": "S", "price": price}]})
+}
+
+/// The row of a field: what changes, and how Meta compares.
+fn row(compared: &Value, field: &str) -> Value {
+    let rows = compared["rows"].as_array().expect("a list");
+    rows.iter().find(|row| row["field"] == field).unwrap_or_else(|| panic!("{field} in {compared}")).clone()
+}
+
+async fn three_columns(database: Engine) {
+    let shop = Installation::start(database).await;
+    shop.stock(&[shirt("Cotton shirt", 29900)]).await;
+    let compare = async |query: &str| shop.get(&format!("/admin/meta/items/v%201/compare{query}")).await.data();
+    let kinds = async || -> Vec<String> {
+        let events = shop.get("/admin/meta/items/v%201/timeline").await.data();
+        let word = |event: &Value, name: &str| event[name].as_str().map(str::to_owned);
+        let told = |event: &Value| [word(event, "kind"), word(event, "outcome").or(word(event, "origin"))];
+        events
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|e| told(e).into_iter().flatten().collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    let before = compare("").await;
+    assert_eq!((&before["sent"]["source"], &before["live"]), (&json!("nothing"), &Value::Null));
+    // Nothing is set up: that is told, and Meta is not asked.
+    let unasked = compare("?live=true").await;
+    assert!(unasked["live"]["errors"][0]["message"].as_str().expect("a reason").contains("settings"), "{unasked}");
+    assert_eq!(row(&unasked, "title")["agreement"], "not_told");
+
+    shop.connect().await;
+    shop.select(CATALOG).await.data();
+    shop.set(json!({"storefront_base_url": "https://shop.example", "sync_enabled": true})).await.data();
+    shop.post("/admin/meta/bootstrap", Value::Null).await.data();
+    settled(&shop).await;
+    shop.meta.advance(120_000);
+    assert_eq!(kinds().await[..2], ["verdict synced", "sent taken"]);
+
+    // A change that nothing sends yet.
+    shop.set(json!({"sync_enabled": false})).await.data();
+    shop.stock(&[shirt("Linen shirt", 29900)]).await;
+    let calls = shop.called("GET products");
+    let quiet = compare("").await;
+    assert_eq!(shop.called("GET products"), calls, "Meta is asked only when told to");
+    assert_eq!(quiet["sent"]["source"], "body");
+    let title = row(&quiet, "title");
+    assert_eq!(
+        (&title["now"], &title["sent"], &title["meta"]),
+        (&json!("Linen shirt"), &json!("Cotton shirt"), &Value::Null)
+    );
+    assert_eq!((&title["changes"], &title["agreement"]), (&json!(true), &json!("not_told")));
+
+    let live = compare("?live=true").await;
+    let title = row(&live, "title");
+    assert_eq!(
+        (&title["readAs"], &title["meta"], &title["agreement"]),
+        (&json!("name"), &json!("Cotton shirt"), &json!("same"))
+    );
+    let price = row(&live, "price");
+    assert_eq!((&price["sent"], &price["meta"]), (&json!("299.00 INR"), &json!("₹299.00")));
+    let differing: Vec<&Value> =
+        live["rows"].as_array().expect("a list").iter().filter(|row| row["agreement"] == "differs").collect();
+    assert!(differing.is_empty(), "{differing:?}");
+
+    // The body goes with the submission; where the payload is the same, its hash still tells.
+    shop.sql("DELETE FROM meta_batch_bodies").await;
+    assert_eq!(compare("").await["sent"]["source"], "not_kept");
+    shop.stock(&[shirt("Cotton shirt", 29900)]).await;
+    let same = compare("").await;
+    assert_eq!((&same["sent"]["source"], &row(&same, "title")["sent"]), (&json!("same"), &json!("Cotton shirt")));
+
+    shop.post("/admin/meta/items/v%201/delete-from-meta", Value::Null).await.data();
+    shop.set(json!({"sync_enabled": true})).await.data();
+    settled(&shop).await;
+    assert_eq!(compare("").await["sent"]["source"], "delete");
+    assert_eq!(kinds().await[..2], ["verdict deleted", "sent taken"]);
+
+    for path in ["compare", "timeline"] {
+        let unknown = shop.get(&format!("/admin/meta/items/unknown/{path}")).await;
+        assert_eq!(unknown.failure(), (404, "NOT_FOUND".into()), "{path}");
+    }
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn a_variant_is_compared_with_what_was_sent_and_with_meta_on_sqlite() {
+    three_columns(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_variant_is_compared_with_what_was_sent_and_with_meta_on_postgres() {
+    three_columns(Engine::Postgres).await;
+}

@@ -25,6 +25,7 @@ mod small;
 mod source;
 mod submission;
 mod sync_state;
+mod timeline;
 
 use catalog_sync::store::connect::{Options, open};
 use catalog_sync::store::seal::Keyring;
