@@ -12,10 +12,9 @@ const MINUTE: i64 = 60_000;
 
 #[tokio::test]
 async fn the_system_is_a_page_and_a_file() {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
+    for (engine, name) in [(Engine::Sqlite, "SQLite"), (Engine::Postgres, "PostgreSQL")] {
         let shop = Installation::start(engine).await;
         let browser = Browser::of(&shop, "catalog-viewer").await;
-        let name = if engine == Engine::Sqlite { "SQLite" } else { "PostgreSQL" };
         until("the lease is taken", async || shop.app.lease.current().is_some(), || "it does not come".to_owned())
             .await;
         let page = browser.open("/system").await;

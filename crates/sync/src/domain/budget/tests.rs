@@ -249,7 +249,8 @@ fn usage_tells_what_is_left_and_when() {
     };
     let mut budget = budget();
     assert_eq!(budget.usage(NOW), unused);
-    let second = next_permit(&mut budget, next_permit(&mut budget, NOW) + 1);
+    let first = next_permit(&mut budget, NOW);
+    let second = next_permit(&mut budget, first + 1);
     let told = Usage { used: 2, left: 6, next_call_at: Some(second + PERIOD), ..unused };
     assert_eq!(budget.usage(second), told);
     assert_eq!(budget.usage(second), told, "reading uses nothing");
