@@ -103,6 +103,14 @@ class Person {
     }
   }
 
+  /** Asks for something to be done with everything that the list's filter shows, and confirms it. */
+  async bulk(action, state) {
+    const { page } = this;
+    await page.getByRole("main").getByRole("button", { name: action }).first().click();
+    await this.look(state);
+    await page.getByRole("main").getByRole("button", { name: action }).first().click();
+  }
+
   /** The only element with this text in the content. */
   async reads(text) {
     await this.page.locator("main").getByText(text).first().waitFor();
