@@ -13,7 +13,9 @@ pub mod assets;
 pub mod flash;
 pub mod frame;
 pub mod health;
+pub mod issues;
 pub mod landing;
+pub mod mapper;
 pub mod overview;
 pub mod shell;
 pub mod sign_in;
@@ -30,6 +32,8 @@ pub fn routes() -> Router<Api> {
     Router::new()
         .merge(overview::routes())
         .merge(activity::routes())
+        .merge(issues::routes())
+        .merge(mapper::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -83,6 +83,7 @@ fn long() -> OpenApiRouter<Api> {
         .layer(Extension(shell::TakesNoQuery))
         .routes(routes!(mapper::read, mapper::activate, mapper::reset))
         .routes(routes!(mapper::rollback))
+        .routes(routes!(mapper::activate_previewed))
         .routes(routes!(lifecycle::bootstrap))
         .routes(routes!(import::import))
         // Facebook adds its own parameters.

@@ -140,7 +140,7 @@ pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
 
 /// Runs the work to its end, as a part of the request, even when the caller disconnects or times out. Use it for work that must not be left
 /// incomplete.
-pub(super) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+pub(crate) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(audit::within_this_request(work).in_current_span()).await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {

@@ -35,7 +35,7 @@ struct Stat {
 }
 
 /// The path of the page that lists the items of an issue.
-fn items_of(issue: &Issue) -> String {
+pub(super) fn items_of(issue: &Issue) -> String {
     let query = issue.items_url.split_once('?').map(|(_, query)| query).unwrap_or_default();
     format!("/items?{query}")
 }

@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn a_message_becomes_a_sentence() {
-        for (message, said) in [("no such item", "No such item."), ("Is it?", "Is it?"), ("", ""), ("éclair.", "Éclair.")] {
+        for (message, said) in
+            [("no such item", "No such item."), ("Is it?", "Is it?"), ("", ""), ("éclair.", "Éclair.")]
+        {
             assert_eq!(sentence(message), said);
         }
     }

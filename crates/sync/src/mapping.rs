@@ -1,7 +1,7 @@
 //! The mappers that this process can run: the built-in mapper and modules.
 //!
 //! Purpose: one interface to every mapper, and the steps from a file's bytes to a rehearsed mapper.
-//! Promises: a [`LoadedMapper`] never changes; a caller that holds one maps with exactly this mapper, however often the
+//! Promises: a [`LoadedMapper`] never changes (but for what is [measured](speed) of it); a caller that holds one maps with exactly this mapper, however often the
 //! active mapper is swapped. Everything here blocks or computes, so it runs on a blocking thread
 //! ([`crate::actors::mapper`]).
 //! Left out on purpose: which mapper is active (the database defines it), and what a module may do ([`wasm_host`]).
@@ -12,6 +12,7 @@ pub mod changes;
 pub mod corpus;
 pub mod loader;
 pub mod preview;
+pub mod speed;
 pub mod trial;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 pub use wasm_host::{Batch, MODULE_BYTES};
 use wasm_host::{Host, LoadError, Module};
 
+use self::speed::{Meter, Speed};
 use self::trial::Death;
 
 use crate::store::mapper::BUILTIN;
@@ -55,6 +57,7 @@ pub struct LoadedMapper {
     key: Arc<str>,
     digest: Arc<str>,
     engine: Engine,
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -141,7 +144,7 @@ impl LoadedMapper {
     /// Returns the built-in mapper.
     #[must_use]
     pub fn builtin() -> Self {
-        Self { key: BUILTIN.into(), digest: builtin_digest().into(), engine: Engine::Builtin }
+        Self { key: BUILTIN.into(), digest: builtin_digest().into(), engine: Engine::Builtin, meter: Meter::default() }
     }
 
     /// Loads a module from the bytes of its file. The module is not [rehearsed](LoadedMapper::rehearse) yet.
@@ -151,7 +154,7 @@ impl LoadedMapper {
     pub fn load(host: &Host, bytes: &[u8]) -> Result<Self, LoadError> {
         let module = host.load(bytes)?;
         let digest = Arc::clone(module.digest());
-        Ok(Self { key: Arc::clone(&digest), digest, engine: Engine::Module(module) })
+        Ok(Self { key: Arc::clone(&digest), digest, engine: Engine::Module(module), meter: Meter::default() })
     }
 
     /// Returns the key that activations use: the module's digest, or [`BUILTIN`].
@@ -193,9 +196,38 @@ impl LoadedMapper {
     /// Maps a batch. Returns one answer per item, in order. Never panics.
     #[must_use]
     pub fn map(&self, batch: &Arc<Batch>) -> Vec<Result<Word, MapperFault>> {
-        match &self.engine {
+        let begun = Instant::now();
+        let words: Vec<_> = match &self.engine {
             Engine::Builtin => (0..batch.items.len()).map(|at| map_natively(batch, at)).collect(),
             Engine::Module(module) => module.map(batch),
+        };
+        let is_fault =
+            |word: &&Result<Word, MapperFault>| word.as_ref().is_err_and(|fault| fault.kind.blames_the_row());
+        self.meter.add(words.len(), words.iter().filter(is_fault).count(), begun.elapsed());
+        words
+    }
+
+    /// Returns the interface that a module speaks; `None` for the built-in mapper.
+    #[must_use]
+    pub fn interface(&self) -> Option<&'static str> {
+        match &self.engine {
+            Engine::Builtin => None,
+            Engine::Module(_) => Some(wasm_host::MAPPING),
+        }
+    }
+
+    /// Returns what was measured since the mapper was loaded and rehearsed.
+    #[must_use]
+    pub fn speed(&self) -> Speed {
+        self.meter.read()
+    }
+
+    /// Returns the most memory that a run of the module had, in bytes; `None` for the built-in mapper.
+    #[must_use]
+    pub fn most_memory(&self) -> Option<usize> {
+        match &self.engine {
+            Engine::Builtin => None,
+            Engine::Module(module) => Some(module.most_memory()),
         }
     }
 
@@ -218,6 +250,8 @@ impl LoadedMapper {
                 return Err(Refused::Sample { sample: sample.name.clone(), purpose: sample.purpose.clone(), fault });
             }
         }
+        // A sample is a run of its own; real batches share the start of a run.
+        self.meter.reset();
         Ok(())
     }
 }

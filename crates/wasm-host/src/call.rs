@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, Store};
@@ -113,8 +114,9 @@ pub(super) fn run(
     let (products, wire_items) = lend(batch, items.clone())?;
     let guest = Guest::new(module, batch, items, quiet);
     let mut store = store(&module.shared, guest, expected, time);
-    let outcomes = call(module, &mut store, batch, &products, &wire_items)
-        .map_err(|error| explain(&error, store.data().log.last_words()))?;
+    let called = call(module, &mut store, batch, &products, &wire_items);
+    module.most_memory.fetch_max(store.data().limiter.memory, Ordering::Relaxed);
+    let outcomes = called.map_err(|error| explain(&error, store.data().log.last_words()))?;
     if outcomes.len() != expected {
         let what = format!("returned {} outcomes for {expected} items", outcomes.len());
         return Err(Cause::new(FaultKind::Answer, what));

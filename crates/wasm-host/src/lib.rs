@@ -27,3 +27,4 @@ pub use batch::Batch;
 pub use host::{Host, HostError, compile_on};
 pub use limits::{Limits, MODULE_BYTES};
 pub use load::{LoadError, Module};
+pub use wire::MAPPING;

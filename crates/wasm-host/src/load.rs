@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,8 @@ pub(super) struct Inner {
     version: String,
     /// Name and short digest, as faults and the log show them.
     pub(super) label: Arc<str>,
+    /// See [`Module::most_memory`].
+    pub(super) most_memory: AtomicUsize,
 }
 
 /// Where the functions are.
@@ -177,6 +180,12 @@ impl Module {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.inner.version
+    }
+
+    /// The most memory that a run had so far, in bytes.
+    #[must_use]
+    pub fn most_memory(&self) -> usize {
+        self.inner.most_memory.load(Ordering::Relaxed)
     }
 }
 
@@ -224,8 +233,16 @@ fn load(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Module, LoadError> {
     check_info("name", &info.name)?;
     check_info("version", &info.version)?;
     let label = format!("{} ({label})", info.name).into();
-    let inner =
-        Inner { shared: Arc::clone(shared), pre, exports, digest, name: info.name, version: info.version, label };
+    let inner = Inner {
+        shared: Arc::clone(shared),
+        pre,
+        exports,
+        digest,
+        name: info.name,
+        version: info.version,
+        label,
+        most_memory: AtomicUsize::new(0),
+    };
     Ok(Module { inner: Arc::new(inner) })
 }
 

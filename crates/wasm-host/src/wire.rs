@@ -11,7 +11,7 @@ use mapper_core::word::Word;
 /// What a module imports.
 pub(super) const HOST: &str = "catalog:mapper/host@1.0.0";
 /// What a module exports.
-pub(super) const MAPPING: &str = "catalog:mapper/mapping@1.0.0";
+pub const MAPPING: &str = "catalog:mapper/mapping@1.0.0";
 
 /// `context`.
 #[derive(Clone, Debug, ComponentType, Lower)]

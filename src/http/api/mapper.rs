@@ -191,7 +191,7 @@ pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperS
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "running",
             "module": compared_example(),
-            "total": 440, "done": 0, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null, "error": null, "report": null
+            "total": 440, "done": 0, "fileStored": true, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": null, "error": null, "report": null
         }, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn preview(
@@ -218,7 +218,7 @@ pub async fn preview(
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "done",
             "module": compared_example(),
-            "total": 440, "done": 440, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
+            "total": 440, "done": 440, "fileStored": true, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:04.000Z", "error": null,
             "report": {
                 "active": {"name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b"},
                 "variants": 440, "unchanged": 20, "changed": 420,
@@ -261,7 +261,7 @@ pub async fn preview_report(
         example = json!({"data": {
             "id": "019ab7d0-0000-7000-8000-000000000000", "state": "cancelled",
             "module": compared_example(),
-            "total": 440, "done": 100, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:02.000Z",
+            "total": 440, "done": 100, "fileStored": true, "startedAt": "2025-11-24T16:00:00.000Z", "finishedAt": "2025-11-24T16:00:02.000Z",
             "error": "this preview was cancelled; start it again for a report", "report": null
         }, "message": "Success", "statusCode": 200}))),
 )]
@@ -271,6 +271,35 @@ pub async fn cancel_preview(
     PreviewId(id): PreviewId,
 ) -> Result<Envelope<PreviewView>, ApiError> {
     Ok(Envelope::ok(preview::cancel(&api.app, &id).await?))
+}
+
+/// `POST /admin/meta/mapper/preview/{id}/activate`.
+///
+/// # Errors
+/// 400 when the preview has no report, or the module is refused now; 401, 403; 404 when the preview or its file is no
+/// longer stored; 503 when this machine could not try the module; 5xx when the database query fails.
+#[utoipa::path(
+    post, path = "/admin/meta/mapper/preview/{id}/activate", tag = "Mapper", operation_id = "activatePreviewed",
+    summary = "Activate a previewed module",
+    description = "Activates the module of a preview that is done; its file is not sent again. The files of the last five previews are in the database, so any replica can do this. The module is run on every sample again.",
+    params(("id" = String, Path, description = "The preview's id.", pattern = r"^[^\u0000]+$", example = "019ab7d0-0000-7000-8000-000000000000"), SwapQuery),
+    security(("bearerToken" = ["metaCatalog:manage"])),
+    extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND"]))),
+    responses((status = 200, description = "The module is active.", body = Envelope<Activated>,
+        example = json!({"data": {
+            "active": module_example(),
+            "previous": builtin_example("default", None),
+            "remap": null, "refused": null, "changed": true, "requeued": 4
+        }, "message": "Success", "statusCode": 200}))),
+)]
+pub async fn activate_previewed(
+    _: Manage,
+    State(api): State<Api>,
+    PreviewId(id): PreviewId,
+    Params(SwapQuery { remap }): Params<SwapQuery>,
+) -> Result<Envelope<Activated>, ApiError> {
+    let work = async move { mapper::activate_previewed(&api.app, &id, remap).await };
+    Ok(Envelope::ok(to_the_end(work).await?))
 }
 
 fn compared_example() -> Value {

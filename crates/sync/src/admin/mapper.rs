@@ -1,16 +1,18 @@
 //! Which mapper is active, and changing it, for an operator ([`crate::mapping::activation`]).
 
+mod known;
 mod view;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AdminError;
 use super::audit::{Act, Action, Details, recorded};
+use super::{AdminError, preview};
 use crate::app::App;
 pub use crate::mapping::activation::Source;
 use crate::mapping::activation::{self, ActivationError};
 use crate::store::mapper;
+pub use known::{KnownModule, MOST_COUNTED, RunningMapper, known, retried, running};
 use view::state_view;
 pub use view::{MapperState, MapperView, RefusedView, RemapView};
 
@@ -44,6 +46,16 @@ pub async fn state(app: &App) -> Result<MapperState, AdminError> {
 pub async fn activate(app: &App, bytes: Vec<u8>, source: Source, remap: bool) -> Result<Activated, AdminError> {
     let act = Act::new(Action::MapperActivated).with("remap", remap);
     recorded(app, act, async { told(app, activation::activate(&app.active, bytes, source, remap).await) }, tell).await
+}
+
+/// Activates the module of a preview that is done, without its file. With `remap`, every variant is queued again.
+///
+/// # Errors
+/// [`AdminError::NotFound`] when the preview or its file is no longer stored, [`AdminError::Invalid`] when it has no
+/// report; otherwise as [`activate`].
+pub async fn activate_previewed(app: &App, id: &str, remap: bool) -> Result<Activated, AdminError> {
+    let bytes = preview::file(app, id).await?;
+    activate(app, bytes, Source::Api, remap).await
 }
 
 /// Activates the built-in mapper again.

@@ -1,39 +1,40 @@
 //! Previews: what would change on the real catalog if a module were activated.
 //!
-//! Promises: nothing is changed; the whole catalog is walked in chunks with bounded memory, one chunk at a time, in
+//! Promises: nothing is changed but that the module's file is kept with the preview, so that a done preview can be activated
+//! without it; the whole catalog is walked in chunks with bounded memory, one chunk at a time, in
 //! turn with the drain's chunks; the progress and, at the end, the report are in the database, so any replica can
 //! return them, and any replica can cancel them. A preview whose process died is reported as lost.
 //! Left out on purpose: the comparison itself ([`crate::mapping::preview`]).
+
+mod view;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{error, info};
-use utoipa::ToSchema;
 
 use super::AdminError;
 use super::audit::{Act, Action, recorded};
 use super::time::iso;
 use crate::app::App;
-use crate::clock::Millis;
 use crate::ids;
-use crate::mapping::LoadedMapper;
 use crate::mapping::active::NotFollowed;
 use crate::mapping::preview::{Compared, Pair, PreviewReport, Tally};
+use crate::mapping::{LoadedMapper, digest};
 use crate::report::chain;
+use crate::store::mapper::StoredModule;
 use crate::store::source::SourceBatch;
 use crate::store::{self, StoreError};
+use view::view;
+pub use view::{PreviewState, PreviewView};
 use wasm_host::Batch;
 
 /// Variants mapped at once, as in the drain.
 const CHUNK: usize = 1_000;
 /// How often progress is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// A preview without progress for this long is lost. The slowest chunk of two mappers takes less time.
-const LOST_AFTER_MS: Millis = 3 * 60 * 1_000;
 
 /// Admits one preview at a time in this process; clones share the permission.
 #[derive(Clone, Debug, Default)]
@@ -59,46 +60,6 @@ impl Drop for Turn {
     }
 }
 
-/// The state of a preview.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum PreviewState {
-    /// The preview is running.
-    Running,
-    /// The preview ended, and its report is available.
-    Done,
-    /// The preview failed; `error` says why.
-    Failed,
-    /// An operator cancelled the preview.
-    Cancelled,
-    /// The process that ran the preview ended; start it again.
-    Lost,
-}
-
-/// A preview.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PreviewView {
-    /// The id with which the preview is queried.
-    pub id: String,
-    /// The state of the preview.
-    pub state: PreviewState,
-    /// The module that is compared with the active mapper.
-    pub module: Compared,
-    /// Variants at the start of the preview.
-    pub total: i64,
-    /// Variants compared so far.
-    pub done: i64,
-    /// When the preview began.
-    pub started_at: Option<String>,
-    /// When the preview ended; null while it runs.
-    pub finished_at: Option<String>,
-    /// Why there is no report; null when there is none to explain.
-    pub error: Option<String>,
-    /// What would change; null until the preview is done.
-    pub report: Option<PreviewReport>,
-}
-
 /// Starts a preview and returns its id and state.
 ///
 /// # Errors
@@ -116,18 +77,24 @@ pub async fn start(app: &Arc<App>, previewing: &Previewing, bytes: Vec<u8>) -> R
 
 async fn begin(app: &Arc<App>, previewing: &Previewing, id: String, bytes: Vec<u8>) -> Result<PreviewView, AdminError> {
     let turn = previewing.begin(&id)?;
+    let file = bytes.clone();
     let candidate = load(app, bytes).await?;
     let now = app.now();
     let module = Compared::of(&candidate);
+    let Compared { digest, name, version } = &module;
     let mut tx = app.db.write().await?;
-    let total = store::preview::begin(&mut tx, &id, &module.digest, &module.name, &module.version, now).await?;
+    store::mapper::keep(&mut tx, &StoredModule { digest, name, version, bytes: &file }, now).await?;
+    let total = store::preview::begin(&mut tx, &id, digest, name, version, now).await?;
+    store::mapper::files::forget(&mut tx).await?;
     tx.commit().await?;
+    drop(file);
     let view = PreviewView {
         id: id.clone(),
         state: PreviewState::Running,
         module,
         total,
         done: 0,
+        file_stored: true,
         started_at: iso(now),
         finished_at: None,
         error: None,
@@ -151,38 +118,56 @@ pub async fn load(app: &App, bytes: Vec<u8>) -> Result<Arc<LoadedMapper>, AdminE
 /// [`AdminError::NotFound`] when there is no preview with this id, or it is no longer stored.
 pub async fn find(app: &App, id: &str) -> Result<PreviewView, AdminError> {
     let mut tx = app.db.read().await?;
-    let row = store::preview::load(&mut tx, id).await?;
+    let row = store::preview::load(&mut tx, id).await?.ok_or_else(|| unknown(id))?;
+    let report = if row.is_reported { store::preview::report(&mut tx, id).await? } else { None };
     drop(tx);
-    let row = row.ok_or_else(|| AdminError::NotFound(format!("no preview {id:?}; only the last 20 are kept")))?;
-    let lost = row.finished_at.is_none() && row.updated_at + LOST_AFTER_MS < app.now();
-    let report = row.report.as_deref().map(serde_json::from_str).transpose().map_err(|error| StoreError::Corrupt {
+    let report = report.as_deref().map(serde_json::from_str).transpose().map_err(|error| StoreError::Corrupt {
         table: "mapper_preview",
         column: "report",
         found: error.to_string(),
     })?;
-    let (state, error) = match (&report, row.error) {
-        (Some(_), _) => (PreviewState::Done, None),
-        (None, _) if row.cancelled_at.is_some() => {
-            (PreviewState::Cancelled, Some("this preview was cancelled; start it again for a report".into()))
-        }
-        (None, Some(error)) => (PreviewState::Failed, Some(error)),
-        (None, None) if lost => (
-            PreviewState::Lost,
-            Some("the process that ran this preview ended before the preview was done; start it again".into()),
-        ),
-        (None, None) => (PreviewState::Running, None),
-    };
-    Ok(PreviewView {
-        id: row.id,
-        state,
-        module: Compared { name: row.name, version: row.version, digest: row.digest },
-        total: row.total,
-        done: row.done,
-        started_at: iso(row.started_at),
-        finished_at: row.finished_at.and_then(iso),
-        error,
-        report,
-    })
+    Ok(view(row, report, app.now()))
+}
+
+fn unknown(id: &str) -> AdminError {
+    AdminError::NotFound(format!("no preview {id:?}; only the last 20 are kept"))
+}
+
+/// Returns the stored previews without their reports, the latest first.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn list(app: &App) -> Result<Vec<PreviewView>, AdminError> {
+    let mut tx = app.db.read().await?;
+    let rows = store::preview::list(&mut tx).await?;
+    let now = app.now();
+    Ok(rows.into_iter().map(|row| view(row, None, now)).collect())
+}
+
+/// Returns the file of a module whose preview is done, in whichever process it was.
+///
+/// # Errors
+/// [`AdminError::NotFound`] when the preview or its file is no longer stored; [`AdminError::Invalid`] when the preview has
+/// no report; [`AdminError::Module`] when the stored file is damaged.
+pub(super) async fn file(app: &App, id: &str) -> Result<Vec<u8>, AdminError> {
+    let mut tx = app.db.read().await?;
+    let row = store::preview::load(&mut tx, id).await?.ok_or_else(|| unknown(id))?;
+    if !row.is_reported {
+        let message = "this preview has no report, so nothing is known of the module; wait until it is done, or start another one";
+        return Err(AdminError::invalid(message));
+    }
+    let bytes = store::mapper::bytes(&mut tx, &row.digest).await?.ok_or_else(|| {
+        let kept = store::mapper::files::PREVIEWED;
+        AdminError::NotFound(format!(
+            "the file of this preview is no longer stored, because only those of the last {kept} previews are; preview the \
+             module again from its file"
+        ))
+    })?;
+    if digest(&bytes) != row.digest {
+        let message = "the stored file of this preview is damaged; preview the module again from its file";
+        return Err(AdminError::Module(message.into()));
+    }
+    Ok(bytes)
 }
 
 /// Cancels a preview, in whichever process it runs, and returns it. Its walk ends after the current chunk. A preview that

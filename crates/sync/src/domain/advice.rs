@@ -92,22 +92,18 @@ pub fn of_cause(cause: &str) -> (Weight, &'static str) {
         ("eligibility", "product_not_active" | "product_not_public" | "product_deleted" | "variant_deleted") => {
             (Weight::Info, "Nothing, if the product should not be sold; else activate and publish it.")
         }
-        ("eligibility", super::plan::EXCLUDED) => {
-            (Weight::Info, "Nothing, or take the exclusion back (POST /admin/meta/items/{variantId}/include).")
-        }
+        ("eligibility", super::plan::EXCLUDED) => (Weight::Info, "Nothing, or include the item again."),
         ("eligibility", _) => (Weight::Info, "Read the item's page; the mapper module rejects the variant."),
         ("meta", "no_message") => {
             (Weight::Error, "Meta gave no message. Correct the warnings of the item; Commerce Manager may say more.")
         }
         ("meta", missing) if missing.starts_with("missing_") => (Weight::Error, of_warning(missing)),
         ("meta", _) => (Weight::Error, "Correct the data that Meta's message names; the change sends the item again."),
-        ("mapper", _) => {
-            (Weight::Error, "Correct the data or the mapper module; then POST /admin/meta/items/bulk/resync-failed.")
-        }
+        ("mapper", _) => (Weight::Error, "Correct the data or the mapper module; then resync the failed items."),
         ("service", "outcome_unknown" | "canceled" | "error" | "poll_timeout") => {
-            (Weight::Error, "Nothing: the items are sent again. If it lasts, look at /admin/meta/status.")
+            (Weight::Error, "Nothing: the items are sent again. If it lasts, look at the status.")
         }
-        ("service", _) => (Weight::Error, "Queue the items again (POST /admin/meta/items/bulk/resync-failed)."),
+        ("service", _) => (Weight::Error, "Resync the failed items."),
         _ => (Weight::Error, "Read the item's page."),
     }
 }

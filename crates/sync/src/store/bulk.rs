@@ -1,6 +1,6 @@
 //! Requeueing all variants in one state: one statement for any number of variants.
 
-use super::{Result, Tx, execute};
+use super::{Result, Tx, execute, fetch_one};
 use crate::clock::Millis;
 use crate::domain::intent::{Lane, Origin};
 
@@ -27,15 +27,45 @@ pub async fn requeue_failed_under_another(tx: &mut Tx, digest: &str, now: Millis
     requeue(tx, Some(digest), Origin::Recovery, now).await
 }
 
+// The failed variants to requeue, `$digest` being the mapper under which a failure does not count, or null for all of them.
+macro_rules! failed {
+    ($digest:literal) => {
+        concat!(
+            "SELECT variant_id FROM meta_sync_state
+             WHERE idle = 'failed' AND (CAST(",
+            $digest,
+            " AS TEXT) IS NULL OR mapper_digest <> ",
+            $digest,
+            " AND NOT EXISTS (
+                 SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
+                 WHERE o.variant_id = meta_sync_state.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
+                   AND o.held_at IS NULL))"
+        )
+    };
+}
+
+/// Returns how many variants [`requeue_failed_under_another`] would requeue, counted up to a limit.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn count_failed_under_another(tx: &mut Tx, digest: &str, limit: i64) -> Result<i64> {
+    let (count,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        concat!("SELECT COUNT(*) FROM (", failed!("$1"), " LIMIT $2) AS failed"),
+        digest,
+        limit
+    )?;
+    Ok(count)
+}
+
 async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Millis) -> Result<u64> {
     execute!(
         tx,
-        "WITH failed AS (
-             SELECT variant_id FROM meta_sync_state
-             WHERE idle = 'failed' AND (CAST($3 AS TEXT) IS NULL OR mapper_digest <> $3 AND NOT EXISTS (
-                 SELECT 1 FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
-                 WHERE o.variant_id = meta_sync_state.variant_id AND o.processed_at IS NULL AND o.parked_at IS NULL
-                   AND o.held_at IS NULL))),
+        concat!(
+            "WITH failed AS (",
+            failed!("$3"),
+            "),
          latest AS (
              SELECT MAX(o.seq) AS seq FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id
              GROUP BY o.variant_id),
@@ -54,7 +84,8 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
          LEFT JOIN settled s ON s.variant_id = f.variant_id
          LEFT JOIN meta_outbox word ON word.seq = s.seq
          LEFT JOIN meta_outbox asked ON asked.seq = s.asked
-         WHERE true ORDER BY f.variant_id",
+         WHERE true ORDER BY f.variant_id"
+        ),
         origin.as_str(),
         now,
         other_than,

@@ -5,9 +5,11 @@
 //! mapper that they decided with ([`lease::Fence::begin_decided`]): nothing is recorded under a mapper that is not
 //! active.
 //!
-//! Files are kept for the last twenty activations. Activations and offers are kept for ever, on purpose. A row has a
+//! Files are kept for the last twenty activations and the last five previews ([`files`]). Activations and offers are kept for ever, on purpose. A row has a
 //! few hundred bytes, and there is one row for each activation and for each different file that was offered. Without
 //! its offer, an old file that is still in the watched folder, or is restored from a backup, would be activated again.
+
+pub mod files;
 
 #[cfg(doc)]
 use super::lease;
@@ -133,15 +135,7 @@ pub async fn activate(tx: &mut Tx, mapper: &str, row_digest: &str, source: &str,
         source,
         now
     )?;
-    // Another activation may hold a row that it keeps, and wait for this one. Such a row stays.
-    execute!(
-        tx,
-        "DELETE FROM mapper_module WHERE digest IN (
-             SELECT digest FROM mapper_module WHERE digest NOT IN (
-                 SELECT mapper FROM mapper_activation ORDER BY id DESC LIMIT $1)
-             @pg{FOR UPDATE SKIP LOCKED})",
-        KEPT
-    )?;
+    files::forget(tx).await?;
     reask::restart_repeating(tx, now).await?;
     bulk::look_at_held_again(tx).await?;
     bulk::requeue_failed_under_another(tx, row_digest, now).await.map(Some)

@@ -1,6 +1,6 @@
 //! Previews of mapper modules: their progress and reports.
 
-use super::{Result, Tx, execute, fetch_one, fetch_optional};
+use super::{Result, Tx, execute, fetch_all, fetch_one, fetch_optional};
 use crate::clock::Millis;
 
 /// The number of last previews that are kept.
@@ -21,8 +21,10 @@ pub struct Preview {
     pub total: i64,
     /// Variants compared so far.
     pub done: i64,
-    /// The report, as JSON text. `None` before the end.
-    pub report: Option<String>,
+    /// Whether there is a report ([`report`]).
+    pub is_reported: bool,
+    /// Whether the module's file is stored.
+    pub is_kept: bool,
     /// Why there is no report.
     pub error: Option<String>,
     /// When it began.
@@ -112,17 +114,41 @@ pub async fn finish(tx: &mut Tx, id: &str, done: i64, end: std::result::Result<&
     Ok(())
 }
 
+// A report may be long, so it is loaded apart.
+macro_rules! preview {
+    ($which:literal) => {
+        concat!(
+            r#"SELECT id, digest, name, version, total, done, report IS NOT NULL AS is_reported,
+                 EXISTS (SELECT 1 FROM mapper_module m WHERE m.digest = p.digest @pg{COLLATE "C"}) AS is_kept,
+                 error, started_at, updated_at, finished_at, cancelled_at
+             FROM mapper_preview p "#,
+            $which
+        )
+    };
+}
+
 /// Returns one preview.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn load(tx: &mut Tx, id: &str) -> Result<Option<Preview>> {
-    fetch_optional!(
-        tx,
-        Preview,
-        "SELECT id, digest, name, version, total, done, report, error, started_at, updated_at, finished_at,
-                cancelled_at
-         FROM mapper_preview WHERE id = $1",
-        id
-    )
+    fetch_optional!(tx, Preview, preview!("WHERE id = $1"), id)
+}
+
+/// Returns the stored previews, the latest first.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Preview>> {
+    fetch_all!(tx, Preview, preview!("ORDER BY started_at DESC, id DESC LIMIT $1"), KEPT)
+}
+
+/// Returns the report of a preview, as JSON text. `None` before its end.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn report(tx: &mut Tx, id: &str) -> Result<Option<String>> {
+    let row: Option<(Option<String>,)> =
+        fetch_optional!(tx, (Option<String>,), "SELECT report FROM mapper_preview WHERE id = $1", id)?;
+    Ok(row.and_then(|(report,)| report))
 }

@@ -10,6 +10,7 @@ use catalog_sync::store::api_token::{self, ApiToken};
 use catalog_sync::store::channel;
 use catalog_sync::store::exclusive::{self, Work};
 use catalog_sync::store::field_set::{FieldSets, text_of};
+use catalog_sync::store::mapper::{self, StoredModule, files};
 use catalog_sync::store::{Db, StoreError, Tx, limiter, preview};
 use secrecy::SecretString;
 
@@ -25,6 +26,7 @@ conformance![
     a_turn_is_one_holders,
     a_turn_that_is_not_renewed_runs_out,
     a_cancelled_preview_stays_cancelled,
+    files_of_the_last_previews_and_activations_are_kept,
 ];
 
 async fn api_tokens_are_found_by_secret_until_revoked(db: &TestDb) -> Done {
@@ -239,8 +241,51 @@ async fn a_cancelled_preview_stays_cancelled(db: &TestDb) -> Done {
     preview::cancel(&mut tx, "other", NOW + 5).await?;
     let one = preview::load(&mut tx, "one").await?.expect("it is stored");
     let other = preview::load(&mut tx, "other").await?.expect("it is stored");
-    assert_eq!((one.done, one.report, one.cancelled_at, one.finished_at), (1, None, Some(NOW + 2), Some(NOW + 2)));
-    let ended = (other.done, other.report.as_deref(), other.cancelled_at, other.finished_at);
-    assert_eq!(ended, (3, Some("{}"), None, Some(NOW + 4)));
+    assert_eq!(
+        (one.done, one.is_reported, one.cancelled_at, one.finished_at),
+        (1, false, Some(NOW + 2), Some(NOW + 2))
+    );
+    let ended = (other.done, other.is_reported, other.cancelled_at, other.finished_at);
+    assert_eq!(ended, (3, true, None, Some(NOW + 4)));
+    assert_eq!(preview::list(&mut tx).await?, [other, one], "the latest first, then by id");
+    assert_eq!(preview::report(&mut tx, "one").await?, None);
+    assert_eq!(preview::report(&mut tx, "other").await?.as_deref(), Some("{}"));
     tx.commit().await
+}
+
+async fn files_of_the_last_previews_and_activations_are_kept(db: &TestDb) -> Done {
+    let keep = async |tx: &mut Tx, digest: &str| {
+        mapper::keep(tx, &StoredModule { digest, name: "n", version: "1", bytes: digest.as_bytes() }, NOW).await
+    };
+    let mut tx = db.write().await?;
+    for n in 0..30 {
+        let digest = format!("active-{n:02}");
+        keep(&mut tx, &digest).await?;
+        mapper::offered(&mut tx, &digest, "api", None, NOW + n).await?;
+        mapper::activate(&mut tx, &digest, &digest, "api", NOW + n).await?;
+    }
+    for n in 0..7 {
+        let (id, digest) = (format!("preview-{n}"), format!("seen-{n}"));
+        keep(&mut tx, &digest).await?;
+        preview::begin(&mut tx, &id, &digest, "n", "1", NOW + n).await?;
+        files::forget(&mut tx).await?;
+    }
+    mapper::offered(&mut tx, "bad", "directory", Some("it is no module"), NOW + 90).await?;
+    tx.commit().await?;
+
+    let kept = db.texts("SELECT digest FROM mapper_module ORDER BY digest").await?;
+    let expected = (10..30).map(|n| format!("active-{n:02}")).chain((2..7).map(|n| format!("seen-{n}")));
+    assert_eq!(kept, expected.collect::<Vec<_>>());
+    let mut tx = db.read().await?;
+    let previews: Vec<(String, bool)> =
+        preview::list(&mut tx).await?.into_iter().map(|preview| (preview.digest, preview.is_kept)).collect();
+    let expected: Vec<_> = (0..7).rev().map(|n| (format!("seen-{n}"), n >= 2)).collect();
+    assert_eq!(previews, expected);
+    let known = files::known(&mut tx, 22).await?;
+    let brief = |at: usize| (&*known[at].digest, known[at].name.as_deref(), known[at].activated_at);
+    assert_eq!(known.len(), 22);
+    assert_eq!((brief(0), known[0].refused.as_deref()), (("bad", None, None), Some("it is no module")));
+    assert_eq!(brief(1), ("active-29", Some("n"), Some(NOW + 29)));
+    assert_eq!(brief(21), ("active-09", None, Some(NOW + 9)), "its file is gone");
+    Ok(())
 }
