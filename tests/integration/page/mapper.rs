@@ -104,7 +104,7 @@ async fn a_file_that_is_no_module_is_told_on_the_page() {
     assert!(spoken.starts_with("shop.csv was not taken. Nothing was changed."), "{spoken}");
     assert!(told("always-trap.wasm", &module("fixtures/always-trap")).await.contains("fails on the sample"));
     assert!(told("describe-spin.wasm", &module("fixtures/describe-spin")).await.contains("describe itself"));
-    assert!(told("other-world.wasm", &module("fixtures/other-world")).await.contains("mappers/wit"));
+    assert!(told("other-world.wasm", &module("fixtures/other-world")).await.contains("catalog:mapper"));
     assert!(told("", b"").await.starts_with("No file was taken."));
     let long = vec![0; (4 << 20) + 1];
     assert!(told("long.wasm", &long).await.contains("has 4194305 bytes, and a mapper module has at most 4194304"));
@@ -160,8 +160,8 @@ async fn a_preview_whose_file_is_gone_says_so() {
     let shop = stocked().await;
     let browser = Browser::of(&shop, "catalog-admin").await;
     let start = browser.open("/mapper").await;
-    let twin = module("fixtures/twin");
-    let preview = ended(&browser, browser.upload(&start, "form#upload", "twin.wasm", &twin).await).await;
+    let same = module("builtin");
+    let preview = ended(&browser, browser.upload(&start, "form#upload", "same.wasm", &same).await).await;
     assert_eq!(preview.texts(".empty strong"), ["The module changes nothing"]);
     shop.sql("DELETE FROM mapper_module").await;
     let gone = browser.open(&preview.path).await;
