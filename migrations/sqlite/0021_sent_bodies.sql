@@ -10,5 +10,3 @@ CREATE TABLE meta_batch_bodies (
 );
 -- How much there is, newest first, without a look at the bodies.
 CREATE INDEX meta_batch_bodies_made ON meta_batch_bodies (made_at, submission_id, bytes);
--- A processed intent leads to the call that it was sent with: both were recorded at the same time.
-CREATE INDEX meta_batch_handles_submitted ON meta_batch_handles (submitted_at);
