@@ -2,7 +2,9 @@
 //! that they have.
 
 mod activity;
+mod issues;
 mod item;
+mod mapper;
 mod sign_in;
 mod system;
 
@@ -99,6 +101,29 @@ impl<'i> Browser<'i> {
             method => answer(self.request(method, &form.action).form(&form.fields)).await,
         };
         self.follow(&form.action, told).await
+    }
+
+    /// Sends the form of a page with a file in it, and follows where it sends the browser.
+    pub(crate) async fn upload(&self, page: &Page, css: &str, file: &str, bytes: &[u8]) -> Page {
+        const BOUNDARY: &str = "----the-end-of-a-part";
+        let form = page.form(css);
+        assert_eq!(page.attributes(css, "enctype"), ["multipart/form-data"]);
+        let field = page.attributes(&format!("{css} input[type=file]"), "name").remove(0);
+        let mut body = Vec::new();
+        for (name, value) in &form.fields {
+            let part = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{field}\"; filename=\"{file}\"\r\n\
+             content-type: application/wasm\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let sent = self.request(form.method, &form.action).header("content-type", kind).body(body);
+        self.follow(&form.action, answer(sent).await).await
     }
 
     async fn follow(&self, path: &str, mut told: Answer) -> Page {

@@ -189,6 +189,29 @@ async fn previewed(shop: &Installation, bytes: Vec<u8>) -> Value {
     }
 }
 
+/// Activates the module of the only preview, goes back, and finds the file gone.
+async fn activated_from_a_preview(shop: &Installation) {
+    let ids: Vec<(String,)> = shop.rows("SELECT id FROM mapper_preview").await;
+    let path = format!("{MAPPER}/preview/{}/activate", ids[0].0);
+    let viewer = shop.request_as("catalog-viewer", Method::POST, &path);
+    assert_eq!(answer(viewer).await.failure(), (403, "FORBIDDEN".into()));
+    let active = shop.post(&path, Value::Null).await.data();
+    assert_eq!((&active["active"]["name"], &active["changed"]), (&json!("margin-label"), &json!(true)));
+    assert_eq!((&active["active"]["source"], &active["remap"]), (&json!("api"), &Value::Null));
+    let again = shop.post(&format!("{path}?remap=true"), Value::Null).await.data();
+    assert_eq!((&again["changed"], again["remap"].is_object()), (&json!(false), true));
+    shop.delete(MAPPER).await.data();
+
+    shop.sql("DELETE FROM mapper_module").await;
+    let gone = shop.post(&path, Value::Null).await;
+    assert_told!("mapper-preview-file-gone", gone);
+    let preview = shop.get(&format!("{MAPPER}/preview/{}", ids[0].0)).await.data();
+    assert_eq!(preview["fileStored"], json!(false));
+    shop.sql("UPDATE mapper_preview SET report = NULL, finished_at = NULL").await;
+    assert_told!("mapper-preview-no-report", shop.post(&path, Value::Null).await);
+    assert!(shop.mappers().await.0.starts_with("builtin-"));
+}
+
 async fn a_preview(database: Engine) {
     let shop = Installation::start(database).await;
     stock(&shop).await;
@@ -230,6 +253,8 @@ async fn a_preview(database: Engine) {
     assert_eq!(refused.failure(), (400, "mapper_refused".into()));
     assert_eq!(shop.get(MAPPER).await.data()["refused"], Value::Null, "a preview is no offer");
     assert_told!("mapper-preview-unknown", shop.get(&format!("{MAPPER}/preview/nobodys")).await);
+
+    activated_from_a_preview(&shop).await;
 
     // Its process died.
     shop.sql("UPDATE mapper_preview SET report = NULL, finished_at = NULL, done = 1000").await;

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use catalog_sync::mapping::preview::PreviewReport;
+use catalog_sync::store::{self, mapper::StoredModule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api_checks;
 use super::operations::{Operation, operations};
+use testkit::modules::{digest, module};
 use testkit::{CATALOG, Engine};
 
 use super::installation::{Answer, Installation, Plan, answer};
@@ -21,12 +24,18 @@ async fn connected() -> Installation {
     shop.connect().await;
     shop.select(CATALOG).await.data();
     shop.set(json!({"storefront_base_url": "https://shop.example"})).await.data();
-    // The preview that the examples name.
-    shop.sql(
-        "INSERT INTO mapper_preview (id, digest, name, version, total, done, started_at, updated_at)
-         VALUES ('019ab7d0-0000-7000-8000-000000000000', 'd', 'n', '1', 1, 0, 0, 0)",
-    )
-    .await;
+    // The preview that the examples name: done, with its file.
+    let bytes = module("margin-label");
+    let digest = digest(&bytes);
+    let file = StoredModule { digest: &digest, name: "n", version: "1", bytes: &bytes };
+    let report = serde_json::to_string(&PreviewReport::default()).expect("JSON");
+    let now = shop.app.now();
+    let id = "019ab7d0-0000-7000-8000-000000000000";
+    let mut tx = shop.app.db.write().await.expect("a transaction");
+    store::mapper::keep(&mut tx, &file, now).await.expect("kept");
+    store::preview::begin(&mut tx, id, &digest, "n", "1", now).await.expect("begun");
+    store::preview::finish(&mut tx, id, 1, Ok(&report), now).await.expect("ended");
+    tx.commit().await.expect("committed");
     shop
 }
 

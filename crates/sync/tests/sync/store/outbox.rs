@@ -383,6 +383,9 @@ async fn what_failed_is_asked_for_again_as_it_was_folded(db: &TestDb) -> Done {
         Ok::<_, StoreError>(rows.into_iter().map(|row| (row.intent, row.origin)).collect::<Vec<_>>())
     };
     let mut tx = db.write().await?;
+    for (limit, counted) in [(10, 4), (3, 3)] {
+        assert_eq!(bulk::count_failed_under_another(&mut tx, "other", limit).await?, counted);
+    }
     assert_eq!(bulk::requeue_failed_under_another(&mut tx, "other", NOW + 2).await?, 4);
     tx.commit().await?;
     let (event, operator) = (Origin::Recovery, Origin::Operator);
