@@ -14,7 +14,7 @@ async fn troubled() -> Installation {
         ("b-1", "failed", Some("mapper:trap"), None, None),
         ("c-1", "skipped", Some("eligibility:product_not_public"), None, None),
         ("d-1", "synced", None, Some("title_cut"), None),
-        ("d-2", "synced", None, Some("title_cut"), Some("duplicate_gtin")),
+        ("d-2", "synced", None, Some("title_cut"), Some("same_gtin")),
         ("d-3", "synced", None, Some("title_cut"), None),
     ];
     for (id, status, cause, warnings, lint) in rows {
@@ -38,7 +38,7 @@ async fn issues_are_grouped_with_what_to_do() {
     let browser = Browser::of(&shop, "catalog-admin").await;
     let page = browser.open("/issues").await;
     let found = page.texts("tbody td:first-child > a");
-    assert_eq!(found, ["Price is missing", "trap", "title_cut", "duplicate_gtin", "product_not_public"]);
+    assert_eq!(found, ["Price is missing", "trap", "title_cut", "same_gtin", "product_not_public"]);
     assert_eq!(page.texts("tbody td.number"), ["2", "1", "3", "1", "1"], "the severe, then the frequent first");
     let rail = page.texts(".rail a");
     assert_eq!(rail[0], "All 5");
@@ -47,7 +47,7 @@ async fn issues_are_grouped_with_what_to_do() {
     assert_eq!(links[0], "/items?cause=meta%3APrice%20is%20missing");
     let again = page.attributes("tbody a[data-dialog]", "href");
     assert_eq!(again[0], "/items/bulk?action=resync&cause=meta%3APrice%20is%20missing");
-    assert!(page.text("tbody tr:nth-child(1) .small.soft:last-of-type").contains("Said of a-1 & others"));
+    assert_eq!(page.texts("tbody tr:nth-child(1) p.soft"), ["For example a-1: Said of a-1 & others"]);
     assert!(page.texts("tbody td").iter().any(|text| text.contains("Shorten the title.")));
     assert!(!page.answer.text.contains("/admin/meta/"), "a person needs no path of the API");
 
@@ -55,12 +55,12 @@ async fn issues_are_grouped_with_what_to_do() {
     assert_eq!(meta.texts("tbody td:first-child > a"), ["Price is missing"]);
     assert_eq!(meta.texts(".rail a[aria-current]"), ["Meta's verdict 1"]);
     let warnings = browser.open("/issues?severity=warning").await;
-    assert_eq!(warnings.texts("tbody td:first-child > a"), ["title_cut", "duplicate_gtin"]);
+    assert_eq!(warnings.texts("tbody td:first-child > a"), ["title_cut", "same_gtin"]);
     let hidden = browser.open("/issues?source=meta&severity=warning").await;
     assert!(hidden.text(".empty").contains("5 other groups are hidden by the filter"));
     let chosen = browser.submit(&hidden, "form.rail-choice", &[("source", "lint")]).await;
     assert_eq!(chosen.path, "/issues");
-    assert_eq!(chosen.texts("tbody td:first-child > a"), ["duplicate_gtin"]);
+    assert_eq!(chosen.texts("tbody td:first-child > a"), ["same_gtin"]);
     for hostile in ["/issues?source=%3Cscript%3E", "/issues?severity=x&source=", "/issues?source=a&source=b"] {
         let page = browser.open(hostile).await;
         assert_eq!((page.answer.status.as_u16(), page.texts("tbody tr").len()), (200, 5), "{hostile}");
