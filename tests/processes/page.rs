@@ -53,3 +53,9 @@ async fn a_person_gets_from_nothing_to_a_catalog_in_step_and_through_a_first_wee
     let module = testkit::root().join("mappers/modules/margin-label.wasm");
     walk("journey", &plant, &serve, json!({ "module": module })).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_and_forms_are_enough_and_a_viewer_has_none() {
+    let (plant, serve) = first_day().await;
+    walk("no_script", &plant, &serve, json!({})).await;
+}
