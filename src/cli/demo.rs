@@ -77,7 +77,7 @@ pub(super) async fn run(mut config: Config, args: DemoArgs, own_database: bool) 
     }
     if !args.exit_when_synced {
         eprintln!(
-            "\nStill running:\n  API          http://{}\n  API token    {}\n  local Meta   {}\n\n  curl -H 'Authorization: Bearer {}' http://{}/admin/meta/status\n\nCtrl-C ends it.",
+            "\nStill running:\n  page         http://{} (sign in with the token)\n  API token    {}\n  local Meta   {}\n\n  curl -H 'Authorization: Bearer {}' http://{}/admin/meta/status\n\nCtrl-C ends it.",
             running.server.address, running.token, running.meta.base_url, running.token, running.server.address
         );
         Ending::watch(config.stop_within().whole)?.asked().await;
