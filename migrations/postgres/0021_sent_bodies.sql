@@ -3,7 +3,7 @@
 -- The body of a call as it was sent, packed. A submission leads to it; it goes with the submission, or before it when
 -- the bodies together become too many (domain::retention).
 CREATE TABLE meta_batch_bodies (
-    submission_id TEXT PRIMARY KEY NOT NULL,
+    submission_id TEXT COLLATE "C" PRIMARY KEY NOT NULL,
     made_at       BIGINT NOT NULL,
     bytes         BIGINT NOT NULL,
     body          BYTEA NOT NULL

@@ -26,7 +26,7 @@ async fn sync(shop: &Installation) {
     shop.set(json!({"storefront_base_url": "https://shop.example", "sync_enabled": true})).await.data();
     shop.post("/admin/meta/bootstrap", Value::Null).await.data();
     let began = std::time::Instant::now();
-    while shop.get("/admin/meta/status").await.data()["counts"]["synced"] != 1 {
+    while shop.get("/admin/meta/items/v%2F1").await.data()["syncState"]["status"] != "synced" {
         assert!(began.elapsed() < PATIENCE, "synced");
         shop.clock.advance(1_000);
         shop.meta.advance(1_000);
@@ -41,7 +41,7 @@ async fn an_item_is_explained_and_compared() {
     let browser = Browser::of(&shop, "catalog-admin").await;
     let page = browser.open("/items/v%2F1").await;
     assert_eq!(page.text("h1"), "Cotton <shirt>");
-    assert!(page.text("section[aria-labelledby=state]").contains("Pending"), "{}", page.answer.text);
+    assert!(page.text("section[aria-labelledby=state]").contains("Never synced"), "{}", page.answer.text);
     assert!(page.texts(".mark .hidden-text").iter().all(|mark| mark == "Passed:"));
     assert_eq!(page.attributes(".lead a", "href"), ["/items"]);
 

@@ -10,8 +10,7 @@ use super::live::{self, LiveStatus};
 use super::time::iso;
 use crate::app::App;
 use crate::domain::comparison::{READ_NAMES, Row, Sides, compare as compared};
-use crate::store::StoreError;
-use crate::store::sent_body::{self, LastCall, Record};
+use crate::store::sent_body::{self, Record};
 
 /// One variant three times.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -99,22 +98,15 @@ pub async fn compare_with(
     detail: ItemDetail,
     live: bool,
 ) -> Result<ItemComparison, AdminError> {
-    let catalog = app.load_settings().await?.catalog_id.clone();
-    let mut tx = app.db.read().await?;
-    let call = sent_body::last_call(&mut tx, variant_id).await?;
-    drop(tx);
-    let was_pushed = detail.sync_state.as_ref().is_some_and(|state| state.last_handle.is_some());
-    // The drain compares the hashes, so nothing is kept for this.
-    let is_same = detail.next.action == "noop";
+    let (sent, at) = last_sent(app, variant_id, &detail).await?;
     let now = detail.mapped_item_data.and_then(object);
-    let at = call.as_ref().and_then(|call| iso(call.submitted_at));
-    let (source, fields) = match sent(call, variant_id, &catalog).await? {
+    let (source, fields) = match sent {
+        Sent::Same => ("same", now.clone()),
         Sent::Fields(fields) => ("body", Some(fields)),
         Sent::Delete => ("delete", Some(Map::new())),
+        Sent::Nothing => ("nothing", None),
         Sent::OtherCatalog => ("other_catalog", None),
-        Sent::Unknown if is_same => ("same", now.clone()),
-        Sent::Unknown if was_pushed => ("not_kept", None),
-        Sent::Unknown => ("nothing", None),
+        Sent::NotKept => ("not_kept", None),
     };
     let asked = if live { Some(live::ask(app, variant_id, &READ_NAMES).await?) } else { None };
     let (status, meta) = asked.map(|asked| (asked.status, asked.fields)).unzip();
@@ -130,26 +122,42 @@ pub async fn compare_with(
 
 /// What is known of the last call with a variant.
 enum Sent {
+    Same,
     Fields(Map<String, Value>),
     Delete,
+    Nothing,
     OtherCatalog,
-    Unknown,
+    NotKept,
 }
 
-async fn sent(call: Option<LastCall>, variant_id: &str, catalog: &str) -> Result<Sent, StoreError> {
-    let Some(call) = call else { return Ok(Sent::Unknown) };
-    if call.catalog_id != catalog {
-        return Ok(Sent::OtherCatalog);
-    }
-    let Some(body) = call.body else { return Ok(Sent::Unknown) };
+/// Returns what the last call said of a variant, and when Meta took it.
+async fn last_sent(app: &App, variant_id: &str, detail: &ItemDetail) -> Result<(Sent, Option<String>), AdminError> {
+    let catalog = app.load_settings().await?.catalog_id.clone();
+    let mut tx = app.db.read().await?;
+    let call = sent_body::last_call(&mut tx, variant_id).await?;
+    let at = call.as_ref().and_then(|call| iso(call.submitted_at));
+    // The drain compares hashes: what it would not send again is what was sent. No body has to be read for that.
+    let is_same = detail.next.action == "noop";
+    let body = match &call {
+        Some(call) if call.catalog_id != catalog => return Ok((Sent::OtherCatalog, at)),
+        _ if is_same => return Ok((Sent::Same, at)),
+        Some(call) => sent_body::of(&mut tx, &call.id).await?,
+        None => None,
+    };
+    drop(tx);
+    let Some(body) = body else {
+        let was_sent = detail.sync_state.as_ref().is_some_and(|state| state.last_handle.is_some());
+        return Ok((if was_sent { Sent::NotKept } else { Sent::Nothing }, at));
+    };
     let variant_id = variant_id.to_owned();
     // A body has up to five thousand records.
     let record = tokio::task::spawn_blocking(move || body.record(&variant_id)).await;
-    Ok(match record.ok().transpose()?.flatten() {
+    let sent = match record.ok().transpose()?.flatten() {
         Some(Record::Update(fields)) => Sent::Fields(fields),
         Some(Record::Delete) => Sent::Delete,
-        None => Sent::Unknown,
-    })
+        None => Sent::NotKept,
+    };
+    Ok((sent, at))
 }
 
 fn object(value: Value) -> Option<Map<String, Value>> {

@@ -77,12 +77,15 @@ impl Packed {
         };
         let mut text = Vec::new();
         DeflateDecoder::new(&*self.0).take(LONGEST).read_to_end(&mut text).map_err(|error| corrupt(&error))?;
-        let records: Vec<Wire<'_>> = serde_json::from_slice(&text).map_err(|error| corrupt(&error))?;
-        for record in records {
-            let Id { id } = serde_json::from_str(record.data.get()).map_err(|error| corrupt(&error))?;
+        let records: Vec<&RawValue> = serde_json::from_slice(&text).map_err(|error| corrupt(&error))?;
+        // Few records name the id, and only those are read.
+        let quoted = serde_json::to_string(variant_id).map_err(|error| corrupt(&error))?;
+        for record in records.into_iter().map(RawValue::get).filter(|record| record.contains(&quoted)) {
+            let Wire { method, data } = serde_json::from_str(record).map_err(|error| corrupt(&error))?;
+            let Id { id } = serde_json::from_str(data.get()).map_err(|error| corrupt(&error))?;
             if id == variant_id {
-                let fields = || serde_json::from_str(record.data.get()).map_err(|error| corrupt(&error));
-                return Ok(Some(if record.method == "DELETE" { Record::Delete } else { Record::Update(fields()?) }));
+                let fields = || serde_json::from_str(data.get()).map_err(|error| corrupt(&error));
+                return Ok(Some(if method == "DELETE" { Record::Delete } else { Record::Update(fields()?) }));
             }
         }
         Ok(None)
@@ -106,14 +109,14 @@ pub async fn keep(tx: &mut Tx, submission_id: &str, body: &Packed, now: Millis) 
 }
 
 /// The last call with a variant that Meta took.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct LastCall {
+    /// The submission's id.
+    pub id: String,
     /// The catalog that was called.
     pub catalog_id: String,
     /// When Meta took it.
-    pub submitted_at: Millis,
-    /// Its body, as long as it is kept.
-    pub body: Option<Packed>,
+    pub submitted_at: i64,
 }
 
 /// Returns the last call with a variant that Meta took; `None` when there was none, or it is too old to be known.
@@ -121,16 +124,24 @@ pub struct LastCall {
 /// # Errors
 /// When the database query fails.
 pub async fn last_call(tx: &mut Tx, variant_id: &str) -> Result<Option<LastCall>> {
-    let found: Option<(String, i64, Option<Vec<u8>>)> = fetch_optional!(
+    fetch_optional!(
         tx,
-        (String, i64, Option<Vec<u8>>),
-        "SELECT h.catalog_id, h.submitted_at, b.body
+        LastCall,
+        "SELECT h.id, h.catalog_id, h.submitted_at
          FROM meta_sync_state s JOIN meta_batch_handles h ON h.handle = s.last_handle
-         LEFT JOIN meta_batch_bodies b ON b.submission_id = h.id
          WHERE s.variant_id = $1",
         variant_id
-    )?;
-    Ok(found.map(|(catalog_id, submitted_at, body)| LastCall { catalog_id, submitted_at, body: body.map(Packed) }))
+    )
+}
+
+/// Returns the body of a call, as long as it is kept.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn of(tx: &mut Tx, submission_id: &str) -> Result<Option<Packed>> {
+    let found: Option<(Vec<u8>,)> =
+        fetch_optional!(tx, (Vec<u8>,), "SELECT body FROM meta_batch_bodies WHERE submission_id = $1", submission_id)?;
+    Ok(found.map(|(body,)| Packed(body)))
 }
 
 /// How much is kept of the bodies.
@@ -202,6 +213,6 @@ mod tests {
     fn what_cannot_be_read_is_told() {
         assert!(Packed(b"no deflate".to_vec()).record("v1").is_err());
         assert!(Packed::of(b"nonsense").record("v1").is_err());
-        assert!(Packed::of(br#"{"method":"UPDATE","data":{}}"#).record("v1").is_err());
+        assert!(Packed::of(br#"{"method":"UPDATE","data":{"title":"v1"}}"#).record("v1").is_err());
     }
 }

@@ -94,7 +94,7 @@ pub async fn calls(tx: &mut Tx, variant_id: &str, recorded: &[Millis]) -> Result
         "SELECT h.id, h.state, h.handle, h.submitted_at, h.completed_at, h.reason, CAST(h.errors AS TEXT) AS errors
          FROM @rows($1: at bigint) AS t CROSS JOIN meta_batch_handles h
          WHERE h.submitted_at = t.at AND h.handle IS NOT NULL
-         UNION
+         UNION ALL
          SELECT h.id, h.state, h.handle, h.submitted_at, h.completed_at, h.reason, CAST(h.errors AS TEXT) AS errors
          FROM @rows($2: at bigint) AS t CROSS JOIN meta_batch_handles h
          WHERE h.completed_at = t.at AND h.handle IS NULL",
