@@ -29,9 +29,8 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 use crate::http::shell::to_the_end;
-use catalog_sync::admin::mapper::{self, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source};
+use catalog_sync::admin::mapper::{self, is_builtin, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source};
 use catalog_sync::admin::preview::{PreviewState, PreviewView, list as previews};
-use catalog_sync::store::mapper::BUILTIN;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -78,7 +77,7 @@ impl Show {
     }
 
     fn is_builtin(&self) -> bool {
-        self.state.active.name == BUILTIN
+        is_builtin(&self.state.active.digest)
     }
 
     /// Whether what is measured belongs to the active mapper: another one runs while that one cannot.
@@ -106,21 +105,22 @@ async fn refused(api: &Api, visit: Visit, file: String, error: ApiError) -> Resu
 }
 
 /// A mapper as a person names it.
-fn named(name: &str, version: &str) -> String {
-    if name == BUILTIN { "the built-in mapper".to_owned() } else { format!("{name} {version}").trim().to_owned() }
+fn named(name: &str, version: &str, digest: &str) -> String {
+    match name {
+        _ if is_builtin(digest) => "the built-in mapper".to_owned(),
+        // Its file, and with it the name, is no longer stored.
+        "" => format!("the module {}", short(digest)),
+        name => format!("{name} {version}"),
+    }
 }
 
 fn named_view(view: &MapperView) -> String {
-    match &*view.name {
-        // Its file, and with it the name, is no longer stored.
-        "" => format!("the module {}", short(&view.digest)),
-        name => named(name, &view.version),
-    }
+    named(&view.name, &view.version, &view.digest)
 }
 
 /// The beginning of a digest, which tells modules apart.
 fn short(digest: &str) -> &str {
-    digest.get(..12).filter(|_| !digest.starts_with(BUILTIN)).unwrap_or(digest)
+    digest.get(..12).filter(|_| !is_builtin(digest)).unwrap_or(digest)
 }
 
 /// Where a mapper came from.
@@ -233,14 +233,14 @@ async fn ask_rollback(_: Manage, State(api): State<Api>, visit: Visit) -> Result
 
 async fn ask_reset(_: Manage, State(api): State<Api>, visit: Visit) -> Result<Response, ApiError> {
     let active = mapper::state(&api.app).await?.active;
-    if active.name == BUILTIN {
+    if is_builtin(&active.digest) {
         return Ok(see_other("/mapper"));
     }
     let question = Question {
         title: "Go back to the built-in mapper?".into(),
         facts: vec![
             format!("It takes the place of {}. A rollback restores that one.", named_view(&active)),
-            retried_fact(&api, BUILTIN).await?,
+            retried_fact(&api, "builtin").await?,
         ],
         action: "/mapper/reset".into(),
         button: "Use the built-in mapper",
@@ -308,8 +308,10 @@ mod tests {
 
     #[test]
     fn mappers_have_names_for_people() {
-        assert_eq!(named(BUILTIN, "0.1.0"), "the built-in mapper");
-        assert_eq!(named("margin-label", "1.2.0"), "margin-label 1.2.0");
+        assert_eq!(named("builtin", "0.1.0", "builtin-0.1.0-5965baac7b8b"), "the built-in mapper");
+        assert_eq!(named("builtin", "1", "64aa1ee420e3cc6da199"), "builtin 1", "a module names itself");
+        assert_eq!(named("margin-label", "1.2.0", "64aa1ee420e3cc6da199"), "margin-label 1.2.0");
+        assert_eq!(named("", "", "64aa1ee420e3cc6da199"), "the module 64aa1ee420e3");
         assert_eq!(short("64aa1ee420e3cc6da199"), "64aa1ee420e3");
         assert_eq!(short("builtin-0.1.0-5965baac7b8b"), "builtin-0.1.0-5965baac7b8b");
         assert_eq!(short("é"), "é");

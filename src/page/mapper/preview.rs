@@ -73,7 +73,7 @@ async fn start(_: Manage, State(api): State<Api>, visit: Visit, sent: Upload) ->
 async fn show(State(api): State<Api>, visit: Visit, PreviewId(id): PreviewId) -> Result<Response, ApiError> {
     let mut preview = preview::find(&api.app, &id).await?;
     let active = mapper::state(&api.app).await?.active;
-    let title = format!("Preview of {}", named(&preview.module.name, &preview.module.version));
+    let title = format!("Preview of {}", named(&preview.module.name, &preview.module.version, &preview.module.digest));
     let frame = Frame::load(&api, visit, Place::Mapper, title).await?;
     let report = preview.report.take();
     let is_active = active.digest == preview.module.digest;
@@ -108,7 +108,7 @@ async fn ask(_: Manage, State(api): State<Api>, visit: Visit, PreviewId(id): Pre
         words::counted(effect.deletes, "item is", "items are"),
     );
     let question = Question {
-        title: format!("Activate {}?", named(&preview.module.name, &preview.module.version)),
+        title: format!("Activate {}?", named(&preview.module.name, &preview.module.version, &preview.module.digest)),
         facts,
         action: format!("{}/activate", path(&id)),
         button: "Activate",

@@ -54,8 +54,8 @@ pub(super) struct Kind {
 
 /// The report.
 pub(super) struct Report {
-    /// The mapper that the module is compared with: its name and version.
-    pub(super) active: (String, String),
+    /// The mapper that the module is compared with.
+    pub(super) active: Compared,
     pub(super) variants: u64,
     pub(super) stats: Vec<Stat>,
     /// What mapping everything again would do, by words.
@@ -122,7 +122,7 @@ pub(super) fn in_report(report: PreviewReport) -> Report {
         kind("Failing anyway", report.failing_anyway),
     ];
     Report {
-        active: (active.name, active.version),
+        active,
         variants,
         stats,
         effects,

@@ -12,7 +12,7 @@ use crate::app::App;
 pub use crate::mapping::activation::Source;
 use crate::mapping::activation::{self, ActivationError};
 use crate::store::mapper;
-pub use known::{KnownModule, MOST_COUNTED, RunningMapper, known, retried, running};
+pub use known::{KnownModule, MOST_COUNTED, RunningMapper, is_builtin, known, retried, running};
 use view::state_view;
 pub use view::{MapperState, MapperView, RefusedView, RemapView};
 

@@ -15,6 +15,13 @@ const LISTED: i64 = 50;
 /// Up to this number, variants are counted for a question.
 pub const MOST_COUNTED: i64 = 100_000;
 
+/// Whether the digest of a view is that of the built-in mapper. Its name says nothing: a module names itself.
+#[must_use]
+pub fn is_builtin(digest: &str) -> bool {
+    // Other digests are hexadecimal.
+    digest.starts_with(BUILTIN)
+}
+
 /// A file that was offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownModule {
@@ -94,7 +101,7 @@ pub fn running(app: &App) -> RunningMapper {
 /// # Errors
 /// When the database query fails.
 pub async fn retried(app: &App, digest: &str) -> Result<i64, AdminError> {
-    let digest = if digest == BUILTIN { builtin_digest() } else { digest };
+    let digest = if is_builtin(digest) { builtin_digest() } else { digest };
     let mut tx = app.db.read().await?;
     Ok(bulk::count_failed_under_another(&mut tx, digest, MOST_COUNTED).await?)
 }
