@@ -42,7 +42,7 @@ pub fn routes() -> Router<Api> {
         .merge(system::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
-        .fallback(shell::no_page)
+        .fallback(crate::http::shell::no_route)
         .layer(from_fn(shell::dress))
         .merge(assets::routes())
         .layer(CompressionLayer::new())

@@ -122,7 +122,8 @@ impl TakesNoQuery {
     }
 }
 
-pub(super) async fn no_route() -> ApiError {
+/// Answers for a path that nothing is at.
+pub async fn no_route() -> ApiError {
     ApiError::new(Code::NotFound, "there is no such path")
 }
 

@@ -16,7 +16,6 @@ use sha2::{Digest as _, Sha256};
 use super::assets::{ASSETS, Assets};
 use super::words;
 
-use crate::http::code::Code;
 use crate::http::error::{ApiError, ErrorEnvelope, Failed};
 use crate::http::shell::RequestId;
 
@@ -87,11 +86,6 @@ pub async fn dress(request: Request, next: Next) -> Response {
 /// Whether the caller shows pages. A program that has lost its way gets JSON, as from the API.
 fn accepts_pages(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
-}
-
-/// Answers for a path that nothing is at.
-pub(super) async fn no_page() -> ApiError {
-    ApiError::new(Code::NotFound, "nothing is at this address")
 }
 
 /// A download may be longer than memory, so it passes as it comes.
