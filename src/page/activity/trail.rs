@@ -35,10 +35,10 @@ impl Deed {
     fn of(entry: AuditEntry, now: Millis) -> Self {
         let action = Action::of(&entry.action);
         let details = entry.details.as_object().cloned().unwrap_or_default();
-        let on = entry.subject.clone().map(|subject| {
-            let path = action.and_then(|action| place(action, &subject));
-            (subject, path)
-        });
+        let on = match &entry.subject {
+            Some(subject) => Some((subject.clone(), action.and_then(|action| place(action, subject)))),
+            None => details.get("variants").and_then(Value::as_u64).map(|n| (words::counted(n, "item", "items"), None)),
+        };
         let began = entry.at.as_deref().and_then(words::millis).unwrap_or_default();
         let principal = &entry.principal;
         let who = match &*principal.kind {
@@ -129,7 +129,8 @@ fn facts(details: &Map<String, Value>) -> Vec<String> {
                         .map(|(key, change)| format!("{key}: {} → {}", shown(&change["old"]), shown(&change["new"]))),
                 );
             }
-            (_, Value::Bool(false)) => {}
+            // The number stands beside the action.
+            ("variants", _) | (_, Value::Bool(false)) => {}
             (name, Value::Bool(true)) => facts.push(label(name).to_owned()),
             (name, value) => facts.push(format!("{}: {}", label(name), shown(value))),
         }
@@ -141,8 +142,8 @@ fn facts(details: &Map<String, Value>) -> Vec<String> {
 fn label(name: &str) -> &str {
     match name {
         "force" => "Also what Meta confirmed",
-        "variants" => "Items",
         "variantIds" => "Some of them",
+        "filter" => "Those with",
         "catalogId" => "Catalog",
         "businessId" => "Business",
         "accountId" => "Account",
@@ -176,7 +177,10 @@ fn shown(value: &Value) -> String {
         Value::String(text) if text.is_empty() => "nothing".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join(", "),
-        Value::Object(_) => value.to_string(),
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| !value.is_null());
+            given.map(|(name, value)| format!("{name} {}", shown(value))).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 
@@ -241,7 +245,8 @@ mod tests {
     fn details_become_lines() {
         let told = facts(&map(json!({
             "changes": {"batch_size": {"old": 5000, "new": 1000}, "brand": {"old": "", "new": "Acme"}},
-            "force": true, "remap": false, "variants": 12_345, "variantIds": ["a", "b"], "later": null
+            "force": true, "remap": false, "variants": 12_345, "variantIds": ["a", "b"], "later": null,
+            "filter": {"status": "failed", "held": null, "excluded": false}
         })));
         let expected = [
             "batch_size: 5,000 → 1,000",
@@ -249,7 +254,7 @@ mod tests {
             "Also what Meta confirmed",
             "later: nothing",
             "Some of them: a, b",
-            "Items: 12,345",
+            "Those with: excluded off, status failed",
         ];
         let (mut told, mut expected) = (told, expected.map(str::to_owned).to_vec());
         told.sort();

@@ -24,7 +24,8 @@ async fn every_operation_is_recorded(engine: Engine) {
         let before = entries(&shop, "").await.len();
         let told = answer(one.request(shop.request_as("catalog-admin", one.method.clone(), &one.path))).await;
         let after = entries(&shop, "").await;
-        let expected = usize::from(changes_something && !is_of_the_shop);
+        let is_a_question = told.text.contains("\"dryRun\":true") && !one.path.ends_with("/import");
+        let expected = usize::from(changes_something && !is_of_the_shop && !is_a_question);
         assert_eq!(after.len() - before, expected, "{}: {told:?}", one.name);
         if expected == 0 {
             continue;

@@ -98,7 +98,7 @@ async fn who_did_what_is_told_in_words() {
     shop.post("/admin/meta/items/a%2Fb%3Cb%3E/exclude", Value::Null).await;
     let page = browser.open("/activity?tab=audit").await;
     assert_eq!(page.texts("tbody td:first-child strong"), ["Exclude", "Change settings"]);
-    assert_eq!(page.texts("tbody li"), ["Items: 1", "batch_size: 1,000 → 700"]);
+    assert_eq!(page.texts("tbody li"), ["batch_size: 1,000 → 700"]);
     assert_eq!(page.attributes("tbody td[data-name=On] a", "href"), ["/items/a%2Fb%3Cb%3E", "/settings"]);
     assert_eq!(page.texts("tbody .badge"), ["Refused", "Done"]);
     assert_eq!(page.texts("tbody code"), ["NOT_FOUND"]);
