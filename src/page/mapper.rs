@@ -29,7 +29,9 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 use crate::http::shell::to_the_end;
-use catalog_sync::admin::mapper::{self, is_builtin, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source};
+use catalog_sync::admin::mapper::{
+    self, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source, is_builtin,
+};
 use catalog_sync::admin::preview::{PreviewState, PreviewView, list as previews};
 
 pub(super) fn routes() -> Router<Api> {
