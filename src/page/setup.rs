@@ -208,7 +208,7 @@ async fn ask_to_bootstrap(_: Manage, State(api): State<Api>, visit: Visit) -> Re
     let frame = Frame::load(&api, visit, Place::Setup, "Queue everything?").await?;
     let eligible = bootstrap::count(&api.app).await?;
     let settings = api.app.load_settings().await?;
-    let minutes = admin::effect::minutes_for(&api.app, &settings, eligible).await;
+    let minutes = admin::effect::minutes_for(&api.app, &settings, eligible).await?;
     page(&Bootstrap { frame, eligible, minutes })
 }
 
