@@ -19,6 +19,8 @@ pub mod landing;
 pub mod limits;
 pub mod mapper;
 pub mod overview;
+pub mod settings;
+pub mod setup;
 pub mod shell;
 pub mod sign_in;
 pub mod spark;
@@ -42,6 +44,8 @@ pub fn routes() -> Router<Api> {
         .merge(system::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
+        .merge(setup::routes())
+        .merge(settings::routes())
         .fallback(crate::http::shell::no_route)
         .layer(from_fn(shell::dress))
         .merge(assets::routes())

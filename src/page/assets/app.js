@@ -18,14 +18,14 @@
   const PACES = ["1", "2", "5", "15", "60", "0"];
   const pace = () => (PACES.includes(kept.get("pace")) ? Number(kept.get("pace")) : 5);
   let last = Date.now();
-  const isBusy = () => document.hidden || one("dialog[open]") || one("[data-select]:checked") || one("form[data-dirty]")
+  const isBusy = () => document.hidden || one("dialog[open]") || one("[data-select]:checked") || one("form[data-dirty], [data-still]")
     || document.activeElement?.matches("#live input, #live select, #live textarea");
   const refresh = () => { const live = one("#live[hx-get]"); if (live && window.htmx) { last = Date.now(); htmx.trigger(live, "refresh"); } };
   setInterval(() => {
     if (pace() && !isBusy() && Date.now() - last >= pace() * 1000) refresh();
     for (const time of document.querySelectorAll("time[data-ago]")) time.textContent = ago(time.dateTime);
   }, 1000);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && pace()) refresh(); });
+  document.addEventListener("visibilitychange", () => { if (!isBusy() && pace()) refresh(); });
 
   const ago = (at) => {
     const seconds = Math.round((Date.now() - new Date(at)) / 1000), past = Math.abs(seconds);
