@@ -27,6 +27,7 @@ await test(async ({ base, admin, viewer, person }) => {
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await operator.axe("the keys");
   await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
   const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
   await page.keyboard.press("t");
   const chosen = await theme();

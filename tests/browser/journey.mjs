@@ -36,11 +36,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   await page.getByRole("heading", { level: 1, name: "Set-up" }).waitFor();
   await operator.look("setup-first");
 
-  // The app, and what is wrong with a first try.
-  await main.getByLabel("App ID").fill("my app");
-  await button("Save", main.locator("#app")).click();
-  await page.getByRole("alert").first().waitFor();
-  await operator.look("setup-app-wrong");
+  // The app, and the address that it has to allow.
   await main.getByLabel("App ID").fill("1000000001");
   await main.getByLabel("App secret").fill("simulator-app-secret");
   await button("Save", main.locator("#app")).click();
