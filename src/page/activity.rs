@@ -144,6 +144,13 @@ struct One {
     told: [(&'static str, i64, Vec<Said>); 2],
 }
 
+impl One {
+    /// Whether there are more than those that are shown. Meta's own list is a sample, too.
+    fn is_sample(&self, count: &i64, said: &[Said]) -> bool {
+        !said.is_empty() && i64::try_from(said.len()).is_ok_and(|shown| shown < *count)
+    }
+}
+
 async fn one(State(api): State<Api>, visit: Visit, Path(id): Path<String>) -> Result<Response, ApiError> {
     let found = submissions::find(&api.app, &id).await?;
     let frame = Frame::load(&api, visit, Place::Activity, "Call to Meta").await?;

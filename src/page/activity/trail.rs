@@ -12,6 +12,7 @@ use crate::page::shell::page;
 use crate::page::words::{self, Look};
 use catalog_sync::admin::audit::{self, Action, AuditAsked, AuditEntry};
 use catalog_sync::clock::Millis;
+use catalog_sync::report::clip;
 
 /// An action that began this long ago is not under way any more: no request takes as long.
 const LONGEST_MS: Millis = 15 * 60 * 1_000;
@@ -36,6 +37,9 @@ impl Deed {
         let action = Action::of(&entry.action);
         let details = entry.details.as_object().cloned().unwrap_or_default();
         let on = match &entry.subject {
+            Some(subject) if action == Some(Action::SettingsChanged) => {
+                Some((short(subject), Some("/settings".to_owned())))
+            }
             Some(subject) => Some((subject.clone(), action.and_then(|action| place(action, subject)))),
             None => details.get("variants").and_then(Value::as_u64).map(|n| (words::counted(n, "item", "items"), None)),
         };
@@ -43,12 +47,13 @@ impl Deed {
         let principal = &entry.principal;
         let who = match &*principal.kind {
             "command" => "a command on the server".to_owned(),
-            _ => principal.name.clone().unwrap_or_else(|| principal.id.clone()),
+            _ => clip(principal.name.as_deref().unwrap_or(&principal.id), 30).into_owned(),
         };
         Self {
             what: action.map_or("Something that this version does not know", |action| said(action, &details)),
             on,
-            facts: facts(&details),
+            // The switch is told by the action's name.
+            facts: if action == Some(Action::SyncSwitched) { Vec::new() } else { facts(&details) },
             look: look(&entry.outcome, now - began),
             who,
             same: format!("/activity?tab=audit&principal={}", encoded(&principal.id)),
@@ -58,6 +63,14 @@ impl Deed {
 
     fn is_folded(&self) -> bool {
         self.facts.len() > OPEN_FACTS
+    }
+}
+
+/// What an action was done to; of many settings, their number, as the details name them.
+fn short(subject: &str) -> String {
+    match subject.split(", ").count() {
+        several @ 3.. => words::counted(several, "setting", "settings"),
+        _ => subject.to_owned(),
     }
 }
 
@@ -98,7 +111,7 @@ fn said(action: Action, details: &Map<String, Value>) -> &'static str {
 fn place(action: Action, subject: &str) -> Option<String> {
     Some(match action {
         Action::Resync | Action::Push | Action::Delete | Action::Exclude | Action::Include => item(subject),
-        Action::SettingsChanged | Action::SyncSwitched => "/settings".into(),
+        Action::SyncSwitched => "/settings".into(),
         Action::CatalogSelected => "/setup".into(),
         Action::PreviewStarted | Action::PreviewCancelled => "/mapper".into(),
         _ => return None,
@@ -272,6 +285,11 @@ mod tests {
         ] {
             assert_eq!(look(outcome, since).name, name);
         }
+    }
+
+    #[test]
+    fn many_settings_are_a_number() {
+        assert_eq!([short("a, b"), short("a, b, c")], ["a, b", "3 settings"]);
     }
 
     #[test]

@@ -14,10 +14,19 @@ use crate::http::installation::{Installation, NOW, answer};
 /// What a form sends.
 enum Sent {
     Fields(&'static [(&'static str, &'static str)]),
-    /// A mapper module.
-    File,
+    /// A file: the name of its field, and which one.
+    File(&'static str, Which),
+}
+
+/// A file to send.
+enum Which {
+    Module,
+    Products,
 }
 use Sent::{Fields, File};
+
+/// A choice of the catalog, as its form has it.
+const PICK: &str = r#"{"businessId":"3000000001","businessName":"Acme","catalogId":"4000000001","catalogName":"Acme"}"#;
 
 /// Every form that changes something, with what it sends, and the action that it is recorded as. Not among them are those
 /// that only show a page.
@@ -29,12 +38,23 @@ const POSTS: &[(&str, Sent, &str)] = &[
     ("/items/{variant_id}/delete", Fields(&[]), "delete"),
     ("/items/{variant_id}/exclude", Fields(&[]), "exclude"),
     ("/items/{variant_id}/include", Fields(&[]), "include"),
-    ("/mapper/preview", File, "preview_started"),
+    ("/mapper/preview", File("module", Which::Module), "preview_started"),
     ("/mapper/preview/{id}/cancel", Fields(&[]), "preview_cancelled"),
     ("/mapper/preview/{id}/activate", Fields(&[]), "mapper_activated"),
     ("/mapper/rollback", Fields(&[]), "mapper_rolled_back"),
     ("/mapper/reset", Fields(&[]), "mapper_reset"),
     ("/mapper/remap", Fields(&[]), "remap"),
+    ("/settings", Fields(&[("was.poll_interval_seconds", "30"), ("poll_interval_seconds", "31")]), "settings_changed"),
+    (
+        "/setup/settings",
+        Fields(&[("was.app_id", ""), ("app_id", "1000000001"), ("confirmed", "1")]),
+        "settings_changed",
+    ),
+    ("/setup/connect", Fields(&[]), "connect_started"),
+    ("/setup/catalog", Fields(&[("pick", PICK)]), "catalog_selected"),
+    ("/setup/import", File("file", Which::Products), "imported"),
+    ("/setup/bootstrap", Fields(&[]), "bootstrap"),
+    ("/setup/disconnect", Fields(&[]), "disconnected"),
 ];
 /// Signing in and out is in the log.
 const SESSIONS: [&str; 2] = ["/sign-in", "/sign-out"];
@@ -72,15 +92,19 @@ async fn every_form_that_changes_something_is_recorded() {
         let request = browser.request(Method::POST, &path.replace("{variant_id}", "v-1").replace("{id}", "made-up"));
         let told = answer(match sent {
             Fields(fields) => request.form(fields),
-            File => {
-                let head = "--part\r\ncontent-disposition: form-data; name=\"module\"; filename=\"m.wasm\"\r\n\r\n";
-                let body = [head.as_bytes(), &module("margin-label"), b"\r\n--part--\r\n"].concat();
+            File(name, which) => {
+                let head = format!("--part\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n");
+                let file = match which {
+                    Which::Module => module("margin-label"),
+                    Which::Products => b"\n".to_vec(),
+                };
+                let body = [head.as_bytes(), &file, b"\r\n--part--\r\n"].concat();
                 request.header("content-type", "multipart/form-data; boundary=part").body(body)
             }
         })
         .await;
         let last = &shop.get("/admin/meta/audit?limit=1").await.data()["entries"][0];
-        let outcome = if told.status.as_u16() == 303 { "ok" } else { "refused" };
+        let outcome = if told.status.is_client_error() { "refused" } else { "ok" };
         assert_eq!((&last["action"], &last["outcome"]), (&json!(action), &json!(outcome)), "{path}: {}", told.text);
         assert_eq!(last["principal"]["id"], "token-of-catalog-admin", "{path}");
     }
