@@ -226,7 +226,7 @@ async fn three_columns(database: Engine) {
 
     // A change that nothing sends yet.
     shop.set(json!({"sync_enabled": false})).await.data();
-    shop.stock(&[shirt("Linen shirt", 29900)]).await;
+    shop.import(&[shirt("Linen shirt", 29900)]).await;
     let calls = shop.called("GET products");
     let quiet = compare("").await;
     assert_eq!(shop.called("GET products"), calls, "Meta is asked only when told to");
@@ -253,7 +253,7 @@ async fn three_columns(database: Engine) {
     // The body goes with the submission; where the payload is the same, its hash still tells.
     shop.sql("DELETE FROM meta_batch_bodies").await;
     assert_eq!(compare("").await["sent"]["source"], "not_kept");
-    shop.stock(&[shirt("Cotton shirt", 29900)]).await;
+    shop.import(&[shirt("Cotton shirt", 29900)]).await;
     let same = compare("").await;
     assert_eq!((&same["sent"]["source"], &row(&same, "title")["sent"]), (&json!("same"), &json!("Cotton shirt")));
 

@@ -47,7 +47,7 @@ async fn an_item_is_explained_and_compared() {
 
     sync(&shop).await;
     shop.set(json!({"sync_enabled": false})).await.data();
-    shop.stock(&[shirt("Linen shirt", "active")]).await;
+    shop.import(&[shirt("Linen shirt", "active")]).await;
     let page = browser.open("/items/v%2F1").await;
     assert!(page.text("section[aria-labelledby=state]").contains("The sync is paused, so that waits"));
     let differing = page.texts("tr.differs th code");
@@ -122,7 +122,7 @@ async fn a_viewer_may_look_and_ask_and_not_act() {
 async fn what_is_not_eligible_gone_or_unknown_is_told() {
     let shop = shop().await;
     let browser = Browser::of(&shop, "catalog-admin").await;
-    shop.stock(&[shirt("Cotton shirt", "archived")]).await;
+    shop.import(&[shirt("Cotton shirt", "archived")]).await;
     let page = browser.open("/items/v%2F1").await;
     assert!(
         page.texts(".mark.bad + div").iter().any(|rule| rule.starts_with("The product is active")),
