@@ -9,7 +9,7 @@ use crate::page::words::{counted, number};
 
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub(super) enum Mark {
     /// What it leads to is there.
     Done,
     /// It can be done, and everything before it is done.
@@ -21,7 +21,7 @@ pub enum Mark {
 impl Mark {
     /// What it is called.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Done => "Done",
             Self::Now => "Now",
@@ -31,7 +31,7 @@ impl Mark {
 
     /// Its class in the style sheet.
     #[must_use]
-    pub fn tone(self) -> &'static str {
+    pub(super) fn tone(self) -> &'static str {
         match self {
             Self::Done => "good",
             Self::Now => "busy",
@@ -42,35 +42,35 @@ impl Mark {
 
 /// What the steps depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub(super) struct Facts {
     /// Whether the app's id and secret are set.
-    pub has_app: bool,
+    pub(super) has_app: bool,
     /// Whether an account is connected.
-    pub connected: bool,
+    pub(super) connected: bool,
     /// Permissions that it did not grant.
-    pub missing_scopes: Vec<&'static str>,
+    pub(super) missing_scopes: Vec<&'static str>,
     /// The selected catalog.
-    pub catalog: Option<String>,
+    pub(super) catalog: Option<String>,
     /// The address of the storefront.
-    pub storefront: String,
+    pub(super) storefront: String,
     /// Variants of the shop.
-    pub variants: i64,
+    pub(super) variants: i64,
     /// Changes that wait to be decided.
-    pub queued: i64,
+    pub(super) queued: i64,
     /// Items that were sent.
-    pub sent: i64,
+    pub(super) sent: i64,
     /// Whether everything was asked for once, and not for another catalog.
-    pub asked_for_all: bool,
+    pub(super) asked_for_all: bool,
     /// Whether nothing is queued although there is something to send.
-    pub nothing_queued: bool,
+    pub(super) nothing_queued: bool,
     /// The switch.
-    pub sync_enabled: bool,
+    pub(super) sync_enabled: bool,
 }
 
 impl Facts {
     /// Reads them from the status.
     #[must_use]
-    pub fn of(
+    pub(super) fn of(
         status: &ConnectionStatus,
         missing_scopes: Vec<&'static str>,
         storefront: String,
@@ -96,29 +96,29 @@ impl Facts {
 
     /// Whether there is something on its way to the selected catalog, or there already.
     #[must_use]
-    pub fn is_begun(&self) -> bool {
+    pub(super) fn is_begun(&self) -> bool {
         !self.nothing_queued && (self.asked_for_all || self.queued > 0 || self.sent > 0)
     }
 }
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub(super) struct Step {
     /// Its number.
-    pub number: usize,
+    pub(super) number: usize,
     /// Its name in addresses, and that of its template.
-    pub id: &'static str,
+    pub(super) id: &'static str,
     /// What it is called.
-    pub title: &'static str,
+    pub(super) title: &'static str,
     /// How far it is.
-    pub mark: Mark,
+    pub(super) mark: Mark,
     /// How it stands, in a few words.
-    pub told: String,
+    pub(super) told: String,
 }
 
 /// Returns the steps.
 #[must_use]
-pub fn steps(facts: &Facts) -> [Step; 8] {
+pub(super) fn steps(facts: &Facts) -> [Step; 8] {
     let is_connected = facts.connected && facts.missing_scopes.is_empty();
     let has_shop = !facts.storefront.is_empty();
     let begun = facts.is_begun();
