@@ -70,12 +70,7 @@ pub struct Facts {
 impl Facts {
     /// Reads them from the status.
     #[must_use]
-    pub fn of(
-        status: &ConnectionStatus,
-        missing_scopes: Vec<&'static str>,
-        storefront: String,
-        variants: i64,
-    ) -> Self {
+    pub fn of(status: &ConnectionStatus, missing_scopes: Vec<&'static str>, storefront: String, variants: i64) -> Self {
         Self {
             has_app: matches!(status.configuration.oauth_client, catalog_sync::admin::status::Presence::Configured),
             connected: status.connected,
@@ -210,15 +205,16 @@ mod tests {
         assert_eq!(
             went,
             [
-                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDDN", "DDDDDDDD",
-                "DDDDDDNN"
+                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDDN",
+                "DDDDDDDD", "DDDDDDNN"
             ]
         );
     }
 
     #[test]
     fn a_step_says_how_it_stands() {
-        let facts = Facts { connected: true, missing_scopes: vec!["catalog_management"], variants: 1_200, ..Facts::default() };
+        let facts =
+            Facts { connected: true, missing_scopes: vec!["catalog_management"], variants: 1_200, ..Facts::default() };
         let told: Vec<String> = steps(&facts).into_iter().map(|step| step.told).collect();
         assert_eq!((&*told[2], &*told[5]), ("Not granted: catalog_management", "1,200 variants are known"));
     }
