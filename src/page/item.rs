@@ -120,9 +120,12 @@ fn renamed(row: &ComparedField) -> Option<&str> {
 }
 
 impl InShop {
-    /// Whether any field differs on any side.
-    fn differences(&self) -> usize {
-        self.comparison.rows.iter().filter(|row| row.changes || row.agreement == "differs").count()
+    /// How many fields differ between the sides that are known.
+    fn differing(&self) -> String {
+        match self.comparison.rows.iter().filter(|row| row.changes || row.agreement == "differs").count() {
+            0 => "No difference is known.".to_owned(),
+            many => format!("{}.", words::counted(many, "field differs", "fields differ")),
+        }
     }
 
     /// What Meta says is wrong with the item, each with what to do about it.

@@ -67,16 +67,17 @@ await test(async ({ base, meta, admin, module, person }) => {
   await button("Save", main.locator("#shop")).click();
   await page.getByRole("status").getByText("saved").waitFor();
 
-  // Products, of which one has no brand and one is refused by Meta.
+  // Products, of which one is private and one is refused by Meta.
   const refused = { "v-7": "The image could not be downloaded" };
   await control(meta, "POST", "reject_ids", refused);
   const products = shirts();
-  products[2].brand = null;
+  products[2].visibility = "private";
   await main.getByLabel("File of products").setInputFiles(file("shirts.ndjson", [...products, { id: "broken" }]));
   await button("Import", main.locator("#products")).click();
   await operator.reads("Refused lines");
   await operator.look("setup-imported");
   await link("Go on with the set-up").click();
+  await main.locator("#preview summary").first().click();
   await operator.look("setup-preview");
   await main.locator("#preview").getByText(`${LINEN - 1}`).first().waitFor();
 

@@ -36,7 +36,10 @@ pub(super) fn next_sentence(next: &Next, is_queued: bool, is_enabled: bool) -> S
             format!("Next, {what}. The sync is paused, so that waits until it is switched on.")
         }
         true => format!("Next, {what}."),
-        false => format!("Nothing is queued. If it were decided now: {what}."),
+        false => match what.strip_prefix("nothing is sent") {
+            Some(since) => format!("Nothing is queued, and nothing has to be sent{since}."),
+            None => format!("Nothing is queued. If it were decided now, this would follow: {what}."),
+        },
     }
 }
 
@@ -161,7 +164,13 @@ mod tests {
                 next("noop", "unchanged"),
                 false,
                 true,
-                "Nothing is queued. If it were decided now: nothing is sent, since Meta has exactly this payload.",
+                "Nothing is queued, and nothing has to be sent, since Meta has exactly this payload.",
+            ),
+            (
+                next("upsert", "failed_before"),
+                false,
+                true,
+                "Nothing is queued. If it were decided now, this would follow: it is sent again, since the last try failed.",
             ),
             (
                 next("skip", "missing_price"),

@@ -100,11 +100,7 @@ pub const GROUPS: [Group; 6] = [
         name: "Meta app",
         about: "The app through which this service signs in to Facebook.",
         is_read_only: false,
-        fields: &[
-            f(key::app_id, "App ID"),
-            f(key::app_secret, "App secret"),
-            f(key::redirect_uri, "Redirect URI"),
-        ],
+        fields: &[f(key::app_id, "App ID"), f(key::app_secret, "App secret"), f(key::redirect_uri, "Redirect URI")],
     },
     Group {
         id: "catalog",
@@ -142,7 +138,8 @@ pub fn text_of(spec: &Spec, value: &Value) -> String {
     match (spec.kind, value) {
         (Kind::Secret, _) | (_, Value::Null) => String::new(),
         (Kind::Synonyms, Value::Object(names)) => {
-            let line = |(name, attribute): (&String, &Value)| format!("{name} = {}", attribute.as_str().unwrap_or_default());
+            let line =
+                |(name, attribute): (&String, &Value)| format!("{name} = {}", attribute.as_str().unwrap_or_default());
             names.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         (_, Value::String(text)) => text.clone(),

@@ -62,7 +62,9 @@ pub(super) async fn begin(
         }
         Err(AdminError::Misconfigured(why)) => {
             let why = match &*why {
-                why if why.contains("app_secret") => "The app's ID or secret is missing: enter both in the first step of the set-up.".to_owned(),
+                why if why.contains("app_secret") => {
+                    "The app's ID or secret is missing: enter both in the first step of the set-up.".to_owned()
+                }
                 why => sentence(why),
             };
             shown(&api, visit, StatusCode::UNPROCESSABLE_ENTITY, Some(why)).await

@@ -210,15 +210,16 @@ mod tests {
         assert_eq!(
             went,
             [
-                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDDN", "DDDDDDDD",
-                "DDDDDDNN"
+                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDDN",
+                "DDDDDDDD", "DDDDDDNN"
             ]
         );
     }
 
     #[test]
     fn a_step_says_how_it_stands() {
-        let facts = Facts { connected: true, missing_scopes: vec!["catalog_management"], variants: 1_200, ..Facts::default() };
+        let facts =
+            Facts { connected: true, missing_scopes: vec!["catalog_management"], variants: 1_200, ..Facts::default() };
         let told: Vec<String> = steps(&facts).into_iter().map(|step| step.told).collect();
         assert_eq!((&*told[2], &*told[5]), ("Not granted: catalog_management", "1,200 variants are known"));
     }

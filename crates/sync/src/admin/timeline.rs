@@ -76,6 +76,7 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
         let event = |at: Millis, kind| {
             (
                 at,
+                intent.seq,
                 TimelineEvent {
                     at: iso(at),
                     kind,
@@ -88,19 +89,19 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
                 },
             )
         };
-        let (at, mut queued) = event(intent.enqueued_at, "queued");
-        queued.origin = Some(intent.origin.clone());
-        queued.open = intent.processed_at.is_none();
+        let mut queued = event(intent.enqueued_at, "queued");
+        queued.2.origin = Some(intent.origin.clone());
+        queued.2.open = intent.processed_at.is_none();
         if intent.processed_at.is_none() && intent.parked_at.is_none() {
-            queued.message.clone_from(&intent.last_error);
+            queued.2.message.clone_from(&intent.last_error);
         }
-        known.push((at, queued));
+        known.push(queued);
         known.extend(intent.held_at.map(|at| event(at, "held")));
         known.extend(intent.released_at.map(|at| event(at, "released")));
         if let Some(at) = intent.parked_at {
-            let (at, mut parked) = event(at, "parked");
-            parked.message.clone_from(&intent.last_error);
-            known.push((at, parked));
+            let mut parked = event(at, "parked");
+            parked.2.message.clone_from(&intent.last_error);
+            known.push(parked);
         }
         let Some(at) = intent.processed_at else { continue };
         if !told.insert(at) {
@@ -109,12 +110,13 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
         let outcome = intent.outcome.clone().unwrap_or_default();
         let call = calls.get(&at).copied();
         if outcome != "submitted" && !(outcome == "failed" && call.is_some()) {
-            let (at, mut decided) = event(at, "decided");
-            decided.outcome = Some(outcome);
-            known.push((at, decided));
+            let mut decided = event(at, "decided");
+            decided.2.outcome = Some(outcome);
+            known.push(decided);
             continue;
         }
-        let (_, mut sent) = event(at, "sent");
+        let mut taken = event(at, "sent");
+        let sent = &mut taken.2;
         let is_taken = outcome == "submitted";
         sent.outcome = Some(
             match call {
@@ -128,20 +130,20 @@ fn events(variant_id: &str, intents: &[PastIntent], calls: &[PastCall]) -> Vec<T
         if !is_taken {
             sent.message = call.and_then(|call| call.reason.clone());
         }
-        known.push((at, sent));
+        known.push(taken);
         if let Some((call, at)) = call.filter(|_| is_taken).and_then(|call| Some((call, call.completed_at?))) {
-            let (_, mut verdict) = event(at, "verdict");
+            let mut closed = event(at, "verdict");
             let (outcome, message) = verdict_of(variant_id, &intent.intent, call);
-            verdict.outcome = Some(outcome.into());
-            verdict.message = message;
-            verdict.submission = Some(call.id.clone());
-            known.push((at, verdict));
+            closed.2.outcome = Some(outcome.into());
+            closed.2.message = message;
+            closed.2.submission = Some(call.id.clone());
+            known.push(closed);
         }
     }
-    // At one instant, what comes last in an intent's life is the latest.
+    // At one instant, what belongs to a later intent is the latest, and then what comes last in an intent's life.
     let rank = |event: &TimelineEvent| KINDS.iter().position(|kind| *kind == event.kind);
-    known.sort_by_key(|(at, event)| std::cmp::Reverse((*at, rank(event))));
-    known.into_iter().map(|(_, event)| event).collect()
+    known.sort_by_key(|(at, seq, event)| std::cmp::Reverse((*at, *seq, rank(event))));
+    known.into_iter().map(|(_, _, event)| event).collect()
 }
 
 /// The part of a stored verdict that is read here.

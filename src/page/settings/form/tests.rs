@@ -64,9 +64,8 @@ fn only_what_was_touched_changes() {
 fn a_form_keeps_what_was_typed() {
     let values = Settings::default().values();
     let sent = Sent::from([(was("max_attempts"), "5".into()), ("max_attempts".into(), "many".into())]);
-    let control = |sent: &Sent, reading: &Reading| {
-        controls(&[f("max_attempts", "Attempts")], &values, sent, reading).remove(0)
-    };
+    let control =
+        |sent: &Sent, reading: &Reading| controls(&[f("max_attempts", "Attempts")], &values, sent, reading).remove(0);
     let fresh = control(&Sent::new(), &Reading::default());
     assert_eq!((&*fresh.value, &*fresh.was, fresh.bounds, fresh.wrong), ("5", "5", Some((1, 20)), None));
     let kept = control(&sent, &compare(&sent, &values));
