@@ -15,6 +15,7 @@ pub mod frame;
 pub mod health;
 pub mod issues;
 pub mod item;
+pub mod items;
 pub mod landing;
 pub mod mapper;
 pub mod overview;
@@ -36,6 +37,7 @@ pub fn routes() -> Router<Api> {
         .merge(issues::routes())
         .merge(mapper::routes())
         .merge(item::routes())
+        .merge(items::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .fallback(shell::no_page)

@@ -120,7 +120,8 @@ pub async fn apply(app: &App, filter: &Filter, action: Action, confirmed: Option
         Action::Release => audit::Action::HeldReleased,
     });
     let act = act.with("filter", told(filter));
-    recorded(app, act, run(app, &touched, action, confirmed), |variants, details| details.add("variants", *variants)).await
+    recorded(app, act, run(app, &touched, action, confirmed), |variants, details| details.add("variants", *variants))
+        .await
 }
 
 /// What the audit trail keeps of a filter.
@@ -233,7 +234,8 @@ pub async fn resync_failed(app: &App) -> Result<u64, AdminError> {
         app.work_arrived();
         Ok(enqueued)
     };
-    recorded(app, Act::new(audit::Action::ResyncFailed), work, |variants, details| details.add("variants", *variants)).await
+    recorded(app, Act::new(audit::Action::ResyncFailed), work, |variants, details| details.add("variants", *variants))
+        .await
 }
 
 /// Queues every skipped variant again; returns their number.
@@ -248,7 +250,8 @@ pub async fn resync_skipped(app: &App) -> Result<u64, AdminError> {
         app.work_arrived();
         Ok(enqueued)
     };
-    recorded(app, Act::new(audit::Action::ResyncSkipped), work, |variants, details| details.add("variants", *variants)).await
+    recorded(app, Act::new(audit::Action::ResyncSkipped), work, |variants, details| details.add("variants", *variants))
+        .await
 }
 
 /// Releases the deletes that the mass-delete guard holds back; returns the number of their variants.
@@ -263,7 +266,8 @@ pub async fn release_held(app: &App) -> Result<i64, AdminError> {
         app.work_arrived();
         Ok(released)
     };
-    recorded(app, Act::new(audit::Action::HeldReleased), work, |variants, details| details.add("variants", *variants)).await
+    recorded(app, Act::new(audit::Action::HeldReleased), work, |variants, details| details.add("variants", *variants))
+        .await
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use super::time::iso;
 use crate::app::App;
 use crate::clock::Millis;
 use crate::domain::verdict::VERDICT_INCOMPLETE;
-use crate::store::timeline::{self, PastCall, PastIntent};
 use crate::store::items;
+use crate::store::timeline::{self, PastCall, PastIntent};
 use meta_graph::shown_cleaned;
 
 /// The most intents that are looked at.
