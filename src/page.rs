@@ -15,6 +15,7 @@ pub mod frame;
 pub mod health;
 pub mod issues;
 pub mod item;
+pub mod items;
 pub mod landing;
 pub mod limits;
 pub mod mapper;
@@ -42,6 +43,7 @@ pub fn routes() -> Router<Api> {
         .merge(mapper::routes())
         .merge(item::routes())
         .merge(system::routes())
+        .merge(items::routes())
         .merge(sign_in::routes())
         .merge(landing::routes())
         .merge(setup::routes())

@@ -4,7 +4,7 @@
 //! confirmed on a page of its own; a variant that the shop no longer has is shown as long as something is recorded of it.
 //! Left out on purpose: the list ([`super`]'s `/items`), and what the actions do ([`catalog_sync::admin::intents`]).
 
-mod said;
+pub(super) mod said;
 
 use askama::Template;
 use axum::Router;

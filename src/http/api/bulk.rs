@@ -96,6 +96,7 @@ impl BulkFilter {
             held: flag(self.held),
             parked: flag(self.parked),
             excluded: flag(self.excluded),
+            id: None,
             vendor: self.vendor.as_deref(),
             brand: self.brand.as_deref(),
             category: self.category.as_deref(),

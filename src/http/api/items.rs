@@ -142,6 +142,7 @@ impl ItemsQuery {
             held: self.held.as_deref(),
             parked: self.parked.as_deref(),
             excluded: self.excluded.as_deref(),
+            id: None,
             vendor: self.vendor.as_deref(),
             brand: self.brand.as_deref(),
             category: self.category.as_deref(),

@@ -64,7 +64,7 @@ pub(super) fn todo_of_rule(rule: &str) -> &'static str {
 }
 
 /// What to do about a cause, in terms of this page where the API's are others.
-pub(super) fn todo_of_cause(cause: &str) -> &'static str {
+pub(in crate::page) fn todo_of_cause(cause: &str) -> &'static str {
     match cause.split_once(':') {
         Some(("eligibility", EXCLUDED)) => "Nothing, or include it again.",
         Some(("mapper", _)) => "Correct the data or the mapper module, then decide again.",

@@ -118,6 +118,8 @@ pub struct ItemsAsked<'q> {
     pub parked: Option<&'q str>,
     /// `true` or `false`.
     pub excluded: Option<&'q str>,
+    /// A variant's id.
+    pub id: Option<&'q str>,
     /// A vendor's id or name.
     pub vendor: Option<&'q str>,
     /// A brand's id or title.
@@ -272,7 +274,9 @@ pub(super) fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> 
     let excluded = flag("excluded", asked.excluded, &mut wrong).then_some(true);
     let warning = word("warning", asked.warning, &mut wrong);
     let cause = word("cause", asked.cause, &mut wrong);
-    for (name, text) in [("vendor", asked.vendor), ("brand", asked.brand), ("category", asked.category)] {
+    for (name, text) in
+        [("id", asked.id), ("vendor", asked.vendor), ("brand", asked.brand), ("category", asked.category)]
+    {
         word(name, text, &mut wrong);
     }
     let search = asked.search.unwrap_or_default().trim();
@@ -392,6 +396,7 @@ mod tests {
             held: empty,
             parked: empty,
             excluded: empty,
+            id: None,
             vendor: empty,
             brand: empty,
             category: empty,

@@ -47,8 +47,10 @@ pub async fn quick_count(tx: &mut Tx, filter: &Filter) -> Result<Option<i64>> {
             counted!("SELECT COUNT(*) FROM meta_sync_state WHERE excluded")
         }
         Filter { held: true, .. } if is_only(Filter { held: true, ..Filter::default() }) => counted!(
-            "SELECT COUNT(DISTINCT variant_id) FROM meta_outbox @sqlite{INDEXED BY meta_outbox_held}
-             WHERE processed_at IS NULL AND held_at IS NOT NULL"
+            "SELECT COUNT(DISTINCT o.variant_id) FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_held}
+             WHERE o.processed_at IS NULL AND o.held_at IS NOT NULL
+               AND COALESCE((SELECT TRUE FROM meta_sync_state s WHERE s.variant_id = o.variant_id LIMIT 1),
+                   (SELECT TRUE FROM variant_index i WHERE i.variant_id = o.variant_id LIMIT 1), FALSE)"
         ),
         Filter { status: Some(status @ ("pending" | "failed" | "skipped" | "deleted")), .. }
             if is_only(Filter { status: Some(status), ..Filter::default() }) =>

@@ -390,7 +390,7 @@ pub(super) async fn page(
 }
 
 /// Returns variants that contain the needle, in no order and some of them twice: at most `most`, so that a search that
-/// finds nearly everything ends at once.
+/// finds nearly everything ends at once. The parameters have the numbers that they have in a page.
 pub(super) async fn some(tx: &mut Tx, needle: &str, some_are_gone: bool, most: i64) -> Result<Vec<String>> {
     macro_rules! found {
         ($found:expr, $by:expr) => {
@@ -398,7 +398,16 @@ pub(super) async fn some(tx: &mut Tx, needle: &str, some_are_gone: bool, most: i
                 tx,
                 (String,),
                 concat!("SELECT variant_id FROM (", $found, ") AS found LIMIT $9"),
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
                 most,
+                0_i64,
                 $by,
                 some_are_gone
             )
