@@ -1,6 +1,6 @@
 //! The report of a preview, made ready to be shown: pure.
 
-use catalog_sync::mapping::preview::{
+use catalog_sync::admin::preview::{
     Compared, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
 };
 
