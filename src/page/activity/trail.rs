@@ -121,7 +121,7 @@ fn place(action: Action, subject: &str) -> Option<String> {
 fn look(outcome: &str, since: Millis) -> Look {
     let (name, icon, tone, means) = match outcome {
         "ok" => ("Done", "ok", "good", "It was done."),
-        "refused" => ("Refused", "fail", "bad", "It failed or was refused, and nothing was changed."),
+        "refused" => ("Refused", "fail", "bad", "It failed or was refused; the code says why."),
         _ if since < LONGEST_MS => ("Under way", "clock", "busy", "It has begun."),
         _ => {
             ("End unknown", "clock", "warn", "The service stopped before the end was recorded: it may have been done.")
