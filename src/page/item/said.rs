@@ -79,12 +79,12 @@ pub(in crate::page) fn todo_of_cause(cause: &str) -> &'static str {
 /// Where the column of the last push comes from.
 pub(super) fn source_note(source: &str) -> &'static str {
     match source {
-        "body" => "As the last call said it.",
-        "same" => "The hash of the last call is that of what would be sent now, so both are the same.",
+        "body" => "“Last sent” is the last call as it was made.",
+        "same" => "“Last sent” is known by its hash, which is that of what would be sent now.",
         "delete" => "The last call removed the item.",
         "nothing" => "Meta has taken no call with this item yet.",
         "other_catalog" => "The last call was for another catalog.",
-        _ => "The last call is too old: its body is no longer kept. What it said is not known any more.",
+        _ => "The last call is too old: its body is no longer kept, so what it said is not known any more.",
     }
 }
 
