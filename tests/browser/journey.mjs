@@ -104,7 +104,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   await button("Switch the sync on").click();
   await page.getByRole("status").getByText("switched on").waitFor();
   await page.goto("/");
-  await stat("In flight", "[1-9]");
+  await stat("In flight", "[1-9][0-9,]*");
   await operator.look("overview-busy");
   await stat("In step", LINEN - 2);
   await stat("Refused", 1);
@@ -138,7 +138,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   await button("Preview the changes").click();
   await main.locator("#refused").waitFor();
   await operator.look("mapper-refused");
-  await main.getByLabel("A module's file").setInputFiles({ name: "margin-label.wasm", mimeType: "application/wasm", buffer: readFileSync(module) });
+  await main.getByLabel("A module's file").setInputFiles({ name: "price-rounding.wasm", mimeType: "application/wasm", buffer: readFileSync(module) });
   await button("Preview the changes").click();
   await main.getByRole("link", { name: "Activate" }).waitFor();
   await operator.look("mapper-preview");
@@ -147,7 +147,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   await button("Activate", dialog).click();
   await page.getByRole("status").getByText("mapper is active").waitFor();
   await page.goto("/mapper");
-  await operator.reads("margin-label");
+  await operator.reads("price-rounding");
   await link(/^Roll back/).click();
   await button(/Roll back/, dialog).click();
   await page.getByRole("status").getByText("mapper is active").waitFor();

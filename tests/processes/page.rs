@@ -50,7 +50,7 @@ async fn the_frame_is_light_and_lets_only_those_in_that_may() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_gets_from_nothing_to_a_catalog_in_step_and_through_a_first_week() {
     let (plant, serve) = first_day().await;
-    let module = testkit::root().join("mappers/modules/margin-label.wasm");
+    let module = testkit::root().join("mappers/modules/price-rounding.wasm");
     walk("journey", &plant, &serve, json!({ "module": module })).await;
 }
 
