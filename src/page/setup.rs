@@ -32,9 +32,9 @@ use super::settings::form::{Control, Field, GROUPS, Reading, Sent, controls};
 use super::settings::{Taken, status_of, take};
 use super::shell::{page, see_other, with_status};
 use super::words::{self, sentence};
+use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
-use crate::http::{Api, Limits};
 
 /// How long a look at what would be sent may take.
 const LOOK: Duration = Duration::from_millis(150);
@@ -53,15 +53,13 @@ const OF_SHOP: [&str; 5] = [
 ];
 
 pub(super) fn routes() -> Router<Api> {
-    // The boundaries of the form come on top of the file.
-    let upload = DefaultBodyLimit::max(Limits::default().products + 16 * 1024);
     Router::new()
         .route("/setup", get(read))
         .route("/setup/settings", post(save))
         .route("/setup/connect", get(connect::before).post(connect::begin))
         .route("/setup/disconnect", get(connect::ask_to_disconnect).post(connect::disconnect))
         .route("/setup/catalog", get(catalog::choose).post(catalog::select))
-        .route("/setup/import", post(products::import).layer(upload))
+        .route("/setup/import", post(products::import).layer(DefaultBodyLimit::max(products::READ_ON)))
         .route("/setup/bootstrap", get(ask_to_bootstrap).post(begin_bootstrap))
         .layer(Extension(Arc::new(Forecasts::default())))
 }

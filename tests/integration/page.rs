@@ -5,6 +5,8 @@ mod activity;
 mod issues;
 mod item;
 mod mapper;
+mod settings;
+mod setup;
 mod sign_in;
 mod system;
 

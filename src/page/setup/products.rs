@@ -1,7 +1,9 @@
 //! `/setup/import`: a file of products from the browser.
+//!
+//! A file that is too long is read on for a while without being kept, because a browser shows an answer only after it has
+//! sent everything.
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
@@ -17,6 +19,9 @@ use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::with_status;
 use crate::page::words::{self, sentence};
 
+/// How much of a request is read.
+pub(super) const READ_ON: usize = 64 * 1024 * 1024;
+
 #[derive(Template)]
 #[template(path = "setup_import.html")]
 struct Imported {
@@ -28,7 +33,7 @@ struct Imported {
 /// What the form sends.
 #[derive(Default)]
 struct Upload {
-    file: Bytes,
+    file: Vec<u8>,
     is_tried: bool,
 }
 
@@ -91,15 +96,20 @@ async fn read(mut form: Multipart, most: usize) -> Result<Upload, ApiError> {
         _ => ApiError::bad_request("the form is incomplete"),
     };
     let mut upload = Upload::default();
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    let mut length = 0_usize;
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
         match field.name() {
-            Some("file") => upload.file = field.bytes().await.map_err(broken)?,
+            Some("file") => {
+                while let Some(chunk) = field.chunk().await.map_err(broken)? {
+                    length = length.saturating_add(chunk.len());
+                    if length <= most {
+                        upload.file.extend_from_slice(&chunk);
+                    }
+                }
+            }
             Some("try") => upload.is_tried = true,
             _ => {}
         }
     }
-    if upload.file.len() > most {
-        return Err(too_long());
-    }
-    Ok(upload)
+    if length > most { Err(too_long()) } else { Ok(upload) }
 }
