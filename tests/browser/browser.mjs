@@ -105,10 +105,15 @@ class Person {
 
   /** Asks for something to be done with everything that the list's filter shows, and confirms it. */
   async bulk(action, state) {
-    const { page } = this;
-    await page.getByRole("main").getByRole("button", { name: action }).first().click();
+    const main = this.page.getByRole("main");
+    await main.getByLabel("Action", { exact: true }).selectOption({ label: action });
+    await main.getByRole("button", { name: /of this filter…$/ }).click();
+    const confirm = this.page.locator("#confirm");
+    await confirm.waitFor();
     await this.look(state);
-    await page.getByRole("main").getByRole("button", { name: action }).first().click();
+    const typed = confirm.getByLabel(/^Type/);
+    if (await typed.count()) await typed.fill((await confirm.getByText(/^Type/).innerText()).replace(/[^0-9]/g, ""));
+    await confirm.getByRole("button", { name: action }).click();
   }
 
   /** The only element with this text in the content. */
