@@ -280,7 +280,11 @@ pub fn controls(fields: &[Field], current: &Map<String, Value>, sent: &Sent, rea
         Some(Control {
             key: field.key,
             name: field.name,
-            help: marked(spec.help.trim()),
+            help: match spec.kind {
+                // The table tells how it reads through the API.
+                Kind::Secret => marked("It is sealed at rest, and no page shows it."),
+                _ => marked(spec.help.trim()),
+            },
             kind,
             bounds,
             words,
