@@ -208,10 +208,11 @@ pub fn compare(sent: &Sent, current: &Map<String, Value>) -> Reading {
         let typed = sent.get(field.key).map_or("", |typed| typed);
         if spec.kind == Kind::Secret {
             // Only a new one is typed in.
-            match typed.trim().is_empty().then_some(Ok(Value::Null)).unwrap_or_else(|| read(spec, typed)) {
-                Ok(Value::Null) => {}
-                Ok(secret) => drop(reading.changes.insert(field.key.to_owned(), secret)),
-                Err(wrong) => drop(reading.wrong.insert(field.key, wrong)),
+            if !typed.trim().is_empty() {
+                match read(spec, typed) {
+                    Ok(secret) => drop(reading.changes.insert(field.key.to_owned(), secret)),
+                    Err(wrong) => drop(reading.wrong.insert(field.key, wrong)),
+                }
             }
             continue;
         }
@@ -280,7 +281,11 @@ pub fn controls(fields: &[Field], current: &Map<String, Value>, sent: &Sent, rea
         Some(Control {
             key: field.key,
             name: field.name,
-            help: marked(spec.help.trim()),
+            help: match spec.kind {
+                // The table tells how it reads through the API.
+                Kind::Secret => marked("It is sealed at rest, and no page shows it."),
+                _ => marked(spec.help.trim()),
+            },
             kind,
             bounds,
             words,

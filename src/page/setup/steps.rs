@@ -130,7 +130,8 @@ pub(super) fn steps(facts: &Facts) -> [Step; 8] {
         (facts.catalog.is_some(), is_connected),
         (has_shop, facts.catalog.is_some()),
         (facts.variants > 0, has_shop),
-        (begun, facts.catalog.is_some() && has_shop && facts.variants > 0),
+        // It stays open until something is sent: an import queues by itself, and nobody has looked then.
+        (begun && (facts.sync_enabled || facts.sent > 0), facts.catalog.is_some() && has_shop && facts.variants > 0),
         (begun && facts.sync_enabled, facts.catalog.is_some() && has_shop && facts.variants > 0),
     ];
     let said = |is: bool, what: &dyn Fn() -> String| if is { what() } else { String::new() };
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(
             went,
             [
-                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDDN",
+                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDNN",
                 "DDDDDDDD", "DDDDDDNN"
             ]
         );

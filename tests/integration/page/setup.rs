@@ -95,7 +95,7 @@ async fn the_whole_way(database: Engine) {
     let page = browser.open("/setup").await;
     assert_eq!(
         (marks(&page), page.texts("#preview dl.stats dd")),
-        ("DDDDDDDN".into(), vec!["1".into(), "1".into(), "2".into()])
+        ("DDDDDDNN".into(), vec!["1".into(), "1".into(), "2".into()])
     );
     assert_eq!(page.texts("#preview tbody code"), ["missing_price"]);
     assert_eq!(shop.called("POST items_batch"), 0);
