@@ -1,7 +1,7 @@
 //! The report of a preview, made ready to be shown: pure.
 
-use catalog_sync::mapping::preview::{
-    FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
+use catalog_sync::admin::preview::{
+    Compared, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
 };
 
 /// Most fields whose samples are shown; the histogram shows all.

@@ -21,10 +21,10 @@ use super::time::iso;
 use crate::app::App;
 use crate::ids;
 use crate::mapping::active::NotFollowed;
-use crate::mapping::preview::{Pair, Tally};
 pub use crate::mapping::preview::{
     Compared, FieldDifference, FieldSample, Group, GroupSample, PreviewReport, WarningDifference,
 };
+use crate::mapping::preview::{Pair, Tally};
 use crate::mapping::{LoadedMapper, digest};
 use crate::report::chain;
 use crate::store::mapper::StoredModule;
