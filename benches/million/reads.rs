@@ -47,7 +47,11 @@ const PUSHED: usize = 250_000;
 enum What<'q> {
     Status,
     Errors,
-    Items(ItemsAsked<'q>),
+    Items(Box<ItemsAsked<'q>>),
+}
+
+fn items_of(asked: ItemsAsked<'_>) -> What<'_> {
+    What::Items(Box::new(asked))
 }
 
 /// Measures every read.
@@ -55,15 +59,15 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
     let page = |number: usize| number.clamp(1, (variants / PAGE).max(1)).to_string();
     let (thousand, deep) = (page(1_000), page(20_000));
     let any = ItemsAsked::default();
-    let by_status = |status| What::Items(ItemsAsked { status: Some(status), ..any });
-    let search = |text| What::Items(ItemsAsked { search: Some(text), ..any });
+    let by_status = |status| items_of(ItemsAsked { status: Some(status), ..any });
+    let search = |text| items_of(ItemsAsked { search: Some(text), ..any });
     let yes = Some("true");
     let wanted = [
         (STATUS, What::Status),
         ("errors", What::Errors),
-        (FIRST, What::Items(any)),
-        (THOUSAND, What::Items(ItemsAsked { page: Some(&thousand), ..any })),
-        ("items, page 20,000", What::Items(ItemsAsked { page: Some(&deep), ..any })),
+        (FIRST, items_of(any)),
+        (THOUSAND, items_of(ItemsAsked { page: Some(&thousand), ..any })),
+        ("items, page 20,000", items_of(ItemsAsked { page: Some(&deep), ..any })),
         ("items, synced", by_status("synced")),
         ("items, submitted", by_status("submitted")),
         ("items, pending", by_status("pending")),
@@ -71,12 +75,12 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
         ("items, skipped", by_status("skipped")),
         ("items, deleted", by_status("deleted")),
         ("items, never synced", by_status("never_synced")),
-        ("items, warning", What::Items(ItemsAsked { warning: Some(WARNING), ..any })),
-        ("items, cause", What::Items(ItemsAsked { cause: Some(CAUSE), ..any })),
-        ("items, held", What::Items(ItemsAsked { held: yes, ..any })),
-        ("items, parked", What::Items(ItemsAsked { parked: yes, ..any })),
-        ("items, excluded", What::Items(ItemsAsked { excluded: yes, ..any })),
-        ("items, eligible only", What::Items(ItemsAsked { eligible_only: yes, ..any })),
+        ("items, warning", items_of(ItemsAsked { warning: Some(WARNING), ..any })),
+        ("items, cause", items_of(ItemsAsked { cause: Some(CAUSE), ..any })),
+        ("items, held", items_of(ItemsAsked { held: yes, ..any })),
+        ("items, parked", items_of(ItemsAsked { parked: yes, ..any })),
+        ("items, excluded", items_of(ItemsAsked { excluded: yes, ..any })),
+        ("items, eligible only", items_of(ItemsAsked { eligible_only: yes, ..any })),
         (RARE, search("number 777")),
         (FREQUENT, search("thing")),
         (SKU, search("SKU-0000777-3")),
@@ -102,7 +106,7 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
                 read.draining = Some(median_of(&shop.app, what, 21, Duration::from_secs(8)).await);
             }
         }
-        for (name, what) in [(STATUS, What::Status), (FIRST, What::Items(any))] {
+        for (name, what) in [(STATUS, What::Status), (FIRST, items_of(any))] {
             let crowd = crowd(&shop.app, what).await;
             reads.iter_mut().find(|read| read.name == name).expect("it was read").crowd = Some(crowd);
         }
@@ -160,7 +164,7 @@ async fn read(app: &App, what: What<'_>) -> f64 {
     match what {
         What::Status => drop(status::status(app).await.expect("a status")),
         What::Errors => drop(items::failed(app, None, None, None).await.expect("a list")),
-        What::Items(asked) => drop(items::list(app, asked).await.expect("a list")),
+        What::Items(asked) => drop(items::list(app, **asked).await.expect("a list")),
     }
     began.elapsed().as_secs_f64() * 1e3
 }

@@ -207,7 +207,7 @@ pub fn is_intended(method: &Method, headers: &HeaderMap, mut ours: impl Iterator
     else {
         return false;
     };
-    let origin = origin.is_tuple().then(|| origin.ascii_serialization()).unwrap_or_default();
+    let origin = if origin.is_tuple() { origin.ascii_serialization() } else { String::new() };
     // A page of the host that the request is sent to, on a network without https, where browsers send no Sec-Fetch-Site.
     let is_of_this_host = origin.split_once("://").is_some_and(|(_, host)| text(header::HOST.as_str()) == Some(host));
     is_of_this_host || ours.any(|known| known == origin)

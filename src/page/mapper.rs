@@ -29,6 +29,7 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 use crate::http::shell::to_the_end;
+use catalog_sync::admin::effect;
 use catalog_sync::admin::mapper::{
     self, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source, is_builtin,
 };
@@ -158,7 +159,7 @@ fn each(time: impl Borrow<Duration>) -> String {
 /// A memory size.
 fn mebibytes(bytes: impl Borrow<usize>) -> String {
     let bytes = *bytes.borrow();
-    format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20)
+    format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
 }
 
 /// What an operator is asked before a change.
@@ -197,9 +198,17 @@ async fn everything(api: &Api) -> Result<i64, ApiError> {
 async fn remap_fact(api: &Api) -> Result<String, ApiError> {
     let variants = everything(api).await?;
     Ok(format!(
-        "{} mapped again, behind what the shop changes, and each payload that differs from what Meta has is sent.",
+        "{} mapped again, behind what the shop changes, and each payload that differs from what Meta has is sent. {}",
         words::counted(variants, "variant is", "variants are"),
+        duration_fact(api, variants, "If all differ").await?,
     ))
+}
+
+/// How long it takes to send so many items.
+async fn duration_fact(api: &Api, items: i64, which: &str) -> Result<String, ApiError> {
+    let settings = api.app.load_settings().await?;
+    let minutes = effect::minutes_for(&api.app, &settings, items).await?;
+    Ok(format!("{which}, that takes about {} at the present budget.", words::counted(minutes, "minute", "minutes")))
 }
 
 /// What an activation of the mapper with this digest does at once.

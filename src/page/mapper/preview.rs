@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::report::{Report, in_report};
-use super::{Chosen, Question, Upload, asked, changed, named, refused, remap_fact, retried_fact};
+use super::{Chosen, Question, Upload, asked, changed, duration_fact, everything, named, refused, retried_fact};
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
@@ -101,11 +101,13 @@ async fn ask(_: Manage, State(api): State<Api>, visit: Visit, PreviewId(id): Pre
         );
     }
     let effect = &report.effect;
+    let sent = i64::try_from(effect.pushes.saturating_add(effect.deletes)).unwrap_or(i64::MAX);
     let remap = format!(
-        "{} By the preview {} sent and {} removed from Meta because of it.",
-        remap_fact(&api).await?,
+        "{} mapped again, behind what the shop changes. By the preview {} sent and {} removed from Meta because of it. {}",
+        words::counted(everything(&api).await?, "variant is", "variants are"),
         words::counted(effect.pushes, "payload is", "payloads are"),
         words::counted(effect.deletes, "item is", "items are"),
+        duration_fact(&api, sent, "By these numbers").await?,
     );
     let question = Question {
         title: format!("Activate {}?", named(&preview.module.name, &preview.module.version, &preview.module.digest)),
