@@ -44,14 +44,25 @@ const CLIENTS: usize = 64;
 const PUSHED: usize = 250_000;
 
 #[derive(Clone, Copy)]
-enum What<'q> {
+enum Kind {
     Status,
     Errors,
-    Items(Box<ItemsAsked<'q>>),
+    Items,
+}
+
+/// A read, and what the list is asked for.
+#[derive(Clone, Copy)]
+struct What<'q> {
+    kind: Kind,
+    asked: ItemsAsked<'q>,
+}
+
+fn of(kind: Kind) -> What<'static> {
+    What { kind, asked: ItemsAsked::default() }
 }
 
 fn items_of(asked: ItemsAsked<'_>) -> What<'_> {
-    What::Items(Box::new(asked))
+    What { kind: Kind::Items, asked }
 }
 
 /// Measures every read.
@@ -63,8 +74,8 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
     let search = |text| items_of(ItemsAsked { search: Some(text), ..any });
     let yes = Some("true");
     let wanted = [
-        (STATUS, What::Status),
-        ("errors", What::Errors),
+        (STATUS, of(Kind::Status)),
+        ("errors", of(Kind::Errors)),
         (FIRST, items_of(any)),
         (THOUSAND, items_of(ItemsAsked { page: Some(&thousand), ..any })),
         ("items, page 20,000", items_of(ItemsAsked { page: Some(&deep), ..any })),
@@ -106,7 +117,7 @@ pub(crate) async fn measure(shop: &Shop, variants: usize, report: &Report) -> Ve
                 read.draining = Some(median_of(&shop.app, what, 21, Duration::from_secs(8)).await);
             }
         }
-        for (name, what) in [(STATUS, What::Status), (FIRST, items_of(any))] {
+        for (name, what) in [(STATUS, of(Kind::Status)), (FIRST, items_of(any))] {
             let crowd = crowd(&shop.app, what).await;
             reads.iter_mut().find(|read| read.name == name).expect("it was read").crowd = Some(crowd);
         }
@@ -161,10 +172,10 @@ async fn crowd(app: &Arc<App>, what: What<'static>) -> [f64; 2] {
 
 async fn read(app: &App, what: What<'_>) -> f64 {
     let began = Instant::now();
-    match what {
-        What::Status => drop(status::status(app).await.expect("a status")),
-        What::Errors => drop(items::failed(app, None, None, None).await.expect("a list")),
-        What::Items(asked) => drop(items::list(app, **asked).await.expect("a list")),
+    match what.kind {
+        Kind::Status => drop(status::status(app).await.expect("a status")),
+        Kind::Errors => drop(items::failed(app, None, None, None).await.expect("a list")),
+        Kind::Items => drop(items::list(app, what.asked).await.expect("a list")),
     }
     began.elapsed().as_secs_f64() * 1e3
 }
