@@ -25,7 +25,7 @@ use super::shell::{see_other, with_status};
 use super::words::{self, Look, number, of_state};
 use crate::http::Api;
 use crate::http::error::ApiError;
-use catalog_sync::admin::items::{ItemSummary, NEVER_SYNCED, filter};
+use catalog_sync::admin::items::{Filter, ItemSummary, NEVER_SYNCED, Totals, filter, quick_count};
 use catalog_sync::admin::walk::{self, Walked};
 use catalog_sync::admin::{AdminError, bulk as actions};
 use catalog_sync::report::clip;
@@ -177,8 +177,7 @@ async fn list(visit: Visit, State(api): State<Api>, FromQuery(query): FromQuery<
         (None, true, status) => Some(totals.of(Some(status))),
         (None, false, _) => {
             let filter = filter(&api.app, selected.asked()).await?;
-            let mut tx = api.app.db.read().await?;
-            catalog_sync::store::items::quick_count(&mut tx, &filter).await?
+            quick_count(&api.app, &filter).await?
         }
     };
     let status = if hint.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -228,13 +227,10 @@ async fn rail(
     frame: &Frame,
     query: &Query,
     selected: &Selected,
-    totals: &catalog_sync::store::items::Totals,
+    totals: &Totals,
 ) -> Result<Vec<Choice>, ApiError> {
-    let excluded = {
-        let filter = catalog_sync::store::items::Filter { excluded: Some(true), ..Default::default() };
-        let mut tx = api.app.db.read().await?;
-        catalog_sync::store::items::quick_count(&mut tx, &filter).await?.unwrap_or_default()
-    };
+    let excluded = Filter { excluded: Some(true), ..Filter::default() };
+    let excluded = quick_count(&api.app, &excluded).await?.unwrap_or_default();
     let flag = |name, icon, tone, means| Look { name, icon, tone, means };
     let has_flag = !query.held.is_empty() || !query.parked.is_empty() || !query.excluded.is_empty();
     let choice = |look, field: &str, value: &str, count| Choice {

@@ -9,7 +9,7 @@ pub const DEFAULT_GRAPH_BASE_URL: &str = "https://graph.facebook.com";
 /// Meta's host for the login dialog, which a browser opens.
 pub const DEFAULT_DIALOG_BASE_URL: &str = "https://www.facebook.com";
 /// The API version the service is built against.
-pub const DEFAULT_VERSION: &str = "v25.0";
+pub const DEFAULT_VERSION: &str = "v26.0";
 
 /// Time limits of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct GraphConfig {
     pub graph_base_url: Url,
     /// Login dialog host ([`DEFAULT_DIALOG_BASE_URL`]).
     pub dialog_base_url: Url,
-    /// API version, as in `v25.0` ([`DEFAULT_VERSION`]).
+    /// API version, as in `v26.0` ([`DEFAULT_VERSION`]).
     pub version: String,
     /// Time limits.
     pub timeouts: Timeouts,
@@ -122,7 +122,7 @@ mod tests {
             (DEFAULT_GRAPH_BASE_URL, "25.0", false),
             (DEFAULT_GRAPH_BASE_URL, "v25", false),
             (DEFAULT_GRAPH_BASE_URL, "v25.", false),
-            (DEFAULT_GRAPH_BASE_URL, "v25.0/..", false),
+            (DEFAULT_GRAPH_BASE_URL, "v26.0/..", false),
         ];
         for (url, version, usable) in cases {
             assert_eq!(config(url, version).validate().is_ok(), usable, "{url} {version}");

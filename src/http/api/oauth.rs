@@ -51,7 +51,7 @@ pub struct Disconnected {
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["meta_misconfigured"]))),
     responses((status = 200, description = "The address of the consent page.", body = Envelope<Started>,
-        example = json!({"data": {"authUrl": "https://www.facebook.com/v25.0/dialog/oauth?client_id=1000000001&state=…"}, "message": "Success", "statusCode": 200}))),
+        example = json!({"data": {"authUrl": "https://www.facebook.com/v26.0/dialog/oauth?client_id=1000000001&state=…"}, "message": "Success", "statusCode": 200}))),
 )]
 pub async fn start(
     Manage(principal): Manage,

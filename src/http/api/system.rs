@@ -29,7 +29,7 @@ use catalog_sync::admin::system::{self, SystemView};
                 "version": "0.1.0", "platform": "linux x86_64", "instance": "shop-1",
                 "startedAt": "2025-11-24T15:00:00.000Z", "uptimeSeconds": 3600
             },
-            "graph": {"version": "v25.0", "endsAt": "2027-02-23T00:00:00.000Z", "age": "current"},
+            "graph": {"version": "v26.0", "endsAt": null, "age": "no_end"},
             "database": {"engine": "sqlite", "version": "3.50.4", "bytes": 1_048_576, "migration": 20},
             "lease": {"holder": "shop-1", "isHere": true, "epoch": 3, "since": "2025-11-24T15:00:00.000Z"},
             "channel": {"problem": null, "failures": 0, "openUntil": null, "rowCap": null, "batchSize": 1000},

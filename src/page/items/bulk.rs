@@ -19,8 +19,8 @@ use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::{see_other, with_status};
 use crate::page::words::{self, counted};
 use catalog_sync::admin::bulk::{self as actions, Action};
+use catalog_sync::admin::items::Filter;
 use catalog_sync::admin::{AdminError, intents, items};
-use catalog_sync::store::items::Filter;
 
 /// Removing more items than this needs their number typed in.
 const MANY: u64 = 100;

@@ -2,8 +2,6 @@
 //!
 //! Promises: it is written while it is read, so its size needs no memory; no cell is a formula for a spreadsheet.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
 use axum::extract::{Query as FromQuery, State};
 use axum::http::{HeaderValue, header};
@@ -17,7 +15,6 @@ use crate::http::auth::View;
 use crate::http::error::ApiError;
 use catalog_sync::admin::items::ItemSummary;
 use catalog_sync::admin::walk::Reader;
-use catalog_sync::app::App;
 use catalog_sync::report::chain;
 
 const HEAD: &str = "variant_id,product_id,title,sku,price,state,last_sent_at,reason,error,warnings,excluded,gone\r\n";
@@ -30,13 +27,11 @@ pub(super) async fn download(
 ) -> Result<Response, ApiError> {
     let selected = query.resolved().selected().map_err(ApiError::validation)?;
     let reader = Reader::begin(&api.app, selected.asked()).await?;
-    let app = Arc::clone(&api.app);
     let head = Some(Bytes::from_static(HEAD.as_bytes()));
-    let lines =
-        try_unfold((head, reader, app), async |(head, reader, app): (Option<Bytes>, Reader, Arc<App>)| match head {
-            Some(head) => Ok(Some((head, (None, reader, app)))),
-            None => next(reader, app).await,
-        });
+    let lines = try_unfold((head, reader, api), async |(head, reader, api): Rest| match head {
+        Some(head) => Ok(Some((head, (None, reader, api)))),
+        None => next(reader, api).await,
+    });
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"items.csv\"")),
@@ -44,11 +39,12 @@ pub(super) async fn download(
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
-type Rest = (Option<Bytes>, Reader, Arc<App>);
+/// What is left of the file: its first line, and then the rows.
+type Rest = (Option<Bytes>, Reader, Api);
 
-async fn next(mut reader: Reader, app: Arc<App>) -> Result<Option<(Bytes, Rest)>, std::io::Error> {
-    match reader.next(&app).await {
-        Ok(Some(rows)) => Ok(Some((Bytes::from(rows.iter().map(line).collect::<String>()), (None, reader, app)))),
+async fn next(mut reader: Reader, api: Api) -> Result<Option<(Bytes, Rest)>, std::io::Error> {
+    match reader.next(&api.app).await {
+        Ok(Some(rows)) => Ok(Some((Bytes::from(rows.iter().map(line).collect::<String>()), (None, reader, api)))),
         Ok(None) => Ok(None),
         Err(error) => {
             // The file ends in the middle, which the browser tells.

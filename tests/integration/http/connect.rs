@@ -46,7 +46,7 @@ async fn the_consent_page_is_asked_for_what_is_needed() {
     let started = shop.get("/admin/meta/oauth/start").await.data();
     let url = url::Url::parse(started["authUrl"].as_str().expect("a URL")).expect("a URL");
     let mut query: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
-    assert_eq!(url.path(), "/v25.0/dialog/oauth");
+    assert_eq!(url.path(), "/v26.0/dialog/oauth");
     assert_eq!(query.remove("state").map(|state| state.len()), Some(43));
     let redirect = shop.url("/admin/meta/oauth/callback");
     assert_eq!(query.remove("redirect_uri"), Some(redirect));

@@ -59,20 +59,20 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     assert_eq!(existing.into_iter().collect::<Vec<_>>(), ["b"]);
 
     insta::assert_snapshot!(meta.lines().join("\n"), @r#"
-    GET /v25.0/me fields=id,name
-    GET /v25.0/me/businesses fields=id,name,owned_product_catalogs.limit(50){id,name,product_count,vertical},client_product_catalogs.limit(50){id,name,product_count,vertical}
-    GET /v25.0/111/system_users fields=id,name,role
-    POST /v25.0/111/system_users : name=Sync & Co role=ADMIN
-    POST /v25.0/1000/applications : business_app=634
-    POST /v25.0/987/assigned_users : user=1000 tasks=["MANAGE"]
-    POST /v25.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management
-    POST /v25.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management set_token_expires_in_60_days=true
-    GET /v25.0/1000/assigned_product_catalogs fields=id,name
-    GET /v25.0/987 fields=id,name,product_count,vertical
-    POST /v25.0/987/items_batch :{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":[{"method":"DELETE","data":{"id":"sku-1"}}]}
-    GET /v25.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
-    GET /v25.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors,name limit=1
-    GET /v25.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
+    GET /v26.0/me fields=id,name
+    GET /v26.0/me/businesses fields=id,name,owned_product_catalogs.limit(50){id,name,product_count,vertical},client_product_catalogs.limit(50){id,name,product_count,vertical}
+    GET /v26.0/111/system_users fields=id,name,role
+    POST /v26.0/111/system_users : name=Sync & Co role=ADMIN
+    POST /v26.0/1000/applications : business_app=634
+    POST /v26.0/987/assigned_users : user=1000 tasks=["MANAGE"]
+    POST /v26.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management
+    POST /v26.0/1000/access_tokens : business_app=634 scope=catalog_management,business_management set_token_expires_in_60_days=true
+    GET /v26.0/1000/assigned_product_catalogs fields=id,name
+    GET /v26.0/987 fields=id,name,product_count,vertical
+    POST /v26.0/987/items_batch :{"item_type":"PRODUCT_ITEM","allow_upsert":true,"requests":[{"method":"DELETE","data":{"id":"sku-1"}}]}
+    GET /v26.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
+    GET /v26.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors,name limit=1
+    GET /v26.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
     "#);
     let proof = app_secret_proof(&APP_SECRET.into(), &TOKEN.into());
     for request in meta.received() {
@@ -118,11 +118,11 @@ async fn exchanges_carry_their_credentials_in_the_parameters() {
     assert_eq!(error.message, "Session of [redacted] has expired");
 
     insta::assert_snapshot!(meta.lines().join("\n"), @r"
-    GET /v25.0/oauth/access_token client_id=634 redirect_uri=https://shop.example/cb?a=b client_secret=appsecret0123456789 code=AQcode
-    GET /v25.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller
-    GET /v25.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller set_token_expires_in_60_days=true
-    GET /v25.0/debug_token input_token=EAABtokenofthecaller
-    GET /v25.0/debug_token input_token=EAABtokenofthecaller
+    GET /v26.0/oauth/access_token client_id=634 redirect_uri=https://shop.example/cb?a=b client_secret=appsecret0123456789 code=AQcode
+    GET /v26.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller
+    GET /v26.0/oauth/access_token grant_type=fb_exchange_token client_id=634 client_secret=appsecret0123456789 fb_exchange_token=EAABtokenofthecaller set_token_expires_in_60_days=true
+    GET /v26.0/debug_token input_token=EAABtokenofthecaller
+    GET /v26.0/debug_token input_token=EAABtokenofthecaller
     ");
     let received = meta.received();
     let signed: Vec<_> = received.iter().map(|request| request.header("authorization")).collect();
@@ -134,7 +134,7 @@ async fn exchanges_carry_their_credentials_in_the_parameters() {
 fn dialog_url_asks_for_a_code_with_both_scopes() {
     let meta = FakeMeta::answering([]);
     let url = meta.client().dialog_url("634", "https://shop.example/cb?a=b", "n/o&nce");
-    let expected = "/v25.0/dialog/oauth?client_id=634&redirect_uri=https%3A%2F%2Fshop.example%2Fcb%3Fa%3Db\
+    let expected = "/v26.0/dialog/oauth?client_id=634&redirect_uri=https%3A%2F%2Fshop.example%2Fcb%3Fa%3Db\
                     &state=n%2Fo%26nce&response_type=code&scope=catalog_management%2Cbusiness_management";
     assert!(url.as_str().ends_with(expected), "{url}");
 }
@@ -143,7 +143,7 @@ fn dialog_url_asks_for_a_code_with_both_scopes() {
 async fn businesses_and_their_catalogs_are_followed_to_the_end_on_our_host_only() {
     let catalog = |id: &str| json!({"id": id, "name": format!("catalog {id}")});
     // This URL has no server: following it would fail the test.
-    let next = "https://evil.invalid/v25.0/steal?access_token=x";
+    let next = "https://evil.invalid/v26.0/steal?access_token=x";
     let more = |after: &str| json!({"cursors": {"after": after}, "next": next});
     let end = json!({"cursors": {"before": "x", "after": "y"}});
     let meta = FakeMeta::answering([
@@ -168,7 +168,7 @@ async fn businesses_and_their_catalogs_are_followed_to_the_end_on_our_host_only(
     let cursors: Vec<_> = meta.received().iter().map(|request: &Received| request.query("after")).collect();
     let expected = [None, Some("businesses"), Some("businesses-2"), Some("owned="), Some("owned-2")];
     assert_eq!(cursors, expected.map(|cursor| cursor.map(str::to_owned)));
-    assert_eq!(meta.received()[3].uri.path(), "/v25.0/111/owned_product_catalogs");
+    assert_eq!(meta.received()[3].uri.path(), "/v26.0/111/owned_product_catalogs");
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::domain::reask::Named;
 use crate::domain::record::search_key;
 use crate::domain::state::SyncStatus;
-use crate::store::items::{self, CountedBy, FailedRow, Filter, ItemRow, Stretch, Totals};
+use crate::store::items::{self, CountedBy, FailedRow, ItemRow, Stretch};
+pub use crate::store::items::{Filter, Totals};
 
 /// The status of a variant without a state row.
 pub const NEVER_SYNCED: &str = "never_synced";
@@ -209,6 +210,15 @@ impl From<ItemRow> for ItemSummary {
             deleted: row.deleted,
         }
     }
+}
+
+/// Returns the number of variants that a filter selects, as far as it is counted without a walk of the catalog.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn quick_count(app: &App, filter: &Filter) -> Result<Option<i64>, AdminError> {
+    let mut tx = app.db.read().await?;
+    Ok(items::quick_count(&mut tx, filter).await?)
 }
 
 /// Lists variants with their state, most recently sent first.
