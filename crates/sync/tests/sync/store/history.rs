@@ -7,7 +7,7 @@ use catalog_sync::store::history::{self, Latency, Minute, Waiting};
 use catalog_sync::store::submission::{self, NewSubmission, Row, Tally};
 use catalog_sync::store::{StoreError, database, lease, outbox};
 
-use super::{Done, TestDb, conformance, ids};
+use super::{Done, NOW, TestDb, conformance, ids};
 
 conformance![
     a_minute_counts_its_calls_and_verdicts,
@@ -143,7 +143,7 @@ async fn the_lease_tells_its_holder(db: &TestDb) -> Done {
     let fence = lease::take(db, "one", MINUTE_MS).await?.expect("the lease is free");
     let held = lease::held(&mut db.read().await?).await?;
     assert_eq!((&*held.holder, held.epoch, held.has_ended), ("one", fence.epoch, false));
-    assert!(held.taken_at.is_some_and(|at| at > START), "by the clock of the database: {held:?}");
+    assert!(held.taken_at.is_some_and(|at| at > NOW), "by the clock of the database: {held:?}");
     lease::release(db, &fence).await?;
     assert_eq!(lease::held(&mut db.read().await?).await?.holder, "");
     Ok(())
