@@ -138,6 +138,11 @@ struct Group {
 }
 
 impl Group {
+    /// What is said of the example, where that is more than the code.
+    fn message(&self) -> Option<&str> {
+        self.issue.example.message.as_deref().filter(|message| *message != self.issue.code)
+    }
+
     fn of(issue: Issue) -> Self {
         let items = items_of(&issue);
         let again = items.replacen("/items?", "/items/bulk?action=resync&", 1);

@@ -129,10 +129,10 @@ fn short(digest: &str) -> &str {
 /// Where a mapper came from.
 fn source(word: &str) -> &'static str {
     match word {
-        "api" => "uploaded",
-        "cli" => "activated on the server's command line",
-        "directory" => "found in the watched folder",
-        "rollback" => "restored by a rollback",
+        "api" => "upload or API",
+        "cli" => "command line",
+        "directory" => "watched folder",
+        "rollback" => "rollback",
         _ => "part of this service",
     }
 }
@@ -184,7 +184,7 @@ struct Confirm {
 }
 
 async fn asked(api: &Api, visit: Visit, question: Question) -> Result<Response, ApiError> {
-    let frame = Frame::load(api, visit, Place::Mapper, question.title.clone()).await?;
+    let frame = Frame::load(api, visit, Place::Mapper, "Mapper").await?;
     page(&Confirm { frame, question })
 }
 
@@ -208,7 +208,11 @@ async fn remap_fact(api: &Api) -> Result<String, ApiError> {
 async fn duration_fact(api: &Api, items: i64, which: &str) -> Result<String, ApiError> {
     let settings = api.app.load_settings().await?;
     let minutes = effect::minutes_for(&api.app, &settings, items).await?;
-    Ok(format!("{which}, that takes about {} at the present budget.", words::counted(minutes, "minute", "minutes")))
+    let about = match minutes {
+        0 | 1 => "a minute at most".to_owned(),
+        minutes => format!("about {} minutes", words::number(minutes)),
+    };
+    Ok(format!("{which}, that takes {about} at the present budget."))
 }
 
 /// What an activation of the mapper with this digest does at once.
