@@ -2,7 +2,7 @@
 //!
 //! Promises: the filter is part of the address, and the rail is the filter; a page of the list costs the same wherever it
 //! is; what cannot be read of a search is answered with what to type instead; an action on many items is confirmed on a
-//! page that tells their exact number ([`bulk`]).
+//! page that tells their exact number (`bulk`).
 //! Left out on purpose: one item ([`super::item`]), and pictures, which this page would have to load from elsewhere.
 
 mod bulk;

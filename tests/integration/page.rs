@@ -4,6 +4,7 @@
 mod activity;
 mod issues;
 mod item;
+mod items;
 mod mapper;
 mod settings;
 mod setup;

@@ -2,7 +2,7 @@
 //!
 //! Promises: the row of an action is committed before the action begins and closed after it, so a process that ends in
 //! between leaves a row that says "begun, end unknown", and an action that cannot be recorded is not done. The use cases
-//! of this room record themselves ([`recorded`]), so neither an endpoint nor a page can forget it. The caller is the one
+//! of this room record themselves (`recorded`), so neither an endpoint nor a page can forget it. The caller is the one
 //! that the request around them authenticated ([`request`], [`caller_is`]); without a request it is a command on the
 //! server. No secret is kept, and no text of an error: it may quote the request.
 //! Left out on purpose: what the shop's own machine reports (`POST /events`), which is no action of an operator; the

@@ -284,9 +284,8 @@ pub(super) fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> 
     let excluded = flag("excluded", asked.excluded, &mut wrong).then_some(true);
     let warning = word("warning", asked.warning, &mut wrong);
     let cause = word("cause", asked.cause, &mut wrong);
-    for (name, text) in
-        [("id", asked.id), ("vendor", asked.vendor), ("brand", asked.brand), ("category", asked.category)]
-    {
+    let ids = word("id", asked.id, &mut wrong).map(|id| vec![id]);
+    for (name, text) in [("vendor", asked.vendor), ("brand", asked.brand), ("category", asked.category)] {
         word(name, text, &mut wrong);
     }
     let search = asked.search.unwrap_or_default().trim();
@@ -298,7 +297,7 @@ pub(super) fn read(asked: ItemsAsked<'_>) -> Result<(Filter, Page), AdminError> 
     }
     let contains = (!search.is_empty()).then(|| search_key(&[search]));
     let filter =
-        Filter { status, contains, eligible_only, warning, cause, held, parked, excluded, ..Filter::default() };
+        Filter { status, contains, eligible_only, warning, cause, held, parked, excluded, ids, ..Filter::default() };
     Ok((filter, page))
 }
 
