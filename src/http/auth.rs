@@ -145,13 +145,18 @@ pub async fn authenticate(parts: &Parts, api: &Api) -> Result<(Principal, Via), 
         let token = api_token::find(&mut tx, &SecretString::from(secret)).await?;
         return Ok((of_token(token, api)?, Via::Bearer));
     }
+    let mut refused = ApiError::unauthorized();
     if let Some(id) = page_session::token_id(&parts.headers, api) {
         let mut tx = api.app.db.read().await?;
         let token = api_token::by_id(&mut tx, &id).await?;
-        return Ok((of_token(token, api)?, Via::Cookie));
+        match of_token(token, api) {
+            Ok(principal) => return Ok((principal, Via::Cookie)),
+            // A session of the shop's own may still be good.
+            Err(error) => refused = error,
+        }
     }
-    let Some(sessions) = api.sessions.as_deref() else { return Err(ApiError::unauthorized()) };
-    let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(ApiError::unauthorized()) };
+    let Some(sessions) = api.sessions.as_deref() else { return Err(refused) };
+    let Some(claim) = session::claim(&parts.headers, &sessions.rules) else { return Err(refused) };
     let row = sessions.db.session(&claim.token).await?;
     Ok((of_session(row, sessions, api)?, claim.via))
 }

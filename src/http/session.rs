@@ -195,7 +195,7 @@ fn granted(role: Option<&str>, roles: &Roles) -> Vec<Permission> {
 /// `ours` are the URLs whose origins are trusted. A browser names the origin with every such request, and no page can
 /// make it name another one, nor another host than the one it sends the request and its cookie to.
 #[must_use]
-pub fn is_intended(method: &Method, headers: &HeaderMap, mut ours: impl Iterator<Item = String>) -> bool {
+pub fn is_intended(method: &Method, headers: &HeaderMap, ours: impl Iterator<Item = String>) -> bool {
     if method.is_safe() {
         return true;
     }
@@ -210,7 +210,10 @@ pub fn is_intended(method: &Method, headers: &HeaderMap, mut ours: impl Iterator
     let origin = if origin.is_tuple() { origin.ascii_serialization() } else { String::new() };
     // A page of the host that the request is sent to, on a network without https, where browsers send no Sec-Fetch-Site.
     let is_of_this_host = origin.split_once("://").is_some_and(|(_, host)| text(header::HOST.as_str()) == Some(host));
-    is_of_this_host || ours.any(|known| known == origin)
+    let ours: Vec<String> = ours.collect();
+    // Where browsers use https, a page without it may be somebody else's on the way.
+    let is_as_safe = origin.starts_with("https://") || !ours.iter().any(|known| known.starts_with("https://"));
+    (is_of_this_host && is_as_safe) || ours.contains(&origin)
 }
 
 #[cfg(test)]

@@ -81,6 +81,8 @@ struct Setup {
     products_mib: usize,
     /// Whether a sent form has something wrong in it.
     is_wrong: bool,
+    /// Whether a form is shown as it was sent.
+    is_given: bool,
 }
 
 impl Setup {
@@ -163,6 +165,7 @@ async fn shown(
         app: fields(&OF_APP),
         shop: fields(&OF_SHOP),
         is_wrong: !reading.is_good(),
+        is_given: !sent.is_empty(),
         redirect_uri: redirect_uri.map_err(|error| sentence(&error.to_string())),
         api_url: api.site.api_url.trim_end_matches('/').to_owned(),
         products_mib: api.limits.products / 1024 / 1024,

@@ -108,6 +108,8 @@ fn failure(failed: &ErrorEnvelope, id: &str, method: &Method, uri: &Uri, by_scri
         _ => "Something failed",
     };
     let again = method.is_safe().then(|| uri.path_and_query().map_or("/", |wanted| wanted.as_str()));
+    // Such an address is another site's.
+    let again = again.filter(|again| !again.starts_with("//"));
     let page = Failure { assets: &ASSETS, title, failed, request_id: id, again };
     with_status(status, &page).unwrap_or_else(|_| status.into_response())
 }

@@ -62,8 +62,9 @@ pub(super) fn routes() -> Router<Api> {
 
 /// The page to go to: one of this site.
 fn local(next: Option<String>) -> String {
-    let is_local =
-        |next: &String| next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']);
+    let is_local = |next: &String| {
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(|c: char| c == '\\' || c.is_control())
+    };
     next.filter(is_local).unwrap_or_else(|| "/".to_owned())
 }
 
@@ -124,6 +125,8 @@ mod tests {
             ("/items?status=failed", "/items?status=failed"),
             ("//evil.example", "/"),
             ("/\\evil.example", "/"),
+            // Browsers take a tab out of an address.
+            ("/\t/evil.example", "/"),
             ("https://evil.example", "/"),
             ("", "/"),
         ] {

@@ -110,18 +110,6 @@ pub fn millis(at: &str) -> Option<Millis> {
     at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
-/// A time for programs.
-#[must_use]
-pub fn stamp(at: impl Borrow<Millis>) -> String {
-    iso(*at.borrow()).unwrap_or_default()
-}
-
-/// A time of this day, in UTC.
-#[must_use]
-pub fn clock(at: impl Borrow<Millis>) -> String {
-    iso(*at.borrow()).and_then(|at| Some(format!("{} UTC", at.get(11..19)?))).unwrap_or_default()
-}
-
 /// `2026-01-31T09:30:00.000Z` as `2026-01-31 09:30:00 UTC`.
 fn shown(absolute: &str) -> String {
     let seconds = absolute.split_once('.').map_or(absolute, |(seconds, _)| seconds);

@@ -65,6 +65,12 @@ await test(async ({ base, admin, viewer, person }) => {
   await page.getByLabel("Refresh").selectOption("1");
   await page.getByText("The service does not answer").waitFor({ state: "visible" });
   await operator.look("stale");
+  // So does a service that answers with an error: what was shown stays.
+  await page.unroute("**/*");
+  await page.getByText("The service does not answer").waitFor({ state: "hidden" });
+  await page.route("**/*", (route) => (route.request().headers()["hx-request"] ? route.fulfill({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }) : route.continue()));
+  await page.getByText("The service does not answer").waitFor({ state: "visible" });
+  holds((await page.locator("#live").count()) === 1 && (await page.locator("#stale time").textContent()) !== "", "the old numbers stay, with their time");
   await page.unroute("**/*");
   await page.getByText("The service does not answer").waitFor({ state: "hidden" });
   operator.isCutOff = false;

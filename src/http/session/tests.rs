@@ -156,6 +156,14 @@ fn a_cookie_changes_something_only_for_a_page_of_ours() {
         assert!(!intended(Method::POST, &[("origin", bad)]), "{bad}");
     }
     assert!(!intended(Method::DELETE, &[]));
+    // The host that is asked, but not by http where browsers use https.
+    assert!(intended(Method::POST, &[("origin", "https://proxy.example"), ("host", "proxy.example")]));
+    assert!(!intended(Method::POST, &[("origin", "http://proxy.example"), ("host", "proxy.example")]));
+    let at_home = |pairs: &[(&'static str, &str)]| {
+        is_intended(&Method::POST, &headers(pairs), std::iter::once("http://127.0.0.1:8080".to_owned()))
+    };
+    assert!(at_home(&[("origin", "http://shop.lan:8080"), ("host", "shop.lan:8080")]));
+    assert!(!at_home(&[("origin", "http://evil.lan:8080"), ("host", "shop.lan:8080")]));
     assert!(!intended(Method::PATCH, &[("sec-fetch-site", "same-site")]));
     assert!(!intended(Method::PATCH, &[("sec-fetch-site", "none")]));
     assert!(intended(Method::PATCH, &[("sec-fetch-site", "same-origin")]));

@@ -36,10 +36,15 @@
   // What does not answer leaves the old numbers, marked as such.
   let failures = 0;
   const failed = () => { if (++failures >= 3) one("#live")?.classList.add("stale"); const note = one("#stale"); if (note) note.hidden = failures < 3; };
-  const answered = () => { failures = 0; one("#live")?.classList.remove("stale"); const note = one("#stale"); if (note) note.hidden = true; };
+  const good = () => { const time = one("#stale time"); if (time) { time.dateTime = new Date().toISOString(); time.textContent = new Date().toLocaleTimeString(); } };
+  const answered = () => { failures = 0; one("#live")?.classList.remove("stale"); const note = one("#stale"); if (note) note.hidden = true; good(); };
+  document.addEventListener("DOMContentLoaded", good);
   document.addEventListener("htmx:after:request", (event) => {
-    const status = event.detail?.ctx?.response?.raw?.status ?? event.detail?.ctx?.response?.status ?? 0;
-    if (status === 401) location.reload(); else if (status >= 200 && status < 400) answered(); else failed();
+    const { response, text } = event.detail?.ctx ?? {}, status = response?.status ?? 0;
+    if (text?.includes('id="live"')) { answered(); return; }
+    // Nothing to show in place of what is shown.
+    event.preventDefault();
+    if ([401, 403, 404].includes(status)) location.reload(); else failed();
   });
   document.addEventListener("htmx:error", failed);
 
@@ -57,14 +62,15 @@
     const copied = event.target.closest("[data-copy]");
     if (event.target.closest("[data-close]")) { const open = event.target.closest("dialog"); if (open) { event.preventDefault(); open.close(); } }
     if (copied) {
-      await navigator.clipboard?.writeText(copied.dataset.copy).catch(() => {});
+      // Without https a browser gives no clipboard.
+      const isCopied = await (navigator.clipboard?.writeText(copied.dataset.copy).then(() => true, () => false) ?? false);
       const said = one("span", copied) ?? copied, before = said.textContent;
-      said.textContent = "Copied"; setTimeout(() => { said.textContent = before; }, 1500);
+      said.textContent = isCopied ? "Copied" : "Select it and copy it by hand"; setTimeout(() => { said.textContent = before; }, 1500);
     }
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const form = link.form, asked = form
-      ? new Request(link.formAction || form.action, { method: "POST", body: new URLSearchParams(new FormData(form, link)), credentials: "same-origin" })
+      ? new Request(link.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, link)), credentials: "same-origin" })
       : new Request(link.href, { credentials: "same-origin" });
     const answer = await fetch(asked).catch(() => null);
     const part = answer?.ok && one("#confirm", new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -107,7 +113,7 @@
       if (link) { event.preventDefault(); location.href = link.href; }
     } else if (key === "g") chord = Date.now();
     else if (key === "/" && one("[type=search]")) { event.preventDefault(); one("[type=search]").focus(); }
-    else if (key === "r") refresh();
+    else if (key === "r") { if (!isBusy()) refresh(); }
     else if (key === "t") { theme(root.dataset.theme === "dark" ? "light" : "dark"); kept.set("theme", root.dataset.theme); choose(); }
     else if (key === "?") one("#keys")?.showModal();
   });
