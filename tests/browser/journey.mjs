@@ -26,6 +26,11 @@ await test(async ({ base, meta, admin, module, person }) => {
   const dialog = page.getByRole("dialog");
   const button = (name, within = main) => within.getByRole("button", { name });
   const link = (name, within = main) => within.getByRole("link", { name });
+  // A step of the set-up, which may be open already.
+  const unfold = async (step) => {
+    const details = main.locator(`#${step} > details`);
+    if (!(await details.evaluate((one) => one.open))) await details.locator("summary").first().click();
+  };
   const stat = async (name, count) => {
     await main.getByRole("navigation", { name: "Items by state" }).getByRole("link", { name: new RegExp(`^\\s*${name}\\s+${count}\\b`) }).waitFor();
   };
@@ -77,7 +82,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   await operator.reads("Refused lines");
   await operator.look("setup-imported");
   await link("Go on with the set-up").click();
-  await main.locator("#preview summary").first().click();
+  await unfold("preview");
   await operator.look("setup-preview");
   await main.locator("#preview").getByText(`${LINEN - 1}`).first().waitFor();
 
@@ -170,7 +175,7 @@ await test(async ({ base, meta, admin, module, person }) => {
   // More than a tenth of the shop goes at once: the deletes wait until somebody has looked.
   await page.goto("/setup");
   await page.getByText("The steps of the set-up").click();
-  await main.locator("#products summary").first().click();
+  await unfold("products");
   await main.getByLabel("File of products").setInputFiles(file("archived.ndjson", shirts({ status: "archived" })));
   await button("Import", main.locator("#products")).click();
   await page.goto("/");
