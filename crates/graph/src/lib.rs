@@ -40,7 +40,7 @@ pub use config::{
 pub use error::{AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, TokenCause};
 pub use items_batch::{BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation};
 pub use oauth::{GranularScope, Identity, SCOPES, TokenGrant, TokenInfo};
-pub use products::{ItemError, LiveItem};
+pub use products::{ItemError, LiveItem, MoreFields};
 pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};
 pub use transport::GraphClient;
 pub use usage::{Usage, UseCaseUsage};

@@ -6,6 +6,7 @@
 //! Left out on purpose: reading a whole catalog, and the write edge of single items, whose field names differ.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -51,7 +52,19 @@ pub struct LiveItem {
     pub errors: Vec<ItemError>,
     /// The other fields that were asked for, as Meta writes them.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub more: MoreFields,
+}
+
+/// Fields as Meta writes them, by name.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct MoreFields(pub Map<String, Value>);
+
+impl fmt::Debug for MoreFields {
+    /// Tells their number: they may be long, and their text is from outside.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} fields", self.0.len())
+    }
 }
 
 /// A problem that Meta reports for an item.
@@ -194,10 +207,10 @@ mod tests {
             r#"{"id":"1","retailer_id":"sku-1","price":"₹299.00","errors":[{"title":"t","error_type":"EMPTY_PRICE"}]}"#,
         )
         .expect("an item");
-        assert_eq!((whole.price.as_deref(), whole.more.len()), (Some("₹299.00"), 0));
+        assert_eq!((whole.price.as_deref(), whole.more.0.len()), (Some("₹299.00"), 0));
         assert_eq!(whole.errors[0].error_type.as_deref(), Some("EMPTY_PRICE"));
         let more: LiveItem =
             serde_json::from_str(r#"{"id":"1","name":"Shirt","additional_image_urls":["a"]}"#).expect("an item");
-        assert_eq!(Value::from(more.more), json!({"name": "Shirt", "additional_image_urls": ["a"]}));
+        assert_eq!(Value::from(more.more.0), json!({"name": "Shirt", "additional_image_urls": ["a"]}));
     }
 }

@@ -13,7 +13,7 @@ use super::audit::{self, Act, recorded};
 use super::intents;
 use crate::app::App;
 use crate::clock::Millis;
-use crate::domain::intent::{Intent, Lane};
+use crate::domain::intent::{Intent, Lane, Origin};
 use crate::store::items::walk::{From, Known, walk};
 use crate::store::items::{self, Filter};
 use crate::store::{StoreError, bulk, outbox, sync_state};
@@ -168,7 +168,7 @@ async fn run(app: &App, filter: &Filter, action: Action, confirmed: Option<u64>)
     let mut moment = app.db.snapshot().await?;
     let found = whole(items::count(&mut moment, filter).await?);
     if let Some(confirmed) = confirmed
-        && found > confirmed + action.leeway(confirmed)
+        && found > confirmed.saturating_add(action.leeway(confirmed))
     {
         return Err(AdminError::Outgrown { confirmed, found });
     }
@@ -213,7 +213,12 @@ async fn write(app: &App, variants: &[String], action: Action, is_large: bool, n
     match intent {
         Some(intent) => {
             let lane = if is_large { Lane::Bulk } else { Lane::Prompt };
-            outbox::append_once(&mut tx, lane, variants, intent, now).await?;
+            if matches!(action, Action::Exclude | Action::Include) {
+                // The drain may be sending what an open intent asked for before, so an open one says nothing of the change.
+                outbox::append_to(&mut tx, lane, variants, intent, Origin::Operator, now).await?;
+            } else {
+                outbox::append_once(&mut tx, lane, variants, intent, now).await?;
+            }
         }
         None => {
             outbox::release(&mut tx, variants, now).await?;

@@ -89,7 +89,7 @@ pub(super) async fn ask(app: &App, variant_id: &str, more: &[&str]) -> Result<As
     let caller = Caller { app: &credentials, token: &token.token };
     match app.graph.live_item(caller, &settings.catalog_id, variant_id, more).await {
         Ok(Some(mut item)) => {
-            let mut fields = std::mem::take(&mut item.more);
+            let mut fields = std::mem::take(&mut item.more.0);
             for (name, value) in [
                 ("retailer_id", &item.retailer_id),
                 ("availability", &item.availability),
