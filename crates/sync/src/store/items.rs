@@ -2,6 +2,7 @@
 
 mod count;
 mod filtered;
+mod lead;
 mod totals;
 mod unfiltered;
 pub mod walk;

@@ -3,6 +3,7 @@
 //! The narrowest part of the filter gives the candidates, from an index of its own. The rest is asked of each candidate.
 //! Nothing but the page is joined with its columns.
 
+use super::lead::Lead;
 use super::unfiltered::joined;
 use super::{Filter, ItemRow, Stretch};
 use crate::store::{Result, Tx, fetch_all, fetch_one, list};
@@ -79,6 +80,37 @@ macro_rules! conditions {
 }
 
 pub(super) use conditions;
+
+/// Asks with [`conditions`]: binds `$1` to `$8` and `$13` to `$18` from a filter, and `$9` to `$12` as given.
+macro_rules! ask {
+    ($tx:expr, $row:ty, $sql:expr, $filter:expr, $nine:expr, $ten:expr, $eleven:expr, $twelve:expr) => {
+        fetch_all!(
+            $tx,
+            $row,
+            $sql,
+            $filter.status,
+            &$filter.contains,
+            $filter.eligible_only,
+            &$filter.warning,
+            &$filter.cause,
+            $filter.held,
+            $filter.parked,
+            $filter.excluded,
+            $nine,
+            $ten,
+            $eleven,
+            $twelve,
+            $filter.vendors.is_some(),
+            list::ids($filter.vendors.as_deref().unwrap_or_default()),
+            $filter.brands.is_some(),
+            list::ids($filter.brands.as_deref().unwrap_or_default()),
+            $filter.categories.is_some(),
+            list::ids($filter.categories.as_deref().unwrap_or_default())
+        )
+    };
+}
+
+pub(super) use ask;
 
 macro_rules! asked {
     ($state:literal, $size:literal) => {
@@ -264,56 +296,6 @@ macro_rules! in_trigrams {
     };
 }
 
-/// The candidates: those of the narrowest part of the filter.
-enum Lead<'f> {
-    Held,
-    Parked,
-    Excluded,
-    Cause(&'f str),
-    Search(&'f str),
-    Vendor(Vec<String>),
-    Brand(Vec<String>),
-    Category(Vec<String>),
-    Warning(&'f str),
-}
-
-impl Filter {
-    /// Takes out the part that selects fewest.
-    fn lead(&self) -> (Lead<'_>, Self) {
-        let mut rest = self.clone();
-        let lead = match self {
-            Self { held: true, .. } => {
-                rest.held = false;
-                Lead::Held
-            }
-            Self { parked: true, .. } => {
-                rest.parked = false;
-                Lead::Parked
-            }
-            Self { excluded: Some(true), .. } => {
-                rest.excluded = None;
-                Lead::Excluded
-            }
-            Self { cause: Some(cause), .. } => {
-                rest.cause = None;
-                Lead::Cause(cause)
-            }
-            Self { contains: Some(needle), .. } => {
-                rest.contains = None;
-                Lead::Search(needle)
-            }
-            Self { vendors: Some(_), .. } => Lead::Vendor(rest.vendors.take().unwrap_or_default()),
-            Self { brands: Some(_), .. } => Lead::Brand(rest.brands.take().unwrap_or_default()),
-            Self { categories: Some(_), .. } => Lead::Category(rest.categories.take().unwrap_or_default()),
-            Self { warning, .. } => {
-                rest.warning = None;
-                Lead::Warning(warning.as_deref().unwrap_or_default())
-            }
-        };
-        (lead, rest)
-    }
-}
-
 /// Returns a page of variants, those sent last first, and the number of all. `some_are_gone`: whether the state may know
 /// variants that the shop does not.
 pub(super) async fn page(
@@ -322,33 +304,15 @@ pub(super) async fn page(
     stretch: Stretch,
     some_are_gone: bool,
 ) -> Result<(Vec<ItemRow>, i64)> {
-    let (lead, rest) = filter.lead();
+    let (lead, rest) = match Lead::of(filter) {
+        // A state is asked of each variant.
+        (Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything, _) => (Lead::Everything, filter.clone()),
+        narrow => narrow,
+    };
     let is_alone = rest == Filter::default();
     macro_rules! found {
         ($sql:expr, $by:expr) => {
-            fetch_all!(
-                tx,
-                (i64, Option<String>),
-                $sql,
-                rest.status,
-                &rest.contains,
-                rest.eligible_only,
-                &rest.warning,
-                &rest.cause,
-                rest.held,
-                rest.parked,
-                rest.excluded,
-                stretch.limit,
-                stretch.offset,
-                $by,
-                some_are_gone,
-                rest.vendors.is_some(),
-                list::ids(rest.vendors.as_deref().unwrap_or_default()),
-                rest.brands.is_some(),
-                list::ids(rest.brands.as_deref().unwrap_or_default()),
-                rest.categories.is_some(),
-                list::ids(rest.categories.as_deref().unwrap_or_default())
-            )
+            ask!(tx, (i64, Option<String>), $sql, rest, stretch.limit, stretch.offset, $by, some_are_gone)
         };
     }
     macro_rules! named {
@@ -362,14 +326,19 @@ pub(super) async fn page(
     }
     let nothing: Option<&str> = None;
     let found: Vec<(i64, Option<String>)> = match lead {
+        Lead::Ids(ids) => found!(narrowed!("SELECT id AS variant_id FROM @ids($11) AS listed"), list::ids(ids)),
+        Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything => found!(
+            narrowed!("SELECT variant_id FROM variant_index UNION SELECT variant_id FROM meta_sync_state"),
+            nothing
+        ),
         Lead::Held => found!(narrowed!(open_intents!("held_at")), nothing),
         Lead::Parked => found!(narrowed!(open_intents!("parked_at")), nothing),
         Lead::Excluded => found!(narrowed!(state!("excluded")), nothing),
         Lead::Cause(cause) if is_alone => found!(paged!(state!("cause = $11")), cause),
         Lead::Cause(cause) => found!(narrowed!(state!("cause = $11")), cause),
-        Lead::Vendor(ids) => found!(named!("vendor_id"), list::ids(&ids)),
-        Lead::Brand(ids) => found!(named!("brand_id"), list::ids(&ids)),
-        Lead::Category(ids) => found!(named!("category_id"), list::ids(&ids)),
+        Lead::Vendors(ids) => found!(named!("vendor_id"), list::ids(ids)),
+        Lead::Brands(ids) => found!(named!("brand_id"), list::ids(ids)),
+        Lead::Categories(ids) => found!(named!("category_id"), list::ids(ids)),
         Lead::Warning(code) if is_alone => found!(paged!(warned!()), code),
         Lead::Warning(code) => found!(narrowed!(warned!()), code),
         Lead::Search(needle) => match search(tx, needle).await? {

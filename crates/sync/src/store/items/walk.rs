@@ -5,17 +5,18 @@
 //! at [`MOST`] candidates ends with what it found and says where the next one goes on.
 //! Left out on purpose: numbers ([`super::count`]).
 
-mod lead;
+mod candidates;
 mod segment;
 
 use std::collections::{HashMap, HashSet};
 
-use super::filtered::{conditions, contains, one_of};
+use super::filtered::{ask, conditions, contains, one_of};
+use super::lead::Lead;
 use super::unfiltered::joined;
 use super::{Filter, ItemRow, Totals};
 use crate::clock::Millis;
 use crate::store::{Result, Tx, fetch_all, list};
-use lead::Lead;
+
 use segment::Segment;
 
 /// The largest number of candidates that one step looks at.
@@ -145,7 +146,7 @@ pub async fn walk(tx: &mut Tx, filter: &Filter, from: From<'_>, limit: usize, kn
 /// Returns those of the candidates that the rest of the filter selects.
 async fn selected(tx: &mut Tx, rest: &Filter, batch: &[Position]) -> Result<HashSet<String>> {
     let ids: Vec<&str> = batch.iter().map(|position| position.id.as_str()).collect();
-    let selected: Vec<(String,)> = fetch_all!(
+    let selected: Vec<(String,)> = ask!(
         tx,
         (String,),
         concat!(
@@ -155,24 +156,11 @@ async fn selected(tx: &mut Tx, rest: &Filter, batch: &[Position]) -> Result<Hash
              WHERE ",
             conditions!()
         ),
-        rest.status,
-        &rest.contains,
-        rest.eligible_only,
-        &rest.warning,
-        &rest.cause,
-        rest.held,
-        rest.parked,
-        rest.excluded,
+        rest,
         list::ids(&ids),
         0_i64,
         0_i64,
-        0_i64,
-        rest.vendors.is_some(),
-        list::ids(rest.vendors.as_deref().unwrap_or_default()),
-        rest.brands.is_some(),
-        list::ids(rest.brands.as_deref().unwrap_or_default()),
-        rest.categories.is_some(),
-        list::ids(rest.categories.as_deref().unwrap_or_default())
+        0_i64
     )?;
     Ok(selected.into_iter().map(|(id,)| id).collect())
 }

@@ -233,6 +233,8 @@ async fn each_filter_selects_what_a_plain_reading_selects(db: &TestDb) -> Done {
         |filter| filter.held = true,
         |filter| filter.parked = true,
         |filter| filter.excluded = Some(true),
+        |filter| filter.excluded = Some(false),
+        |filter| filter.ids = Some(["V3", "V6", "V13", "V62", "nobody"].map(str::to_owned).to_vec()),
     ];
     let mut selected = 0;
     for (at, first) in parts.iter().enumerate() {

@@ -1,94 +1,17 @@
-//! Where the candidates of a walk come from: one index for each part of a filter that can lead.
+//! Where the candidates of a walk come from: one index for each lead of a filter.
 
 use std::collections::BTreeSet;
 
 use super::segment::{FIRST, LAST, segments};
-use super::{Filter, From, Known, Order, Position, Segment};
+use super::{From, Known, Order, Position, Segment};
 use crate::store::items::filtered::{self, contains, texts};
+use crate::store::items::lead::Lead;
 use crate::store::{Result, Tx, fetch_all, list};
 
 /// More hits than this, and a search is walked along the variants instead of collected.
 const FEW: usize = 5_000;
 
-/// The part of a filter that gives the candidates: the narrowest one.
-pub(super) enum Lead<'f> {
-    /// These variants.
-    Ids(&'f [String]),
-    Held,
-    Parked,
-    Excluded,
-    Cause(&'f str),
-    Search(&'f str),
-    Vendors(&'f [String]),
-    Brands(&'f [String]),
-    Categories(&'f [String]),
-    Warning(&'f str),
-    /// A state that is neither at Meta nor on its way there.
-    Idle(&'f str),
-    Submitted,
-    New,
-    Everything,
-}
-
-impl<'f> Lead<'f> {
-    /// Returns the lead of a filter, and the rest of it.
-    pub(super) fn of(filter: &'f Filter) -> (Self, Filter) {
-        let mut rest = filter.clone();
-        let lead = match filter {
-            Filter { ids: Some(ids), .. } => {
-                rest.ids = None;
-                Lead::Ids(ids)
-            }
-            Filter { held: true, .. } => {
-                rest.held = false;
-                Lead::Held
-            }
-            Filter { parked: true, .. } => {
-                rest.parked = false;
-                Lead::Parked
-            }
-            Filter { excluded: Some(true), .. } => {
-                rest.excluded = None;
-                Lead::Excluded
-            }
-            Filter { cause: Some(cause), .. } => {
-                rest.cause = None;
-                Lead::Cause(cause)
-            }
-            Filter { contains: Some(needle), .. } => {
-                rest.contains = None;
-                Lead::Search(needle)
-            }
-            Filter { vendors: Some(ids), .. } => {
-                rest.vendors = None;
-                Lead::Vendors(ids)
-            }
-            Filter { brands: Some(ids), .. } => {
-                rest.brands = None;
-                Lead::Brands(ids)
-            }
-            Filter { categories: Some(ids), .. } => {
-                rest.categories = None;
-                Lead::Categories(ids)
-            }
-            Filter { warning: Some(code), .. } => {
-                rest.warning = None;
-                Lead::Warning(code)
-            }
-            // What is synced is most of what was sent, and is asked of each candidate.
-            Filter { status: None | Some("synced"), .. } => Lead::Everything,
-            Filter { status: Some(status), .. } => {
-                rest.status = None;
-                match *status {
-                    "never_synced" => Lead::New,
-                    "submitted" => Lead::Submitted,
-                    status => Lead::Idle(status),
-                }
-            }
-        };
-        (lead, rest)
-    }
-
+impl Lead<'_> {
     pub(super) fn order(&self) -> Order {
         match self {
             Lead::Ids(_)
