@@ -296,6 +296,21 @@ impl Installation {
         self.sql("DELETE FROM meta_sync_state").await;
     }
 
+    /// Lets time pass, here and at Meta, until the variant at this path segment has this state.
+    pub(crate) async fn until_state(&self, variant: &str, status: &str) {
+        let what = format!("{variant} is {status}");
+        let holds = async || {
+            let item = self.get(&format!("/admin/meta/items/{variant}")).await.data();
+            let is_so = item["syncState"]["status"] == status;
+            if !is_so {
+                self.clock.advance(1_000);
+                self.meta.advance(1_000);
+            }
+            is_so
+        };
+        testkit::until(&what, holds, String::new).await;
+    }
+
     /// Returns the queue in order, as variant and intent.
     pub(crate) async fn queued(&self) -> Vec<(String, String)> {
         self.rows("SELECT variant_id, intent FROM meta_outbox ORDER BY seq").await

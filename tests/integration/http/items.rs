@@ -171,17 +171,6 @@ async fn metas_view_is_asked_for_and_what_to_mend_is_told() {
     shop.stop().await;
 }
 
-/// Lets time pass, here and at Meta, until the variant has this state.
-async fn until(shop: &Installation, status: &str) {
-    let began = std::time::Instant::now();
-    while shop.get("/admin/meta/items/v%201").await.data()["syncState"]["status"] != status {
-        assert!(began.elapsed() < testkit::PATIENCE, "{status}");
-        shop.clock.advance(1_000);
-        shop.meta.advance(1_000);
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-}
-
 fn shirt(title: &str, price: i64) -> Value {
     json!({"id": "p", "title": title, "description": "A shirt of cotton.", "slug": "shirt", "status": "active",
            "visibility": "public", "thumbnail": "img/shirt.jpg", "brand": {"id": "b", "title": "Acme"},
@@ -220,7 +209,7 @@ async fn three_columns(database: Engine) {
     shop.select(CATALOG).await.data();
     shop.set(json!({"storefront_base_url": "https://shop.example", "sync_enabled": true})).await.data();
     shop.post("/admin/meta/bootstrap", Value::Null).await.data();
-    until(&shop, "synced").await;
+    shop.until_state("v%201", "synced").await;
     shop.meta.advance(120_000);
     assert_eq!(kinds().await[..2], ["verdict synced", "sent taken"]);
 
@@ -259,7 +248,7 @@ async fn three_columns(database: Engine) {
 
     shop.post("/admin/meta/items/v%201/delete-from-meta", Value::Null).await.data();
     shop.set(json!({"sync_enabled": true})).await.data();
-    until(&shop, "deleted").await;
+    shop.until_state("v%201", "deleted").await;
     assert_eq!(compare("").await["sent"]["source"], "delete");
     assert_eq!(kinds().await[..2], ["verdict deleted", "sent taken"]);
 

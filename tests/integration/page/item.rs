@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::{CATALOG, Engine, PATIENCE};
+use testkit::{CATALOG, Engine};
 
 use super::Browser;
 use crate::http::installation::{Installation, answer};
@@ -25,13 +25,7 @@ async fn sync(shop: &Installation) {
     shop.select(CATALOG).await.data();
     shop.set(json!({"storefront_base_url": "https://shop.example", "sync_enabled": true})).await.data();
     shop.post("/admin/meta/bootstrap", Value::Null).await.data();
-    let began = std::time::Instant::now();
-    while shop.get("/admin/meta/items/v%2F1").await.data()["syncState"]["status"] != "synced" {
-        assert!(began.elapsed() < PATIENCE, "synced");
-        shop.clock.advance(1_000);
-        shop.meta.advance(1_000);
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    shop.until_state("v%2F1", "synced").await;
     shop.meta.advance(120_000);
 }
 

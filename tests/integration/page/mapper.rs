@@ -24,12 +24,15 @@ async fn stocked() -> Installation {
 }
 
 /// Loads the page of a preview until it has ended.
-async fn ended(browser: &Browser<'_>, mut page: Page) -> Page {
-    while page.has("progress") {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        page = browser.open(&page.path).await;
-    }
-    page
+async fn ended(browser: &Browser<'_>, page: Page) -> Page {
+    let mut seen = page;
+    let has_ended = async || {
+        let path = seen.path.clone();
+        seen = browser.open(&path).await;
+        !seen.has("progress")
+    };
+    testkit::until("the preview has ended", has_ended, String::new).await;
+    seen
 }
 
 fn number_of(page: &Page, name: &str) -> String {
