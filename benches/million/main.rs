@@ -12,7 +12,8 @@
 //! - The poll has its items sent while Meta holds its verdicts back, at most 250,000. The service asks for a held verdict
 //!   more and more rarely, so these pauses are ended in the database before the time begins, and the poll is nudged every
 //!   10 ms, so that it does not wait between two rounds. Nothing else is nudged.
-//! - Reads are use cases without HTTP ([`reads`]).
+//! - Reads are use cases without HTTP ([`reads`]); with `--pages`, the operator's pages are read instead, over HTTP, and
+//!   no phase but the import and the first push is run ([`pages`]).
 //!
 //! Every run is a process with a new database, so that the peak of its memory is its own. `--runs 3` prints medians.
 //! `--baseline` adds the same push by a pipeline in Node ([`baseline`]), on PostgreSQL. `--blind` runs without statistics,
@@ -25,6 +26,7 @@ mod bars;
 mod baseline;
 mod floor;
 mod measure;
+mod pages;
 mod reads;
 mod run;
 mod shop;
@@ -64,6 +66,9 @@ struct Args {
     /// Drains a backlog at the simulator's 8 calls a minute for this many minutes, and nothing else
     #[arg(long, value_name = "MINUTES")]
     allowance: Option<u32>,
+    /// Measures the operator's pages, and what open tabs cost a push; fails when a bar is missed
+    #[arg(long)]
+    pages: bool,
     /// Makes one run and prints it as JSON; the bench starts this process itself
     #[arg(long, hide = true)]
     one: bool,
@@ -134,6 +139,11 @@ fn main() -> ExitCode {
         let engine = if args.engine == Databases::Sqlite { Engine::Sqlite } else { Engine::Postgres };
         let is_used = runtime().block_on(allowance::run(engine, minutes));
         return if is_used { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if args.pages {
+        let engine = if args.engine == Databases::Sqlite { Databases::Sqlite } else { Databases::Postgres };
+        let are_held = runtime().block_on(pages::run(plan(engine, args.variants[0], false)));
+        return if are_held { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if args.one {
         let plan = plan(args.engine, args.variants[0], args.blind.is_some());

@@ -185,7 +185,7 @@ const WARNING: &str = "title_cut";
 const CAUSE: &str = "meta:1690073";
 
 /// Marks a hundredth of the variants: one of each product whose number ends in 00 for each filter.
-async fn mark(shop: &Shop) {
+pub(crate) async fn mark(shop: &Shop) {
     for (which, set) in [
         (0, format!("status = 'failed', cause = '{CAUSE}', last_error = 'refused', attempts = 1")),
         (1, "status = 'skipped', cause = 'mapper:missing_price', last_error = 'no price'".to_owned()),
@@ -204,7 +204,7 @@ async fn mark(shop: &Shop) {
     }
 }
 
-async fn unmark(shop: &Shop) {
+pub(crate) async fn unmark(shop: &Shop) {
     shop.sql(
         "UPDATE meta_sync_state SET status = 'synced', cause = NULL, last_error = NULL, attempts = 0, excluded = FALSE,
              warnings = NULL
