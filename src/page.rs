@@ -29,13 +29,13 @@ pub mod system;
 pub mod words;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::compression::CompressionLayer;
 
-use crate::http::Api;
+use crate::http::{Api, Limits, shell as http};
 
-/// Returns every route of the page.
-pub fn routes() -> Router<Api> {
+/// Returns every route of the page. What a form asks for may take as long as the API's longest operations.
+pub fn routes(limits: Limits) -> Router<Api> {
     Router::new()
         .merge(overview::routes())
         .merge(activity::routes())
@@ -48,7 +48,12 @@ pub fn routes() -> Router<Api> {
         .merge(landing::routes())
         .merge(setup::routes())
         .merge(settings::routes())
-        .fallback(crate::http::shell::no_route)
+        .fallback(http::no_route)
+        .method_not_allowed_fallback(http::wrong_method)
+        .layer(from_fn(http::finish_changes))
+        .layer(from_fn_with_state(limits.long_time, http::limit_time))
+        .layer(http::catch_panic())
+        // Around everything that may fail.
         .layer(from_fn(shell::dress))
         .merge(assets::routes())
         .layer(CompressionLayer::new())

@@ -92,10 +92,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         api.limits = limits;
         info!(connections = limits.connections, "most connections to the API at once");
-        let requests = tokio::spawn(http::serve::serve(listener, http::router(api, page::routes()), limits, async {
-            // A dropped sender stops the API as well.
-            let _ = stopped.await;
-        }));
+        let requests =
+            tokio::spawn(http::serve::serve(listener, http::router(api, page::routes(limits)), limits, async {
+                // A dropped sender stops the API as well.
+                let _ = stopped.await;
+            }));
         Ok(Self { address, service, sessions, stop, stop_within: config.stop_within(), requests })
     }
 

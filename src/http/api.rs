@@ -19,7 +19,7 @@ pub mod settings;
 pub mod system;
 
 use axum::Extension;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,7 +27,9 @@ use crate::http::{Api, Limits, shell};
 
 /// Every route that the document describes, which is every one but the document and its page.
 pub(super) fn described(enabled: bool, limits: Limits) -> OpenApiRouter<Api> {
-    let time = |routes: OpenApiRouter<Api>, limit| routes.layer(from_fn_with_state(limit, shell::limit_time));
+    let time = |routes: OpenApiRouter<Api>, limit| {
+        routes.layer(from_fn(shell::finish_changes)).layer(from_fn_with_state(limit, shell::limit_time))
+    };
     let mut routes = time(health::routes(), limits.time);
     if enabled {
         routes = routes
@@ -77,8 +79,7 @@ fn open_query() -> OpenApiRouter<Api> {
         .routes(routes!(lifecycle::resync_variant))
 }
 
-/// Routes that walk the whole catalog, make several calls to Meta or compile a module. They run to their end even when
-/// the caller disconnects.
+/// Routes that walk the whole catalog, make several calls to Meta or compile a module.
 fn long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(selection::select_catalog))

@@ -98,7 +98,7 @@ pub(super) async fn only_preflights(request: Request, next: Next) -> Response {
 }
 
 /// Responds with 408 when the handler takes longer.
-pub(super) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+pub(crate) async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::late(format!("no response within {} s; try again", limit.as_secs())).into_response(),
@@ -127,7 +127,7 @@ pub async fn no_route() -> ApiError {
     ApiError::new(Code::NotFound, "there is no such path")
 }
 
-pub(super) async fn wrong_method(request: Request) -> ApiError {
+pub(crate) async fn wrong_method(request: Request) -> ApiError {
     let message = format!("{} does not take {}", request.uri().path(), request.method());
     ApiError::new(Code::MethodNotAllowed, message)
 }
@@ -135,12 +135,17 @@ pub(super) async fn wrong_method(request: Request) -> ApiError {
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response<Body>;
 
 /// A panic results in a 500 for its own request and does not affect other requests.
-pub(super) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
+pub(crate) fn catch_panic() -> CatchPanicLayer<PanicHandler> {
     CatchPanicLayer::custom(|panic| ApiError::internal(panic_text(&*panic)).into_response())
 }
 
-/// Runs the work to its end, as a part of the request, even when the caller disconnects or times out. Use it for work that must not be left
-/// incomplete.
+/// Runs what changes something to its end, also when the caller disconnects or times out. It stands inside [`limit_time`].
+pub(crate) async fn finish_changes(request: Request, next: Next) -> Response {
+    if request.method().is_safe() { next.run(request).await } else { to_the_end(next.run(request)).await }
+}
+
+/// Runs the work to its end, as a part of the request, also when the caller disconnects or times out. Requests that change
+/// something need no call of it: see [`finish_changes`].
 pub(crate) async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(audit::within_this_request(work).in_current_span()).await {
         Ok(done) => done,
@@ -168,6 +173,35 @@ mod tests {
 
     async fn panics_apart() -> StatusCode {
         to_the_end(async { panic!("on purpose") }).await
+    }
+
+    #[tokio::test]
+    async fn what_changes_something_goes_on_after_the_caller_has_left() {
+        let (done, mut is_done) = tokio::sync::mpsc::channel(2);
+        let work = move || {
+            let done = done.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                let _ = done.send(()).await;
+            }
+        };
+        let router = Router::new()
+            .route("/", get(work.clone()).post(work))
+            .layer(from_fn(finish_changes))
+            .layer(from_fn_with_state(Duration::from_millis(1), limit_time));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let http = reqwest::Client::new();
+        for request in [http.get(&address), http.post(&address)] {
+            let response = request.send().await.expect("a response");
+            assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        }
+        assert_eq!(is_done.recv().await, Some(()));
+        drop(http);
+        server.abort();
+        let _ = server.await;
+        assert_eq!(is_done.recv().await, None, "what only reads ends with its caller");
     }
 
     /// Returns the responses of a small server with these layers, by path.

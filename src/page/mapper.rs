@@ -28,7 +28,6 @@ use super::words;
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::effect;
 use catalog_sync::admin::mapper::{
     self, Activated, KnownModule, MapperState, MapperView, RunningMapper, Source, is_builtin,
@@ -173,6 +172,8 @@ struct Question {
     button: &'static str,
     /// Whether the operator chooses between mapping again now and later; with what mapping again means.
     remap: Option<String>,
+    /// The digest of the mapper that was active when this was asked, where the answer depends on it.
+    active: Option<String>,
     back: String,
 }
 
@@ -241,6 +242,7 @@ async fn ask_rollback(_: Manage, State(api): State<Api>, visit: Visit) -> Result
         action: "/mapper/rollback".into(),
         button: "Roll back",
         remap: Some(remap_fact(&api).await?),
+        active: Some(state.active.digest),
         back: "/mapper".into(),
     };
     asked(&api, visit, question).await
@@ -260,6 +262,7 @@ async fn ask_reset(_: Manage, State(api): State<Api>, visit: Visit) -> Result<Re
         action: "/mapper/reset".into(),
         button: "Use the built-in mapper",
         remap: Some(remap_fact(&api).await?),
+        active: None,
         back: "/mapper".into(),
     };
     asked(&api, visit, question).await
@@ -273,6 +276,7 @@ async fn ask_remap(_: Manage, State(api): State<Api>, visit: Visit) -> Result<Re
         action: "/mapper/remap".into(),
         button: "Map everything again",
         remap: None,
+        active: None,
         back: "/mapper".into(),
     };
     asked(&api, visit, question).await
@@ -283,24 +287,35 @@ async fn ask_remap(_: Manage, State(api): State<Api>, visit: Visit) -> Result<Re
 struct Chosen {
     #[serde(default)]
     remap: bool,
+    /// See [`Question::active`].
+    active: Option<String>,
 }
 
 async fn rollback(
-    _: Manage,
+    manage: Manage,
     State(api): State<Api>,
-    Form(Chosen { remap }): Form<Chosen>,
+    visit: Visit,
+    Form(Chosen { remap, active }): Form<Chosen>,
 ) -> Result<Response, ApiError> {
-    let done = to_the_end(async move { mapper::rollback(&api.app, remap).await }).await?;
+    // Two people who confirm the same rollback must not undo each other.
+    if active.is_some() && active != Some(mapper::state(&api.app).await?.active.digest) {
+        return ask_rollback(manage, State(api), visit).await;
+    }
+    let done = mapper::rollback(&api.app, remap).await?;
     Ok(changed(&done))
 }
 
-async fn reset(_: Manage, State(api): State<Api>, Form(Chosen { remap }): Form<Chosen>) -> Result<Response, ApiError> {
-    let done = to_the_end(async move { mapper::reset(&api.app, Source::Api, remap).await }).await?;
+async fn reset(
+    _: Manage,
+    State(api): State<Api>,
+    Form(Chosen { remap, .. }): Form<Chosen>,
+) -> Result<Response, ApiError> {
+    let done = mapper::reset(&api.app, Source::Api, remap).await?;
     Ok(changed(&done))
 }
 
 async fn remap(_: Manage, State(api): State<Api>) -> Result<Response, ApiError> {
-    to_the_end(async move { mapper::remap(&api.app).await }).await?;
+    mapper::remap(&api.app).await?;
     Ok(see_other(&flash::with("/mapper", "remap", 0)))
 }
 

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::assets::{ASSETS, Assets};
 use super::words;
 
+use crate::http::code::Code;
 use crate::http::error::{ApiError, ErrorEnvelope, Failed};
 use crate::http::shell::RequestId;
 
@@ -25,6 +26,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 /// A browser keeps the page and asks each time whether it is current.
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("private, no-cache");
+/// No refusal of the framework is as long.
+const LONGEST_REFUSAL: usize = 4 * 1024;
 /// No page is as long.
 const LONGEST: usize = 16 * 1024 * 1024;
 
@@ -70,6 +73,9 @@ pub async fn dress(request: Request, next: Next) -> Response {
     let by_script = request.headers().contains_key("hx-request");
     let is_browser = accepts_pages(request.headers());
     let mut response = next.run(request).await;
+    if is_browser {
+        response = told(response).await;
+    }
     if let Some(Failed(failed)) = response.extensions_mut().remove::<Failed>().filter(|_| is_browser) {
         response = failure(&failed, &id, &method, &uri, by_script);
     } else if method == Method::GET && response.status() == StatusCode::OK && is_page(response.headers()) {
@@ -81,6 +87,22 @@ pub async fn dress(request: Request, next: Next) -> Response {
     // What a cookie's holder sees is no answer for another.
     headers.append(header::VARY, HeaderValue::from_static("Cookie"));
     response
+}
+
+/// A refusal of the framework, such as of a form with a field that cannot be read, tells its failure as ours do.
+async fn told(response: Response) -> Response {
+    let is_told = response.extensions().get::<Failed>().is_some() || is_page(response.headers());
+    let code = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        status if status.is_client_error() => Code::BadRequest,
+        _ => return response,
+    };
+    if is_told {
+        return response;
+    }
+    let text = to_bytes(response.into_body(), LONGEST_REFUSAL).await.unwrap_or_default();
+    ApiError::new(code, words::sentence(&String::from_utf8_lossy(&text))).into_response()
 }
 
 /// Whether the caller shows pages. A program that has lost its way gets JSON, as from the API.

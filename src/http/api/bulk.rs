@@ -10,7 +10,6 @@ use crate::http::auth::Manage;
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, present};
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::bulk::{self, Action};
 use catalog_sync::admin::intents;
 use catalog_sync::admin::items::{self, ItemsAsked};
@@ -154,6 +153,6 @@ pub async fn bulk(
         return Ok(Envelope::ok(BulkDone { items, dry_run: true }));
     }
     let expected = request.expected;
-    let items = to_the_end(async move { bulk::apply(&api.app, &filter, action, expected).await }).await?;
+    let items = bulk::apply(&api.app, &filter, action, expected).await?;
     Ok(Envelope::accepted(BulkDone { items, dry_run: false }))
 }

@@ -9,7 +9,6 @@ use crate::http::auth::Manage;
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, ProductFile};
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::import::{self, ImportAsked, ImportReport};
 
 /// Query parameters of the import.
@@ -83,10 +82,7 @@ pub async fn import(
 ) -> Result<Envelope<ImportReport>, ApiError> {
     let ImportQuery { strict, dry_run, complete, allow_mass_delete } = query;
     let asked = ImportAsked { strict, dry_run, complete, allow_mass_delete };
-    let work = async move {
-        let report = import::import(&api.app, &file, asked).await;
-        drop(turn);
-        report
-    };
-    Ok(Envelope::ok(to_the_end(work).await?))
+    let report = import::import(&api.app, &file, asked).await;
+    drop(turn);
+    Ok(Envelope::ok(report?))
 }

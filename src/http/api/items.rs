@@ -13,7 +13,6 @@ use crate::http::auth::{Manage, View};
 use crate::http::envelope::{Envelope, PageInfo, Paged};
 use crate::http::error::ApiError;
 use crate::http::extract::{Params, VariantId};
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::bulk;
 use catalog_sync::admin::compare::{self, ItemComparison};
 use catalog_sync::admin::explain::{self, ItemExplanation};
@@ -448,7 +447,7 @@ pub async fn meta_status(
         example = json!({"data": {"enqueued": 4}, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn resync_failed(_: Manage, State(api): State<Api>) -> Result<Envelope<Enqueued>, ApiError> {
-    let enqueued = to_the_end(async move { bulk::resync_failed(&api.app).await }).await?;
+    let enqueued = bulk::resync_failed(&api.app).await?;
     Ok(Envelope::accepted(Enqueued { enqueued }))
 }
 
@@ -465,7 +464,7 @@ pub async fn resync_failed(_: Manage, State(api): State<Api>) -> Result<Envelope
         example = json!({"data": {"enqueued": 12}, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn resync_skipped(_: Manage, State(api): State<Api>) -> Result<Envelope<Enqueued>, ApiError> {
-    let enqueued = to_the_end(async move { bulk::resync_skipped(&api.app).await }).await?;
+    let enqueued = bulk::resync_skipped(&api.app).await?;
     Ok(Envelope::accepted(Enqueued { enqueued }))
 }
 
@@ -489,6 +488,6 @@ pub struct Released {
         example = json!({"data": {"released": 120}, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn release_held(_: Manage, State(api): State<Api>) -> Result<Envelope<Released>, ApiError> {
-    let released = to_the_end(async move { bulk::release_held(&api.app).await }).await?;
+    let released = bulk::release_held(&api.app).await?;
     Ok(Envelope::accepted(Released { released }))
 }

@@ -13,7 +13,6 @@ use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Params, VariantId};
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::bootstrap;
 use catalog_sync::admin::intents::{self, MOST, Request};
 use catalog_sync::admin::status::{self, ConnectionStatus};
@@ -99,7 +98,7 @@ pub async fn bootstrap(
     State(api): State<Api>,
     Params(ForceQuery { force }): Params<ForceQuery>,
 ) -> Result<Envelope<Bootstrapped>, ApiError> {
-    let enqueued_variants = to_the_end(async move { bootstrap::bootstrap(&api.app, force).await }).await?;
+    let enqueued_variants = bootstrap::bootstrap(&api.app, force).await?;
     Ok(Envelope::accepted(Bootstrapped { enqueued_variants }))
 }
 

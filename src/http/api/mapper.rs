@@ -10,7 +10,6 @@ use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::{ModuleFile, Params, PreviewId};
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::mapper::{self, Activated, MapperState, Source};
 use catalog_sync::admin::preview::{self, PreviewView};
 
@@ -81,11 +80,7 @@ pub async fn read(_: View, State(api): State<Api>, _: Params<NoQuery>) -> Result
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused"]))),
     responses((status = 200, description = "The module is active.", body = Envelope<Activated>,
-        example = json!({"data": {
-            "active": module_example(),
-            "previous": builtin_example("default", None),
-            "remap": null, "refused": null, "changed": true, "requeued": 4
-        }, "message": "Success", "statusCode": 200}))),
+        example = json!(activated_example(module_example(), builtin_example("default", None), 4)))),
 )]
 pub async fn activate(
     _: Manage,
@@ -93,8 +88,7 @@ pub async fn activate(
     Params(SwapQuery { remap }): Params<SwapQuery>,
     ModuleFile(bytes): ModuleFile,
 ) -> Result<Envelope<Activated>, ApiError> {
-    let work = async move { mapper::activate(&api.app, bytes, Source::Api, remap).await };
-    Ok(Envelope::ok(to_the_end(work).await?))
+    Ok(Envelope::ok(mapper::activate(&api.app, bytes, Source::Api, remap).await?))
 }
 
 /// `DELETE /admin/meta/mapper`.
@@ -108,19 +102,14 @@ pub async fn activate(
     params(SwapQuery),
     security(("bearerToken" = ["metaCatalog:manage"])),
     responses((status = 200, description = "The built-in mapper is active.", body = Envelope<Activated>,
-        example = json!({"data": {
-            "active": builtin_example("api", Some("2025-11-24T17:00:00.000Z")),
-            "previous": module_example(),
-            "remap": null, "refused": null, "changed": true, "requeued": 0
-        }, "message": "Success", "statusCode": 200}))),
+        example = json!(activated_example(builtin_example("api", Some("2025-11-24T17:00:00.000Z")), module_example(), 0)))),
 )]
 pub async fn reset(
     _: Manage,
     State(api): State<Api>,
     Params(SwapQuery { remap }): Params<SwapQuery>,
 ) -> Result<Envelope<Activated>, ApiError> {
-    let work = async move { mapper::reset(&api.app, Source::Api, remap).await };
-    Ok(Envelope::ok(to_the_end(work).await?))
+    Ok(Envelope::ok(mapper::reset(&api.app, Source::Api, remap).await?))
 }
 
 /// `POST /admin/meta/mapper/rollback`.
@@ -136,19 +125,14 @@ pub async fn reset(
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND", "BAD_REQUEST"]))),
     responses((status = 200, description = "The previous mapper is active.", body = Envelope<Activated>,
-        example = json!({"data": {
-            "active": builtin_example("rollback", Some("2025-11-24T17:00:00.000Z")),
-            "previous": module_example(),
-            "remap": null, "refused": null, "changed": true, "requeued": 0
-        }, "message": "Success", "statusCode": 200}))),
+        example = json!(activated_example(builtin_example("rollback", Some("2025-11-24T17:00:00.000Z")), module_example(), 0)))),
 )]
 pub async fn rollback(
     _: Manage,
     State(api): State<Api>,
     Params(SwapQuery { remap }): Params<SwapQuery>,
 ) -> Result<Envelope<Activated>, ApiError> {
-    let work = async move { mapper::rollback(&api.app, remap).await };
-    Ok(Envelope::ok(to_the_end(work).await?))
+    Ok(Envelope::ok(mapper::rollback(&api.app, remap).await?))
 }
 
 /// `POST /admin/meta/mapper/remap`.
@@ -169,8 +153,7 @@ pub async fn rollback(
         }, "message": "Success", "statusCode": 202}))),
 )]
 pub async fn remap(_: Manage, State(api): State<Api>) -> Result<Envelope<MapperState>, ApiError> {
-    let work = async move { mapper::remap(&api.app).await };
-    Ok(Envelope::accepted(to_the_end(work).await?))
+    Ok(Envelope::accepted(mapper::remap(&api.app).await?))
 }
 
 /// `POST /admin/meta/mapper/preview`.
@@ -199,8 +182,7 @@ pub async fn preview(
     State(api): State<Api>,
     ModuleFile(bytes): ModuleFile,
 ) -> Result<Envelope<PreviewView>, ApiError> {
-    let work = async move { preview::start(&api.app, &api.previewing, bytes).await };
-    Ok(Envelope::accepted(to_the_end(work).await?))
+    Ok(Envelope::accepted(preview::start(&api.app, &api.previewing, bytes).await?))
 }
 
 /// `GET /admin/meta/mapper/preview/{id}`.
@@ -286,11 +268,7 @@ pub async fn cancel_preview(
     security(("bearerToken" = ["metaCatalog:manage"])),
     extensions(("x-error-codes" = json!(["mapper_refused", "NOT_FOUND"]))),
     responses((status = 200, description = "The module is active.", body = Envelope<Activated>,
-        example = json!({"data": {
-            "active": module_example(),
-            "previous": builtin_example("default", None),
-            "remap": null, "refused": null, "changed": true, "requeued": 4
-        }, "message": "Success", "statusCode": 200}))),
+        example = json!(activated_example(module_example(), builtin_example("default", None), 4)))),
 )]
 pub async fn activate_previewed(
     _: Manage,
@@ -298,8 +276,7 @@ pub async fn activate_previewed(
     PreviewId(id): PreviewId,
     Params(SwapQuery { remap }): Params<SwapQuery>,
 ) -> Result<Envelope<Activated>, ApiError> {
-    let work = async move { mapper::activate_previewed(&api.app, &id, remap).await };
-    Ok(Envelope::ok(to_the_end(work).await?))
+    Ok(Envelope::ok(mapper::activate_previewed(&api.app, &id, remap).await?))
 }
 
 fn compared_example() -> Value {
@@ -321,6 +298,15 @@ fn builtin_example(source: &str, activated_at: Option<&str>) -> Value {
         "name": "builtin", "version": "0.1.0", "digest": "builtin-0.1.0-5965baac7b8b",
         "source": source, "activatedAt": activated_at
     })
+}
+
+/// `requeued` variants failed under another mapper.
+#[allow(clippy::needless_pass_by_value, reason = "the values become a part of it")]
+fn activated_example(active: Value, previous: Value, requeued: u32) -> Value {
+    let data = json!({
+        "active": active, "previous": previous, "remap": null, "refused": null, "changed": true, "requeued": requeued
+    });
+    json!({"data": data, "message": "Success", "statusCode": 200})
 }
 
 /// For a path that takes a query with other methods: none is taken here.

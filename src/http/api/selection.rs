@@ -7,7 +7,6 @@ use crate::http::auth::{Manage, View};
 use crate::http::envelope::Envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::Body;
-use crate::http::shell::to_the_end;
 use catalog_sync::admin::businesses::{self, BusinessSummary};
 use catalog_sync::admin::select::{self, Selected, Selection};
 
@@ -50,6 +49,6 @@ pub async fn select_catalog(
     State(api): State<Api>,
     Body(selection): Body<Selection>,
 ) -> Result<Envelope<Selected>, ApiError> {
-    let selected = to_the_end(async move { select::select(&api.app, selection).await }).await?;
+    let selected = select::select(&api.app, selection).await?;
     Ok(Envelope::ok(selected))
 }

@@ -13,7 +13,6 @@ use super::query::Query;
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
-use crate::http::shell::to_the_end;
 use crate::page::flash;
 use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::{see_other, with_status};
@@ -211,8 +210,7 @@ pub(super) async fn apply(
         let wrong = "The number is not the one above. Nothing was done.".to_owned();
         return confirm(&api, visit, sent, StatusCode::UNPROCESSABLE_ENTITY, Some(wrong)).await;
     }
-    let app = std::sync::Arc::clone(&api.app);
-    match to_the_end(async move { actions::apply(&app, &filter, action, Some(expected)).await }).await {
+    match actions::apply(&api.app, &filter, action, Some(expected)).await {
         Ok(touched) => {
             let code = if action == Action::Release { "released" } else { action.as_str() };
             Ok(see_other(&flash::with(&sent.query.path("/items", &[]), code, touched)))

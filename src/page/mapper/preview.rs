@@ -14,13 +14,13 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 use crate::http::extract::PreviewId;
-use crate::http::shell::to_the_end;
 use crate::page::flash;
 use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::{page, see_other};
 use crate::page::words;
 use catalog_sync::admin::mapper;
 use catalog_sync::admin::preview::{self, PreviewState, PreviewView};
+use catalog_sync::domain::advice;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -60,11 +60,7 @@ async fn start(_: Manage, State(api): State<Api>, visit: Visit, sent: Upload) ->
         Ok(bytes) => bytes,
         Err(error) => return refused(&api, visit, file, error).await,
     };
-    let begin = {
-        let api = api.clone();
-        to_the_end(async move { preview::start(&api.app, &api.previewing, bytes).await })
-    };
-    match begin.await {
+    match preview::start(&api.app, &api.previewing, bytes).await {
         Ok(begun) => Ok(see_other(&path(&begun.id))),
         Err(error) => refused(&api, visit, file, error.into()).await,
     }
@@ -115,6 +111,7 @@ async fn ask(_: Manage, State(api): State<Api>, visit: Visit, PreviewId(id): Pre
         action: format!("{}/activate", path(&id)),
         button: "Activate",
         remap: Some(remap),
+        active: None,
         back: path(&id),
     };
     asked(&api, visit, question).await
@@ -124,8 +121,8 @@ async fn activate(
     _: Manage,
     State(api): State<Api>,
     PreviewId(id): PreviewId,
-    Form(Chosen { remap }): Form<Chosen>,
+    Form(Chosen { remap, .. }): Form<Chosen>,
 ) -> Result<Response, ApiError> {
-    let done = to_the_end(async move { mapper::activate_previewed(&api.app, &id, remap).await }).await?;
+    let done = mapper::activate_previewed(&api.app, &id, remap).await?;
     Ok(changed(&done))
 }

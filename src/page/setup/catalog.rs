@@ -16,7 +16,6 @@ use serde_json::json;
 use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
-use crate::http::shell::to_the_end;
 use crate::page::flash;
 use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::{page, see_other, with_status};
@@ -132,9 +131,7 @@ pub(super) async fn select(
             return page(&Confirm { frame, selection, pick, eligible });
         }
     }
-    let app = std::sync::Arc::clone(&api.app);
-    // It makes several calls to Meta, which are finished also when the browser goes away.
-    match to_the_end(async move { select::select(&app, selection).await }).await {
+    match select::select(&api.app, selection).await {
         Ok(_) => Ok(see_other(&flash::with("/setup", "catalog", 0))),
         Err(error @ (AdminError::Store(_) | AdminError::Internal(_))) => Err(error.into()),
         Err(error) => {

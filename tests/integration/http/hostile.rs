@@ -246,7 +246,9 @@ async fn impatient(shop: &Installation, time: Duration) -> String {
         Site { enabled: true, api_url: format!("http://{address}"), admin_url: None, allowed_origins: Vec::new() };
     let mut api = Api::new(std::sync::Arc::clone(&shop.app), shop.board().clone(), None, site);
     api.limits = Limits { time, ..Limits::default() };
-    tokio::spawn(async move { axum::serve(listener, http::router(api, meta_catalog::page::routes())).await });
+    tokio::spawn(async move {
+        axum::serve(listener, http::router(api, meta_catalog::page::routes(Limits::default()))).await
+    });
     address.to_string()
 }
 

@@ -75,6 +75,10 @@ async fn a_module_is_previewed_activated_and_rolled_back() {
     assert_eq!(question.text("#confirm-title"), "Roll back to the built-in mapper?");
     browser.submit(&question, "#confirm form", &[("remap", "false")]).await;
     assert!(shop.mappers().await.0.starts_with("builtin-"));
+    // A second person who was asked the same does not undo it.
+    let again = browser.submit(&question, "#confirm form", &[("remap", "false")]).await;
+    assert!(again.text("#confirm-title").starts_with("Roll back to margin-label"), "{}", again.answer.text);
+    assert!(shop.mappers().await.0.starts_with("builtin-"));
 
     // The file of the preview is still there, so no file is needed to go forward again, and the reset goes back.
     let question = browser.open(&format!("{}/activate", preview.path)).await;
