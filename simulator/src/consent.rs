@@ -28,7 +28,7 @@ pub(crate) fn page(world: &World, params: &Params, request: &Request) -> String 
         .collect();
     let scopes: String = request.scopes.iter().map(|scope| {
         let scope = escape(scope);
-        format!("<label><input type=\"checkbox\" name=\"decline\" value=\"{scope}\"> withhold <code>{scope}</code></label><br>\n")
+        format!("<label><input type=\"checkbox\" name=\"grant.{scope}\" value=\"true\" checked> <code>{scope}</code></label><br>\n")
     }).collect();
     let app = escape(&world.config.app.name);
     document(
@@ -38,6 +38,7 @@ pub(crate) fn page(world: &World, params: &Params, request: &Request) -> String 
              <form method=\"post\" action=\"/dialog/consent\" id=\"allow\">\n{hidden}\
              <fieldset><legend>Continue as</legend>{users}</fieldset>\n\
              <fieldset><legend>Permissions</legend>{scopes}</fieldset>\n\
+             <input type=\"hidden\" name=\"asked\" value=\"true\">\n\
              <button class=\"main\" name=\"decision\" value=\"allow\">Allow</button>\n</form>\n\
              <form method=\"post\" action=\"/dialog/consent\" id=\"deny\">\n{hidden}\
              <button name=\"decision\" value=\"deny\">Deny</button>\n</form>"

@@ -97,7 +97,10 @@ pub(crate) fn decide(world: &mut World, now: Millis, params: &Params) -> Browser
             return Browser::Page { status: 400, html: consent::error_page("This world has no users.") };
         };
         let declined = params.list("decline").unwrap_or_default();
-        let (refused, scopes): (Vec<_>, Vec<_>) = request.scopes.into_iter().partition(|s| declined.contains(s));
+        // A box that is not checked is not sent.
+        let is_unchecked = |scope: &str| params.has("asked") && !params.has(&format!("grant.{scope}"));
+        let (refused, scopes): (Vec<_>, Vec<_>) =
+            request.scopes.into_iter().partition(|scope| declined.contains(scope) || is_unchecked(scope));
         if let Some(state) = world.users.get_mut(&user) {
             state.permissions.insert("public_profile".into(), true);
             state.permissions.extend(scopes.iter().map(|scope| (scope.clone(), true)));

@@ -31,6 +31,15 @@ pub fn health(status: &ConnectionStatus, now: Millis) -> Health {
         let rest = if waiting > 0 { format!(", {} queued", number(waiting)) } else { String::new() };
         return told("bad", kind, format!("{kind}{rest}. What to do is below."));
     }
+    let is_begun = counts.synced + counts.submitted + counts.failed + counts.deleted > 0;
+    if !status.sync_enabled && !is_begun {
+        let queued = if waiting > 0 {
+            format!(" {} queued.", counted(waiting, "change is", "changes are"))
+        } else {
+            String::new()
+        };
+        return told("plain", "Not started", format!("Not started yet: follow the steps of the set-up.{queued}"));
+    }
     if !status.sync_enabled {
         return told("warn", "Paused", format!("Paused: {} queued, nothing is sent.", number(waiting)));
     }

@@ -143,6 +143,12 @@ impl Group {
         self.issue.example.message.as_deref().filter(|message| *message != self.issue.code)
     }
 
+    /// What the example is called.
+    fn named(&self) -> &str {
+        let example = &self.issue.example;
+        example.title.as_deref().filter(|title| !title.trim().is_empty()).unwrap_or(&example.variant_id)
+    }
+
     fn of(issue: Issue) -> Self {
         let items = items_of(&issue);
         let again = items.replacen("/items?", "/items/bulk?action=resync&", 1);

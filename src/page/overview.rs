@@ -66,9 +66,9 @@ struct Hour {
     confirmed: Spark,
 }
 
-/// Puts the minutes in their places; those that are not known stay empty.
+/// Puts the minutes in their places, the running one in the last; those that are not known stay empty.
 fn hour(minutes: &[MinuteView], now: Millis) -> Hour {
-    let newest = minute_of(now) - 1;
+    let newest = minute_of(now);
     let mut values = vec![None; MINUTES];
     let mut sums = Sums::default();
     for minute in minutes {
@@ -119,18 +119,29 @@ struct Overview<'o> {
     issue_groups: usize,
 }
 
+impl Overview<'_> {
+    /// Whether there is nothing to show numbers of: nothing is connected, and nothing was ever sent.
+    fn is_blank(&self) -> bool {
+        let status = &self.frame.status;
+        let counts = &status.counts;
+        let is_idle = counts.outbox_pending == 0 && self.hour.sums == Sums::default();
+        !status.connected && is_idle && self.stats.iter().all(|stat| stat.count == 0)
+    }
+}
+
 async fn overview(State(api): State<Api>, visit: Visit) -> Result<Response, ApiError> {
     let frame = Frame::load(&api, visit, Place::Overview, "Overview").await?;
     let mut issues = issues::list(&api.app).await?;
     let issue_groups = issues.len();
     issues.truncate(TOP);
-    let minutes = history::history(&api.app, None).await?;
+    let minutes = history::last_hour(&api.app).await?;
     let latency = history::latency(&api.app).await?;
     let limits = admin::limits::limits(&api.app, &api.app.settings.current()).await;
     let hour = hour(&minutes, frame.now);
     let counts = &frame.status.counts;
     let stat = |state: &str, count, path| Stat { look: of_state(state), count, path };
-    let stats = vec![
+    let totals = api.app.totals().await?;
+    let mut stats = vec![
         stat("synced", counts.synced, "/items?status=synced"),
         stat("submitted", counts.submitted, "/items?status=submitted"),
         stat("pending", counts.pending, "/items?status=pending"),
@@ -138,6 +149,11 @@ async fn overview(State(api): State<Api>, visit: Visit) -> Result<Response, ApiE
         stat("skipped", counts.skipped, "/items?status=skipped"),
         stat("deleted", counts.deleted, "/items?status=deleted"),
     ];
+    // So that they add up to the number of variants.
+    let unknown = totals.variants - stats.iter().map(|stat| stat.count).sum::<i64>();
+    if unknown > 0 {
+        stats.push(stat("never_synced", unknown, "/items?status=never_synced"));
+    }
     page(&Overview { stats, hour, latency, meters: meters(&limits), issues, issue_groups, frame })
 }
 
@@ -161,7 +177,7 @@ mod tests {
     fn the_minutes_of_the_last_hour_are_in_their_places() {
         let now = 1_764_000_000_000;
         let minute = |past: i64, confirmed| MinuteView {
-            at: catalog_sync::admin::time::iso(now - (past + 1) * 60_000),
+            at: catalog_sync::admin::time::iso(now - past * 60_000),
             sent: 10,
             confirmed,
             refused: 1,

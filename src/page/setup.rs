@@ -22,6 +22,7 @@ use catalog_sync::admin::connection::{self, Connected};
 use catalog_sync::admin::dry_run::What;
 use catalog_sync::admin::forecast::{Forecast, Forecasts};
 use catalog_sync::admin::{self, AdminError, bootstrap};
+use catalog_sync::domain::advice;
 use catalog_sync::domain::credential::TokenKind;
 use catalog_sync::domain::settings::key;
 
@@ -36,21 +37,17 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 
-/// How long a look at what would be sent may take.
-const LOOK: Duration = Duration::from_millis(150);
+/// How long a look at what would be sent may take. It is kept for twenty times as long, so most visits do not wait for it.
+const LOOK: Duration = Duration::from_millis(400);
 /// Most findings that are shown.
 const FINDINGS: usize = 12;
 
 /// Settings of the first step.
 const OF_APP: [&str; 2] = [key::app_id, key::app_secret];
 /// Settings without which items are not eligible, or are wrong.
-const OF_SHOP: [&str; 5] = [
-    key::storefront_base_url,
-    key::storefront_product_path,
-    key::currency,
-    key::default_condition,
-    key::identifier_exists_fallback,
-];
+const OF_SHOP: [&str; 2] = [key::storefront_base_url, key::currency];
+/// Settings of the shop whose defaults are right for most.
+const MORE_OF_SHOP: [&str; 3] = [key::storefront_product_path, key::default_condition, key::identifier_exists_fallback];
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -68,7 +65,7 @@ pub(super) fn routes() -> Router<Api> {
 #[template(path = "setup.html")]
 struct Setup {
     frame: Frame,
-    steps: [Step; 8],
+    steps: [Step; 7],
     facts: Facts,
     is_complete: bool,
     connected: Option<Connected>,
@@ -76,6 +73,8 @@ struct Setup {
     redirect_uri: Result<String, String>,
     app: Vec<Control>,
     shop: Vec<Control>,
+    /// Settings of the shop whose defaults are right for most.
+    shop_more: Vec<Control>,
     forecast: Option<Result<Arc<Forecast>, String>>,
     api_url: String,
     products_mib: usize,
@@ -88,10 +87,9 @@ struct Setup {
 impl Setup {
     /// Whether a step is shown with its content at first.
     fn is_open(&self, step: &Step) -> bool {
-        let has_wrong = |controls: &[Control]| controls.iter().any(|control| control.wrong.is_some());
         match step.id {
             "app" if has_wrong(&self.app) => true,
-            "shop" if has_wrong(&self.shop) => true,
+            "shop" if has_wrong(&self.shop) || has_wrong(&self.shop_more) => true,
             _ => step.mark == Mark::Now,
         }
     }
@@ -102,12 +100,18 @@ impl Setup {
     }
 }
 
-/// How a finding of a look ahead is called, with its tone.
-fn called(what: &What) -> (&'static str, &'static str) {
-    match what {
-        What::Fails => ("would fail", "bad"),
-        What::Skipped => ("not eligible", "plain"),
-        What::Warned => ("sent with a warning", "warn"),
+/// Whether something is wrong with what was typed.
+fn has_wrong(controls: &[Control]) -> bool {
+    controls.iter().any(|control| control.wrong.is_some())
+}
+
+/// How a finding is called by its word in the use cases, with its tone.
+fn called(what: &str) -> (&'static str, &'static str) {
+    match What::ALL.into_iter().find(|known| known.as_str() == what) {
+        Some(What::Fails) => ("would fail", "bad"),
+        Some(What::Refused) => ("Meta will refuse it", "bad"),
+        Some(What::Skipped) => ("not eligible", "plain"),
+        Some(What::Warned) | None => ("sent with a warning", "warn"),
     }
 }
 
@@ -158,12 +162,16 @@ async fn shown(
         let all = GROUPS.iter().flat_map(|group| group.fields);
         let listed = |key: &&str| all.clone().find(|field| field.key == *key).copied();
         let fields: Vec<Field> = keys.iter().filter_map(listed).collect();
-        controls(&fields, &values, sent, reading)
+        let mut controls = controls(&fields, &values, sent, reading);
+        // Nothing is mapped yet that would be asked for again.
+        controls.iter_mut().for_each(|control| control.is_mapped &= is_complete);
+        controls
     };
     let redirect_uri = admin::connect::redirect_uri(&settings, &api.site.api_url);
     let setup = Setup {
         app: fields(&OF_APP),
         shop: fields(&OF_SHOP),
+        shop_more: fields(&MORE_OF_SHOP),
         is_wrong: !reading.is_good(),
         is_given: !sent.is_empty(),
         redirect_uri: redirect_uri.map_err(|error| sentence(&error.to_string())),

@@ -20,6 +20,7 @@ use crate::mapping::trial::Program;
 use crate::runtime::cached::Cached;
 use crate::runtime::leased::LeaseCell;
 use crate::runtime::periodic::Nudger;
+use crate::store::issues::Found;
 use crate::store::items::Totals;
 use crate::store::outbox::Backlog;
 use crate::store::seal::Keyring;
@@ -74,6 +75,8 @@ pub struct App {
     eligible_totals: Cached<Totals>,
     /// See [`App::backlog`].
     backlog: Cached<Backlog>,
+    /// See [`App::issues`].
+    issues: Cached<Arc<Found>>,
     /// Held by the one action on many variants that this process carries out at a time.
     pub bulk: tokio::sync::Mutex<()>,
     /// Wakes the actors that run on their own.
@@ -160,6 +163,7 @@ impl App {
             totals: Cached::default(),
             eligible_totals: Cached::default(),
             backlog: Cached::default(),
+            issues: Cached::default(),
             bulk: tokio::sync::Mutex::default(),
             wake: Wake::default(),
         }
@@ -188,6 +192,14 @@ impl App {
     /// When the database query fails.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.counted(&self.backlog, async |tx| store::outbox::backlog(tx).await).await
+    }
+
+    /// Returns what is wrong, in groups, with the promises of [`App::totals`].
+    ///
+    /// # Errors
+    /// When the database query fails.
+    pub async fn issues(&self) -> Result<Arc<Found>, StoreError> {
+        self.counted(&self.issues, async |tx| store::issues::find(tx).await.map(Arc::new)).await
     }
 
     /// Returns the kept number, or counts.

@@ -89,8 +89,16 @@ async fn denying_leads_back_with_the_captured_error() {
 
 #[tokio::test]
 async fn a_declined_scope_is_not_in_the_token() {
+    for answer in
+        [[("decline", "catalog_management"), ("user", "")], [("asked", "true"), ("grant.business_management", "true")]]
+    {
+        declined(&answer).await;
+    }
+}
+
+async fn declined(answer: &[(&str, &str)]) {
     let sim = Sim::start().await;
-    let back = consent(&sim, &[("decline", "catalog_management")]).await;
+    let back = consent(&sim, answer).await;
     let body = exchange(&sim, &[("code", &param(&back, "code").expect("a code"))]).await.json();
     let token = body["access_token"].as_str().expect("a token");
     assert_eq!(sim.get_as(token, CATALOG, &[]).await.code().0, 200);

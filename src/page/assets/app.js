@@ -56,6 +56,8 @@
   };
   document.addEventListener("DOMContentLoaded", choose);
 
+  const sent = (form, button) => { const data = new FormData(form, button); return form.enctype === "multipart/form-data" ? data : new URLSearchParams(data); };
+
   // Confirmations: the link's page, its part #confirm in a dialog.
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-dialog], button[data-dialog]");
@@ -69,8 +71,10 @@
     }
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const form = link.form, asked = form
-      ? new Request(link.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, link)), credentials: "same-origin" })
+    const form = link.form;
+    if (form && !form.reportValidity()) return;
+    const asked = form
+      ? new Request(link.getAttribute("formaction") ?? form.getAttribute("action"), { method: "POST", body: sent(form, link), credentials: "same-origin" })
       : new Request(link.href, { credentials: "same-origin" });
     const answer = await fetch(asked).catch(() => null);
     const part = answer?.ok && one("#confirm", new DOMParser().parseFromString(await answer.text(), "text/html"));

@@ -14,10 +14,11 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
-use crate::http::shell::to_the_end;
 use crate::page::frame::{Frame, Place, Visit};
 use crate::page::shell::with_status;
 use crate::page::words::{self, sentence};
+
+use super::called;
 
 /// How much of a request is read.
 pub(super) const READ_ON: usize = 64 * 1024 * 1024;
@@ -75,14 +76,10 @@ async fn take(api: &Api, upload: Result<Multipart, MultipartRejection>) -> Resul
     if file.is_empty() {
         return Err(ApiError::bad_request("choose a file first: one product a line, as JSON"));
     }
-    let app = std::sync::Arc::clone(&api.app);
     let asked = ImportAsked { dry_run: is_tried, ..ImportAsked::default() };
-    let work = async move {
-        let report = import::import(&app, &file, asked).await;
-        drop(turn);
-        report
-    };
-    Ok(to_the_end(work).await?)
+    let report = import::import(&api.app, &file, asked).await;
+    drop(turn);
+    Ok(report?)
 }
 
 async fn read(mut form: Multipart, most: usize) -> Result<Upload, ApiError> {

@@ -118,14 +118,13 @@ pub(super) struct Step {
 
 /// Returns the steps.
 #[must_use]
-pub(super) fn steps(facts: &Facts) -> [Step; 8] {
+pub(super) fn steps(facts: &Facts) -> [Step; 7] {
     let is_connected = facts.connected && facts.missing_scopes.is_empty();
     let has_shop = !facts.storefront.is_empty();
     let begun = facts.is_begun();
     // Done, and what comes first.
     let done = [
         (facts.has_app, true),
-        (facts.connected, facts.has_app),
         (is_connected, facts.has_app),
         (facts.catalog.is_some(), is_connected),
         (has_shop, facts.catalog.is_some()),
@@ -137,7 +136,6 @@ pub(super) fn steps(facts: &Facts) -> [Step; 8] {
     let said = |is: bool, what: &dyn Fn() -> String| if is { what() } else { String::new() };
     let told = [
         said(facts.has_app, &|| "ID and secret are set".to_owned()),
-        said(facts.connected, &|| "Facebook sent a browser back here".to_owned()),
         match (facts.connected, facts.missing_scopes.is_empty()) {
             (true, true) => "An account is connected".to_owned(),
             (true, false) => format!("Not granted: {}", facts.missing_scopes.join(", ")),
@@ -155,8 +153,7 @@ pub(super) fn steps(facts: &Facts) -> [Step; 8] {
         },
     ];
     let names = [
-        ("app", "Create an app at Meta"),
-        ("redirect", "Allow the way back"),
+        ("app", "Register an app at Meta"),
         ("connect", "Connect Facebook"),
         ("catalog", "Choose the catalog"),
         ("shop", "Describe the shop"),
@@ -211,8 +208,8 @@ mod tests {
         assert_eq!(
             went,
             [
-                "NLLLLLLL", "DNNLLLLL", "DDNLLLLL", "DDDNLLLL", "DDDDNLLL", "DDDDDNLL", "DDDDDDNN", "DDDDDDNN",
-                "DDDDDDDD", "DDDDDDNN"
+                "NLLLLLL", "DNLLLLL", "DNLLLLL", "DDNLLLL", "DDDNLLL", "DDDDNLL", "DDDDDNN", "DDDDDNN", "DDDDDDD",
+                "DDDDDNN"
             ]
         );
     }
@@ -222,6 +219,6 @@ mod tests {
         let facts =
             Facts { connected: true, missing_scopes: vec!["catalog_management"], variants: 1_200, ..Facts::default() };
         let told: Vec<String> = steps(&facts).into_iter().map(|step| step.told).collect();
-        assert_eq!((&*told[2], &*told[5]), ("Not granted: catalog_management", "1,200 variants are known"));
+        assert_eq!((&*told[1], &*told[4]), ("Not granted: catalog_management", "1,200 variants are known"));
     }
 }

@@ -38,7 +38,7 @@ async fn issues_are_grouped_with_what_to_do() {
     let browser = Browser::of(&shop, "catalog-admin").await;
     let page = browser.open("/issues").await;
     let found = page.texts("tbody td:first-child > a");
-    assert_eq!(found, ["Price is missing", "trap", "title_cut", "same_gtin", "product_not_public"]);
+    assert_eq!(found, ["Price is missing", "trap", "Title is cut", "The same barcode twice", "Product is not public"]);
     assert_eq!(page.texts("tbody td.number"), ["2", "1", "3", "1", "1"], "the severe, then the frequent first");
     let rail = page.texts(".rail a");
     assert_eq!(rail[0], "All 5");
@@ -55,12 +55,12 @@ async fn issues_are_grouped_with_what_to_do() {
     assert_eq!(meta.texts("tbody td:first-child > a"), ["Price is missing"]);
     assert_eq!(meta.texts(".rail a[aria-current]"), ["Meta's verdict 1"]);
     let warnings = browser.open("/issues?severity=warning").await;
-    assert_eq!(warnings.texts("tbody td:first-child > a"), ["title_cut", "same_gtin"]);
+    assert_eq!(warnings.texts("tbody td:first-child > a"), ["Title is cut", "The same barcode twice"]);
     let hidden = browser.open("/issues?source=meta&severity=warning").await;
     assert!(hidden.text(".empty").contains("5 other groups are hidden by the filter"));
     let chosen = browser.submit(&hidden, "form.rail-choice", &[("source", "lint")]).await;
     assert_eq!(chosen.path, "/issues");
-    assert_eq!(chosen.texts("tbody td:first-child > a"), ["same_gtin"]);
+    assert_eq!(chosen.texts("tbody td:first-child > a"), ["The same barcode twice"]);
     for hostile in ["/issues?source=%3Cscript%3E", "/issues?severity=x&source=", "/issues?source=a&source=b"] {
         let page = browser.open(hostile).await;
         assert_eq!((page.answer.status.as_u16(), page.texts("tbody tr").len()), (200, 5), "{hostile}");

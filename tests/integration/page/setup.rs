@@ -37,7 +37,7 @@ async fn the_whole_way(database: Engine) {
     let shop = Installation::start(database).await;
     let browser = Browser::of(&shop, "catalog-admin").await;
     let page = browser.open("/setup").await;
-    assert_eq!((marks(&page), open(&page)), ("NLLLLLLL".into(), vec!["Create an app at Meta".to_owned()]));
+    assert_eq!((marks(&page), open(&page)), ("NLLLLLL".into(), vec!["Register an app at Meta".to_owned()]));
     assert!(page.has("[data-still]"), "it is not refreshed while a form is filled in");
     let uri = format!("{}/admin/meta/oauth/callback", shop.base());
     assert_eq!((page.text("#redirect-uri"), page.attributes("[data-copy]", "data-copy")), (uri.clone(), vec![uri]));
@@ -50,7 +50,7 @@ async fn the_whole_way(database: Engine) {
     assert_eq!(wrong.attributes("#app_id", "value"), [long]);
     let typed = [("app_id", "1000000001"), ("app_secret", "simulator-app-secret")];
     let page = browser.submit(&page, "#app form", &typed).await;
-    assert_eq!((marks(&page), page.path.as_str()), ("DNNLLLLL".into(), "/setup?done=saved&n=2"));
+    assert_eq!((marks(&page), page.path.as_str()), ("DNLLLLL".into(), "/setup?done=saved&n=2"));
     assert!(!wrong.answer.text.contains("simulator-app-secret") && !page.answer.text.contains("simulator-app-secret"));
 
     // Facebook.
@@ -58,7 +58,7 @@ async fn the_whole_way(database: Engine) {
     let landed = consents(&browser, &leaving).await;
     assert_eq!(landed.path, "/settings/meta?connected=1");
     let page = browser.open("/setup?done=connected").await;
-    assert_eq!((marks(&page), open(&page)), ("DDDNLLLL".into(), vec!["Choose the catalog".to_owned()]));
+    assert_eq!((marks(&page), open(&page)), ("DDNLLLL".into(), vec!["Choose the catalog".to_owned()]));
 
     // The catalog: nothing chosen is told.
     let list = browser.open("/setup/catalog").await;
@@ -71,7 +71,7 @@ async fn the_whole_way(database: Engine) {
     let pick = list.attributes("input[name=pick]", "value");
     let pick = pick.iter().find(|pick| pick.contains(CATALOG)).expect("the catalog is listed");
     let page = browser.submit(&list, "form[action='/setup/catalog']", &[("pick", pick)]).await;
-    assert_eq!((page.path.as_str(), marks(&page)), ("/setup?done=catalog&n=0", "DDDDNLLL".into()));
+    assert_eq!((page.path.as_str(), marks(&page)), ("/setup?done=catalog&n=0", "DDDNLLL".into()));
 
     // The shop.
     let wrong = browser.submit(&page, "#shop form", &[("storefront_base_url", "shop"), ("currency", "rupee")]).await;
@@ -80,7 +80,7 @@ async fn the_whole_way(database: Engine) {
     let page = browser
         .submit(&wrong, "#shop form", &[("storefront_base_url", "https://shop.example"), ("currency", "INR")])
         .await;
-    assert_eq!((marks(&page), open(&page)), ("DDDDDNLL".into(), vec!["Bring the products in".to_owned()]));
+    assert_eq!((marks(&page), open(&page)), ("DDDDNLL".into(), vec!["Bring the products in".to_owned()]));
 
     // The products: a file that is not taken, one with a line that is refused.
     let none = browser.upload(&page, "form[action='/setup/import']", "p.ndjson", b"").await;
@@ -95,13 +95,17 @@ async fn the_whole_way(database: Engine) {
     let page = browser.open("/setup").await;
     assert_eq!(
         (marks(&page), page.texts("#preview dl.stats dd")),
-        ("DDDDDDNN".into(), vec!["1".into(), "1".into(), "2".into()])
+        ("DDDDDNN".into(), vec!["1".into(), "0".into(), "1".into(), "2".into()])
     );
-    assert_eq!(page.texts("#preview tbody code"), ["missing_price"]);
+    assert_eq!(
+        (page.texts("#preview tbody td span"), page.texts("#preview tbody a")),
+        (vec!["No price".to_owned(), "not eligible".to_owned()], vec!["Product p-1".to_owned()])
+    );
     assert_eq!(shop.called("POST items_batch"), 0);
 
     // The number before the action, then the action.
-    let confirm = browser.open(&page.attributes("#start a[data-dialog]", "href")[0]).await;
+    assert!(!page.has("#start a[data-dialog]"), "the import queued everything");
+    let confirm = browser.open("/setup/bootstrap").await;
     assert_eq!(confirm.text("#confirm button"), "Queue 2 variants");
     let page = browser.submit(&confirm, "#confirm form", &[]).await;
     assert_eq!(page.text("[role=status].banner"), "Everything eligible is being queued: 2 items.");
@@ -121,7 +125,7 @@ async fn the_whole_way(database: Engine) {
 
     // Then the page shows the connection.
     let page = browser.open("/setup").await;
-    assert_eq!((marks(&page), page.has("[data-still]")), ("DDDDDDDD".into(), false));
+    assert_eq!((marks(&page), page.has("[data-still]")), ("DDDDDDD".into(), false));
     let connection = page.text("section[aria-labelledby=connection] dl");
     for fact in ["Supercommerce Catalog Sync", "a system user of the business", "Acme", CATALOG] {
         assert!(connection.contains(fact), "{fact}: {connection}");
@@ -144,7 +148,7 @@ async fn the_whole_way(database: Engine) {
     // Disconnected after a question.
     let confirm = browser.open("/setup/disconnect").await;
     let page = browser.submit(&confirm, "#confirm form", &[]).await;
-    assert_eq!((page.path.as_str(), &marks(&page)[..3]), ("/setup?done=disconnected&n=0", "DNN"));
+    assert_eq!((page.path.as_str(), &marks(&page)[..2]), ("/setup?done=disconnected&n=0", "DN"));
     shop.stop().await;
 }
 
@@ -183,7 +187,7 @@ async fn what_goes_wrong_on_the_way_is_told_with_what_to_do() {
     shop.connect().await;
     shop.sql("UPDATE integration_credentials SET scope = 'catalog_management'").await;
     let page = browser.open("/setup").await;
-    assert_eq!(&marks(&page)[..4], "DDNL");
+    assert_eq!(&marks(&page)[..3], "DNL");
     assert!(page.text("#connect .banner.bad").contains("business_management was not granted"), "{}", page.answer.text);
     shop.sql("UPDATE integration_credentials SET scope = 'catalog_management,business_management'").await;
 
@@ -219,7 +223,7 @@ async fn somebody_who_may_only_look_sees_the_steps_and_no_form() {
     let shop = Installation::start(Engine::Sqlite).await;
     let browser = Browser::of(&shop, "catalog-viewer").await;
     let page = browser.open("/setup").await;
-    assert_eq!(marks(&page), "NLLLLLLL");
+    assert_eq!(marks(&page), "NLLLLLL");
     assert!(!page.has("main form") && !page.has("main a[data-dialog]"), "{}", page.answer.text);
     for path in ["/setup/connect", "/setup/catalog", "/setup/bootstrap", "/setup/disconnect"] {
         assert_eq!(browser.open(path).await.answer.status.as_u16(), 403, "{path}");

@@ -91,6 +91,8 @@ async fn the_last_hour_grows_minute_by_minute() {
     assert_eq!(page.text("svg.spark title"), "Rows confirmed each minute, up to 1,230");
     let numbers = page.texts("section[aria-labelledby=hour] dd");
     assert_eq!(numbers, ["1,230 of 1,234 rows sent", "4 by Meta", "3.5 s 1 verdict", "3.5 s after Meta took the call"]);
+    shop.set_app().await;
+    shop.connect().await;
     shop.stand_at(NOW + 65 * MINUTE);
     assert_eq!(browser.open("/").await.texts("section[aria-labelledby=hour] dd")[2], "– no verdict");
     for wrong in ["0", "1441", "-1", "x", "1e3"] {

@@ -153,7 +153,7 @@ fn told(filter: &Filter) -> Value {
         ("cause", text(cause)),
         ("held", flag(*held)),
         ("parked", flag(*parked)),
-        ("excluded", flag(*excluded == Some(true))),
+        ("excluded", excluded.map(Value::Bool)),
         ("vendors", list(vendors)),
         ("brands", list(brands)),
         ("categories", list(categories)),
@@ -175,11 +175,12 @@ async fn run(app: &App, filter: &Filter, action: Action, confirmed: Option<u64>)
     // What concerns few goes before the shop's own changes, as for single variants.
     let is_large = found > u64::try_from(intents::MOST).unwrap_or(u64::MAX);
     let now = app.now();
+    let known = if is_large { Known::from(&items::totals(&mut moment).await?) } else { Known::NOTHING };
     let mut next = None;
     let mut touched = 0;
     loop {
         let from = next.as_ref().map_or(From::Start, From::After);
-        let step = walk(&mut moment, filter, from, CHUNK, Known::NOTHING).await?;
+        let step = walk(&mut moment, filter, from, CHUNK, known).await?;
         let mut variants: Vec<String> = step.found.into_iter().map(|position| position.id).collect();
         if !variants.is_empty() {
             // Rows are locked in the order of the ids, as everywhere.

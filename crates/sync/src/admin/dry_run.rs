@@ -23,10 +23,28 @@ use crate::store::source::SourceBatch;
 pub enum What {
     /// The mapper or the source is at fault: it would fail.
     Fails,
+    /// It would be sent, and Meta would refuse it.
+    Refused,
     /// It would be skipped.
     Skipped,
     /// It would be sent with a warning.
     Warned,
+}
+
+impl What {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 4] = [Self::Fails, Self::Refused, Self::Skipped, Self::Warned];
+
+    /// Returns its word in the admin API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fails => "fails",
+            Self::Refused => "refused",
+            Self::Skipped => "skipped",
+            Self::Warned => "warned",
+        }
+    }
 }
 
 /// Variants with the same finding.
@@ -40,6 +58,8 @@ pub struct Found {
     pub count: u64,
     /// The first of them.
     pub example: String,
+    /// The title of its product; empty when it has none.
+    pub example_title: String,
     /// What to do.
     pub advice: &'static str,
 }
@@ -83,7 +103,8 @@ impl Judge {
     pub async fn judge(&mut self, SourceBatch { products, items, unreadable }: SourceBatch) {
         self.variants += (items.len() + unreadable.len()) as u64;
         for (variant_id, _) in &unreadable {
-            self.add(What::Fails, "unreadable", variant_id, "Correct the row in the view variant_source.");
+            let example = (variant_id.as_str(), "");
+            self.add(What::Fails, "unreadable", example, "Correct the row in the view variant_source.");
         }
         let batch = Arc::new(Batch { settings: Arc::clone(&self.settings), now: self.now, products, items });
         let mapper = Arc::clone(&self.mapper);
@@ -92,34 +113,40 @@ impl Judge {
         let words = self.threads.apart(move || mapper.map(&mapped)).await.unwrap_or_default();
         let words = words.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         for (item, word) in batch.items.iter().zip(words) {
-            self.word(&item.variant.id, word);
+            let title = usize::try_from(item.product_index)
+                .ok()
+                .and_then(|at| batch.products.get(at))
+                .and_then(|product| product.title.as_deref());
+            self.word((&item.variant.id, title.unwrap_or_default()), word);
         }
     }
 
-    fn word(&mut self, variant_id: &str, word: Option<Result<Word, MapperFault>>) {
+    /// `example` is the variant's id, and the title of its product.
+    fn word(&mut self, example: (&str, &str), word: Option<Result<Word, MapperFault>>) {
         match word {
             Some(Ok(Word::Mapped(payload))) => {
                 let mut codes: Vec<&str> = payload.warnings.iter().map(|warning| warning.code.as_str()).collect();
                 codes.sort_unstable();
                 codes.dedup();
                 for code in codes {
-                    self.add(What::Warned, code, variant_id, advice::of_warning(code));
+                    let what = if advice::is_refused(code) { What::Refused } else { What::Warned };
+                    self.add(what, code, example, advice::of_warning(code));
                 }
             }
             Some(Ok(Word::Rejected(why))) => {
                 let (_, advice) = advice::of_cause(&of_skip(&why.code));
-                self.add(What::Skipped, &why.code, variant_id, advice);
+                self.add(What::Skipped, &why.code, example, advice);
             }
             Some(Err(fault)) if fault.kind.blames_the_row() => {
                 let (_, advice) = advice::of_cause(&Source::Mapper.cause("mapper_error"));
-                self.add(What::Fails, "mapper_error", variant_id, advice);
+                self.add(What::Fails, "mapper_error", example, advice);
             }
             // The sync would try again, and so may the operator.
-            Some(Err(_)) | None => self.add(What::Fails, "not_tried", variant_id, "The mapper is slow; try again."),
+            Some(Err(_)) | None => self.add(What::Fails, "not_tried", example, "The mapper is slow; try again."),
         }
     }
 
-    fn add(&mut self, what: What, code: &str, variant_id: &str, advice: &'static str) {
+    fn add(&mut self, what: What, code: &str, example: (&str, &str), advice: &'static str) {
         let mut key = (what, code.to_owned());
         // A module may have as many codes as variants.
         if self.found.len() >= MAX_KINDS && !self.found.contains_key(&key) {
@@ -129,13 +156,14 @@ impl Judge {
             what: *what,
             code: code.clone(),
             count: 0,
-            example: variant_id.to_owned(),
+            example: example.0.to_owned(),
+            example_title: example.1.to_owned(),
             advice,
         });
         found.count += 1;
     }
 
-    /// Returns the number of variants, and what was found: faults, then skips, then warnings, the most frequent first.
+    /// Returns the number of variants, and what was found: the worst first, then the most frequent.
     #[must_use]
     pub fn into_found(self) -> (u64, Vec<Found>) {
         let mut found: Vec<Found> = self.found.into_values().collect();

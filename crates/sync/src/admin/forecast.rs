@@ -25,17 +25,21 @@ pub struct Forecast {
     pub is_all: bool,
     /// Variants that would be sent.
     pub sent: u64,
+    /// How many of them Meta would refuse at most: a variant counts for each field that it lacks.
+    pub refused: u64,
     /// Variants that the shop or the mapper keeps out.
     pub kept_out: u64,
-    /// What was found: faults, then reasons to keep a variant out, then warnings, the most frequent first.
+    /// What was found, the worst first, then the most frequent.
     pub found: Vec<Found>,
 }
 
 impl Forecast {
     fn of(looked_at: u64, is_all: bool, found: Vec<Found>) -> Self {
-        let stays = |found: &&Found| matches!(found.what, What::Fails | What::Skipped);
-        let kept_out: u64 = found.iter().filter(stays).map(|found| found.count).sum();
-        Self { looked_at, is_all, sent: looked_at.saturating_sub(kept_out), kept_out, found }
+        let sum =
+            |those: &[What]| found.iter().filter(|found| those.contains(&found.what)).map(|found| found.count).sum();
+        let kept_out: u64 = sum(&[What::Fails, What::Skipped]);
+        let sent = looked_at.saturating_sub(kept_out);
+        Self { looked_at, is_all, sent, refused: sum(&[What::Refused]).min(sent), kept_out, found }
     }
 }
 
@@ -67,9 +71,12 @@ pub async fn look(app: &App, within: Duration) -> Result<Forecast, AdminError> {
     Ok(Forecast::of(looked_at, is_all, found))
 }
 
-/// The latest look, kept while it is dear to look again. A changed setting is looked at anew.
+/// The latest look, kept while it is dear to look again. A changed setting and another mapper are looked at anew.
 #[derive(Debug, Default)]
-pub struct Forecasts(Mutex<(i64, Arc<Cached<Arc<Forecast>>>)>);
+pub struct Forecasts(Mutex<(Under, Arc<Cached<Arc<Forecast>>>)>);
+
+/// What a look depends on beside the shop: the version of the settings, and the digest of the mapper.
+type Under = (i64, Arc<str>);
 
 impl Forecasts {
     /// Returns the latest look, or looks.
@@ -77,11 +84,11 @@ impl Forecasts {
     /// # Errors
     /// As [`look`].
     pub async fn get(&self, app: &App, within: Duration) -> Result<Arc<Forecast>, AdminError> {
-        let version = app.load_settings().await?.version;
+        let under = (app.load_settings().await?.version, Arc::clone(app.active.current().digest()));
         let cached = {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.0 != version {
-                *kept = (version, Arc::default());
+            if kept.0 != under {
+                *kept = (under, Arc::default());
             }
             Arc::clone(&kept.1)
         };
@@ -100,9 +107,16 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_out_is_sent() {
-        let found = |what, count| Found { what, code: "c".into(), count, example: "v".into(), advice: "" };
-        let forecast =
-            Forecast::of(10, true, vec![found(What::Fails, 1), found(What::Skipped, 3), found(What::Warned, 6)]);
-        assert_eq!((forecast.sent, forecast.kept_out), (6, 4));
+        let found = |(what, count)| Found {
+            what,
+            code: "c".into(),
+            count,
+            example: "v".into(),
+            example_title: String::new(),
+            advice: "",
+        };
+        let all = [(What::Fails, 1), (What::Refused, 2), (What::Skipped, 3), (What::Warned, 6)];
+        let forecast = Forecast::of(10, true, all.map(found).into());
+        assert_eq!((forecast.sent, forecast.refused, forecast.kept_out), (6, 2, 4));
     }
 }

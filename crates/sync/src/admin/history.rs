@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::AdminError;
 use super::time::iso;
 use crate::app::App;
-use crate::domain::history::{KEPT, MINUTE_MS, minute_of};
+use crate::domain::history::{KEPT, MINUTE_MS, minute_of, unwritten};
 use crate::store::history::{self, Minute};
 
 /// Most minutes of a response: a day.
@@ -66,6 +66,21 @@ pub async fn history(app: &App, minutes: Option<&str>) -> Result<Vec<MinuteView>
     let from = minute_of(app.now()) - minutes;
     let mut tx = app.db.read().await?;
     Ok(history::since(&mut tx, from).await?.into_iter().map(Into::into).collect())
+}
+
+/// Returns the minutes of the last hour as [`history`] does, and what is known of the running one.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn last_hour(app: &App) -> Result<Vec<MinuteView>, AdminError> {
+    let now = app.now();
+    let mut tx = app.db.read().await?;
+    let mut minutes = history::since(&mut tx, minute_of(now) + 1 - HOUR).await?;
+    let last = minutes.last().map(|minute| minute.minute);
+    if let Some(unwritten) = unwritten(last, now) {
+        minutes.extend(history::count(&mut tx, &unwritten).await?);
+    }
+    Ok(minutes.into_iter().map(Into::into).collect())
 }
 
 fn read(minutes: Option<&str>) -> Option<i64> {

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 
 use super::AdminError;
 use super::audit::{Act, Action, recorded};
-use super::dry_run::{Judge, What};
+use super::dry_run::Judge;
 use crate::app::App;
+use crate::domain::advice;
 use crate::intake::import::Refusal;
 use crate::intake::import::formats::Ndjson;
 use crate::intake::import::kinds::Kinds;
@@ -86,21 +87,23 @@ pub struct UnnamedReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingReport {
-    /// `fails`, `skipped` or `warned`.
+    /// `fails` (the mapper or the source is at fault), `refused` (it would be sent, and Meta would refuse it), `skipped` (it
+    /// is not eligible) or `warned`.
     #[schema(schema_with = super::schema::finding_kind)]
     pub what: &'static str,
     /// The code of the reason or of the warning.
     pub code: String,
+    /// What the code is called.
+    pub title: String,
     /// Number of variants.
     pub count: u64,
     /// One of them.
     pub example: String,
+    /// The title of its product; empty when it has none.
+    pub example_title: String,
     /// What to do.
     pub what_to_do: &'static str,
 }
-
-/// Words of [`FindingReport::what`].
-pub const FINDING_KINDS: [&str; 3] = ["fails", "skipped", "warned"];
 
 /// Imports products, one JSON object per line.
 ///
@@ -186,14 +189,12 @@ async fn run(app: &App, file: &[u8], asked: ImportAsked) -> Result<ImportReport,
 fn found(judge: Judge) -> Vec<FindingReport> {
     let (_, found) = judge.into_found();
     let found = found.into_iter().take(SHOWN).map(|found| FindingReport {
-        what: match found.what {
-            What::Fails => FINDING_KINDS[0],
-            What::Skipped => FINDING_KINDS[1],
-            What::Warned => FINDING_KINDS[2],
-        },
+        what: found.what.as_str(),
+        title: advice::title(&found.code).into_owned(),
         code: found.code,
         count: found.count,
         example: found.example,
+        example_title: found.example_title,
         what_to_do: found.advice,
     });
     found.collect()

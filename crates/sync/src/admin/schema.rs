@@ -4,7 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::import::FINDING_KINDS;
+use super::dry_run::What;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
 use crate::domain::audit;
@@ -60,7 +60,7 @@ pub fn issue_severity() -> Object {
 /// What a dry run finds.
 #[must_use]
 pub fn finding_kind() -> Object {
-    words(FINDING_KINDS)
+    words(What::ALL.map(What::as_str))
 }
 
 /// How urgent a problem is.

@@ -162,7 +162,7 @@ impl Reader {
         }
         let mut tx = app.db.read().await?;
         let from = self.at.as_ref().map_or(From::Start, From::After);
-        let step = walk::walk(&mut tx, &self.filter, from, Self::ROWS, self.known).await?;
+        let step = walk::walk_stably(&mut tx, &self.filter, from, Self::ROWS, self.known).await?;
         let rows = walk::rows(&mut tx, &step.found).await?;
         self.is_done = step.more.is_none();
         self.at = step.more;

@@ -1,4 +1,6 @@
-//! What an operator does about a warning or a cause: one table by code.
+//! What a warning or a cause is called, and what an operator does about it: tables by code.
+
+use std::borrow::Cow;
 
 use mapper_core::WarningCode;
 
@@ -25,6 +27,98 @@ impl Weight {
             Self::Info => "info",
         }
     }
+}
+
+/// What a code is called. A code that is not known, such as one of a mapper module, is its own title without underscores;
+/// Meta's message stays as it is.
+#[must_use]
+pub fn title(code: &str) -> Cow<'_, str> {
+    let known = match code {
+        "missing_title" => "No title",
+        "missing_description" => "No description",
+        "missing_image" => "No picture",
+        "missing_brand" => "No brand",
+        "missing_identifiers" => "No brand, GTIN or part number",
+        "title_cut" => "Title is cut",
+        "description_cut" => "Description is cut",
+        "over_meta_limit" => "A field is longer than Meta takes",
+        "title_all_caps" => "Title in capitals",
+        "markup_in_title" => "HTML in the title",
+        "markup_in_description" => "HTML in the description",
+        "description_equals_title" => "Description repeats the title",
+        "unknown_currency" => "Unknown currency",
+        "currency_without_hundredths" => "Currency without hundredths",
+        "unknown_condition" => "Unknown condition",
+        "link_not_absolute" => "Link without the storefront's address",
+        "link_without_slug" => "All links are the same",
+        "link_placeholder_empty" => "Link with a gap",
+        "own_link_unusable" => "The item's own link cannot be used",
+        "slug_is_url" => "Slug is a whole address",
+        "slug_with_slash" => "Slug with a slash",
+        "slug_encoded" => "Slug is encoded already",
+        "slug_without_text" => "Slug without letters or digits",
+        "host_not_ascii" => "Address with letters beyond ASCII",
+        "entity_in_text" => "HTML entity in a text",
+        "invalid_gtin" => "Barcode is not valid",
+        "restricted_gtin" => "Barcode for use inside a shop only",
+        "sale_price_not_positive" => "Sale price is not above zero",
+        "sale_price_not_below_price" => "Sale price is not below the price",
+        "sale_window_inverted" => "Sale ends before it begins",
+        "sale_window_too_short" => "Sale is too short",
+        "image_unusable" => "Picture's address cannot be used",
+        "image_format" => "Picture is neither JPEG nor PNG",
+        "image_is_page" => "Picture's address is a page",
+        "additional_images_cut" => "More pictures than Meta takes",
+        "not_google_category" => "Category is not one of Google's",
+        "category_cut" => "Category is cut",
+        "option_not_sent" => "An option is not sent",
+        "attribute_unusable" => "Attribute cannot be used",
+        "group_id_is_item_id" => "Product and variant have the same id",
+        "missing_price" => "No price",
+        "missing_storefront_slug" => "No page in the storefront",
+        "currency_mismatch" => "Price in another currency",
+        "product_not_active" => "Product is not active",
+        "product_not_public" => "Product is not public",
+        "product_deleted" => "Product is deleted in the shop",
+        "variant_deleted" => "Variant is deleted in the shop",
+        super::plan::EXCLUDED => "Kept out by an operator",
+        "mapper_error" => "The mapper failed",
+        "no_message" => "Refused without a message",
+        "outcome_unknown" => "Meta's answer did not arrive",
+        "verdict_incomplete" => "Meta's verdict is incomplete",
+        "canceled" => "Meta cancelled the call",
+        "error" => "Meta failed on the call",
+        "poll_timeout" => "No verdict in time",
+        "not_taken" => "Meta did not take the item",
+        "unreadable" => "The row cannot be read",
+        "not_tried" => "The mapper was too slow",
+        "other_codes" => "Other findings",
+        _ => match Finding::of_code(code) {
+            Some(finding) => finding.title(),
+            None => return spelled(code),
+        },
+    };
+    Cow::Borrowed(known)
+}
+
+/// Writes a code as words.
+fn spelled(code: &str) -> Cow<'_, str> {
+    let is_code = code.contains('_') && code.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
+    if !is_code {
+        return Cow::Borrowed(code);
+    }
+    let words = code.replace('_', " ");
+    let words = words.trim();
+    let mut chars = words.chars();
+    chars
+        .next()
+        .map_or(Cow::Borrowed(code), |first| Cow::Owned(format!("{}{}", first.to_ascii_uppercase(), chars.as_str())))
+}
+
+/// Whether Meta refuses an item that was sent with this warning: a field that Meta requires is missing.
+#[must_use]
+pub fn is_refused(warning: &str) -> bool {
+    matches!(warning, "missing_title" | "missing_description" | "missing_image")
 }
 
 /// What to do about a warning of the mapper or of the lint pass.
@@ -89,8 +183,11 @@ pub fn of_cause(cause: &str) -> (Weight, &'static str) {
         ("eligibility", "currency_mismatch") => {
             (Weight::Error, "Give the price in the currency of the setting currency, or change that setting.")
         }
-        ("eligibility", "product_not_active" | "product_not_public" | "product_deleted" | "variant_deleted") => {
+        ("eligibility", "product_not_active" | "product_not_public") => {
             (Weight::Info, "Nothing, if the product should not be sold; else activate and publish it.")
+        }
+        ("eligibility", "product_deleted" | "variant_deleted") => {
+            (Weight::Info, "Nothing: the shop sells it no longer.")
         }
         ("eligibility", super::plan::EXCLUDED) => (Weight::Info, "Nothing, or include the item again."),
         ("eligibility", _) => (Weight::Info, "Read the item's page; the mapper module rejects the variant."),
@@ -113,6 +210,26 @@ mod tests {
     use mapper_core::EligibilityReason;
 
     use super::*;
+
+    #[test]
+    fn every_code_has_a_title() {
+        let warnings = WarningCode::ALL.iter().map(|code| code.as_str());
+        let reasons = EligibilityReason::ALL.iter().map(|reason| reason.as_str());
+        let findings = Finding::ALL.iter().map(|finding| finding.code());
+        for code in warnings.chain(reasons).chain(findings) {
+            assert!(matches!(title(code), Cow::Borrowed(title) if title != code), "{code}");
+            assert!(!title(code).contains('_') && !title(code).ends_with('.'), "{code}");
+        }
+        for (code, told) in [
+            ("own_margin_too_low", "Own margin too low"),
+            ("Products need to have prices", "Products need to have prices"),
+            ("Field a_b is wrong", "Field a_b is wrong"),
+            ("_", "_"),
+            ("", ""),
+        ] {
+            assert_eq!(title(code), told);
+        }
+    }
 
     #[test]
     fn every_code_of_the_built_in_mapper_has_advice() {

@@ -36,6 +36,15 @@ pub fn due(last: Option<i64>, now: Millis) -> Option<RangeInclusive<i64>> {
     }
 }
 
+/// Returns the minutes up to the running one that are not written, an hour at most. `last` is the latest one that was
+/// written. `None` after the clock was set back.
+#[must_use]
+pub fn unwritten(last: Option<i64>, now: Millis) -> Option<RangeInclusive<i64>> {
+    let running = minute_of(now);
+    let first = last.map_or(running, |last| (last + 1).max(running + 1 - CAUGHT_UP));
+    (first <= running).then_some(first..=running)
+}
+
 /// Returns how long to wait for the next minute to be over.
 #[must_use]
 pub fn wait(now: Millis) -> Duration {
@@ -60,6 +69,22 @@ mod tests {
         ];
         for (name, last, now, minutes) in table {
             assert_eq!(due(last, now), minutes, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_goes_up_to_the_running_minute() {
+        let at = |minute: i64| minute * MINUTE_MS + 1;
+        let table = [
+            (None, at(100), Some(100..=100)),
+            (Some(99), at(100), Some(100..=100)),
+            (Some(97), at(100), Some(98..=100)),
+            (Some(0), at(100), Some(41..=100)),
+            (Some(100), at(100), None),
+            (Some(200), at(100), None),
+        ];
+        for (last, now, minutes) in table {
+            assert_eq!(unwritten(last, now), minutes, "{last:?}");
         }
     }
 

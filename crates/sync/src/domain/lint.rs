@@ -175,6 +175,19 @@ impl Finding {
         Self::ALL.into_iter().find(|finding| finding.code() == code)
     }
 
+    /// Returns what it is called.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::GroupTooLarge => "More variants than Meta groups",
+            Self::IndistinguishableVariants => "Variants that look the same",
+            Self::MissingVariantAttribute => "An option that its siblings have is missing",
+            Self::MixedCurrencies => "Prices in several currencies",
+            Self::SameGtin => "The same barcode twice",
+            Self::SameLink => "The same link for several products",
+        }
+    }
+
     /// Returns what to do about it.
     #[must_use]
     pub fn advice(self) -> &'static str {

@@ -49,43 +49,84 @@ pub async fn last(tx: &mut Tx) -> Result<Option<i64>> {
     Ok(last)
 }
 
+// Counts the minutes `$1`, of the instants from `$2` and before `$3`.
+// The nearest-rank percentile: the first place that has the share of the verdicts up to it.
+macro_rules! counted {
+    ($then:expr) => {
+        concat!(
+            "WITH closed AS (
+                 SELECT completed_at / 60000 AS minute, confirmed, refused, completed_at - submitted_at AS took,
+                     ROW_NUMBER() OVER (PARTITION BY completed_at / 60000, confirmed IS NULL
+                                        ORDER BY completed_at - submitted_at) AS place,
+                     COUNT(confirmed) OVER (PARTITION BY completed_at / 60000) AS verdicts
+                 FROM meta_batch_handles @sqlite{INDEXED BY meta_batch_handles_closed}
+                 WHERE completed_at >= $2 AND completed_at < $3),
+             told AS (
+                 SELECT minute, CAST(SUM(confirmed) AS BIGINT) AS confirmed, CAST(SUM(refused) AS BIGINT) AS refused,
+                     MIN(CASE WHEN confirmed IS NOT NULL AND place * 100 >= verdicts * 50 THEN took END) AS p50,
+                     MIN(CASE WHEN confirmed IS NOT NULL AND place * 100 >= verdicts * 95 THEN took END) AS p95
+                 FROM closed GROUP BY minute),
+             called AS (
+                 SELECT submitted_at / 60000 AS minute, CAST(SUM(row_count) AS BIGINT) AS sent
+                 FROM meta_batch_handles @sqlite{INDEXED BY meta_batch_handles_sent}
+                 WHERE handle IS NOT NULL AND submitted_at >= $2 AND submitted_at < $3 GROUP BY submitted_at / 60000),
+             counted AS (
+                 SELECT m.minute, COALESCE(called.sent, 0) AS sent, COALESCE(told.confirmed, 0) AS confirmed,
+                     COALESCE(told.refused, 0) AS refused, told.p50 AS latency_p50, told.p95 AS latency_p95
+                 FROM @rows($1: minute bigint) AS m
+                 LEFT JOIN called ON called.minute = m.minute
+                 LEFT JOIN told ON told.minute = m.minute) ",
+            $then
+        )
+    };
+}
+
+/// The instants of these minutes: from the first one on, and before the second one.
+fn bounds(minutes: &RangeInclusive<i64>) -> (Millis, Millis) {
+    (minutes.start() * MINUTE_MS, (minutes.end() + 1) * MINUTE_MS)
+}
+
+fn listed(minutes: &RangeInclusive<i64>) -> Vec<(i64,)> {
+    minutes.clone().map(|minute| (minute,)).collect()
+}
+
+/// Counts these minutes, the oldest first. What waited in them is not known.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn count(tx: &mut Tx, minutes: &RangeInclusive<i64>) -> Result<Vec<Minute>> {
+    let (from, to) = bounds(minutes);
+    fetch_all!(
+        tx,
+        Minute,
+        counted!(
+            "SELECT minute, sent, confirmed, refused, latency_p50, latency_p95, CAST(NULL AS BIGINT) AS backlog,
+                 CAST(NULL AS BIGINT) AS oldest_age
+             FROM counted ORDER BY minute"
+        ),
+        list::rows(&listed(minutes)),
+        from,
+        to
+    )
+}
+
 /// Counts these minutes and writes them. `waiting` belongs to the last of them.
 ///
 /// # Errors
 /// When the database query fails.
 pub async fn write(tx: &mut Tx, minutes: &RangeInclusive<i64>, waiting: Waiting) -> Result<()> {
-    let (from, to) = (minutes.start() * MINUTE_MS, (minutes.end() + 1) * MINUTE_MS);
-    let list: Vec<(i64,)> = minutes.clone().map(|minute| (minute,)).collect();
-    // The nearest-rank percentile: the first place that has the share of the verdicts up to it.
+    let (from, to) = bounds(minutes);
     execute!(
         tx,
-        "WITH closed AS (
-             SELECT completed_at / 60000 AS minute, confirmed, refused, completed_at - submitted_at AS took,
-                 ROW_NUMBER() OVER (PARTITION BY completed_at / 60000, confirmed IS NULL
-                                    ORDER BY completed_at - submitted_at) AS place,
-                 COUNT(confirmed) OVER (PARTITION BY completed_at / 60000) AS verdicts
-             FROM meta_batch_handles @sqlite{INDEXED BY meta_batch_handles_closed}
-             WHERE completed_at >= $2 AND completed_at < $3),
-         told AS (
-             SELECT minute, CAST(SUM(confirmed) AS BIGINT) AS confirmed, CAST(SUM(refused) AS BIGINT) AS refused,
-                 MIN(CASE WHEN confirmed IS NOT NULL AND place * 100 >= verdicts * 50 THEN took END) AS p50,
-                 MIN(CASE WHEN confirmed IS NOT NULL AND place * 100 >= verdicts * 95 THEN took END) AS p95
-             FROM closed GROUP BY minute),
-         called AS (
-             SELECT submitted_at / 60000 AS minute, CAST(SUM(row_count) AS BIGINT) AS sent
-             FROM meta_batch_handles @sqlite{INDEXED BY meta_batch_handles_sent}
-             WHERE handle IS NOT NULL AND submitted_at >= $2 AND submitted_at < $3 GROUP BY submitted_at / 60000)
-         INSERT INTO meta_history (minute, sent, confirmed, refused, latency_p50, latency_p95, backlog, oldest_age)
-         SELECT m.minute, COALESCE(called.sent, 0), COALESCE(told.confirmed, 0), COALESCE(told.refused, 0), told.p50,
-             told.p95, CASE WHEN m.minute = $4 THEN CAST($5 AS BIGINT) END,
-             CASE WHEN m.minute = $4 THEN CAST($6 AS BIGINT) END
-         FROM @rows($1: minute bigint) AS m
-         LEFT JOIN called ON called.minute = m.minute
-         LEFT JOIN told ON told.minute = m.minute
-         WHERE true
-         ON CONFLICT (minute) DO UPDATE SET sent = excluded.sent, confirmed = excluded.confirmed,
-             refused = excluded.refused, latency_p50 = excluded.latency_p50, latency_p95 = excluded.latency_p95",
-        list::rows(&list),
+        counted!(
+            "INSERT INTO meta_history (minute, sent, confirmed, refused, latency_p50, latency_p95, backlog, oldest_age)
+             SELECT minute, sent, confirmed, refused, latency_p50, latency_p95,
+                 CASE WHEN minute = $4 THEN CAST($5 AS BIGINT) END, CASE WHEN minute = $4 THEN CAST($6 AS BIGINT) END
+             FROM counted WHERE true
+             ON CONFLICT (minute) DO UPDATE SET sent = excluded.sent, confirmed = excluded.confirmed,
+                 refused = excluded.refused, latency_p50 = excluded.latency_p50, latency_p95 = excluded.latency_p95"
+        ),
+        list::rows(&listed(minutes)),
         from,
         to,
         *minutes.end(),

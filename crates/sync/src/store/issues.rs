@@ -19,6 +19,23 @@ pub struct Group {
     pub example: String,
 }
 
+/// Everything that is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The causes, the most frequent first.
+    pub causes: Vec<Group>,
+    /// The sets of warnings, and of findings of the lint pass, the most frequent first.
+    pub warnings: Vec<Group>,
+}
+
+/// Groups everything that is wrong. At a million variants this takes hundreds of milliseconds.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn find(tx: &mut Tx) -> Result<Found> {
+    Ok(Found { causes: causes(tx).await?, warnings: warnings(tx).await? })
+}
+
 /// Returns the causes, the most frequent first.
 ///
 /// # Errors
@@ -54,15 +71,28 @@ pub async fn warnings(tx: &mut Tx) -> Result<Vec<Group>> {
     )
 }
 
-/// Returns the last errors of these variants, by id.
+/// What is told of the example of a group.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Told {
+    /// The variant.
+    pub variant_id: String,
+    /// The title of its product. `None` when the shop knows the variant no longer.
+    pub title: Option<String>,
+    /// Its last error.
+    pub last_error: Option<String>,
+}
+
+/// Returns the titles and last errors of these variants.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn errors(tx: &mut Tx, variants: &[&str]) -> Result<Vec<(String, Option<String>)>> {
+pub async fn told(tx: &mut Tx, variants: &[&str]) -> Result<Vec<Told>> {
     fetch_all!(
         tx,
-        (String, Option<String>),
-        "SELECT variant_id, last_error FROM meta_sync_state WHERE variant_id IN (SELECT id FROM @ids($1) AS wanted)",
+        Told,
+        "SELECT s.variant_id, i.title, s.last_error
+         FROM meta_sync_state s LEFT JOIN variant_index i ON i.variant_id = s.variant_id
+         WHERE s.variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         list::ids(variants)
     )
 }

@@ -115,7 +115,7 @@ pub async fn append_once(tx: &mut Tx, lane: Lane, variants: &[String], intent: I
         "INSERT INTO meta_outbox (variant_id, intent, origin, enqueued_at, lane)
          SELECT id, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM @ids($1) AS new
          WHERE NOT COALESCE((
-             SELECT o.intent = $2 AND o.origin = $3 AND o.parked_at IS NULL AND o.held_at IS NULL
+             SELECT o.intent = $2 AND o.origin = $3 AND o.lane <= $5 AND o.parked_at IS NULL AND o.held_at IS NULL
              FROM meta_outbox AS o @sqlite{INDEXED BY meta_outbox_open_variant}
              WHERE o.variant_id = new.id AND o.processed_at IS NULL ORDER BY o.seq DESC LIMIT 1), FALSE)",
         list::ids(variants),

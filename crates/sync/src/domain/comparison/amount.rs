@@ -17,6 +17,11 @@ pub fn amount(text: &str, currency: &str) -> Option<i128> {
     if before.contains(['-', '−', '(']) || after.contains('-') {
         return None;
     }
+    // `$.50` has its decimals alone, and `Rs.50` has the point of a shortened word.
+    let mut before_point = before.strip_suffix(['.', ',']).map(str::chars);
+    if before_point.as_mut().is_some_and(|sign| !sign.next_back().is_some_and(char::is_alphabetic)) {
+        return None;
+    }
     let mut parts: Vec<&str> = Vec::new();
     let mut separators: Vec<char> = Vec::new();
     let mut rest = number;
@@ -91,6 +96,9 @@ mod tests {
             ("10.00 - 20.00", "EUR", None),
             ("-5.00", "EUR", None),
             ("free", "EUR", None),
+            ("$.50", "USD", None),
+            (",50 €", "EUR", None),
+            ("Rs.299.00", "INR", Some(299_000)),
             ("", "EUR", None),
             ("5.00", "ABC", None),
             ("99999999999999999999999999999999999999999", "EUR", None),

@@ -306,7 +306,9 @@ pub(super) async fn page(
 ) -> Result<(Vec<ItemRow>, i64)> {
     let (lead, rest) = match Lead::of(filter) {
         // A state is asked of each variant.
-        (Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything, _) => (Lead::Everything, filter.clone()),
+        (Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything | Lead::ById, _) => {
+            (Lead::Everything, filter.clone())
+        }
         narrow => narrow,
     };
     let is_alone = rest == Filter::default();
@@ -327,7 +329,7 @@ pub(super) async fn page(
     let nothing: Option<&str> = None;
     let found: Vec<(i64, Option<String>)> = match lead {
         Lead::Ids(ids) => found!(narrowed!("SELECT id AS variant_id FROM @ids($11) AS listed"), list::ids(ids)),
-        Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything => found!(
+        Lead::Idle(_) | Lead::Submitted | Lead::New | Lead::Everything | Lead::ById => found!(
             narrowed!("SELECT variant_id FROM variant_index UNION SELECT variant_id FROM meta_sync_state"),
             nothing
         ),

@@ -23,6 +23,8 @@ pub(super) enum Lead<'f> {
     Submitted,
     New,
     Everything,
+    /// Everything, in an order that a push does not change.
+    ById,
 }
 
 impl<'f> Lead<'f> {
@@ -82,5 +84,13 @@ impl<'f> Lead<'f> {
             }
         };
         (lead, rest)
+    }
+
+    /// [`Self::of`], where a variant that is sent meanwhile must not be passed by.
+    pub(super) fn stable(filter: &'f Filter) -> (Self, Filter) {
+        match Self::of(filter) {
+            (Lead::Everything, rest) => (Lead::ById, rest),
+            found => found,
+        }
     }
 }

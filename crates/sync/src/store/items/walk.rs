@@ -97,7 +97,25 @@ impl Filter {
 /// # Errors
 /// When the database query fails.
 pub async fn walk(tx: &mut Tx, filter: &Filter, from: From<'_>, limit: usize, known: Known) -> Result<Step> {
-    let (lead, rest) = Lead::of(filter);
+    led(tx, Lead::of(filter), from, limit, known).await
+}
+
+/// [`walk`] in an order in which a variant that is sent meanwhile is not passed by. It reads more where the filter is narrow
+/// and has no index of its own.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn walk_stably(tx: &mut Tx, filter: &Filter, from: From<'_>, limit: usize, known: Known) -> Result<Step> {
+    led(tx, Lead::stable(filter), from, limit, known).await
+}
+
+async fn led(
+    tx: &mut Tx,
+    (lead, rest): (Lead<'_>, Filter),
+    from: From<'_>,
+    limit: usize,
+    known: Known,
+) -> Result<Step> {
     let mut candidates = lead.candidates(tx, known).await?;
     // A delete may be queued for a variant that is nowhere.
     let is_asked = rest != Filter::default() || matches!(lead, Lead::Held | Lead::Parked | Lead::Ids(_));

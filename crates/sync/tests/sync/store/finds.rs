@@ -4,7 +4,7 @@ use catalog_sync::domain::record::search_key;
 use catalog_sync::domain::state::SyncStatus;
 use catalog_sync::store::Db;
 use catalog_sync::store::connect::{Options, open};
-use catalog_sync::store::items::walk::{From, Known, Position, rows, walk};
+use catalog_sync::store::items::walk::{From, Known, Position, rows, walk, walk_stably};
 use catalog_sync::store::items::{self, CountedBy, Filter, ItemRow, Stretch, Totals};
 
 use super::{Done, StoreError, TestDb, conformance};
@@ -135,12 +135,24 @@ async fn walked(db: &Db, filter: &Filter, limit: usize) -> Result<Vec<String>, S
         next = step.more;
     }
     assert_eq!(backwards, forwards, "back again, pages of {limit}: {filter:?}");
+    let mut stably: Vec<String> = Vec::new();
+    let mut next = None;
+    loop {
+        let step = walk_stably(&mut tx, filter, next.as_ref().map_or(From::Start, From::After), limit, known).await?;
+        stably.extend(step.found.into_iter().map(|position| position.id));
+        next = step.more;
+        if next.is_none() {
+            break;
+        }
+    }
+    stably.sort_unstable();
     let walked: Vec<String> = forwards.into_iter().map(|position| position.id).collect();
     assert_eq!(items::count(&mut tx, filter).await?, i64::try_from(walked.len()).expect("small"), "{filter:?}");
     let mut sorted = walked.clone();
     sorted.sort_unstable();
     expected.sort_unstable();
     assert_eq!(sorted, expected, "pages of {limit}: {filter:?}");
+    assert_eq!(stably, expected, "in an order that stands still: {filter:?}");
     Ok(walked)
 }
 

@@ -88,6 +88,9 @@ async fn a_minute_counts_its_calls_and_verdicts(db: &TestDb) -> Done {
         Minute { backlog: Some(4), oldest_age: Some(9), ..empty(3) },
     ];
     assert_eq!(minutes(db).await?, expected);
+    // What is counted without being written says the same.
+    let counted = history::count(&mut db.read().await?, &(FIRST + 1..=FIRST + 3)).await?;
+    assert_eq!(counted, [expected[1], expected[2], empty(3)]);
 
     let mut tx = db.read().await?;
     let latency = history::latency(&mut tx, START + MINUTE_MS + 19).await?;

@@ -1,6 +1,6 @@
 //! Intents: appended once, read in order of arrival, marked by exact id.
 
-use catalog_sync::domain::intent::{Intent, Origin};
+use catalog_sync::domain::intent::{Intent, Lane, Origin};
 use catalog_sync::domain::reask::Reason;
 use catalog_sync::domain::record::ProductRecord;
 use catalog_sync::domain::state::SyncStatus;
@@ -15,6 +15,7 @@ use super::{Done, NOW, TestDb, conformance, ids};
 conformance![
     an_upsert_of_an_unknown_variant_makes_it_pending_once,
     a_delete_makes_no_state,
+    what_is_asked_twice_is_queued_once_but_not_behind_others,
     windows_follow_in_order_of_arrival,
     a_window_holds_every_open_row_of_its_variants,
     every_lane_has_its_share_of_a_window,
@@ -30,6 +31,18 @@ conformance![
     bootstrap_skips_what_is_not_on_sale,
     bootstrap_walks_ids_bytewise,
 ];
+
+async fn what_is_asked_twice_is_queued_once_but_not_behind_others(db: &TestDb) -> Done {
+    // The same again, the same of a few variants among many, and the other way round.
+    let table = [(Lane::Bulk, 1), (Lane::Bulk, 0), (Lane::Prompt, 1), (Lane::Bulk, 0), (Lane::Prompt, 0)];
+    for (at, (lane, queued)) in table.into_iter().enumerate() {
+        let mut tx = db.write().await?;
+        let count = outbox::append_once(&mut tx, lane, &ids(&["a"]), Intent::Upsert, NOW).await?;
+        tx.commit().await?;
+        assert_eq!(count, queued, "{at}");
+    }
+    Ok(())
+}
 
 pub(super) async fn append(db: &TestDb, list: &[&str], intent: Intent, origin: Origin) -> Result<u64, StoreError> {
     let mut tx = db.write().await?;

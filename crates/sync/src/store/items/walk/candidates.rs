@@ -22,7 +22,8 @@ impl Lead<'_> {
             | Lead::Vendors(_)
             | Lead::Brands(_)
             | Lead::Categories(_)
-            | Lead::New => Order::Id,
+            | Lead::New
+            | Lead::ById => Order::Id,
             Lead::Cause(_) | Lead::Warning(_) => Order::Found,
             Lead::Idle(_) => Order::Changed,
             Lead::Submitted | Lead::Everything => Order::Sent,
@@ -34,6 +35,8 @@ impl Lead<'_> {
         let mut candidates = Candidates { lead: self, known, few: None, texts: Vec::new() };
         match self {
             Lead::Ids(ids) => candidates.few = Some(ids.iter().cloned().collect()),
+            // Looking for one would read every variant.
+            Lead::New if !known.some_are_new => candidates.few = Some(BTreeSet::new()),
             Lead::Search(needle) => {
                 // A hit may come twice: of its product and of its own.
                 let most = 2 * FEW + 1;
@@ -234,6 +237,21 @@ impl Candidates<'_> {
             Lead::Vendors(ids) => named!("vendor_id", ids),
             Lead::Brands(ids) => named!("brand_id", ids),
             Lead::Categories(ids) => named!("category_id", ids),
+            Lead::ById => {
+                let mut rows = by_id!(tx, is_back, id, limit, nothing, "variant_index WHERE TRUE")?;
+                if self.known.some_are_gone {
+                    rows.extend(by_id!(
+                        tx,
+                        is_back,
+                        id,
+                        limit,
+                        nothing,
+                        "meta_sync_state g WHERE (SELECT TRUE FROM variant_index x WHERE x.variant_id = g.variant_id LIMIT 1)
+                             IS NULL"
+                    )?);
+                }
+                rows
+            }
             Lead::Search(needle) => self.hits(tx, needle, id, is_back, limit).await?,
             Lead::Cause(cause) => ranged!(
                 tx,
