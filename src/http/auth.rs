@@ -65,8 +65,10 @@ impl From<&Subject> for Caller {
 
 /// Tells the log and the audit trail of the caller.
 fn announce(subject: &Subject) {
-    Span::current().record("principal", tracing::field::display(subject));
-    audit::caller_is(subject.into());
+    // A page has several extractors that need the caller.
+    if audit::caller_is(subject.into()) {
+        Span::current().record("principal", tracing::field::display(subject));
+    }
 }
 
 /// The form that is logged.

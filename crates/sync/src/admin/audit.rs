@@ -36,9 +36,9 @@ pub async fn request<T>(work: impl Future<Output = T>) -> T {
     CALLER.scope(Arc::default(), work).await
 }
 
-/// Names the caller of the request under way, once it is authenticated.
-pub fn caller_is(caller: Caller) {
-    let _ = CALLER.try_with(|known| known.set(caller));
+/// Names the caller of the request under way, once it is authenticated. Returns whether it was not known before.
+pub fn caller_is(caller: Caller) -> bool {
+    CALLER.try_with(|known| known.set(caller).is_ok()).unwrap_or(true)
 }
 
 /// Lets work in a task of its own belong to the request under way.
