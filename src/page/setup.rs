@@ -37,7 +37,7 @@ use crate::http::Api;
 use crate::http::auth::Manage;
 use crate::http::error::ApiError;
 
-/// How long a look at what would be sent may take. It is kept for twenty times as long, so most visits do not wait for it.
+/// How long a look at what would be sent may take. It is kept for half a minute, so most visits do not wait for it.
 const LOOK: Duration = Duration::from_millis(400);
 /// Most findings that are shown.
 const FINDINGS: usize = 12;

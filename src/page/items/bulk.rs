@@ -163,8 +163,19 @@ async fn confirm(
     status: StatusCode,
     wrong: Option<String>,
 ) -> Result<Response, ApiError> {
+    let count = actions::count(&api.app, &sent.filter(api).await?, sent.action()?).await?;
+    counted_as(api, visit, sent, count, status, wrong).await
+}
+
+async fn counted_as(
+    api: &Api,
+    visit: Visit,
+    sent: Sent,
+    count: u64,
+    status: StatusCode,
+    wrong: Option<String>,
+) -> Result<Response, ApiError> {
     let action = sent.action()?;
-    let count = actions::count(&api.app, &sent.filter(api).await?, action).await?;
     let frame = Frame::load(api, visit, Place::Items, name(action)).await?;
     let is_typed = action.removes() && count > MANY;
     let title = format!("{}: {}", name(action), counted(count, "item", "items"));
@@ -221,7 +232,7 @@ pub(super) async fn apply(
                 counted(confirmed, "item", "items"),
                 words::number(found)
             );
-            confirm(&api, visit, sent, StatusCode::CONFLICT, Some(wrong)).await
+            counted_as(&api, visit, sent, found, StatusCode::CONFLICT, Some(wrong)).await
         }
         Err(error) => Err(error.into()),
     }

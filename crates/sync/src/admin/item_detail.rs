@@ -19,7 +19,7 @@ use crate::domain::clears::{Clears, clears};
 use crate::domain::intent::{Intent, fold};
 use crate::domain::lint::Finding;
 use crate::domain::plan::{Answer, Ask, EXCLUDED, Guard, plan};
-use crate::domain::settings::FeedMode;
+use crate::domain::settings::{FeedMode, Settings};
 use crate::domain::state::SyncState;
 use crate::store::field_set::FieldSets;
 use crate::store::items::{self, OpenIntents, SourceColumns, Standing, StateColumns};
@@ -195,11 +195,6 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
     let columns = items::source(&mut tx, variant_id).await?.ok_or_else(|| not_found(variant_id))?;
     let found = found(&mut tx, variant_id, state_columns.as_ref()).await?;
     let batch = source::load(&mut tx, &[variant_id]).await?;
-    // As in the drain: a preview sends nothing, so it does not check the guard.
-    let guard = match submission::implicit_allowance(&mut tx, &settings.catalog_id, app.now()).await? {
-        0 if settings.feed_mode == FeedMode::Live => Guard::Closed,
-        _ => Guard::Open,
-    };
     drop(tx);
 
     let unreadable = batch.unreadable.first().map(|(_, reason)| reason.clone());
@@ -220,7 +215,7 @@ pub async fn detail(app: &App, variant_id: &str) -> Result<ItemDetail, AdminErro
         (None, None) => Answer::Missing,
     };
     let at_meta = fields_at_meta(app, state.as_ref(), &settings.catalog_id).await?;
-    let next = next(&open, answer, state.as_ref(), guard, &settings.catalog_id);
+    let next = next(app, &settings, &open, answer, state.as_ref()).await?;
     Ok(assemble(variant_id, columns, state_columns, Seen { answer, at_meta, next, found }))
 }
 
@@ -234,8 +229,14 @@ pub async fn state(app: &App, variant_id: &str) -> Result<Option<StateView>, Adm
 }
 
 /// What the drain does next: with the open intents, or, when there are none, with the intent that a resync would queue.
-fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard: Guard, catalog: &str) -> Next {
-    let told = |action, reason: &str| Next { action, reason: reason.to_owned() };
+async fn next(
+    app: &App,
+    settings: &Settings,
+    open: &OpenIntents,
+    answer: Answer<'_>,
+    state: Option<&SyncState>,
+) -> Result<Next, StoreError> {
+    let told = |action, reason: &str| Ok(Next { action, reason: reason.to_owned() });
     // The drain reads only windows that contain a live intent; with a live intent, it also reads the held and parked
     // ones of the variant.
     match open.standing {
@@ -248,8 +249,17 @@ fn next(open: &OpenIntents, answer: Answer<'_>, state: Option<&SyncState>, guard
         intent: folded.intent,
         released: folded.released,
     });
-    let plan = plan(ask, answer, state, guard, catalog);
-    told(plan.action.as_str(), &plan.reason)
+    let catalog = &*settings.catalog_id;
+    let mut planned = plan(ask, answer, state, Guard::Open, catalog);
+    // As in the drain: the guard counts everything that is at Meta, so it is asked only where it has a say. A preview sends
+    // nothing, so it does not check the guard.
+    if planned.asks_the_guard(ask) && settings.feed_mode == FeedMode::Live {
+        let mut tx = app.db.read().await?;
+        if submission::implicit_allowance(&mut tx, catalog, app.now()).await? == 0 {
+            planned = plan(ask, answer, state, Guard::Closed, catalog);
+        }
+    }
+    told(planned.action.as_str(), &planned.reason)
 }
 
 /// The fields of the variant that Meta may hold in the selected catalog.

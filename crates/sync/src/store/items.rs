@@ -74,6 +74,12 @@ impl Filter {
         *self == Self { status: self.status, eligible_only: self.eligible_only, ..Self::default() }
     }
 
+    /// Whether it selects everything, or everything in a state.
+    #[must_use]
+    pub fn is_by_state(&self) -> bool {
+        self.is_plain() && !self.eligible_only
+    }
+
     /// Returns the numbers that [`page`] needs.
     #[must_use]
     pub fn counted_by(&self) -> CountedBy {
