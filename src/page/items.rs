@@ -28,6 +28,7 @@ use crate::http::error::ApiError;
 use catalog_sync::admin::items::{Filter, ItemSummary, NEVER_SYNCED, Totals, filter, quick_count};
 use catalog_sync::admin::walk::{self, Walked};
 use catalog_sync::admin::{AdminError, bulk as actions};
+use catalog_sync::domain::advice;
 use catalog_sync::report::clip;
 
 /// The longest error in a row, in characters.
@@ -78,7 +79,7 @@ impl From<ItemSummary> for Row {
             is_gone: item.deleted,
             price: item.price.map(price),
             sent_at: item.last_pushed_at,
-            error: item.last_error.filter(|_| is_wrong).map(|error| clip(&error, SHOWN).into_owned()),
+            error: item.last_error.filter(|_| is_wrong).map(|error| clip(&advice::title(&error), SHOWN).into_owned()),
             todo: item.cause.as_deref().filter(|_| is_wrong).map(todo_of_cause),
             warnings: item.warnings.len(),
             id: item.variant_id,

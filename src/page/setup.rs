@@ -56,7 +56,10 @@ pub(super) fn routes() -> Router<Api> {
         .route("/setup/connect", get(connect::before).post(connect::begin))
         .route("/setup/disconnect", get(connect::ask_to_disconnect).post(connect::disconnect))
         .route("/setup/catalog", get(catalog::choose).post(catalog::select))
-        .route("/setup/import", post(products::import).layer(DefaultBodyLimit::max(products::READ_ON)))
+        .route(
+            "/setup/import",
+            get(products::ask).post(products::import).layer(DefaultBodyLimit::max(products::READ_ON)),
+        )
         .route("/setup/bootstrap", get(ask_to_bootstrap).post(begin_bootstrap))
         .layer(Extension(Arc::new(Forecasts::default())))
 }
@@ -78,6 +81,8 @@ struct Setup {
     forecast: Option<Result<Arc<Forecast>, String>>,
     api_url: String,
     products_mib: usize,
+    /// Where pictures without an address of their own are; empty when that is not configured.
+    pictures: String,
     /// Whether a sent form has something wrong in it.
     is_wrong: bool,
     /// Whether a form is shown as it was sent.
@@ -176,6 +181,7 @@ async fn shown(
         is_given: !sent.is_empty(),
         redirect_uri: redirect_uri.map_err(|error| sentence(&error.to_string())),
         api_url: api.site.api_url.trim_end_matches('/').to_owned(),
+        pictures: api.app.config.s3_public_url.clone(),
         products_mib: api.limits.products / 1024 / 1024,
         frame,
         steps,

@@ -67,6 +67,12 @@ pub fn sentence(text: &str) -> String {
     format!("{}{}{end}", first.to_uppercase(), chars.as_str())
 }
 
+/// Writes what to do, with settings as the page calls them.
+#[must_use]
+pub fn advice(text: &str) -> String {
+    super::settings::form::with_names(text)
+}
+
 /// Writes a length of time with one unit.
 #[must_use]
 pub fn span(millis: impl Borrow<Millis>) -> String {

@@ -80,11 +80,11 @@ await test(async ({ base, meta, admin, module, person }) => {
   await main.getByLabel("File of products").setInputFiles(file("shirts.ndjson", [...products, { id: "broken" }]));
   // Looked at first; the file need not be chosen again.
   await button("Only check it", main.locator("#products")).click();
-  await dialog.getByRole("heading", { name: "Refused lines" }).waitFor();
+  await dialog.getByRole("heading", { name: "Faulty lines" }).waitFor();
   await dialog.getByText("Product is not public").waitFor();
   await operator.axe("the dialog of the check");
   await button("Import this file", dialog).click();
-  await operator.reads("Refused lines");
+  await operator.reads("Faulty lines");
   await operator.look("setup-imported");
   await link("Go on with the set-up").click();
   await unfold("preview");

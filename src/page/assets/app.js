@@ -82,6 +82,9 @@
     const dialog = document.createElement("dialog");
     dialog.setAttribute("aria-labelledby", "confirm-title");
     dialog.append(document.importNode(part, true));
+    // It begins at its top, wherever its first button is.
+    dialog.tabIndex = -1;
+    dialog.autofocus = true;
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
     document.body.append(dialog);
     dialog.showModal();

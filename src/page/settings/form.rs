@@ -123,6 +123,23 @@ pub fn name_of(key: &str) -> &str {
     GROUPS.iter().flat_map(|group| group.fields).find(|field| field.key == key).map_or(key, |field| field.name)
 }
 
+/// Writes advice with the names of settings in place of their keys.
+#[must_use]
+pub fn with_names(advice: &str) -> String {
+    let mut written = String::with_capacity(advice.len());
+    for word in advice.split_inclusive(|c: char| !(c.is_ascii_lowercase() || c == '_')) {
+        let key = word.trim_end_matches(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+        // A key of one word may be meant as a word.
+        match name_of(key) {
+            name if key.contains('_') && name != key => {
+                written.extend(["“", name, "”", &word[key.len()..]]);
+            }
+            _ => written.push_str(word),
+        }
+    }
+    written
+}
+
 /// What is sent: values by the names of the form's fields.
 pub type Sent = BTreeMap<String, String>;
 

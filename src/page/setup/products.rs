@@ -15,7 +15,7 @@ use crate::http::auth::Manage;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::page::frame::{Frame, Place, Visit};
-use crate::page::shell::with_status;
+use crate::page::shell::{page, with_status};
 use crate::page::words::{self, sentence};
 
 use super::called;
@@ -31,11 +31,23 @@ struct Imported {
     outcome: Result<ImportReport, String>,
 }
 
+#[derive(Template)]
+#[template(path = "import_ask.html")]
+struct Ask {
+    frame: Frame,
+}
+
+/// `GET /setup/import`: the form alone, for those who are set up.
+pub(super) async fn ask(_: Manage, State(api): State<Api>, visit: Visit) -> Result<Response, ApiError> {
+    page(&Ask { frame: Frame::load(&api, visit, Place::Items, "Import products").await? })
+}
+
 /// What the form sends.
 #[derive(Default)]
 struct Upload {
     file: Vec<u8>,
     is_tried: bool,
+    is_complete: bool,
 }
 
 /// `POST /setup/import`.
@@ -72,11 +84,11 @@ async fn take(api: &Api, upload: Result<Multipart, MultipartRejection>) -> Resul
     let Ok(read) = tokio::time::timeout(time, read(upload, api.limits.products)).await else {
         return Err(ApiError::late(format!("the file did not arrive within {} s", time.as_secs())));
     };
-    let Upload { file, is_tried } = read?;
+    let Upload { file, is_tried, is_complete } = read?;
     if file.is_empty() {
         return Err(ApiError::bad_request("choose a file first: one product a line, as JSON"));
     }
-    let asked = ImportAsked { dry_run: is_tried, ..ImportAsked::default() };
+    let asked = ImportAsked { dry_run: is_tried, complete: is_complete, ..ImportAsked::default() };
     let report = import::import(&api.app, &file, asked).await;
     drop(turn);
     Ok(report?)
@@ -105,6 +117,7 @@ async fn read(mut form: Multipart, most: usize) -> Result<Upload, ApiError> {
                 }
             }
             Some("try") => upload.is_tried = true,
+            Some("complete") => upload.is_complete = true,
             _ => {}
         }
     }

@@ -83,7 +83,8 @@ pub async fn list(app: &App) -> Result<Vec<Issue>, AdminError> {
         all.push((weight, issue((source, code), weight, group, (told, message), what_to_do, setting, &query)));
     }
     for group in warnings {
-        let (weight, what_to_do) = (Weight::Warning, advice::of_warning(&group.word));
+        let weight = if advice::is_refused(&group.word) { Weight::Error } else { Weight::Warning };
+        let what_to_do = advice::of_warning(&group.word);
         let told = told.get(&*group.example).copied();
         let query = format!("warning={}", encoded(&group.word));
         let setting = advice::setting_for(&group.word);

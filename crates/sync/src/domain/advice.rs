@@ -195,6 +195,15 @@ pub fn of_cause(cause: &str) -> (Weight, &'static str) {
             (Weight::Error, "Meta gave no message. Correct the warnings of the item; Commerce Manager may say more.")
         }
         ("meta", missing) if missing.starts_with("missing_") => (Weight::Error, of_warning(missing)),
+        ("meta", message) if message.starts_with("A required field is missing") => {
+            let missing =
+                [("image", "missing_image"), ("description", "missing_description"), ("brand", "missing_brand")];
+            let advice = missing.into_iter().find(|(word, _)| message.contains(word)).map(|(_, code)| of_warning(code));
+            (
+                Weight::Error,
+                advice.unwrap_or("Give the field that Meta's message names; the change sends the item again."),
+            )
+        }
         ("meta", _) => (Weight::Error, "Correct the data that Meta's message names; the change sends the item again."),
         ("mapper", _) => (Weight::Error, "Correct the data or the mapper module; then resync the failed items."),
         ("service", "outcome_unknown" | "canceled" | "error" | "poll_timeout") => {
@@ -243,5 +252,6 @@ mod tests {
         }
         assert_eq!(setting_for("category_cut"), Some("category_levels"));
         assert_eq!(of_cause("meta:missing_brand").1, of_warning("missing_brand"));
+        assert_eq!(of_cause("meta:A required field is missing: image_link").1, of_warning("missing_image"));
     }
 }

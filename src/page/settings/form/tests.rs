@@ -83,3 +83,16 @@ fn a_form_keeps_what_was_typed() {
 fn help_is_text_with_code() {
     assert_eq!(marked("`live` sends <all> & more").0, "<code>live</code> sends &lt;all&gt; &amp; more");
 }
+
+#[test]
+fn advice_names_settings_as_the_page_does() {
+    for (advice, written) in [
+        ("Map the option with option_synonyms, or not.", "Map the option with “The shop's own option names”, or not."),
+        ("Set category_levels to 0.", "Set “Levels of categories” to 0."),
+        ("Give every price in one currency.", "Give every price in one currency."),
+        ("An unknown_key stays: ä_b.", "An unknown_key stays: ä_b."),
+        ("", ""),
+    ] {
+        assert_eq!(with_names(advice), written);
+    }
+}
