@@ -87,11 +87,13 @@ pub struct Told {
 /// # Errors
 /// When the database query fails.
 pub async fn told(tx: &mut Tx, variants: &[&str]) -> Result<Vec<Told>> {
+    // A join would make SQLite read the whole view first.
     fetch_all!(
         tx,
         Told,
-        "SELECT s.variant_id, i.title, s.last_error
-         FROM meta_sync_state s LEFT JOIN variant_index i ON i.variant_id = s.variant_id
+        "SELECT s.variant_id, (SELECT i.title FROM variant_index i WHERE i.variant_id = s.variant_id LIMIT 1) AS title,
+             s.last_error
+         FROM meta_sync_state s
          WHERE s.variant_id IN (SELECT id FROM @ids($1) AS wanted)",
         list::ids(variants)
     )
