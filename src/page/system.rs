@@ -62,6 +62,7 @@ fn does(actor: &str) -> &'static str {
         "lint" => "compares variants with each other",
         "history" => "writes down each minute",
         "retention" => "deletes what is old",
+        "webhook" => "subscribes to Meta's notifications",
         "poll" => "asks Meta for verdicts",
         "drain" => "sends to Meta",
         "mapper-directory" => "watches the folder of mappers",

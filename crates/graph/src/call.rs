@@ -84,6 +84,11 @@ impl<'a> Call<'a> {
         Self::new(Method::POST, edge, vec![node_id, edge])
     }
 
+    /// A removal on an edge of a node.
+    pub(super) fn delete(node_id: &'a str, edge: &'static str) -> Self {
+        Self::new(Method::DELETE, edge, vec![node_id, edge])
+    }
+
     /// Marks the call as one on a catalog, for logs.
     pub(super) fn on_catalog(mut self, catalog_id: &'a str) -> Self {
         self.catalog_id = Some(catalog_id);

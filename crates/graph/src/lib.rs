@@ -20,10 +20,12 @@ mod paging;
 mod products;
 mod proof;
 mod redact;
+mod subscribed_apps;
 mod system_users;
 mod tolerant;
 mod transport;
 mod usage;
+pub mod webhook;
 mod words;
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub mod system;
 pub mod time;
 pub mod timeline;
 pub mod walk;
+pub mod webhook;
 
 pub use error::AdminError;
 
@@ -54,6 +55,7 @@ async fn connection_changed(app: &App) -> Result<(), StoreError> {
     app.wake.drain.nudge();
     app.wake.poll.nudge();
     app.wake.reask.nudge();
+    app.wake.webhook.nudge();
     Ok(())
 }
 

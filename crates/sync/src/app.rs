@@ -33,6 +33,8 @@ pub struct AppConfig {
     pub instance: String,
     /// Prefix of bare image keys.
     pub s3_public_url: String,
+    /// The address for Meta's notifications. `None` where Meta cannot reach it.
+    pub webhook_url: Option<String>,
     /// How long a lease lasts without renewal. It is longer than a Graph timeout.
     pub lease: Duration,
     /// The program that tries mapper modules.
@@ -96,6 +98,8 @@ pub struct Wake {
     pub reask: Nudger,
     /// The lint pass.
     pub lint: Nudger,
+    /// The subscription to Meta's notifications.
+    pub webhook: Nudger,
     /// The actor that watches the mapper folder.
     pub mapper_directory: Nudger,
 }
@@ -120,6 +124,7 @@ impl Default for Wake {
             sale_window: Nudger::new("sale-window"),
             reask: Nudger::new("reask"),
             lint: Nudger::new("lint"),
+            webhook: Nudger::new("webhook"),
             mapper_directory: Nudger::new("mapper-directory"),
         }
     }
@@ -128,8 +133,8 @@ impl Default for Wake {
 impl Wake {
     /// Wakes all of them.
     pub fn all(&self) {
-        let Self { drain, poll, sale_window, reask, lint, mapper_directory } = self;
-        for nudger in [drain, poll, sale_window, reask, lint, mapper_directory] {
+        let Self { drain, poll, sale_window, reask, lint, webhook, mapper_directory } = self;
+        for nudger in [drain, poll, sale_window, reask, lint, webhook, mapper_directory] {
             nudger.nudge();
         }
     }

@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::domain::budget::LimiterConfig;
 use crate::domain::retention::RetentionConfig;
+use crate::domain::webhook;
 use crate::store::connect;
 use crate::store::seal::SealError;
 pub use http::{HttpSection, StopWithin};
@@ -322,6 +323,13 @@ impl Config {
     /// Replaces the watched folder; `off` means that no folder is watched.
     pub fn set_mapper_directory(&mut self, directory: impl Into<PathBuf>) {
         self.mapper_dir = Some(directory.into());
+    }
+
+    /// Returns the address for Meta's notifications; `None` when `public_api_url` is not an https URL, which Meta requires.
+    #[must_use]
+    pub fn webhook_url(&self) -> Option<String> {
+        let url = self.public_api_url.as_deref()?.trim_end_matches('/');
+        Url::parse(url).is_ok_and(|url| url.scheme() == "https").then(|| format!("{url}{}", webhook::PATH))
     }
 
     /// How long the lease lasts without renewal.

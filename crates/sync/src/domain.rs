@@ -28,3 +28,4 @@ pub mod retention;
 pub mod settings;
 pub mod state;
 pub mod verdict;
+pub mod webhook;

@@ -15,6 +15,7 @@ pub mod reask;
 pub mod retention;
 pub mod sale_window;
 pub mod token_source;
+pub mod webhook;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         // Nothing waits for deleted rows or a written minute, so nothing wakes these two.
         leased(app, &Nudger::new("history"), history::HistoryJob::new),
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),
+        leased(app, &wake.webhook, webhook::WebhookJob::new),
         leased(app, &wake.poll, move |app| poll::PollJob::new(app, Jitter::clone(&polls))),
         leased(app, &wake.drain, move |app| drain::DrainJob::new(app, Jitter::clone(&jitter))),
     ];

@@ -176,6 +176,7 @@ pub async fn build(config: &Config, clock: SharedClock) -> Result<App, StartErro
     let app_config = AppConfig {
         instance: ids::instance(),
         s3_public_url: config.s3_public_url.clone(),
+        webhook_url: config.webhook_url(),
         lease: config.lease(),
         trial: config.trial_program.clone().map_or_else(Program::itself, Program::at),
     };

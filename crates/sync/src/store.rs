@@ -44,6 +44,7 @@ pub mod submission;
 pub mod sync_state;
 pub mod timeline;
 pub mod variants;
+pub mod webhook;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};

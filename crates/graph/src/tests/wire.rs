@@ -31,6 +31,8 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
         ok(json!({"data": [{"handle": "AcH", "status": "started"}]})),
         empty(),
         ok(json!({"data": [{"retailer_id": "b"}, {"retailer_id": "not asked for"}]})),
+        done(),
+        done(),
     ]);
     let (client, account) = (meta.client(), Account::new());
     let caller = account.caller();
@@ -57,6 +59,8 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     let ids = ["a".to_owned(), "b".to_owned()];
     let existing = client.existing_items(caller, "987", &ids).await.expect("an answer");
     assert_eq!(existing.into_iter().collect::<Vec<_>>(), ["b"]);
+    client.subscribe_catalog(caller, "987").await.expect("subscribed");
+    client.unsubscribe_catalog(caller, "987").await.expect("left");
 
     insta::assert_snapshot!(meta.lines().join("\n"), @r#"
     GET /v26.0/me fields=id,name
@@ -73,6 +77,8 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     GET /v26.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
     GET /v26.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors,name limit=1
     GET /v26.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
+    POST /v26.0/987/subscribed_apps :
+    DELETE /v26.0/987/subscribed_apps
     "#);
     let proof = app_secret_proof(&APP_SECRET.into(), &TOKEN.into());
     for request in meta.received() {

@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use super::AdminError;
 use super::limits::{self, LimitView};
 use super::time::iso;
+use super::webhook::WebhookView;
 use crate::app::App;
 use crate::domain::problems::{version_age, version_end};
 use crate::runtime::vitals::{RESTARTS_TILL_RED, Vitals, VitalsBoard};
-use crate::store::{channel, database, lease};
+use crate::store::{channel, database, lease, webhook};
 
 /// The system.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -30,6 +31,8 @@ pub struct SystemView {
     pub lease: LeaseView,
     /// The channel to Meta.
     pub channel: ChannelView,
+    /// Meta's notifications.
+    pub webhook: WebhookView,
     /// Meta's allowances for the selected catalog; empty when none is selected.
     pub limits: Vec<LimitView>,
     /// The mapper that runs in this process.
@@ -182,6 +185,7 @@ pub async fn system(app: &App, board: &VitalsBoard) -> Result<SystemView, AdminE
     let mut tx = app.db.read().await?;
     let channel = channel::load(&mut tx).await?;
     let held = lease::held(&mut tx).await?;
+    let webhook = webhook::load(&mut tx).await?;
     drop(tx);
     let now = app.now();
     let mapper = app.active.current();
@@ -220,6 +224,7 @@ pub async fn system(app: &App, board: &VitalsBoard) -> Result<SystemView, AdminE
             row_cap: channel.shape.row_cap.filter(|cap| *cap < settings.batch_size),
             batch_size: settings.batch_size,
         },
+        webhook: WebhookView::of(app, webhook),
         limits: limits::limits(app, &settings).await,
         mapper: RunningMapper {
             name: mapper.name().to_owned(),

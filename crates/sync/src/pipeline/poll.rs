@@ -3,7 +3,8 @@
 //! Promises: a verdict changes only rows that still wait for its handle. With an incomplete error list, no row that the
 //! list does not name becomes synced. A handle times out only by the answer to a question that was asked after the
 //! handle passed its age limit, so neither a night of downtime nor a late answer causes a timeout. Handles that never
-//! end do not starve the others (the handle asked longest ago comes first), and each is asked more and more rarely. An
+//! end do not starve the others (the handle asked longest ago comes first), and each is asked more and more rarely; a
+//! notification of Meta's ends the pause of its handle, and makes the pauses of the others longer. An
 //! answer that cannot be read concerns its own handle only, and `/status` tells of it. Handles of a catalog that is no
 //! longer selected are polled at that catalog. A submission that Meta split over several handles is judged when each
 //! handle is final.
@@ -26,6 +27,7 @@ use crate::domain::budget::{Admission, Bucket};
 use crate::domain::channel::Channel;
 use crate::domain::settings::{Pacing, Settings};
 use crate::domain::verdict::Verdict;
+use crate::domain::webhook;
 use crate::failpoints::{Point, at};
 use crate::runtime::jitter::Jitter;
 use crate::runtime::leased::{Lease, LeasedJob};
@@ -37,6 +39,8 @@ use crate::store::{self, StoreError, Tx};
 const BUDGET_POLL: Duration = Duration::from_secs(2);
 /// The pause of a handle after its first, second, … answer that is not final.
 const PAUSE: Backoff = Backoff { start: BUDGET_POLL, cap: Duration::from_secs(120) };
+/// The same while notifications arrive: one ends the pause, so a question without it would mostly be in vain.
+const PAUSE_WITH_WEBHOOKS: Backoff = Backoff { start: Duration::from_secs(30), ..PAUSE };
 /// After this many answers that the handle is unknown, the handle is given up.
 const UNKNOWN_HANDLE_ANSWERS: i64 = 3;
 
@@ -73,7 +77,9 @@ impl PollJob {
         let limit = settings.handles_per_poll_tick;
         let due = submission::due(&mut tx, Due { now, polled_before: now - slack, pauses_over }, limit).await?;
         let channel = store::channel::load(&mut tx).await?;
+        let notified = store::webhook::load(&mut tx).await?;
         drop(tx);
+        let pause = if webhook::arrive(notified.woke_at, now) { PAUSE_WITH_WEBHOOKS } else { PAUSE };
         if !due.is_empty() {
             let Some(credentials) = app.app_credentials(&settings).await? else { return Ok(Rest::Interval) };
             let token = match app.tokens.get().await {
@@ -88,7 +94,8 @@ impl PollJob {
                 return Ok(Rest::Interval);
             }
             let access = Access { credentials, token };
-            let mut round = Round { app, lease, settings, access, jitter: &self.jitter, heals: is_ours(&channel) };
+            let heals = is_ours(&channel);
+            let mut round = Round { app, lease, settings, access, jitter: &self.jitter, pause, heals };
             for call in due {
                 if let Next::Stop(rest) = round.poll(&call).await? {
                     return Ok(rest);
@@ -133,6 +140,8 @@ struct Round<'p> {
     settings: Arc<Settings>,
     access: Access,
     jitter: &'p Jitter,
+    /// The pause of a handle after an answer that is not final.
+    pause: Backoff,
     /// Whether the next answer that can be read ends the problem that an earlier poll told.
     heals: bool,
 }
@@ -267,8 +276,8 @@ impl Round<'_> {
     fn unanswered(&self, question: Question<'_>) -> Answered {
         let Question { call, at: asked_at, .. } = question;
         let questions = u32::try_from(call.polls).unwrap_or(u32::MAX).saturating_add(1);
-        let next_at = asked_at.saturating_add(PAUSE.wait_millis(questions, (self.jitter)()));
-        Answered { asked_at, unknown_handle: false, next_at }
+        let next_at = asked_at.saturating_add(self.pause.wait_millis(questions, (self.jitter)()));
+        Answered { asked_at, unknown_handle: false, next_at, notices: call.notices }
     }
 
     /// Ends the problem that an earlier poll told: Meta's answers can be read again.

@@ -10,7 +10,7 @@ mod polls;
 use std::collections::HashMap;
 
 pub use listing::{Listing, Recent, Show, Told, find, list, recent};
-pub use polls::{Answered, Due, ask_again, asked_in_vain, due, next_poll, polled};
+pub use polls::{Answered, Due, MOST_NOTICES, ask_again, asked_in_vain, bring_forward, due, next_poll, polled};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
@@ -211,6 +211,8 @@ pub struct Submission {
     pub poll_faults: i64,
     /// The number of answers that were not final.
     pub polls: i64,
+    /// The number of notifications that brought its poll forward.
+    pub notices: i64,
     /// Whether it may have reached Meta after it was resolved.
     pub late: bool,
     /// The mapper that mapped its rows, as in state rows.
@@ -226,6 +228,7 @@ struct SubmissionRow {
     submitted_at: i64,
     poll_faults: i64,
     polls: i64,
+    notices: i64,
     state: String,
     mapper_digest: Option<String>,
 }
@@ -240,6 +243,7 @@ impl From<SubmissionRow> for Submission {
             submitted_at: row.submitted_at,
             poll_faults: row.poll_faults,
             polls: row.polls,
+            notices: row.notices,
             late: row.state == "late",
             mapper_digest: row.mapper_digest,
         }
@@ -277,7 +281,7 @@ pub async fn unresolved(tx: &mut Tx) -> Result<Vec<Submission>> {
     let rows: Vec<SubmissionRow> = fetch_all!(
         tx,
         SubmissionRow,
-        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, polls, state, mapper_digest FROM meta_batch_handles
+        "SELECT id, catalog_id, handle, rows, submitted_at, poll_faults, polls, notices, state, mapper_digest FROM meta_batch_handles
          WHERE state IN ('sending', 'late') ORDER BY submitted_at"
     )?;
     Ok(rows.into_iter().map(Into::into).collect())

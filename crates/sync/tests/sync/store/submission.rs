@@ -60,7 +60,7 @@ async fn due_at(db: &TestDb, now: i64, before: i64, limit: i64) -> Result<Vec<St
 
 async fn polled(db: &TestDb, id: &str, unknown_handle: bool, now: i64) -> Done {
     let mut tx = db.write().await?;
-    submission::polled(&mut tx, id, Answered { asked_at: now, unknown_handle, next_at: now + 100 }).await?;
+    submission::polled(&mut tx, id, Answered { asked_at: now, unknown_handle, next_at: now + 100, notices: 0 }).await?;
     tx.commit().await
 }
 
@@ -282,7 +282,7 @@ async fn the_list_goes_by_time_and_by_what_became_of_a_call(db: &TestDb) -> Done
 async fn a_pause_ends_when_the_verdict_is_asked_for(db: &TestDb) -> Done {
     accept(db, "a", NOW).await?;
     let mut tx = db.write().await?;
-    let answered = Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 60_000 };
+    let answered = Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 60_000, notices: 0 };
     submission::polled(&mut tx, "a", answered).await?;
     tx.commit().await?;
     assert_eq!(due_at(db, NOW + 1_000, NOW, 9).await?, [] as [&str; 0]);
