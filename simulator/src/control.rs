@@ -17,6 +17,7 @@ use crate::config::{Quotas, Rules, Switches, Times};
 use crate::faults::Fault;
 use crate::items::Review;
 use crate::server::Shared;
+use crate::webhook::{self, Fate};
 use crate::world::World;
 
 pub(crate) fn router() -> Router<Shared> {
@@ -38,6 +39,9 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/rules", get(rules).post(set_rules))
         .route("/times", get(times).post(set_times))
         .route("/switches", get(switches).post(set_switches))
+        .route("/webhooks", get(webhooks).post(set_webhook).delete(forget_webhook))
+        .route("/webhooks/plan", post(plan_webhooks))
+        .route("/webhooks/replay", post(replay_webhooks))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "no such control call; simulator/README.md lists them"))
 }
 
@@ -289,6 +293,51 @@ async fn expire_tokens(State(shared): State<Shared>, body: Bytes) -> Response {
         }
     }
     Json(json!({ "ended": ended })).into_response()
+}
+
+async fn webhooks(State(shared): State<Shared>) -> Response {
+    Json(shared.world().webhooks.shown()).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Callback {
+    callback_url: String,
+    verify_token: String,
+}
+
+/// The app's settings for notifications; the callback has to answer the challenge.
+async fn set_webhook(State(shared): State<Shared>, body: Bytes) -> Response {
+    let Callback { callback_url, verify_token } = read_or_refuse!(&body);
+    match webhook::set_target(&shared, &callback_url, &verify_token).await {
+        Ok(()) => ok(),
+        Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+async fn forget_webhook(State(shared): State<Shared>) -> Response {
+    shared.world().webhooks.forget_target();
+    ok()
+}
+
+#[derive(Deserialize)]
+struct Planned {
+    #[serde(flatten)]
+    fate: Fate,
+    times: Option<u32>,
+}
+
+async fn plan_webhooks(State(shared): State<Shared>, body: Bytes) -> Response {
+    let Planned { fate, times } = read_or_refuse!(&body);
+    shared.world().webhooks.plan(fate, times.unwrap_or(1).min(100_000));
+    ok()
+}
+
+async fn replay_webhooks(State(shared): State<Shared>) -> Response {
+    let mut world = shared.world();
+    let now = world.clock.now();
+    let again = world.webhooks.replay(now);
+    Json(json!({ "again": again })).into_response()
 }
 
 /// Merges the given keys into the current values; an unknown key or a wrong type is refused and changes nothing.

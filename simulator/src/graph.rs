@@ -19,6 +19,7 @@ use crate::params::Params;
 use crate::poll;
 use crate::products;
 use crate::throttle::{charge_app, charge_catalog};
+use crate::webhook;
 use crate::world::{Owner, World};
 
 /// Newest version served. An expired or missing version is served like the oldest valid one, so every older number is
@@ -191,6 +192,7 @@ fn read(
     match (node, edge.as_str()) {
         (Node::Catalog(id), "products") => products::list(&cx, id, params, &request.link(), empty_page),
         (Node::Catalog(id), "check_batch_request_status") => poll::poll(world, now, id, params, faults),
+        (Node::Catalog(id), "subscribed_apps") => Ok(webhook::list(world, id)),
         (Node::Catalog(id), "assigned_users") => business::assigned(world, id, params),
         (Node::User(id) | Node::SystemUser(id), "permissions") => Ok(business::permissions(world, caller, id)),
         (Node::User(_), "businesses") => {
@@ -227,6 +229,8 @@ fn write(
             turn.rows.clone_from(&call.logged);
             Ok(batch::submit(world, now, id, call, faults))
         }
+        ("POST", Node::Catalog(id), "subscribed_apps") => Ok(webhook::subscribe(world, id, true)),
+        ("DELETE", Node::Catalog(id), "subscribed_apps") => Ok(webhook::subscribe(world, id, false)),
         ("POST", Node::Catalog(id), "assigned_users") => business::assign(world, id, params),
         ("DELETE", Node::Catalog(id), "assigned_users") => business::unassign(world, id, params),
         ("POST", Node::Business(id), "owned_product_catalogs") => business::create_catalog(world, id, params),

@@ -12,6 +12,7 @@ use crate::calls::Counters;
 use crate::config::Config;
 use crate::faults::Fault;
 use crate::server::Shared;
+use crate::webhook::{self, Fate};
 use crate::world::World;
 
 /// Starts simulators.
@@ -142,6 +143,33 @@ impl Handle {
     /// Changes the configuration at run time (quotas, times, rules, switches; the world itself stays as it is).
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         change(&mut self.shared.world().config);
+    }
+
+    /// Sets the address for notifications, which must answer the challenge, as in the app's settings at Meta. They are
+    /// delivered for subscribed catalogs.
+    ///
+    /// # Errors
+    /// When the address does not answer as documented.
+    pub async fn set_webhook(&self, callback_url: &str, verify_token: &str) -> Result<(), String> {
+        webhook::set_target(&self.shared, callback_url, verify_token).await
+    }
+
+    /// Plans what becomes of the next notifications.
+    pub fn plan_webhooks(&self, fate: Fate, times: u32) {
+        self.shared.world().webhooks.plan(fate, times);
+    }
+
+    /// Delivers every notification once more that was delivered so far. Returns their number.
+    pub fn replay_webhooks(&self) -> usize {
+        let mut world = self.shared.world();
+        let now = world.clock.now();
+        world.webhooks.replay(now)
+    }
+
+    /// What `GET /_sim/webhooks` answers.
+    #[must_use]
+    pub fn webhooks(&self) -> Value {
+        self.shared.world().webhooks.shown()
     }
 
     /// Stops the server and waits for current requests.

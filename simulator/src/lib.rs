@@ -5,7 +5,8 @@
 //! under the control of tests, and that items are kept as they were sent. Left out on purpose: everything a catalog sync
 //! does not touch (ads, pages, feeds, the single-item write edges, product sets).
 //!
-//! One world lives behind one lock and moves only with its clock; nothing runs in the background.
+//! One world lives behind one lock and moves only with its clock; nothing runs in the background but the delivery
+//! of notifications, once a test has set a callback for them.
 
 mod auth;
 mod batch;
@@ -38,6 +39,7 @@ mod quota;
 mod server;
 mod throttle;
 mod values;
+mod webhook;
 mod world;
 
 use std::future::Future;
@@ -48,6 +50,7 @@ pub use calls::Counters;
 pub use config::{App, Business, Catalog, Config, Quotas, Rules, Switches, SystemUser, Times, Token, User};
 pub use faults::{Fault, Kind};
 pub use handle::{Handle, Simulator};
+pub use webhook::Fate;
 
 /// Serves a world built from `config` until `shutdown` resolves; current requests are answered first.
 ///

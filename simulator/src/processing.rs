@@ -4,6 +4,7 @@ use crate::batch::{Batch, Finding, Method, Row};
 use crate::clock::Millis;
 use crate::items::{Fields, merge};
 use crate::judge::{self, Verdict};
+use crate::webhook;
 use crate::world::World;
 
 /// Carries out every batch due by `now`, in the order of their ends, and publishes what is due.
@@ -53,7 +54,11 @@ fn carry_out(world: &mut World, handle: &str) {
             batch.errors.sort_by_key(|finding| !is_missing(finding));
         }
     }
+    let told = (!batch.forced.stops_processing()).then(|| (batch.catalog.clone(), batch.finish_at));
     world.batches.by_handle.insert(handle.to_owned(), batch);
+    if let Some((catalog, at)) = told {
+        webhook::tell(world, &catalog, handle, at);
+    }
 }
 
 fn is_missing(finding: &Finding) -> bool {

@@ -1,6 +1,6 @@
 //! HTTP: reads requests, applies planned faults, writes answers, keeps the log.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,11 +22,24 @@ use crate::world::World;
 
 /// The world, shared by all connections.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<World>>);
+pub(crate) struct Shared(Arc<Locked>);
+
+/// The world and its lock.
+pub(crate) type Locked = Mutex<World>;
 
 impl Shared {
     pub(crate) fn new(world: World) -> Self {
         Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// The same, without keeping the world alive.
+    pub(crate) fn downgrade(&self) -> Weak<Locked> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// The world again, if it is still there.
+    pub(crate) fn upgrade(locked: &Weak<Locked>) -> Option<Self> {
+        locked.upgrade().map(Self)
     }
 
     /// The world. A panic elsewhere does not make it unusable, because tests then need to inspect it.

@@ -13,6 +13,7 @@ use crate::faults::Plan;
 use crate::ids::Ids;
 use crate::items::Items;
 use crate::quota::Window;
+use crate::webhook::Webhooks;
 
 /// The whole state.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct World {
     pub(crate) calls: Calls,
     /// Rows of these retailer ids fail at processing, with this text.
     pub(crate) rejects: HashMap<String, String>,
+    pub(crate) webhooks: Webhooks,
 }
 
 /// A person.
@@ -148,6 +150,7 @@ impl World {
             faults: Plan::default(),
             calls: Calls::new(config.log_size),
             rejects: HashMap::new(),
+            webhooks: Webhooks::default(),
             config,
         };
         world.populate();
