@@ -2,9 +2,9 @@
 //!
 //! Purpose: reads requests, authenticates the caller, calls [`catalog_sync::admin`], writes responses in one envelope.
 //! Promises: every response, also of a failure, is JSON of one of two shapes ([`envelope`], [`error`]) with an
-//! `X-Request-Id`; every route but health, readiness, the OAuth callback and the API's own description checks a
-//! permission before it reads anything else of the request; unknown and repeated query keys and body fields are
-//! refused, except on the callback; bodies and time are limited; the served routes are those of the OpenAPI document,
+//! `X-Request-Id`; every route but health, readiness, the OAuth callback, Meta's notifications and the API's own description
+//! checks a permission before it reads anything else of the request; unknown and repeated query keys and body fields are
+//! refused, except on the callback and in notifications; bodies and time are limited; the served routes are those of the OpenAPI document,
 //! because both are built from one list.
 //! Left out on purpose: what the endpoints do.
 //!
@@ -29,6 +29,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use tokio::sync::Semaphore;
 
+use self::api::webhook::BadSignatures;
 use self::api::{docs, openapi};
 use self::auth::Sessions;
 use catalog_sync::admin::preview::Previewing;
@@ -88,6 +89,8 @@ pub struct Api {
     pub importing: Arc<Semaphore>,
     /// Verifies sessions of signed-in users. `None` means that only API tokens are accepted.
     pub sessions: Option<Arc<Sessions>>,
+    /// What bad signatures of notifications may cost.
+    pub bad_signatures: BadSignatures,
     /// The configuration of the API itself.
     pub site: Arc<Site>,
     /// Limits of requests and connections.
@@ -134,6 +137,7 @@ impl Api {
             previewing: Previewing::default(),
             importing: Arc::new(Semaphore::new(1)),
             sessions,
+            bad_signatures: BadSignatures::default(),
             site: Arc::new(site),
             limits: Limits::default(),
         }

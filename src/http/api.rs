@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod selection;
 pub mod settings;
 pub mod system;
+pub mod webhook;
 
 use axum::Extension;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -49,6 +50,7 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(issues::list))
         .routes(routes!(mapper::remap))
         .routes(routes!(mapper::preview_report, mapper::cancel_preview))
+        .routes(routes!(webhook::setup))
         .routes(routes!(selection::businesses))
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::disconnect))
@@ -77,6 +79,8 @@ fn open_query() -> OpenApiRouter<Api> {
         .routes(routes!(system::history))
         .routes(routes!(lifecycle::resync))
         .routes(routes!(lifecycle::resync_variant))
+        // Meta adds its own parameters.
+        .routes(routes!(webhook::verify, webhook::take))
 }
 
 /// Routes that walk the whole catalog, make several calls to Meta or compile a module.

@@ -38,6 +38,22 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     }
 }
 
+/// Reads a body as it is, within the limits of length and time.
+///
+/// # Errors
+/// When it is too long, too slow or breaks off.
+pub async fn read_bytes(request: Request, api: &Api) -> Result<Bytes, ApiError> {
+    let limit = api.limits.time;
+    match tokio::time::timeout(limit, Bytes::from_request(request, api)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+            Err(ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {} bytes", api.limits.body)))
+        }
+        Ok(Err(_)) => Err(ApiError::bad_request("the body is incomplete")),
+        Err(_) => Err(late_body(limit)),
+    }
+}
+
 fn refused_body(rejection: &JsonRejection, most: usize) -> ApiError {
     match rejection {
         JsonRejection::JsonDataError(error) => ApiError::validation(innermost(error)),

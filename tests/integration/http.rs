@@ -26,3 +26,4 @@ mod select;
 mod sessions;
 mod settings;
 mod slow_clients;
+mod webhooks;

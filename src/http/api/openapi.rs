@@ -136,13 +136,14 @@ fn note_references(part: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("Connection", "Facebook Login, catalog selection and connection status."),
     ("Catalog", "The catalog as a whole."),
     ("Items", "Single variants and lists of variants."),
     ("Mapper", "The field mapper that builds the payloads: the built-in mapper or a module."),
     ("Settings", "The settings that an operator changes."),
     ("Events", "Change events from the shop."),
+    ("Webhooks", "What Meta calls: open, and guarded by the verify token and by signatures."),
     ("Health", "Liveness and readiness probes."),
 ];
 
@@ -224,8 +225,8 @@ fn response(status: u16, failures: &[Code]) -> Value {
 mod tests {
     use super::*;
 
-    /// Codes of the shell and of the page.
-    const OF_NO_OPERATION: [Code; 2] = [Code::MethodNotAllowed, Code::TooManyRequests];
+    /// The code of the shell.
+    const OF_NO_OPERATION: [Code; 1] = [Code::MethodNotAllowed];
 
     fn described() -> OpenApi {
         super::super::described(true, super::super::Limits::default()).split_for_parts().1

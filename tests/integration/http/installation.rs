@@ -24,6 +24,7 @@ pub(crate) const SECOND_CATALOG: &str = "4000000002";
 /// A running installation. It ends when it is dropped or [`Installation::stop`]ped.
 pub(crate) struct Installation {
     server: Server,
+    config: Config,
     /// The service's clock.
     pub(crate) clock: Arc<ManualClock>,
     client: reqwest::Client,
@@ -132,7 +133,7 @@ impl Plan {
             .expect("a client can be made");
         let installation = {
             let site = Site { meta, app: Arc::clone(&server.service.app), folder };
-            Installation { server, clock, client, base, site }
+            Installation { server, config, clock, client, base, site }
         };
         for role in ["catalog-admin", "catalog-viewer", "nobody"] {
             installation.create_token(role).await;
@@ -150,6 +151,11 @@ impl Installation {
     /// Shuts the service down and waits for it. A drop also ends the service, but does not wait.
     pub(crate) async fn stop(self) {
         self.server.shutdown().await.expect("every actor ends in time");
+    }
+
+    /// Starts another replica on the same database, with the same clock.
+    pub(crate) async fn start_replica(&self) -> Server {
+        Server::start(&self.config, self.clock.clone()).await.expect("a replica starts")
     }
 
     /// Returns the vitals of the actors.

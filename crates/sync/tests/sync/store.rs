@@ -26,6 +26,7 @@ mod source;
 mod submission;
 mod sync_state;
 mod timeline;
+mod webhook;
 
 use catalog_sync::store::connect::{Options, open};
 use catalog_sync::store::seal::Keyring;

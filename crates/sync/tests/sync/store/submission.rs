@@ -19,6 +19,8 @@ conformance![
     what_a_verdict_leaves_in_the_rows,
     the_list_goes_by_time_and_by_what_became_of_a_call,
     a_pause_ends_when_the_verdict_is_asked_for,
+    a_notification_brings_exactly_its_handle_forward,
+    a_notification_during_a_question_is_not_lost,
 ];
 
 fn rows() -> Vec<Row> {
@@ -290,5 +292,73 @@ async fn a_pause_ends_when_the_verdict_is_asked_for(db: &TestDb) -> Done {
     assert_eq!(submission::ask_again(&mut tx).await?, 1);
     tx.commit().await?;
     assert_eq!(due_at(db, NOW + 1_000, NOW, 9).await?, ["a"]);
+    Ok(())
+}
+
+async fn bring_forward(db: &TestDb, handles: &[&str]) -> Result<u64, StoreError> {
+    let mut tx = db.write().await?;
+    let woken = submission::bring_forward(&mut tx, handles).await?;
+    tx.commit().await?;
+    Ok(woken)
+}
+
+async fn a_notification_brings_exactly_its_handle_forward(db: &TestDb) -> Done {
+    for (id, handle) in [("a", "h_1"), ("b", "h%2"), ("c", "h3\nh4"), ("closed", "h5"), ("never", "hx1")] {
+        begin(db, id, NOW).await?;
+        let mut tx = db.write().await?;
+        submission::accepted(&mut tx, id, handle, NOW).await?;
+        tx.commit().await?;
+        polled(db, id, false, NOW + 10).await?;
+    }
+    close(db, "closed", None, None).await?;
+    let due_now = async || due_at(db, NOW + 20, NOW, 9).await;
+    assert_eq!(due_now().await?, [""; 0], "all of them pause");
+    assert_eq!(bring_forward(db, &["unknown", "h5", "h", "3", "h%"]).await?, 0);
+    assert_eq!(bring_forward(db, &[]).await?, 0);
+    assert_eq!(due_now().await?, [""; 0]);
+    assert_eq!(bring_forward(db, &["h_1"]).await?, 1);
+    assert_eq!(due_now().await?, ["a"]);
+    assert_eq!(next_poll(db).await?, Some(0));
+    assert_eq!(bring_forward(db, &["h4", "h%2", "h3"]).await?, 2, "one of several handles of a submission is enough");
+    assert_eq!(due_now().await?, ["a", "b", "c"]);
+    // Whoever repeats it gains nothing in the end.
+    for _ in 0..20 {
+        bring_forward(db, &["h_1"]).await?;
+    }
+    let notices = "SELECT notices FROM meta_batch_handles WHERE id = 'a'";
+    assert_eq!(db.number(notices).await?, submission::MOST_NOTICES);
+    let mut tx = db.write().await?;
+    let answered = Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 100, notices: submission::MOST_NOTICES };
+    submission::polled(&mut tx, "a", answered).await?;
+    tx.commit().await?;
+    assert_eq!(bring_forward(db, &["h_1"]).await?, 0);
+    assert_eq!(due_now().await?, ["b", "c"]);
+    Ok(())
+}
+
+/// Meta's answer may be older than the notification that comes while the answer is on its way.
+async fn a_notification_during_a_question_is_not_lost(db: &TestDb) -> Done {
+    for id in ["asked", "troubled"] {
+        accept(db, id, NOW).await?;
+    }
+    let mut tx = db.read().await?;
+    let asked = submission::due(&mut tx, LAST, 9).await?;
+    drop(tx);
+    assert_eq!(bring_forward(db, &["handle-asked", "handle-troubled"]).await?, 2);
+    let answered = |notices| Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 60_000, notices };
+    let mut tx = db.write().await?;
+    submission::polled(&mut tx, "asked", answered(asked[0].notices)).await?;
+    submission::asked_in_vain(&mut tx, "troubled", answered(asked[1].notices)).await?;
+    tx.commit().await?;
+    assert_eq!(due_at(db, NOW + 1, NOW, 9).await?, ["asked", "troubled"]);
+    let mut tx = db.read().await?;
+    let again = submission::due(&mut tx, LAST, 9).await?;
+    drop(tx);
+    assert_eq!(again.iter().map(|call| (call.polls, call.notices)).collect::<Vec<_>>(), [(1, 1), (1, 1)]);
+    let mut tx = db.write().await?;
+    submission::polled(&mut tx, "asked", answered(1)).await?;
+    submission::asked_in_vain(&mut tx, "troubled", answered(1)).await?;
+    tx.commit().await?;
+    assert_eq!(due_at(db, NOW + 1, NOW, 9).await?, [""; 0]);
     Ok(())
 }
