@@ -190,7 +190,9 @@ pub(crate) async fn set_target(shared: &Shared, callback_url: &str, verify_token
     let status = answer.status().as_u16();
     let text = answer.text().await.map_err(|error| error.to_string())?;
     if status != 200 || text != challenge {
-        return Err(format!("the callback was not verified: it answered {status} with {text:?}, expected 200 with the challenge"));
+        return Err(format!(
+            "the callback was not verified: it answered {status} with {text:?}, expected 200 with the challenge"
+        ));
     }
     let target = Arc::new(Target { callback_url: callback_url.to_owned() });
     shared.world().webhooks.target = Some(Arc::clone(&target));

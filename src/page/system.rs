@@ -17,6 +17,7 @@ use crate::http::Api;
 use crate::http::auth::View;
 use crate::http::error::ApiError;
 use catalog_sync::admin::system::{self, ActorView, SystemView};
+use catalog_sync::admin::webhook::{self, WebhookSetup};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/system", get(system_page)).route("/system/diagnostics.json", get(diagnostics))
@@ -28,12 +29,15 @@ struct System<'s> {
     frame: Frame,
     system: &'s SystemView,
     meters: Vec<Meter<'s>>,
+    /// What the app at Meta needs, for those who may connect it.
+    webhook: Option<WebhookSetup>,
 }
 
 async fn system_page(State(api): State<Api>, visit: Visit) -> Result<Response, ApiError> {
     let system = system::system(&api.app, &api.board).await?;
     let frame = Frame::load(&api, visit, Place::System, "System").await?;
-    page(&System { frame, meters: meters(&system.limits), system: &system })
+    let webhook = if frame.may_manage { Some(webhook::setup(&api.app).await?) } else { None };
+    page(&System { frame, meters: meters(&system.limits), system: &system, webhook })
 }
 
 /// `GET /system/diagnostics.json`: what the page shows, to send along with a question.

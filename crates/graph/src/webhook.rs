@@ -50,7 +50,8 @@ pub fn verify_token(app_secret: &SecretString) -> SecretString {
 pub fn is_verify_token(app_secret: &SecretString, given: &str) -> bool {
     let mut bytes = [0; 32];
     // Only the lower-case form was given out.
-    let is_hex = !given.bytes().any(|byte| byte.is_ascii_uppercase()) && hex::decode_to_slice(given, &mut bytes).is_ok();
+    let is_hex =
+        !given.bytes().any(|byte| byte.is_ascii_uppercase()) && hex::decode_to_slice(given, &mut bytes).is_ok();
     is_hex && keyed(app_secret, VERIFY_TOKEN_OF).verify_slice(&bytes).is_ok()
 }
 
@@ -119,7 +120,10 @@ mod tests {
         let told = |changes: Value| json!({"object": "catalog", "entry": [{"id": "1", "time": 1, "changes": changes, "new": {}}]});
         assert_eq!(read(told(json!([batch(json!("AcB")), batch(json!("AcA")), batch(json!("AcB"))]))), ["AcA", "AcB"]);
         // A number is taken as its digits, as everywhere.
-        assert_eq!(read(told(json!([batch(json!(17)), {"field": "product_feed", "value": {"handle": "AcC"}}]))), ["17"]);
+        assert_eq!(
+            read(told(json!([batch(json!(17)), {"field": "product_feed", "value": {"handle": "AcC"}}]))),
+            ["17"]
+        );
         for nothing in [
             json!({"object": "page", "entry": [{"changes": [batch(json!("AcA"))]}]}),
             json!({"object": "catalog"}),

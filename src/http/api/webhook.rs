@@ -104,7 +104,8 @@ pub async fn verify(State(api): State<Api>, query: Params<Vec<(String, String)>>
         let message = "the verify token is not the one of this service; GET /admin/meta/webhook shows it";
         return Err(ApiError::new(Code::Forbidden, message));
     }
-    let fits = |text: &&str| (1..=LONGEST_CHALLENGE).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let fits =
+        |text: &&str| (1..=LONGEST_CHALLENGE).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     let challenge = one("hub.challenge").filter(fits);
     let challenge = challenge.ok_or_else(|| ApiError::bad_request("hub.challenge is missing, or not a short word"))?;
     info!("Meta verified the address for notifications");
@@ -129,7 +130,10 @@ pub async fn verify(State(api): State<Api>, query: Params<Vec<(String, String)>>
 )]
 pub async fn take(State(api): State<Api>, request: Request) -> Result<Envelope<Taken>, ApiError> {
     if api.bad_signatures.is_closed(Instant::now()) {
-        return Err(ApiError::new(Code::TooManyRequests, "too many requests with a bad signature; try again in a moment"));
+        return Err(ApiError::new(
+            Code::TooManyRequests,
+            "too many requests with a bad signature; try again in a moment",
+        ));
     }
     let header = request.headers().get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
     let Some(signature) = header.and_then(Signature::parse) else { return Err(unsigned(&api)) };
@@ -143,7 +147,9 @@ pub async fn take(State(api): State<Api>, request: Request) -> Result<Envelope<T
 /// Counts a request without a good signature and refuses it.
 fn unsigned(api: &Api) -> ApiError {
     if api.bad_signatures.count(Instant::now()) {
-        warn!("a notification without a good signature was refused; if it is Meta's, the setting app_secret is not the app's secret");
+        warn!(
+            "a notification without a good signature was refused; if it is Meta's, the setting app_secret is not the app's secret"
+        );
     }
     ApiError::new(Code::Unauthorized, "the signature in X-Hub-Signature-256 is missing or not that of the app secret")
 }

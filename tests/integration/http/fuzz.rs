@@ -1,11 +1,11 @@
 //! The API under schemathesis: requests made from the OpenAPI document, and answers judged by it.
 //!
 //! All of its checks are on but two. `negative_data_rejection` is off for lists, whose empty parameters count as absent.
-//! `positive_data_acceptance`, which takes every refusal of well-formed data for a mistake, is off for ten operations. There the
+//! `positive_data_acceptance`, which takes every refusal of well-formed data for a mistake, is off for twelve operations. There the
 //! endpoints refuse such data by right: a page number beside a position of the list, ids beside a filter, the callback without a
 //! login that was begun, `oauth/start` and `businesses` without an app or a connection, `select-catalog` with ids that Meta does not
-//! know, settings whose rules no schema can tell, options of an import that exclude each other, and bytes that are no mapper
-//! module (`openapi/schemathesis.toml`).
+//! know, settings whose rules no schema can tell, options of an import that exclude each other, bytes that are no mapper
+//! module, and what claims to come from Meta (`openapi/schemathesis.toml`).
 
 use serde_json::json;
 

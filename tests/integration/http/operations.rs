@@ -73,7 +73,10 @@ fn operation(document: &Value, path: &str, method: &str, about: &Value) -> Opera
         let body = &response["content"]["application/json"];
         let exemplified = body["example"].is_object() || body["examples"].is_object();
         let is_text = response["content"]["text/plain"]["example"].is_string();
-        assert!(status == "303" || is_text || (exemplified && body["schema"].is_object()), "{name}: {status} shows no body");
+        assert!(
+            status == "303" || is_text || (exemplified && body["schema"].is_object()),
+            "{name}: {status} shows no body"
+        );
     }
     let codes = responses.values().flat_map(|response| {
         let parts = response["content"]["application/json"]["schema"]["allOf"].as_array().into_iter().flatten();

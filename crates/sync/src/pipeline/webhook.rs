@@ -41,20 +41,28 @@ impl WebhookJob {
         Self { app, seen: None, comes_elsewhere: false }
     }
 
-    /// Makes the call about the subscription that is due, if one is. Returns whether another one may be due.
-    async fn keep(&self, lease: &Lease, known: &webhook::Webhook) -> Result<bool, StoreError> {
+    /// Makes the call about the subscription that is due, if one is. Returns how long to rest.
+    async fn keep(&self, lease: &Lease, known: &webhook::Webhook) -> Result<Rest, StoreError> {
         let app = &self.app;
         let settings = app.load_settings().await?;
         let is_wanted = app.config.webhook_url.is_some() && !settings.catalog_id.is_empty();
         let wanted = is_wanted.then_some(&*settings.catalog_id);
         let (catalog, subscribe) = match known.subscription.next(wanted, app.now()) {
-            Step::Nothing => return Ok(false),
+            Step::Nothing => return Ok(Rest::Interval),
             Step::Leave(catalog) => (catalog, false),
             Step::Subscribe(catalog) => (catalog, true),
         };
-        let Some(access) = self.access(&settings).await? else { return Ok(false) };
-        if !matches!(app.limiter.ask(catalog, Bucket::Management).await, Ok(Admission::Permit)) {
-            return Ok(false);
+        let Some(access) = self.access(&settings).await? else { return Ok(Rest::Interval) };
+        match app.limiter.ask(catalog, Bucket::Management).await {
+            Ok(Admission::Permit) => {}
+            Ok(Admission::ClosedUntil(until)) => {
+                let wait = Duration::from_millis(u64::try_from(until - app.now()).unwrap_or(0).max(10));
+                return Ok(Rest::For(wait.min(self.interval())));
+            }
+            Err(error) => {
+                debug!(%error, "permit request failed");
+                return Ok(Rest::Interval);
+            }
         }
         let answered = if subscribe {
             app.graph.subscribe_catalog(access.caller(), catalog).await
@@ -86,7 +94,7 @@ impl WebhookJob {
         catalog: &str,
         subscribe: bool,
         answered: Result<Usage, GraphFailure>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Rest, StoreError> {
         let now = self.app.now();
         let mut tx = lease.fence.begin(&self.app.db, None).await?;
         match &answered {
@@ -110,7 +118,8 @@ impl WebhookJob {
             }
         }
         tx.commit().await?;
-        Ok(answered.is_ok() || !subscribe)
+        // After the catalog that was left, the next one is subscribed.
+        Ok(if subscribe { Rest::Interval } else { Rest::Again })
     }
 }
 
@@ -139,6 +148,6 @@ impl LeasedJob for WebhookJob {
         if self.seen.replace(known.wakes) != Some(known.wakes) {
             app.wake.poll.nudge();
         }
-        Ok(if self.keep(&lease, &known).await? { Rest::Again } else { Rest::Interval })
+        self.keep(&lease, &known).await
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The pause before the next poll is stored, so that a restart keeps it.
 
-use super::{Result, Submission, SubmissionRow, Tx, execute, fetch_all, fetch_one, list, split_handles, HANDLE_SEPARATOR};
+use super::{
+    HANDLE_SEPARATOR, Result, Submission, SubmissionRow, Tx, execute, fetch_all, fetch_one, list, split_handles,
+};
 use crate::clock::Millis;
 
 /// No pause is as long, in milliseconds: an instant further ahead is from a clock that was set back since.

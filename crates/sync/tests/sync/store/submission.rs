@@ -328,7 +328,8 @@ async fn a_notification_brings_exactly_its_handle_forward(db: &TestDb) -> Done {
     let notices = "SELECT notices FROM meta_batch_handles WHERE id = 'a'";
     assert_eq!(db.number(notices).await?, submission::MOST_NOTICES);
     let mut tx = db.write().await?;
-    let answered = Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 100, notices: submission::MOST_NOTICES };
+    let answered =
+        Answered { asked_at: NOW, unknown_handle: false, next_at: NOW + 100, notices: submission::MOST_NOTICES };
     submission::polled(&mut tx, "a", answered).await?;
     tx.commit().await?;
     assert_eq!(bring_forward(db, &["h_1"]).await?, 0);
