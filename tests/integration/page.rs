@@ -2,6 +2,7 @@
 //! that they have.
 
 mod activity;
+mod drift;
 mod issues;
 mod item;
 mod items;

@@ -107,6 +107,20 @@ pub struct ClassView {
     pub flapping: i64,
 }
 
+impl ClassView {
+    /// Returns how many findings a repair would take.
+    #[must_use]
+    pub fn open(&self) -> i64 {
+        self.confirmed + self.flapping
+    }
+}
+
+/// Returns whether a word is that of a class.
+#[must_use]
+pub fn is_class(word: &str) -> bool {
+    word.parse::<Class>().is_ok()
+}
+
 /// What was repaired, and what may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -14,7 +14,8 @@ use crate::domain::drift::Fitness;
 use crate::domain::drift::repair::{HOUR_MS, allowance, is_too_many, most_by_itself};
 use crate::failpoints::{Point, at};
 use crate::store::drift::repairs::{self, ByItself, Due};
-use crate::store::{StoreError, drift};
+use crate::store::field_set::{FieldSets, text_of};
+use crate::store::{StoreError, drift, sync_state};
 
 /// The most findings of one transaction.
 const CHUNK: i64 = 500;
@@ -38,6 +39,7 @@ pub(super) async fn run(app: &App, tick: &Tick) -> Result<usize, StoreError> {
     if left == 0 {
         return Ok(0);
     }
+    let widened = widened(app, tick, by_itself, CHUNK.min(left)).await?;
     let mut tx = tick.lease.fence.begin(&app.db, Some(&tick.catalog)).await?;
     let due = repairs::due(&mut tx, &tick.catalog, by_itself, CHUNK.min(left)).await?;
     let ids: Vec<&str> = due.iter().map(|one| one.variant_id.as_str()).collect();
@@ -68,6 +70,8 @@ pub(super) async fn run(app: &App, tick: &Tick) -> Result<usize, StoreError> {
         repairs::look_again(&mut tx, &tick.catalog, &changed, tick.now).await?;
     }
     if !repaired.is_empty() {
+        let wide = repaired.iter().filter_map(|id| Some((id.as_str(), *still.get(id.as_str())?, *widened.get(id)?)));
+        sync_state::widen_fields(&mut tx, &wide.collect::<Vec<_>>()).await?;
         repairs::repair(&mut tx, &tick.catalog, &repaired, tick.now + tick.grace, tick.now).await?;
     }
     at(Point::DriftRepairing).await;
@@ -79,6 +83,39 @@ pub(super) async fn run(app: &App, tick: &Tick) -> Result<usize, StoreError> {
         app.work_arrived();
     }
     Ok(repaired.len())
+}
+
+/// Returns the sets of fields that Meta may hold, for the variants of which it shows a field that we did not send: the
+/// drain then empties it.
+async fn widened(
+    app: &App,
+    tick: &Tick,
+    by_itself: ByItself<'_>,
+    limit: i64,
+) -> Result<HashMap<String, i64>, StoreError> {
+    let mut tx = app.db.read().await?;
+    let due = repairs::due(&mut tx, &tick.catalog, by_itself, limit).await?;
+    let ids: Vec<&str> = due.iter().map(|one| one.variant_id.as_str()).collect();
+    let mut unsent: HashMap<String, Vec<String>> = HashMap::new();
+    for (id, field) in repairs::unsent(&mut tx, &tick.catalog, &ids).await? {
+        unsent.entry(id).or_default().push(field);
+    }
+    if unsent.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<&str> = unsent.keys().map(String::as_str).collect();
+    let states = sync_state::load(&mut tx, &ids).await?;
+    drop(tx);
+    let mut sets = FieldSets::default();
+    sets.load(&app.db, states.values().filter_map(|state| state.fields_at_meta)).await?;
+    let wide = |(id, more): (String, Vec<String>)| {
+        let known = sets.get(states.get(&id)?.fields_at_meta).unwrap_or_default();
+        let all = text_of(known.iter().map(String::as_str).chain(more.iter().map(String::as_str)));
+        Some((id, all))
+    };
+    let wide: Vec<(String, String)> = unsent.into_iter().filter_map(wide).collect();
+    sets.intern(&app.db, wide.iter().map(|(_, text)| text.as_str())).await?;
+    Ok(wide.into_iter().filter_map(|(id, text)| Some((id, sets.id(&text)?))).collect())
 }
 
 /// Returns the first sweep whose findings are repaired without an operator: the one after the first that saw anything.

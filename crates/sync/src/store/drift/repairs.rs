@@ -5,7 +5,7 @@
 
 use super::findings::Chosen;
 use crate::clock::Millis;
-use crate::domain::drift::Class;
+use crate::domain::drift::{Class, Difference};
 use crate::domain::drift::repair::{FLAP_AFTER, FLAP_SPAN_MS};
 use crate::domain::intent::{Intent, Origin};
 use crate::store::{Result, Tx, execute, fetch_all, fetch_one, list, outbox, sync_state};
@@ -73,6 +73,28 @@ pub async fn due(tx: &mut Tx, catalog: &str, by_itself: ByItself<'_>, limit: i64
         by_itself.since,
         limit
     )
+}
+
+/// Returns the fields of these variants that Meta shows and we did not send, as pairs of variant and field.
+///
+/// # Errors
+/// When the database query fails.
+pub async fn unsent(tx: &mut Tx, catalog: &str, variants: &[&str]) -> Result<Vec<(String, String)>> {
+    let rows: Vec<(String, String)> = fetch_all!(
+        tx,
+        (String, String),
+        "SELECT variant_id, details FROM drift_finding
+         WHERE catalog_id = $1 AND variant_id IN (SELECT id FROM @ids($2) AS due)
+             AND class IN (SELECT id FROM @ids($3) AS repairable)",
+        catalog,
+        list::ids(variants),
+        list::ids(Class::REPAIRABLE)
+    )?;
+    let unsent = rows.into_iter().flat_map(|(id, details)| {
+        let details: Vec<Difference> = serde_json::from_str(&details).unwrap_or_default();
+        details.into_iter().filter(|one| one.ours.is_none() && one.meta.is_some()).map(move |one| (id.clone(), one.field))
+    });
+    Ok(unsent.collect())
 }
 
 /// Counts what would be repaired without an operator, up to `limit`.
