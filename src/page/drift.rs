@@ -147,7 +147,9 @@ fn about(class: &str) -> (&'static str, &'static str) {
         ),
         "hidden" => ("Hidden", "Meta does not show the item to shoppers. See Commerce Manager."),
         "rejected" => ("Rejected", "Meta's review rejected the item. Its page tells the reasons."),
-        "image_failed" => ("Images not fetched", "Meta could not load the images. Check that their addresses are public."),
+        "image_failed" => {
+            ("Images not fetched", "Meta could not load the images. Check that their addresses are public.")
+        }
         "unparseable" => ("Price unclear", "Meta writes the price in a form that allows more than one reading."),
         _ => ("", ""),
     }
@@ -158,8 +160,12 @@ fn look(finding: &FindingView) -> Look {
     let told = |name, icon, tone, means| Look { name, icon, tone, means };
     match finding.standing {
         "confirmed" => told("Confirmed", "fail", "bad", "Two looks saw it."),
-        "asked" => told("To be sent", "send", "busy", "You asked for the repair; it is queued within the budget of the hour."),
-        "repaired" => told("Sent again", "clock", "busy", "The item was sent again. The next look tells whether it helped."),
+        "asked" => {
+            told("To be sent", "send", "busy", "You asked for the repair; it is queued within the budget of the hour.")
+        }
+        "repaired" => {
+            told("Sent again", "clock", "busy", "The item was sent again. The next look tells whether it helped.")
+        }
         "flapping" => told(
             "Keeps coming back",
             "refresh",

@@ -118,7 +118,12 @@ mod tests {
             ("one is missing", json!({"data": [{"retailer_id": "a", "name": "A"}]}), 1, true),
             ("nothing", json!({"data": []}), 0, true),
             ("a further page", json!({"data": [{"retailer_id": "a"}], "paging": next}), 1, false),
-            ("a page that cannot matter", json!({"data": [{"retailer_id": "a"}, {"retailer_id": "b"}], "paging": next}), 2, true),
+            (
+                "a page that cannot matter",
+                json!({"data": [{"retailer_id": "a"}, {"retailer_id": "b"}], "paging": next}),
+                2,
+                true,
+            ),
             ("a stranger", json!({"data": [{"retailer_id": "a"}, {"retailer_id": "c"}]}), 1, false),
             ("an item without its id", json!({"data": [{"id": "1"}]}), 0, false),
         ] {

@@ -155,9 +155,7 @@ pub fn text_of(spec: &Spec, value: &Value) -> String {
                 |(name, attribute): (&String, &Value)| format!("{name} = {}", attribute.as_str().unwrap_or_default());
             names.iter().map(line).collect::<Vec<_>>().join("\n")
         }
-        (Kind::Words(_), Value::Array(words)) => {
-            words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-        }
+        (Kind::Words(_), Value::Array(words)) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (_, Value::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }

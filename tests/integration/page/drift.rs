@@ -36,7 +36,11 @@ async fn findings_are_listed_by_class_and_decided_on() {
     let page = browser.open("/drift").await;
     assert_eq!(page.texts("nav a[aria-current=page]"), ["Drift"]);
     assert!(page.text("#sweep ~ dl").contains("90 items 90 %"), "{}", page.text("#sweep ~ dl"));
-    assert_eq!(page.attributes("a[data-dialog]", "href"), ["/drift/repair?class=price"], "nothing else can be repaired");
+    assert_eq!(
+        page.attributes("a[data-dialog]", "href"),
+        ["/drift/repair?class=price"],
+        "nothing else can be repaired"
+    );
     let prices = browser.open("/drift?class=price").await;
     assert_eq!(prices.texts("#found"), ["Price"]);
     assert_eq!(prices.attributes("section:last-child tbody td:first-child a", "href")[0], "/items/a%261");

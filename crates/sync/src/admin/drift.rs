@@ -267,11 +267,14 @@ fn next_sweep(settings: &Settings, latest: Option<&Sweep>) -> Option<i64> {
 fn read(asked: DriftAsked<'_>) -> Result<(Option<Class>, &str, i64), AdminError> {
     let mut wrong = BTreeMap::new();
     let given = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-    let class = given(asked.class).and_then(|word| word.parse().ok().or_else(|| {
-        wrong.insert("class".to_owned(), format!("takes one of {}", Class::ALL.map(Class::as_str).join(", ")));
-        None
-    }));
-    let limit = given(asked.limit).map_or(Some(50), |text| text.parse().ok().filter(|limit| (1..=MOST).contains(limit)));
+    let class = given(asked.class).and_then(|word| {
+        word.parse().ok().or_else(|| {
+            wrong.insert("class".to_owned(), format!("takes one of {}", Class::ALL.map(Class::as_str).join(", ")));
+            None
+        })
+    });
+    let limit =
+        given(asked.limit).map_or(Some(50), |text| text.parse().ok().filter(|limit| (1..=MOST).contains(limit)));
     if limit.is_none() {
         wrong.insert("limit".to_owned(), format!("takes a whole number from 1 to {MOST}"));
     }
@@ -334,9 +337,8 @@ impl Choice {
             let words: Vec<&str> = allowed.iter().map(|class| class.as_str()).collect();
             wrong.insert("classes".to_owned(), format!("takes one or more of {}", words.join(", ")));
         }
-        let is_wrong = |ids: &Vec<String>| {
-            ids.is_empty() || ids.len() > MOST_VARIANTS || ids.iter().any(|id| id.contains('\0'))
-        };
+        let is_wrong =
+            |ids: &Vec<String>| ids.is_empty() || ids.len() > MOST_VARIANTS || ids.iter().any(|id| id.contains('\0'));
         if self.variant_ids.as_ref().is_some_and(is_wrong) {
             wrong.insert("variantIds".to_owned(), format!("takes 1 to {MOST_VARIANTS} ids"));
         }

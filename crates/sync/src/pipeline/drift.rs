@@ -35,10 +35,8 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 /// The number of findings of another catalog that one tick forgets.
 const FORGOTTEN: i64 = 2_000;
 /// The rest after a call that failed; it doubles with each failure in a row.
-const AFTER_FAILURE: crate::domain::backoff::Backoff = crate::domain::backoff::Backoff {
-    start: Duration::from_secs(5),
-    cap: Duration::from_secs(300),
-};
+const AFTER_FAILURE: crate::domain::backoff::Backoff =
+    crate::domain::backoff::Backoff { start: Duration::from_secs(5), cap: Duration::from_secs(300) };
 /// After this many failures in a row the items of the call are passed by as unknown: they may be what fails.
 const FAILURES: u32 = 3;
 

@@ -40,14 +40,9 @@ mod tests {
 
     #[test]
     fn an_hour_repairs_a_hundredth_but_never_less_than_a_hundred() {
-        for (at_meta, done, expected) in [
-            (0, 0, 100),
-            (50, 100, 0),
-            (50, 120, 0),
-            (10_000, 40, 60),
-            (1_000_000, 0, 10_000),
-            (1_000_000, 9_999, 1),
-        ] {
+        for (at_meta, done, expected) in
+            [(0, 0, 100), (50, 100, 0), (50, 120, 0), (10_000, 40, 60), (1_000_000, 0, 10_000), (1_000_000, 9_999, 1)]
+        {
             assert_eq!(allowance(at_meta, done), expected, "{at_meta} at Meta, {done} done");
         }
     }

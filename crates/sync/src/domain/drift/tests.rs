@@ -49,7 +49,10 @@ fn every_class_is_judged_by_what_both_sides_mean() {
         (json!({"url": "https://s.example/b"}), vec!["url: link"]),
         (json!({"image_url": "https://s.example/2"}), vec!["image: image_link"]),
         // Fetch failures alone: what Meta shows of such images says nothing.
-        (json!({"image_url": "https://s.example/2", "image_fetch_status": "FETCH_FAILED"}), vec!["image_failed: image_fetch_status"]),
+        (
+            json!({"image_url": "https://s.example/2", "image_fetch_status": "FETCH_FAILED"}),
+            vec!["image_failed: image_fetch_status"],
+        ),
         (json!({"image_fetch_status": "PARTIAL_FETCH"}), vec!["image_failed: image_fetch_status"]),
         (json!({"image_fetch_status": "OUTDATED"}), vec![]),
         (json!({"visibility": "staging"}), vec!["hidden: visibility"]),

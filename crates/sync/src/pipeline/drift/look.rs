@@ -196,8 +196,7 @@ impl DriftJob {
         let judged = step.chunk.ready.iter().filter_map(|one| {
             let findings = match (expected.get(&one.variant_id), answer.found.get(&one.variant_id)) {
                 (Some(Expected::Stale(why)), _) => {
-                    let difference =
-                        Difference { field: "id".into(), ours: Some((*why).to_owned()), meta: None };
+                    let difference = Difference { field: "id".into(), ours: Some((*why).to_owned()), meta: None };
                     Findings::from([(Class::StaleLocal, vec![difference])])
                 }
                 (Some(Expected::Sent(sent)), Some(meta)) => judge(sent, meta, ignored),

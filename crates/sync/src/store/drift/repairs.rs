@@ -5,8 +5,8 @@
 
 use super::findings::Chosen;
 use crate::clock::Millis;
-use crate::domain::drift::{Class, Difference};
 use crate::domain::drift::repair::{FLAP_AFTER, FLAP_SPAN_MS};
+use crate::domain::drift::{Class, Difference};
 use crate::domain::intent::{Intent, Origin};
 use crate::store::{Result, Tx, execute, fetch_all, fetch_one, list, outbox, sync_state};
 
@@ -92,7 +92,10 @@ pub async fn unsent(tx: &mut Tx, catalog: &str, variants: &[&str]) -> Result<Vec
     )?;
     let unsent = rows.into_iter().flat_map(|(id, details)| {
         let details: Vec<Difference> = serde_json::from_str(&details).unwrap_or_default();
-        details.into_iter().filter(|one| one.ours.is_none() && one.meta.is_some()).map(move |one| (id.clone(), one.field))
+        details
+            .into_iter()
+            .filter(|one| one.ours.is_none() && one.meta.is_some())
+            .map(move |one| (id.clone(), one.field))
     });
     Ok(unsent.collect())
 }

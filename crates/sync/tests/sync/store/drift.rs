@@ -134,9 +134,14 @@ async fn a_look_that_sees_nothing_ends_a_finding(db: &TestDb) -> Done {
 }
 
 async fn repairs_are_counted_and_stop(db: &TestDb) -> Done {
-    looked(db, NOW, &[seen("a", 1, &[Class::Price, Class::Text]), seen("b", 1, &[Class::Hidden, Class::Missing])]).await?;
-    looked(db, NOW + GRACE, &[seen("a", 1, &[Class::Price, Class::Text]), seen("b", 1, &[Class::Hidden, Class::Missing])])
+    looked(db, NOW, &[seen("a", 1, &[Class::Price, Class::Text]), seen("b", 1, &[Class::Hidden, Class::Missing])])
         .await?;
+    looked(
+        db,
+        NOW + GRACE,
+        &[seen("a", 1, &[Class::Price, Class::Text]), seen("b", 1, &[Class::Hidden, Class::Missing])],
+    )
+    .await?;
     let missing = ["missing".to_owned()];
     let by_itself = ByItself { classes: &missing, since: 1 };
     let nothing = ByItself { classes: &[], since: 1 };
