@@ -10,6 +10,7 @@
 
 pub mod activity;
 pub mod assets;
+pub mod drift;
 pub mod flash;
 pub mod frame;
 pub mod health;
@@ -40,6 +41,7 @@ pub fn routes(limits: Limits) -> Router<Api> {
         .merge(overview::routes())
         .merge(activity::routes())
         .merge(issues::routes())
+        .merge(drift::routes())
         .merge(mapper::routes())
         .merge(item::routes())
         .merge(system::routes())

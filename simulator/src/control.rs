@@ -25,7 +25,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/health", get(async || Json(json!({"ok": true}))))
         .route("/clock", get(read_clock).post(set_clock))
         .route("/catalogs/{catalog}/items", get(items))
-        .route("/catalogs/{catalog}/items/{id}", get(item))
+        .route("/catalogs/{catalog}/items/{id}", get(item).patch(tamper).delete(lose))
         .route("/catalogs/{catalog}/items/{id}/review", post(review))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/calls/log", get(log))
@@ -148,6 +148,15 @@ async fn item(State(shared): State<Shared>, Path((catalog, id)): Path<(String, S
         }
         None => refuse(StatusCode::NOT_FOUND, "no such item"),
     }
+}
+
+async fn tamper(State(shared): State<Shared>, Path((catalog, id)): Path<(String, String)>, body: Bytes) -> Response {
+    let changes: Map<String, Value> = read_or_refuse!(&body);
+    if shared.world().tamper(&catalog, &id, changes) { ok() } else { refuse(StatusCode::NOT_FOUND, "no such catalog") }
+}
+
+async fn lose(State(shared): State<Shared>, Path((catalog, id)): Path<(String, String)>) -> Response {
+    if shared.world().lose(&catalog, &[&id]) == Some(1) { ok() } else { refuse(StatusCode::NOT_FOUND, "no such item") }
 }
 
 async fn review(State(shared): State<Shared>, Path((catalog, id)): Path<(String, String)>, body: Bytes) -> Response {

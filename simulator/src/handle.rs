@@ -118,13 +118,25 @@ impl Handle {
     /// the catalog does not exist.
     #[must_use]
     pub fn lose_items(&self, catalog: &str, retailer_ids: &[&str]) -> Option<usize> {
+        self.shared.world().lose(catalog, retailer_ids)
+    }
+
+    /// Changes an item behind the shop's back, or adds one: `changes` is an object of fields as they are sent, and `null`
+    /// removes a field. Returns false when the catalog does not exist.
+    #[must_use]
+    pub fn tamper(&self, catalog: &str, retailer_id: &str, changes: &Value) -> bool {
+        let changes = changes.as_object().cloned().unwrap_or_default();
+        self.shared.world().tamper(catalog, retailer_id, changes)
+    }
+
+    /// Plants what Meta's review says of an item: `review_status`, `review_rejection_reasons`, `errors` and
+    /// `image_fetch_status`. Returns false when there is no such item, or the plan cannot be read.
+    #[must_use]
+    pub fn review(&self, catalog: &str, retailer_id: &str, review: &Value) -> bool {
+        let Ok(review) = serde_json::from_value(review.clone()) else { return false };
         let mut world = self.shared.world();
         world.settle();
-        let now = world.clock.now();
-        let items = &mut world.catalogs.get_mut(catalog)?.items;
-        let lost = retailer_ids.iter().filter(|id| items.delete(id)).count();
-        retailer_ids.iter().for_each(|id| items.publish(id, now));
-        Some(lost)
+        world.catalogs.get_mut(catalog).is_some_and(|state| state.items.review(retailer_id, review))
     }
 
     /// Mints a token for a user or system user with both scopes; `expires_in_s` in seconds, `None` means never.

@@ -151,7 +151,10 @@ impl<'a> View<'a> {
             "image_url" => Some(self.images().first().cloned()),
             "images" => some(self.images().into()),
             "additional_image_urls" => some(self.images().split_off(1.min(self.images().len())).into()),
-            "image_fetch_status" => some("DIRECT_UPLOAD".into()),
+            "image_fetch_status" => {
+                let planted = self.item.review.as_ref().and_then(|review| review.image_fetch_status.clone());
+                some(planted.unwrap_or_else(|| "DIRECT_UPLOAD".to_owned()).into())
+            }
             "visibility" => some(if self.hidden() { "staging" } else { "published" }.into()),
             "status" => some(if self.hidden() { "STAGING" } else { "PUBLISHED" }.into()),
             "review_status" => some(self.review_status().into()),

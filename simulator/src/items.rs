@@ -34,6 +34,7 @@ pub(crate) struct Review {
     pub(crate) review_status: Option<String>,
     pub(crate) review_rejection_reasons: Vec<String>,
     pub(crate) errors: Vec<Value>,
+    pub(crate) image_fetch_status: Option<String>,
 }
 
 /// All items of a catalog, by retailer id.
@@ -113,6 +114,19 @@ impl Items {
     pub(crate) fn by_meta_id(&self, meta_id: u64) -> Option<&str> {
         let mut found = self.0.iter().filter(|(_, item)| item.meta_id == meta_id && item.shown.is_some());
         found.next().map(|(id, _)| id.as_ref())
+    }
+
+    /// Changes an item behind the shop's back: fields replace what was sent, `null` removes one. Makes it when it is new.
+    pub(crate) fn tamper(&mut self, id: &str, changes: Fields, meta_id: impl FnOnce() -> u64, now: Millis) {
+        let mut fields = self.saved(id).unwrap_or_default();
+        for (name, value) in changes {
+            match value {
+                Value::Null => drop(fields.remove(&name)),
+                value => drop(fields.insert(name, value)),
+            }
+        }
+        self.save(id, &fields, meta_id);
+        self.publish(id, now);
     }
 
     /// Plants a review. Returns false when the item does not exist.

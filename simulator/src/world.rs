@@ -228,6 +228,24 @@ impl World {
         now
     }
 
+    /// Changes an item behind the shop's back. Returns false when the catalog does not exist.
+    pub(crate) fn tamper(&mut self, catalog: &str, id: &str, changes: crate::items::Fields) -> bool {
+        let now = self.settle();
+        let Self { catalogs, ids, .. } = self;
+        let Some(state) = catalogs.get_mut(catalog) else { return false };
+        state.items.tamper(id, changes, || ids.item(), now);
+        true
+    }
+
+    /// Deletes items, as somebody does by hand. Returns how many there were; `None` when the catalog does not exist.
+    pub(crate) fn lose(&mut self, catalog: &str, retailer_ids: &[&str]) -> Option<usize> {
+        let now = self.settle();
+        let items = &mut self.catalogs.get_mut(catalog)?.items;
+        let lost = retailer_ids.iter().filter(|id| items.delete(id)).count();
+        retailer_ids.iter().for_each(|id| items.publish(id, now));
+        Some(lost)
+    }
+
     /// Whether the business is administered by this user or holds this system user.
     pub(crate) fn sees_business(&self, owner: &Owner, business: &str) -> bool {
         match owner {

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod bulk;
 pub mod docs;
+pub mod drift;
 pub mod events;
 pub mod health;
 pub mod import;
@@ -62,6 +63,9 @@ fn strict() -> OpenApiRouter<Api> {
         .routes(routes!(lifecycle::exclude))
         .routes(routes!(lifecycle::include))
         .routes(routes!(lifecycle::resync_items))
+        .routes(routes!(drift::sweep))
+        .routes(routes!(drift::repair))
+        .routes(routes!(drift::ignore))
         .routes(routes!(events::take))
         .routes(routes!(events::take_admin))
         .layer(Extension(shell::TakesNoQuery))
@@ -76,6 +80,7 @@ fn open_query() -> OpenApiRouter<Api> {
         .routes(routes!(issues::intents))
         .routes(routes!(issues::submissions))
         .routes(routes!(audit::list))
+        .routes(routes!(drift::read))
         .routes(routes!(system::history))
         .routes(routes!(lifecycle::resync))
         .routes(routes!(lifecycle::resync_variant))

@@ -32,6 +32,13 @@ pub fn said(code: &str, n: Option<u64>) -> Option<String> {
         },
         "unchanged" => "This mapper was active already.".into(),
         "asked" => format!("Meta is asked for {} now.", counted(n, "verdict", "verdicts")),
+        "sweep" => "The sweep has begun. Its findings appear here while it goes on.".into(),
+        "sweeping" => "A sweep is under way already.".into(),
+        "drift-repair" => {
+            format!("{} to be sent again, within the budget of the hour.", counted(n, "finding is", "findings are"))
+        }
+        "drift-ignore" => format!("{} ignored.", counted(n, "finding is", "findings are")),
+        "drift-heed" => format!("{} no longer ignored.", counted(n, "finding is", "findings are")),
         "cancelled" => "The preview was cancelled.".into(),
         _ => return None,
     })

@@ -24,6 +24,8 @@ pub enum Place {
     Items,
     /// Findings in groups.
     Issues,
+    /// What Meta shows differently.
+    Drift,
     /// The mapper and its modules.
     Mapper,
     /// Submissions and the audit trail.
@@ -49,10 +51,11 @@ pub struct Link {
     pub path: &'static str,
 }
 
-const LINKS: [Link; 8] = [
+const LINKS: [Link; 9] = [
     Link { place: Place::Overview, name: "Overview", icon: "overview", path: "/" },
     Link { place: Place::Items, name: "Items", icon: "items", path: "/items" },
     Link { place: Place::Issues, name: "Issues", icon: "issues", path: "/issues" },
+    Link { place: Place::Drift, name: "Drift", icon: "refresh", path: "/drift" },
     Link { place: Place::Mapper, name: "Mapper", icon: "mapper", path: "/mapper" },
     Link { place: Place::Activity, name: "Activity", icon: "activity", path: "/activity" },
     Link { place: Place::Setup, name: "Set-up", icon: "setup", path: "/setup" },

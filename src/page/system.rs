@@ -64,6 +64,7 @@ fn does(actor: &str) -> &'static str {
         "sale-window" => "begins and ends sale prices",
         "reask" => "asks again for many items",
         "lint" => "compares variants with each other",
+        "drift" => "compares items with what Meta shows",
         "history" => "writes down each minute",
         "retention" => "deletes what is old",
         "webhook" => "subscribes to Meta's notifications",

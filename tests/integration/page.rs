@@ -2,6 +2,7 @@
 //! that they have.
 
 mod activity;
+mod drift;
 mod failures;
 mod issues;
 mod item;

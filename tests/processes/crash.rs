@@ -397,7 +397,7 @@ fn no_point_is_forgotten() {
         Point::ImportEnding,
         Point::ImportDeleting,
     ]);
-    let killed = killed.chain(crate::mapper::kill::killed()).chain(crate::keys::killed());
+    let killed = killed.chain(crate::mapper::kill::killed()).chain(crate::keys::killed()).chain(crate::drift::killed());
     let killed: HashSet<&str> = killed.map(Point::name).collect();
     let all: HashSet<&str> = Point::ALL.iter().map(|point| point.name()).collect();
     assert_eq!(killed, all);

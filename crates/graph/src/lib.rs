@@ -15,6 +15,7 @@ mod catalogs;
 mod config;
 mod error;
 mod items_batch;
+mod look_up;
 mod oauth;
 mod paging;
 mod products;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use error::{AccountCause, Bucket, ErrorClass, FailureKind, GraphError, GraphFailure, TokenCause};
 pub use items_batch::{BatchAnswer, ClearValue, ItemsBatchBody, MAX_BYTES, MAX_ROWS, PushRefused, RowValidation};
+pub use look_up::{Form, LookUp, fitting};
 pub use oauth::{GranularScope, Identity, SCOPES, TokenGrant, TokenInfo};
 pub use products::{ItemError, LiveItem, MoreFields};
 pub use system_users::{SystemUser, SystemUserRole, TokenLifetime};

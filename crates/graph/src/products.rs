@@ -22,9 +22,9 @@ use super::transport::GraphClient;
 const LIVE_FIELDS: &str = "id,retailer_id,availability,price,currency,review_status,errors";
 
 /// The most ids in one look-up.
-const IDS_A_CALL: usize = 50;
+pub(super) const IDS_A_CALL: usize = 50;
 /// The largest encoded filter of a look-up, in bytes; the filter is part of the URL.
-const FILTER_BYTES: usize = 6_000;
+pub(super) const FILTER_BYTES: usize = 6_000;
 
 /// An item as Meta shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

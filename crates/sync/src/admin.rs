@@ -14,6 +14,7 @@ pub mod businesses;
 pub mod compare;
 pub mod connect;
 pub mod connection;
+pub mod drift;
 pub mod dry_run;
 pub mod effect;
 pub mod error;

@@ -15,6 +15,7 @@ use crate::actors::mapper::Mapper;
 use crate::actors::token::{StoredToken, Tokens};
 use crate::clock::{Millis, SharedClock};
 use crate::domain::settings::{Pacing, Settings};
+use crate::domain::state::SyncStatus;
 use crate::mapping::active::ActiveMapper;
 use crate::mapping::trial::Program;
 use crate::runtime::cached::Cached;
@@ -98,6 +99,8 @@ pub struct Wake {
     pub reask: Nudger,
     /// The lint pass.
     pub lint: Nudger,
+    /// The drift sweep.
+    pub drift: Nudger,
     /// The subscription to Meta's notifications.
     pub webhook: Nudger,
     /// The actor that watches the mapper folder.
@@ -124,6 +127,7 @@ impl Default for Wake {
             sale_window: Nudger::new("sale-window"),
             reask: Nudger::new("reask"),
             lint: Nudger::new("lint"),
+            drift: Nudger::new("drift"),
             webhook: Nudger::new("webhook"),
             mapper_directory: Nudger::new("mapper-directory"),
         }
@@ -133,8 +137,8 @@ impl Default for Wake {
 impl Wake {
     /// Wakes all of them.
     pub fn all(&self) {
-        let Self { drain, poll, sale_window, reask, lint, webhook, mapper_directory } = self;
-        for nudger in [drain, poll, sale_window, reask, lint, webhook, mapper_directory] {
+        let Self { drain, poll, sale_window, reask, lint, drift, webhook, mapper_directory } = self;
+        for nudger in [drain, poll, sale_window, reask, lint, drift, webhook, mapper_directory] {
             nudger.nudge();
         }
     }
@@ -181,6 +185,15 @@ impl App {
     /// When the database query fails.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
         self.counted(&self.totals, async |tx| store::items::totals(tx).await).await
+    }
+
+    /// Returns the number of items that are at Meta or on their way, with the promises of [`App::totals`].
+    ///
+    /// # Errors
+    /// When the database query fails.
+    pub async fn items_at_meta(&self) -> Result<i64, StoreError> {
+        let states = self.totals().await?.states;
+        Ok([SyncStatus::Synced, SyncStatus::Submitted].iter().filter_map(|status| states.get(status)).sum())
     }
 
     /// Returns the numbers of the eligible variants, with the promises of [`App::totals`].

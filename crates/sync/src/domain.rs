@@ -15,6 +15,7 @@ pub mod channel;
 pub mod clears;
 pub mod comparison;
 pub mod credential;
+pub mod drift;
 pub mod guard;
 pub mod history;
 pub mod intent;

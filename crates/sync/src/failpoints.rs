@@ -98,6 +98,18 @@ points! {
     ReaskWriting = "reask.writing",
     /// Re-ask: a chunk is committed.
     ReaskWritten = "reask.written",
+    /// Drift: before Meta is asked for items.
+    DriftAsking = "drift.asking",
+    /// Drift: Meta has answered, nothing is written.
+    DriftAnswered = "drift.answered",
+    /// Drift: what was seen and the cursor are written, not committed.
+    DriftRecording = "drift.recording",
+    /// Drift: what was seen is committed.
+    DriftRecorded = "drift.recorded",
+    /// Drift: a repair is written, not committed.
+    DriftRepairing = "drift.repairing",
+    /// Drift: a repair is committed.
+    DriftRepaired = "drift.repaired",
     /// Limiter: before it handles a request.
     LimiterAsked = "limiter.asked",
     /// Import: a chunk is written, not committed.

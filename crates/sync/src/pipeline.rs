@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod drain;
+pub mod drift;
 pub mod history;
 pub mod lease;
 pub mod lint;
@@ -47,6 +48,7 @@ pub fn children(app: &Arc<App>, config: PipelineConfig, jitter: &Jitter) -> Vec<
         leased(app, &wake.sale_window, sale_window::SaleWindowJob::new),
         leased(app, &wake.reask, reask::ReaskJob::new),
         leased(app, &wake.lint, lint::LintJob::new),
+        leased(app, &wake.drift, drift::DriftJob::new),
         // Nothing waits for deleted rows or a written minute, so nothing wakes these two.
         leased(app, &Nudger::new("history"), history::HistoryJob::new),
         leased(app, &Nudger::new("retention"), move |app| retention::RetentionJob::new(app, retention)),

@@ -16,6 +16,7 @@ pub mod connect;
 pub mod credential;
 pub mod database;
 pub mod database_url;
+pub mod drift;
 pub mod events;
 pub mod exclusive;
 pub mod field_set;

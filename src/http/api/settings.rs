@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 
 use crate::http::Api;
 use crate::http::auth::{Manage, View};
@@ -78,7 +78,7 @@ fn changes() -> Object {
     group(|spec| schema(spec, true))
 }
 
-fn group(of: impl Fn(&Spec) -> Object) -> Object {
+fn group(of: impl Fn(&Spec) -> Schema) -> Object {
     SPECS
         .iter()
         .fold(ObjectBuilder::new(), |group, spec| group.property(spec.key, of(spec)))
@@ -87,8 +87,19 @@ fn group(of: impl Fn(&Spec) -> Object) -> Object {
 }
 
 /// What a setting takes, from its specification.
-fn schema(spec: &Spec, nullable: bool) -> Object {
+fn schema(spec: &Spec, nullable: bool) -> Schema {
     let (kind, builder) = match spec.kind {
+        Kind::Words(list) => {
+            let kinds = if nullable { vec![Type::Array, Type::Null] } else { vec![Type::Array] };
+            return ArrayBuilder::new()
+                .schema_type(SchemaType::from_iter(kinds))
+                .items(ObjectBuilder::from(words(list.iter().copied())).schema_type(Type::String))
+                .unique_items(true)
+                .default(Some(spec.default_value()))
+                .description(Some(spec.help.trim()))
+                .build()
+                .into();
+        }
         Kind::Text(limit) => (Type::String, ObjectBuilder::new().max_length(Some(limit)).pattern(Some(NO_NUL))),
         Kind::Secret => (Type::String, ObjectBuilder::new().max_length(Some(500)).pattern(Some(NO_NUL))),
         Kind::Url => (Type::String, ObjectBuilder::new().pattern(Some(r"^\s*(https?://.+)?$"))),
@@ -107,13 +118,13 @@ fn schema(spec: &Spec, nullable: bool) -> Object {
     };
     let builder = builder.default(Some(spec.default_value())).description(Some(spec.help.trim()));
     if !nullable {
-        return builder.schema_type(kind).build();
+        return builder.schema_type(kind).build().into();
     }
     let mut object = builder.schema_type(SchemaType::from_iter([kind, Type::Null])).build();
     if let Some(values) = &mut object.enum_values {
         values.push(Value::Null);
     }
-    object
+    object.into()
 }
 
 const NO_NUL: &str = r"^[^\u0000]*$";

@@ -103,6 +103,9 @@ fn said(action: Action, details: &Map<String, Value>) -> &'static str {
         Action::PreviewStarted => "Preview a mapper",
         Action::PreviewCancelled => "Cancel a preview",
         Action::VerdictsAsked => "Ask for open verdicts",
+        Action::DriftSweep => "Compare with Meta",
+        Action::DriftRepair => "Repair drift",
+        Action::DriftIgnore => "Ignore drift",
         Action::Imported => "Import products",
     }
 }
@@ -111,6 +114,7 @@ fn said(action: Action, details: &Map<String, Value>) -> &'static str {
 fn place(action: Action, subject: &str) -> Option<String> {
     Some(match action {
         Action::Resync | Action::Push | Action::Delete | Action::Exclude | Action::Include => item(subject),
+        Action::DriftRepair | Action::DriftIgnore => item(subject),
         Action::SyncSwitched => "/settings".into(),
         Action::CatalogSelected => "/setup".into(),
         Action::PreviewStarted | Action::PreviewCancelled => "/mapper".into(),
@@ -157,6 +161,10 @@ fn label(name: &str) -> &str {
         "force" => "Also what Meta confirmed",
         "variantIds" => "Some of them",
         "filter" => "Those with",
+        "classes" => "Classes",
+        "findings" => "Findings",
+        "ignored" => "Ignored",
+        "begun" => "Begun",
         "catalogId" => "Catalog",
         "businessId" => "Business",
         "accountId" => "Account",

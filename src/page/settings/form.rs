@@ -41,7 +41,7 @@ const fn f(key: &'static str, name: &'static str) -> Field {
 }
 
 /// Every setting.
-pub const GROUPS: [Group; 6] = [
+pub const GROUPS: [Group; 7] = [
     Group {
         id: "shop",
         name: "Shop",
@@ -93,6 +93,19 @@ pub const GROUPS: [Group; 6] = [
             f(key::handles_per_poll_tick, "Most handles in a round"),
             f(key::handle_poll_max_age_minutes, "A handle is given up after (minutes)"),
             f(key::max_attempts, "Attempts"),
+        ],
+    },
+    Group {
+        id: "drift",
+        name: "Drift",
+        about: "How often what Meta shows is compared with the shop, and what is repaired without you.",
+        is_read_only: false,
+        fields: &[
+            f(key::drift_sweep_hours, "Interval of sweeps (hours)"),
+            f(key::drift_budget_percent, "Share of the allowance (percent)"),
+            f(key::drift_grace_minutes, "Meta shows a change within (minutes)"),
+            f(key::drift_repair, "Repaired automatically"),
+            f(key::drift_ignored_fields, "Fields that are not compared"),
         ],
     },
     Group {
@@ -159,6 +172,7 @@ pub fn text_of(spec: &Spec, value: &Value) -> String {
                 |(name, attribute): (&String, &Value)| format!("{name} = {}", attribute.as_str().unwrap_or_default());
             names.iter().map(line).collect::<Vec<_>>().join("\n")
         }
+        (Kind::Words(_), Value::Array(words)) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (_, Value::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }
@@ -178,6 +192,7 @@ pub fn read(spec: &Spec, typed: &str) -> Result<Value, String> {
         Kind::Whole(..) => typed.parse::<i64>().map_or_else(|_| Value::from(typed), Value::from),
         Kind::Flag => Value::from(typed == "true"),
         Kind::Synonyms => synonyms(typed)?,
+        Kind::Words(_) => typed.split(',').map(str::trim).filter(|word| !word.is_empty()).map(Value::from).collect(),
         _ => Value::from(typed),
     };
     spec.check(&value)
@@ -292,7 +307,7 @@ pub fn controls(fields: &[Field], current: &Map<String, Value>, sent: &Sent, rea
             Kind::Secret => ("secret", None, &[]),
             Kind::Url => ("url", None, &[]),
             Kind::Text(limit) => ("text", Some((0, i64::try_from(limit).unwrap_or(i64::MAX))), &[]),
-            Kind::PathTemplate | Kind::Currency | Kind::TimeZone => ("text", None, &[]),
+            Kind::PathTemplate | Kind::Currency | Kind::TimeZone | Kind::Words(_) => ("text", None, &[]),
         };
         let is_set = current.get(field.key).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()));
         Some(Control {

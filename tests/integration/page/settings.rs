@@ -11,7 +11,7 @@ async fn only_what_was_changed_is_saved() {
     let shop = Installation::start(Engine::Sqlite).await;
     let browser = Browser::of(&shop, "catalog-admin").await;
     let page = browser.open("/settings").await;
-    assert_eq!(page.texts("main h2"), ["Shop", "Items", "Sync", "Verdicts", "Meta app", "Catalog"]);
+    assert_eq!(page.texts("main h2"), ["Shop", "Items", "Sync", "Verdicts", "Drift", "Meta app", "Catalog"]);
     assert_eq!(page.attributes("#batch_size", "max"), ["5000"]);
     assert!(
         page.text("#batch_size-help").ends_with("From 1 to 5,000. Default: 1000."),

@@ -29,7 +29,8 @@ pub struct IntentView {
     pub variant_id: String,
     /// `upsert` or `delete`.
     pub intent: String,
-    /// `event`, `operator`, `import`, `window` (a sale begins or ends) or `recovery` (the service itself).
+    /// `event`, `operator`, `import`, `window` (a sale begins or ends), `recovery` (the service itself) or
+    /// `drift` (a repair of what Meta showed differently).
     pub origin: String,
     /// `prompt` (stock, deletes, an operator about single variants), `change` (other changes) or `bulk` (imports, bootstraps,
     /// re-maps). Each lane has its share of every call, so none waits for the backlog of another.

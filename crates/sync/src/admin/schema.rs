@@ -4,6 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::drift;
 use super::dry_run::What;
 use super::items::NEVER_SYNCED;
 use crate::domain::advice::Weight;
@@ -11,6 +12,7 @@ use crate::domain::audit;
 use crate::domain::budget::Bucket;
 use crate::domain::comparison::Agreement;
 use crate::domain::credential::TokenKind;
+use crate::domain::drift::Class;
 use crate::domain::outcome::Problem;
 use crate::domain::plan::Action;
 use crate::domain::problems::{Severity, VersionAge};
@@ -38,6 +40,30 @@ impl PartialSchema for TokenKind {
 }
 
 impl ToSchema for TokenKind {}
+
+/// The classes of drift.
+#[must_use]
+pub fn drift_class() -> Object {
+    words(Class::ALL.map(Class::as_str))
+}
+
+/// A list of classes of drift.
+#[must_use]
+pub fn drift_classes() -> Array {
+    ArrayBuilder::new().items(drift_class()).min_items(Some(1)).build()
+}
+
+/// A list of the classes that sending again can repair.
+#[must_use]
+pub fn repairable_classes() -> Array {
+    ArrayBuilder::new().items(words(Class::REPAIRABLE.iter().copied())).min_items(Some(1)).build()
+}
+
+/// The standings of a finding.
+#[must_use]
+pub fn drift_standing() -> Object {
+    words(drift::STANDINGS)
+}
 
 /// The reasons of a re-ask.
 #[must_use]

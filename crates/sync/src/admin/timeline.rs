@@ -36,7 +36,7 @@ pub struct TimelineEvent {
     pub kind: &'static str,
     /// `upsert` or `delete`.
     pub intent: String,
-    /// Of `queued`: `event`, `operator`, `import`, `window` or `recovery`.
+    /// Of `queued`: `event`, `operator`, `import`, `window`, `recovery` or `drift`.
     pub origin: Option<String>,
     /// Of `queued`: whether it is still open.
     pub open: bool,

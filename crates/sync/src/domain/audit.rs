@@ -83,6 +83,12 @@ words! {
         PreviewCancelled = "preview_cancelled",
         /// The verdicts of open submissions were asked for at once.
         VerdictsAsked = "verdicts_asked",
+        /// A drift sweep was begun.
+        DriftSweep = "drift_sweep",
+        /// Drift was asked to be repaired.
+        DriftRepair = "drift_repair",
+        /// Drift was marked to be ignored, or not to be ignored any more.
+        DriftIgnore = "drift_ignore",
         /// Products were imported.
         Imported = "imported",
     }

@@ -69,6 +69,17 @@ pub const READ_NAMES: [&str; COMPARED.len()] = {
     names
 };
 
+/// The names under which the compared fields are sent.
+pub const SENT_NAMES: [&str; COMPARED.len()] = {
+    let mut names = [""; COMPARED.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = COMPARED[at].0;
+        at += 1;
+    }
+    names
+};
+
 /// What is known of the item. A side that is `None` is unknown; an empty object is an item without any field.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sides<'a> {

@@ -48,9 +48,17 @@ pub enum Origin {
     Window,
     /// The pipeline, after an outcome that requires the row to be processed again.
     Recovery,
+    /// A repair of what Meta shows differently ([`super::drift`]).
+    Drift,
 }
 
 impl Origin {
+    /// Returns whether it only repeats what was asked for before, so that it gives way to every other intent.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        matches!(self, Self::Recovery | Self::Drift)
+    }
+
     /// Returns its word in the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -60,6 +68,7 @@ impl Origin {
             Self::Import => "import",
             Self::Window => "window",
             Self::Recovery => "recovery",
+            Self::Drift => "drift",
         }
     }
 }
@@ -73,6 +82,7 @@ impl std::str::FromStr for Origin {
             "import" => Ok(Self::Import),
             "window" => Ok(Self::Window),
             "recovery" => Ok(Self::Recovery),
+            "drift" => Ok(Self::Drift),
             _ => Err(unknown_word(word)),
         }
     }
@@ -86,7 +96,7 @@ pub enum Lane {
     Prompt,
     /// Other changes of the shop, sale windows, and repetitions after a failure.
     Change,
-    /// What concerns the whole shop: imports and re-asks.
+    /// What concerns the whole shop: imports, re-asks, and repairs of drift.
     Bulk,
 }
 
@@ -100,7 +110,7 @@ impl Lane {
         match (origin, intent) {
             (Origin::Operator, _) | (Origin::Event, Intent::Delete) => Self::Prompt,
             (Origin::Event | Origin::Window | Origin::Recovery, _) | (Origin::Import, Intent::Delete) => Self::Change,
-            (Origin::Import, Intent::Upsert) => Self::Bulk,
+            (Origin::Import, Intent::Upsert) | (Origin::Drift, _) => Self::Bulk,
         }
     }
 
@@ -181,7 +191,7 @@ pub struct Folded {
 ///
 /// The latest by `seq` wins. An operator's delete also beats later events of the same batch, but not a later request of
 /// an operator: an operator who deletes an item does not expect that a stock update restores it at once. A recovery
-/// only repeats an earlier request, so it gives way to every other intent, earlier or later.
+/// and a repair of drift only repeat an earlier request, so they give way to every other intent, earlier or later.
 #[must_use]
 pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -210,7 +220,7 @@ pub fn fold(mut rows: Vec<OpenIntent>) -> Vec<Folded> {
         whole.attempts = whole.attempts.max(row.attempts);
         whole.released |= row.released || row.intent == Intent::Delete;
         let kept = (whole.intent, whole.origin) == (Intent::Delete, Origin::Operator) && row.origin != Origin::Operator;
-        let repeats = row.origin == Origin::Recovery && whole.origin != Origin::Recovery;
+        let repeats = row.origin.repeats() && !whole.origin.repeats();
         if !kept && !repeats {
             (whole.intent, whole.origin) = (row.intent, row.origin);
         }
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn folding_table() {
         use Intent::{Delete, Upsert};
-        use Origin::{Event, Operator, Recovery, Window};
+        use Origin::{Drift, Event, Operator, Recovery, Window};
         type Word = (Intent, Origin);
         let cases: &[(&[Word], Word)] = &[
             (&[(Upsert, Event)], (Upsert, Event)),
@@ -245,6 +255,9 @@ mod tests {
             (&[(Upsert, Event), (Delete, Recovery)], (Upsert, Event)),
             (&[(Delete, Recovery), (Upsert, Event)], (Upsert, Event)),
             (&[(Delete, Recovery), (Upsert, Recovery)], (Upsert, Recovery)),
+            (&[(Delete, Event), (Upsert, Drift)], (Delete, Event)),
+            (&[(Upsert, Drift), (Upsert, Event)], (Upsert, Event)),
+            (&[(Upsert, Drift), (Delete, Recovery)], (Delete, Recovery)),
         ];
         for (rows, expected) in cases {
             let rows: Vec<_> =

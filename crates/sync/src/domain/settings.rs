@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 
 use mapper_core::PLACEHOLDERS;
 
+use super::comparison::SENT_NAMES;
 use super::credential::TokenKind;
+use super::drift::Class;
 use crate::report::clip;
 
 /// The kind of value of a setting.
@@ -36,6 +38,8 @@ pub enum Kind {
     TimeZone,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// A list of these words, each at most once.
+    Words(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
     /// A whole number in this range.
@@ -158,6 +162,20 @@ settings! {
         /// The time zone of dates without a time in an import, as an IANA name such as `Asia/Kolkata`. Such a date means
         /// the whole day: a sale that ends on it ends with that day.
         time_zone: String = Kind::TimeZone, r#""UTC""#;
+        /// Hours from the start of one drift sweep to the start of the next. A sweep reads what Meta shows of every item and
+        /// reports what differs. 0 sweeps only when an operator asks.
+        drift_sweep_hours: i64 = Kind::Whole(0, 720), "24";
+        /// The share of Meta's management allowance that the sweep uses at most, in percent. While pushes wait it uses a
+        /// fourth of it.
+        drift_budget_percent: u32 = Kind::Whole(1, 50), "10";
+        /// Minutes that Meta may take to show what was sent. An item is compared only that long after its verdict, and a
+        /// difference counts when it is still there that long after it was first seen.
+        drift_grace_minutes: i64 = Kind::Whole(1, 1440), "60";
+        /// The classes of drift that are repaired without an operator, by sending the item again. The first sweep of a catalog
+        /// repairs nothing.
+        drift_repair: Vec<String> = Kind::Words(Class::REPAIRABLE), r#"["missing"]"#;
+        /// Fields that the sweep does not compare, by the names under which they are sent: those that Meta rewrites.
+        drift_ignored_fields: Vec<String> = Kind::Words(&SENT_NAMES), "[]";
     }
     mapper {
         /// The name of the selected business; select-catalog sets it. With `identifier_exists_fallback` it is the brand of
@@ -245,6 +263,17 @@ impl Spec {
                 Some(text) if words.contains(&text) => Ok(json!(text)),
                 _ => refuse(),
             },
+            Kind::Words(words) => {
+                let Value::Array(list) = value else { return refuse() };
+                let mut checked: Vec<&str> = Vec::with_capacity(list.len());
+                for word in list {
+                    match word.as_str() {
+                        Some(word) if words.contains(&word) && !checked.contains(&word) => checked.push(word),
+                        _ => return refuse(),
+                    }
+                }
+                Ok(json!(checked))
+            }
             Kind::Flag => match value {
                 Value::Bool(_) => Ok(value.clone()),
                 _ => refuse(),
@@ -456,6 +485,7 @@ impl Kind {
             Self::Currency => "a currency code of ISO 4217 such as INR".into(),
             Self::TimeZone => "the IANA name of a time zone such as Asia/Kolkata".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Words(words) => format!("a list of {}, each at most once", words.join(", ")),
             Self::Flag => "true or false".into(),
             Self::Whole(low, high) => format!("a whole number from {low} to {high}"),
         }

@@ -70,7 +70,7 @@ async fn requeue(tx: &mut Tx, other_than: Option<&str>, origin: Origin, now: Mil
              SELECT MAX(o.seq) AS seq FROM meta_outbox o JOIN failed ON failed.variant_id = o.variant_id
              GROUP BY o.variant_id),
          settled AS (
-             SELECT last.variant_id, COALESCE(MAX(CASE WHEN o.origin <> 'recovery' THEN o.seq END), MAX(o.seq)) AS seq,
+             SELECT last.variant_id, COALESCE(MAX(CASE WHEN o.origin NOT IN ('recovery', 'drift') THEN o.seq END), MAX(o.seq)) AS seq,
                  MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
              FROM meta_outbox last
              JOIN meta_outbox o ON o.variant_id = last.variant_id

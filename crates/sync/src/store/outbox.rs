@@ -199,7 +199,7 @@ pub async fn requeue_previewed(tx: &mut Tx, now: Millis) -> Result<u64> {
     execute!(
         tx,
         "WITH previewed AS (
-             SELECT last.seq AS last, COALESCE(MAX(CASE WHEN o.origin <> 'recovery' THEN o.seq END), last.seq) AS seq,
+             SELECT last.seq AS last, COALESCE(MAX(CASE WHEN o.origin NOT IN ('recovery', 'drift') THEN o.seq END), last.seq) AS seq,
                  MAX(CASE WHEN o.origin = 'operator' THEN o.seq END) AS asked
              FROM meta_outbox AS last
              JOIN meta_outbox AS o ON o.variant_id = last.variant_id AND o.processed_at = last.processed_at

@@ -360,6 +360,23 @@ pub async fn set_excluded(tx: &mut Tx, variants: &[String], excluded: bool, now:
     )
 }
 
+/// Records that Meta may hold more fields than were sent: of each row (variant, version of its state, set of fields).
+///
+/// # Errors
+/// When the database query fails.
+pub async fn widen_fields(tx: &mut Tx, rows: &[(&str, i64, i64)]) -> Result<u64> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    execute!(
+        tx,
+        "UPDATE meta_sync_state SET fields_at_meta = r.fields
+         FROM @rows($1: id text, version bigint, fields bigint) AS r
+         WHERE variant_id = r.id AND meta_sync_state.version = r.version",
+        list::rows(rows)
+    )
+}
+
 /// Drops the claims that Meta holds these payloads, so that the next upsert sends them. What may be at Meta stays known.
 ///
 /// # Errors

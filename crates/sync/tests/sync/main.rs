@@ -3,6 +3,8 @@
 
 mod complete;
 mod corpus;
+mod drift;
+mod drift_random;
 mod exclusion;
 mod findings;
 mod given;

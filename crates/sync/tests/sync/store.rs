@@ -8,6 +8,7 @@ mod audit;
 mod catalog;
 mod concurrency;
 mod credential;
+mod drift;
 mod fan_out;
 mod finds;
 mod history;

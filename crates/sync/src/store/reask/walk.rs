@@ -47,11 +47,11 @@ pub(super) async fn chunk(tx: &mut Tx, reask: &Reask, limit: i64) -> Result<Vec<
                            AND NOT COALESCE((
                                SELECT TRUE FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_open_variant}
                                WHERE n.variant_id = d.variant_id AND n.processed_at IS NULL
-                                 AND n.origin <> 'recovery' LIMIT 1), FALSE)
+                                 AND n.origin NOT IN ('recovery', 'drift') LIMIT 1), FALSE)
                            AND NOT COALESCE((
                                SELECT TRUE FROM meta_outbox AS n @sqlite{INDEXED BY meta_outbox_done_variant}
                                WHERE n.variant_id = d.variant_id AND n.processed_at IS NOT NULL AND n.seq > d.seq
-                                 AND (n.origin <> 'recovery' OR n.outcome NOT IN ('previewed', 'requeued'))
+                                 AND (n.origin NOT IN ('recovery', 'drift') OR n.outcome NOT IN ('previewed', 'requeued'))
                                  AND (n.origin = 'operator' OR n.processed_at <> d.processed_at)
                                LIMIT 1), FALSE) LIMIT 1), FALSE) AS removed
                      FROM (SELECT variant_id FROM ",
