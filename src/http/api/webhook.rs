@@ -2,7 +2,7 @@
 //!
 //! Promises: open to everybody, guarded by the verify token and by the signature of each body; nothing is read of a request
 //! without a well-formed signature, and nothing of a body before its signature is known to be good; bad signatures cost at
-//! most a bounded amount of work and of log, whoever sends them.
+//! most a bounded amount of work and of log.
 //! Left out on purpose: what a notification leads to ([`catalog_sync::admin::webhook`]).
 
 use std::num::NonZeroU32;

@@ -11,7 +11,7 @@ use crate::clock::Millis;
 const LONGER_THAN_ANY_PAUSE: Millis = 10 * 60 * 1_000;
 
 /// So often may a notification bring a submission's poll forward: each of several handles is told of, and Meta tells twice
-/// what was not taken. Whoever repeats a notification causes no more questions than this.
+/// what was not taken. A notification that is repeated causes no more questions than this.
 pub const MOST_NOTICES: i64 = 5;
 
 /// Which submissions are due.

@@ -321,7 +321,7 @@ async fn a_notification_brings_exactly_its_handle_forward(db: &TestDb) -> Done {
     assert_eq!(next_poll(db).await?, Some(0));
     assert_eq!(bring_forward(db, &["h4", "h%2", "h3"]).await?, 2, "one of several handles of a submission is enough");
     assert_eq!(due_now().await?, ["a", "b", "c"]);
-    // Whoever repeats it gains nothing in the end.
+    // To repeat it gains nothing in the end.
     for _ in 0..20 {
         bring_forward(db, &["h_1"]).await?;
     }
