@@ -43,6 +43,7 @@ CREATE TABLE drift_finding (
 );
 CREATE INDEX drift_finding_again ON drift_finding (catalog_id, look_at, variant_id) WHERE look_at IS NOT NULL;
 CREATE INDEX drift_finding_class ON drift_finding (catalog_id, class, variant_id);
+CREATE INDEX drift_finding_asked ON drift_finding (catalog_id, variant_id) WHERE asked_at IS NOT NULL;
 CREATE INDEX drift_finding_open ON drift_finding (catalog_id, class, variant_id)
     WHERE confirmed_at IS NOT NULL AND ignored_at IS NULL AND repaired_at IS NULL AND stopped_at IS NULL;
 

@@ -145,6 +145,10 @@ fn about(class: &str) -> (&'static str, &'static str) {
             "Changed in the shop",
             "The shop says something else than what was sent, and nothing is queued: the change came without an event.",
         ),
+        "not_sold" => (
+            "No longer sold",
+            "The shop does not sell the item any more, and Meta still has it. Queue it on its page, or bootstrap, if that is right.",
+        ),
         "hidden" => ("Hidden", "Meta does not show the item to shoppers. See Commerce Manager."),
         "rejected" => ("Rejected", "Meta's review rejected the item. Its page tells the reasons."),
         "image_failed" => {

@@ -12,7 +12,7 @@ use super::AdminError;
 use super::audit::{Act, Action, recorded};
 use super::time::iso;
 use crate::app::App;
-use crate::domain::drift::repair::{HOUR_MS, allowance, is_too_many, most_by_itself};
+use crate::domain::drift::repair::{HOUR_MS, allowance, covered, is_too_many, most_by_itself};
 use crate::domain::drift::{Class, Difference};
 use crate::domain::settings::Settings;
 use crate::store::drift::findings::{self, Chosen, Finding};
@@ -216,10 +216,10 @@ pub async fn drift(app: &App, asked: DriftAsked<'_>) -> Result<DriftView, AdminE
     let (catalog, now) = (settings.catalog_id.as_str(), app.now());
     let mut tx = app.db.read().await?;
     let sweeps = drift::latest(&mut tx, catalog, 2).await?;
-    let dry_run = drift::dry_run(&mut tx, catalog).await?;
+    let dry_run = drift::dry_run(&mut tx, catalog, covered(at_meta)).await?;
     let counts = findings::counts(&mut tx, catalog).await?;
     let done = repairs::count_since(&mut tx, now - HOUR_MS).await?;
-    let by_itself = ByItself { classes: &settings.drift_repair, since: dry_run.map_or(i64::MAX, |number| number + 1) };
+    let by_itself = ByItself { classes: &settings.drift_repair, since: 0 };
     let waiting = repairs::count_by_itself(&mut tx, catalog, by_itself, most_by_itself(at_meta) + 1).await?;
     let mut found = match class {
         Some(class) => findings::of_class(&mut tx, catalog, class, after, limit + 1).await?,

@@ -34,6 +34,9 @@ pub enum Class {
     Image,
     /// The shop says something else than what was sent last, and nothing is queued: a change came without an event.
     StaleLocal,
+    /// The shop does not sell it any more, and nothing is queued. To send it again would delete it, which a broken source must
+    /// not bring about.
+    NotSold,
     /// Meta does not show it to shoppers.
     Hidden,
     /// Meta's review rejected it.
@@ -46,7 +49,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Missing,
         Self::Price,
         Self::Availability,
@@ -54,6 +57,7 @@ impl Class {
         Self::Url,
         Self::Image,
         Self::StaleLocal,
+        Self::NotSold,
         Self::Hidden,
         Self::Rejected,
         Self::ImageFailed,
@@ -74,6 +78,7 @@ impl Class {
             Self::Url => "url",
             Self::Image => "image",
             Self::StaleLocal => "stale_local",
+            Self::NotSold => "not_sold",
             Self::Hidden => "hidden",
             Self::Rejected => "rejected",
             Self::ImageFailed => "image_failed",

@@ -34,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// The number of findings of another catalog that one tick forgets.
 const FORGOTTEN: i64 = 2_000;
+/// From this usage of the allowance on, in percent as Meta tells it, the sweep waits.
+const MOST_TOLD: f64 = 50.0;
 /// The rest after a call that failed; it doubles with each failure in a row.
 const AFTER_FAILURE: crate::domain::backoff::Backoff =
     crate::domain::backoff::Backoff { start: Duration::from_secs(5), cap: Duration::from_secs(300) };
@@ -79,10 +81,8 @@ impl DriftJob {
         if !is_due {
             return Ok(latest);
         }
-        // A first sweep over items that Meta is still taking in would see nothing.
-        let is_empty = latest.is_none() && !self.has_something_at_rest(&mut tx, tick).await?;
         drop(tx);
-        if is_empty {
+        if latest.is_none() && app.items_at_meta().await? == 0 {
             return Ok(None);
         }
         let mut tx = tick.lease.fence.begin(&app.db, Some(&tick.catalog)).await?;
@@ -91,12 +91,6 @@ impl DriftJob {
         tx.commit().await?;
         info!(sweep = sweep.as_ref().map(|sweep| sweep.number), "drift sweep started");
         Ok(sweep)
-    }
-
-    /// Returns whether one of the first items can be looked at.
-    async fn has_something_at_rest(&self, tx: &mut store::Tx, tick: &Tick) -> Result<bool, StoreError> {
-        let first = drift::candidates_after(tx, "", look::SPAN).await?;
-        Ok(first.iter().any(|one| self.fitness(one, tick) == Fitness::Ready))
     }
 
     fn fitness(&self, candidate: &Candidate, tick: &Tick) -> Fitness {
@@ -114,6 +108,10 @@ impl DriftJob {
         let Some((_, usage)) = usage.into_iter().find(|(bucket, _)| *bucket == Bucket::Management) else {
             return Ok(None);
         };
+        // Meta counts processor time too. The polls share this allowance, and without verdicts nothing newer is sent.
+        if usage.told_percent.is_some_and(|percent| percent >= MOST_TOLD) {
+            return Ok(wait(tick.now + 5_000));
+        }
         let mut tx = app.db.read().await?;
         let a_call = i64::try_from(tick.settings.batch_size).unwrap_or(i64::MAX);
         let mut pushes_wait = false;

@@ -125,8 +125,8 @@ impl WebhookJob {
 
 /// Whether the same call may succeed later.
 fn may_pass(failure: &GraphFailure) -> bool {
-    use ErrorClass::{Throttled, TokenDead, Transient, Unknown};
-    matches!(failure.class(), Transient | Unknown | Throttled(_) | TokenDead(_))
+    use ErrorClass::{Throttled, TokenDead, Transient};
+    matches!(failure.class(), Transient | Throttled(_) | TokenDead(_))
 }
 
 impl LeasedJob for WebhookJob {

@@ -53,16 +53,18 @@ pub async fn latest(tx: &mut Tx, catalog: &str, limit: i64) -> Result<Vec<Sweep>
     )
 }
 
-/// Returns the number of the first sweep of this catalog that looked at items, once it has ended. That one only tells.
+/// Returns the number of the first sweep of this catalog that has ended and looked at `least` items or more. Up to that one,
+/// sweeps only tell.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn dry_run(tx: &mut Tx, catalog: &str) -> Result<Option<i64>> {
+pub async fn dry_run(tx: &mut Tx, catalog: &str, least: i64) -> Result<Option<i64>> {
     let (number,): (Option<i64>,) = fetch_one!(
         tx,
         (Option<i64>,),
-        "SELECT MIN(number) FROM drift_sweep WHERE catalog_id = $1 AND outcome = 'done' AND looked > 0",
-        catalog
+        "SELECT MIN(number) FROM drift_sweep WHERE catalog_id = $1 AND outcome = 'done' AND looked >= $2",
+        catalog,
+        least
     )?;
     Ok(number)
 }

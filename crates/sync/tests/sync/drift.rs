@@ -105,6 +105,7 @@ async fn every_class(engine: Engine) {
     assert!(stage.meta.review(CATALOG, "v08", &json!({"image_fetch_status": "FETCH_FAILED"})));
     tamper(&stage, "v09", json!({"price": "ask in the shop"}));
     stage.sql("UPDATE product_variant SET price = 20000 WHERE id = 'v10'").await;
+    stage.sql("UPDATE product_variant SET deleted_at = 1 WHERE id = 'v13'").await;
     tamper(&stage, "v11", json!({"sale_price": "1.00 INR"}));
     // What Meta fills in by itself, or writes in another form.
     tamper(&stage, "v12", json!({"color": "blue", "availability": "IN_STOCK", "title": "Product  p "}));
@@ -122,6 +123,7 @@ async fn every_class(engine: Engine) {
         ("image_failed", &["v08"]),
         ("unparseable", &["v09"]),
         ("stale_local", &["v10"]),
+        ("not_sold", &["v13"]),
     ]);
 
     // One look is a suspicion, the second one a finding; the first sweep repairs nothing.
@@ -150,7 +152,7 @@ async fn every_class(engine: Engine) {
     assert_eq!(found(&stage, "repaired").await, of(&[]));
     let open = found(&stage, "confirmed").await;
     let kept: Vec<&str> = open.keys().copied().collect();
-    assert_eq!(kept, ["hidden", "image_failed", "missing", "rejected", "unparseable"]);
+    assert_eq!(kept, ["hidden", "image_failed", "missing", "not_sold", "rejected", "unparseable"]);
     assert_eq!(found(&stage, "ignored").await, of(&[("text", &["v03"])]));
 
     // The second sweep repairs by itself what the settings say, and nothing else.

@@ -28,6 +28,12 @@ pub fn is_too_many(waiting: i64, at_meta: i64) -> bool {
     waiting > most_by_itself(at_meta)
 }
 
+/// Returns how many items a sweep must have looked at so that the next ones may repair: most of those at Meta, and one.
+#[must_use]
+pub fn covered(at_meta: i64) -> i64 {
+    (at_meta / 10 * 9).max(1)
+}
+
 /// Returns the largest number of findings that are repaired without an operator.
 #[must_use]
 pub fn most_by_itself(at_meta: i64) -> i64 {
@@ -44,6 +50,13 @@ mod tests {
             [(0, 0, 100), (50, 100, 0), (50, 120, 0), (10_000, 40, 60), (1_000_000, 0, 10_000), (1_000_000, 9_999, 1)]
         {
             assert_eq!(allowance(at_meta, done), expected, "{at_meta} at Meta, {done} done");
+        }
+    }
+
+    #[test]
+    fn the_first_sweep_sees_most_of_the_items() {
+        for (at_meta, expected) in [(0, 1), (5, 1), (10, 9), (1_000_000, 900_000)] {
+            assert_eq!(covered(at_meta), expected, "{at_meta}");
         }
     }
 

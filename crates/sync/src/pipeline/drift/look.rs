@@ -53,7 +53,9 @@ enum Expected {
     /// What was sent last is what the mapper says.
     Sent(Map<String, Value>),
     /// The shop says something else.
-    Stale(&'static str),
+    Stale,
+    /// The shop does not sell it.
+    NotSold(&'static str),
     /// The mapper has no answer.
     Unknown,
 }
@@ -170,7 +172,7 @@ impl DriftJob {
         };
         let mut words: HashMap<String, _> = answers.into_iter().map(|one| (one.variant_id, one.outcome)).collect();
         let of = |one: &Candidate| {
-            let stale = |why| if is_asking { Expected::Unknown } else { Expected::Stale(why) };
+            let unasked = |expected| if is_asking { Expected::Unknown } else { expected };
             match words.remove(&one.variant_id) {
                 Some(Ok(Word::Mapped(payload))) if one.state.hash.as_deref() == Some(&sha256_hex(&payload.data)) => {
                     match serde_json::from_str(&payload.data) {
@@ -178,11 +180,11 @@ impl DriftJob {
                         _ => Expected::Unknown,
                     }
                 }
-                Some(Ok(Word::Mapped(_))) => stale("another payload"),
-                Some(Ok(Word::Rejected(_))) => stale("not eligible"),
+                Some(Ok(Word::Mapped(_))) => unasked(Expected::Stale),
+                Some(Ok(Word::Rejected(_))) => unasked(Expected::NotSold("not eligible")),
                 Some(Err(_)) => Expected::Unknown,
                 None if unreadable.contains(&one.variant_id) => Expected::Unknown,
-                None => stale("gone"),
+                None => unasked(Expected::NotSold("gone")),
             }
         };
         let told: Vec<Expected> = ready.iter().map(of).collect();
@@ -193,12 +195,11 @@ impl DriftJob {
     fn compare(&self, step: &Step<'_>, expected: &HashMap<String, Expected>, answer: &LookUp) -> (Vec<Seen>, i64) {
         let ignored = &step.tick.settings.drift_ignored_fields;
         let mut unknown = 0;
+        let said = |what: &str| Difference { field: "id".into(), ours: Some(what.to_owned()), meta: None };
         let judged = step.chunk.ready.iter().filter_map(|one| {
             let findings = match (expected.get(&one.variant_id), answer.found.get(&one.variant_id)) {
-                (Some(Expected::Stale(why)), _) => {
-                    let difference = Difference { field: "id".into(), ours: Some((*why).to_owned()), meta: None };
-                    Findings::from([(Class::StaleLocal, vec![difference])])
-                }
+                (Some(Expected::Stale), _) => Findings::from([(Class::StaleLocal, vec![said("another payload")])]),
+                (Some(Expected::NotSold(why)), _) => Findings::from([(Class::NotSold, vec![said(why)])]),
                 (Some(Expected::Sent(sent)), Some(meta)) => judge(sent, meta, ignored),
                 (_, None) if answer.is_whole => Findings::from([(Class::Missing, Vec::new())]),
                 _ => {
@@ -250,7 +251,7 @@ impl DriftJob {
             // The sweep was begun anew, which sees this again.
             return Ok(());
         } else if chunk.is_last {
-            findings::forget_unclaimed(&mut tx, &tick.catalog).await?;
+            findings::forget_unclaimed(&mut tx, &tick.catalog, super::FORGOTTEN).await?;
         }
         channel::save_budgets(app, &mut tx).await?;
         at(Point::DriftRecording).await;

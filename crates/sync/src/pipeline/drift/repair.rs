@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::Tick;
 use crate::app::App;
 use crate::domain::drift::Fitness;
-use crate::domain::drift::repair::{HOUR_MS, allowance, is_too_many, most_by_itself};
+use crate::domain::drift::repair::{HOUR_MS, allowance, covered, is_too_many, most_by_itself};
 use crate::failpoints::{Point, at};
 use crate::store::drift::repairs::{self, ByItself, Due};
 use crate::store::field_set::{FieldSets, text_of};
@@ -23,8 +23,9 @@ const CHUNK: i64 = 500;
 /// Repairs some of what is due. Returns the number of variants.
 pub(super) async fn run(app: &App, tick: &Tick) -> Result<usize, StoreError> {
     let mut tx = app.db.read().await?;
-    let by_itself = ByItself { classes: &tick.settings.drift_repair, since: since(&mut tx, tick).await? };
-    if repairs::due(&mut tx, &tick.catalog, by_itself, 1).await?.is_empty() {
+    // Whatever was found counts, also by a sweep that only tells.
+    let all = ByItself { classes: &tick.settings.drift_repair, since: 0 };
+    if repairs::due(&mut tx, &tick.catalog, all, 1).await?.is_empty() {
         return Ok(0);
     }
     drop(tx);
@@ -32,10 +33,11 @@ pub(super) async fn run(app: &App, tick: &Tick) -> Result<usize, StoreError> {
     let mut tx = app.db.read().await?;
     let left = allowance(at_meta, repairs::count_since(&mut tx, tick.now - HOUR_MS).await?);
     let most = most_by_itself(at_meta) + 1;
-    let waiting = repairs::count_by_itself(&mut tx, &tick.catalog, by_itself, most).await?;
+    let waiting = repairs::count_by_itself(&mut tx, &tick.catalog, all, most).await?;
+    let since = since(&mut tx, tick, at_meta).await?;
     drop(tx);
     let nothing = ByItself { classes: &[], since: 0 };
-    let by_itself = if is_too_many(waiting, at_meta) { nothing } else { by_itself };
+    let by_itself = if is_too_many(waiting, at_meta) { nothing } else { ByItself { since, ..all } };
     if left == 0 {
         return Ok(0);
     }
@@ -118,7 +120,7 @@ async fn widened(
     Ok(wide.into_iter().filter_map(|(id, text)| Some((id, sets.id(&text)?))).collect())
 }
 
-/// Returns the first sweep whose findings are repaired without an operator: the one after the first that saw anything.
-async fn since(tx: &mut crate::store::Tx, tick: &Tick) -> Result<i64, StoreError> {
-    Ok(drift::dry_run(tx, &tick.catalog).await?.map_or(i64::MAX, |number| number + 1))
+/// Returns the first sweep whose findings are repaired without an operator: the one after the first that saw most items.
+async fn since(tx: &mut crate::store::Tx, tick: &Tick, at_meta: i64) -> Result<i64, StoreError> {
+    Ok(drift::dry_run(tx, &tick.catalog, covered(at_meta)).await?.map_or(i64::MAX, |number| number + 1))
 }

@@ -129,17 +129,21 @@ pub async fn put_off(tx: &mut Tx, look: Look<'_>, variants: &[&str]) -> Result<(
     Ok(())
 }
 
-/// Forgets what was found of variants that we claim nothing of any more.
+/// Forgets what was found of variants that we claim nothing of any more: up to `limit` findings. The next sweep forgets more.
 ///
 /// # Errors
 /// When the database query fails.
-pub async fn forget_unclaimed(tx: &mut Tx, catalog: &str) -> Result<u64> {
+pub async fn forget_unclaimed(tx: &mut Tx, catalog: &str, limit: i64) -> Result<u64> {
     execute!(
         tx,
-        "DELETE FROM drift_finding WHERE catalog_id = $1 AND COALESCE((
-             SELECT s.at_meta AND s.catalog_id = drift_finding.catalog_id AND s.status IN ('synced', 'submitted')
-             FROM meta_sync_state s WHERE s.variant_id = drift_finding.variant_id LIMIT 1), FALSE) = FALSE",
-        catalog
+        "DELETE FROM drift_finding WHERE (catalog_id, variant_id, class) IN (
+             SELECT f.catalog_id, f.variant_id, f.class FROM drift_finding f
+             WHERE f.catalog_id = $1 AND COALESCE((
+                 SELECT s.at_meta AND s.catalog_id = f.catalog_id AND s.status IN ('synced', 'submitted')
+                 FROM meta_sync_state s WHERE s.variant_id = f.variant_id LIMIT 1), FALSE) = FALSE
+             LIMIT $2)",
+        catalog,
+        limit
     )
 }
 

@@ -60,12 +60,18 @@ pub async fn due(tx: &mut Tx, catalog: &str, by_itself: ByItself<'_>, limit: i64
         tx,
         Due,
         "SELECT variant_id, version, MAX(CASE WHEN asked_at IS NULL THEN 0 ELSE 1 END) = 1 AS asked
-         FROM (SELECT variant_id, version, asked_at FROM drift_finding
-               WHERE catalog_id = $1 AND class IN (SELECT id FROM @ids($2) AS repairable)
-                   AND confirmed_at IS NOT NULL AND ignored_at IS NULL AND repaired_at IS NULL AND stopped_at IS NULL
-                   AND (asked_at IS NOT NULL
-                        OR sweep >= $4 AND class IN (SELECT id FROM @ids($3) AS by_itself))
-               LIMIT $5) AS open
+         FROM (SELECT * FROM (
+                   SELECT variant_id, version, asked_at FROM drift_finding @sqlite{INDEXED BY drift_finding_asked}
+                   WHERE catalog_id = $1 AND asked_at IS NOT NULL AND class IN (SELECT id FROM @ids($2) AS repairable)
+                       AND confirmed_at IS NOT NULL AND ignored_at IS NULL AND repaired_at IS NULL AND stopped_at IS NULL
+                   LIMIT $5) AS asked
+               UNION ALL SELECT * FROM (
+                   SELECT variant_id, version, CAST(NULL AS BIGINT) AS asked_at FROM drift_finding @sqlite{INDEXED BY drift_finding_open}
+                   WHERE catalog_id = $1 AND asked_at IS NULL AND sweep >= $4
+                       AND class IN (SELECT id FROM @ids($3) AS by_itself)
+                       AND class IN (SELECT id FROM @ids($2) AS repairable)
+                       AND confirmed_at IS NOT NULL AND ignored_at IS NULL AND repaired_at IS NULL AND stopped_at IS NULL
+                   LIMIT $5) AS open) AS open
          GROUP BY variant_id, version ORDER BY variant_id",
         catalog,
         list::ids(Class::REPAIRABLE),

@@ -41,9 +41,9 @@ async fn a_sweep_goes_on_from_its_cursor(db: &TestDb) -> Done {
     let second = latest(db, "cat").await?.remove(0);
     assert_eq!((&*second.after_id, second.looked, second.calls, second.finished_at), ("m", 3, 5, None));
     let mut tx = db.write().await?;
-    assert_eq!(drift::dry_run(&mut tx, "cat").await?, None);
+    assert_eq!(drift::dry_run(&mut tx, "cat", 1).await?, None);
     assert!(drift::step(&mut tx, &second, "z", counted, true, NOW + 3).await?);
-    assert_eq!(drift::dry_run(&mut tx, "cat").await?, Some(first.number));
+    assert_eq!(drift::dry_run(&mut tx, "cat", 1).await?, Some(first.number));
     assert!(drift::begin(&mut tx, "cat", NOW + 4).await?);
     tx.commit().await?;
     let all = latest(db, "cat").await?;
@@ -129,7 +129,7 @@ async fn a_look_that_sees_nothing_ends_a_finding(db: &TestDb) -> Done {
     // Of what we claim nothing, nothing is wrong.
     looked(db, NOW + 3, &[seen("gone", 1, &[Class::Missing])]).await?;
     let mut tx = db.write().await?;
-    assert_eq!(findings::forget_unclaimed(&mut tx, "cat").await?, 1);
+    assert_eq!(findings::forget_unclaimed(&mut tx, "cat", 10).await?, 1);
     tx.commit().await
 }
 
