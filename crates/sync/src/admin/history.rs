@@ -68,7 +68,7 @@ pub async fn history(app: &App, minutes: Option<&str>) -> Result<Vec<MinuteView>
     Ok(history::since(&mut tx, from).await?.into_iter().map(Into::into).collect())
 }
 
-/// Returns the minutes of the last hour as [`history`] does, and what is known of the running one.
+/// Returns the minutes of the last hour as [`history()`] does, and what is known of the running one.
 ///
 /// # Errors
 /// When the database query fails.
