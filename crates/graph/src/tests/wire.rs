@@ -77,7 +77,7 @@ async fn every_call_with_a_token_is_signed_and_takes_its_documented_form() {
     GET /v26.0/987/check_batch_request_status handle=AcH load_ids_of_invalid_requests=true fields=handle,status,errors,errors_total_count,warnings,warnings_total_count,ids_of_invalid_requests
     GET /v26.0/987/products filter={"retailer_id":{"eq":"a\"&b"}} fields=id,retailer_id,availability,price,currency,review_status,errors,name limit=1
     GET /v26.0/987/products filter={"or":[{"retailer_id":{"eq":"a"}},{"retailer_id":{"eq":"b"}}]} fields=retailer_id limit=2
-    POST /v26.0/987/subscribed_apps :
+    POST /v26.0/987/subscribed_apps
     DELETE /v26.0/987/subscribed_apps
     "#);
     let proof = app_secret_proof(&APP_SECRET.into(), &TOKEN.into());
