@@ -8,7 +8,7 @@ use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use testkit::{CATALOG, Engine, PATIENCE, Site, product, until, variant};
+use testkit::{CATALOG, Engine, Site, product, until, variant};
 
 use super::installation::{Answer, Installation, Plan, SECOND_CATALOG, answer};
 
@@ -104,14 +104,23 @@ async fn first_question(shop: &Installation, asked: u64) {
 
 /// Lets time pass here and at Meta until all is settled. Fails when that never happens.
 async fn settle(shop: &Installation) {
-    let began = Instant::now();
-    while shop.open_work().await > 0 {
-        assert!(began.elapsed() < PATIENCE, "never settled: {:?} {}", shop.board(), shop.meta.webhooks());
+    let is_settled = async || {
         shop.clock.advance(1_000);
         shop.meta.advance(1_000);
         shop.app.wake.drain.nudge();
         shop.app.wake.poll.nudge();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        shop.open_work().await == 0
+    };
+    wait(shop, "all is settled", is_settled).await;
+}
+
+/// Waits until the poll has looked for what is due, from now on: a tick that was under way does not count.
+async fn looks_for_polls(shop: &Installation) {
+    let ticks = || shop.board().get("poll").map_or(0, |vitals| vitals.ticks);
+    for _ in 0..2 {
+        let before = ticks();
+        shop.app.wake.poll.nudge();
+        wait(shop, "the poll looks for what is due", async || ticks() > before).await;
     }
 }
 
@@ -124,8 +133,7 @@ async fn a_notification_leads_to_the_verdict(engine: Engine) {
         let asked = polls(&shop);
         first_question(&shop, asked).await;
         let asked = polls(&shop);
-        shop.app.wake.poll.nudge();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        looks_for_polls(&shop).await;
         assert_eq!(polls(&shop), asked, "it pauses");
         let began = Instant::now();
         shop.meta.advance(TAKES);
@@ -195,8 +203,7 @@ async fn everything_ends_as_without(engine: Engine) {
     let delivered = || shop.meta.webhooks()["deliveries"].as_array().map_or(0, Vec::len);
     let expected = delivered() + again;
     wait(&shop, "all is delivered again", async || delivered() >= expected).await;
-    shop.app.wake.poll.nudge();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    looks_for_polls(&shop).await;
     let after: Vec<(String, String, i64)> =
         shop.rows("SELECT variant_id, status, version FROM meta_sync_state ORDER BY variant_id").await;
     assert_eq!((polls(&shop), after), (asked, before));
@@ -229,8 +236,7 @@ async fn a_notification_is_never_the_verdict_and_is_not_believed_for_ever() {
         wait(&shop, "a question", async || polls(&shop) == expected && shop.count(recorded).await == 1).await;
         shop.clock.advance(BETWEEN_CALLS);
     }
-    shop.app.wake.poll.nudge();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    looks_for_polls(&shop).await;
     assert_eq!(polls(&shop), 6, "five notifications are believed");
     assert_eq!(shop.status("v").await.map(|status| status.as_str()), Some("submitted"));
     settle(&shop).await;

@@ -222,6 +222,26 @@ impl Candidate {
     }
 }
 
+/// Returns whether the next sweep is due. `every` is the time between two beginnings; zero means that none begins by itself. A
+/// sweep that looked at nothing came while everything was in motion, so the next one follows after the grace.
+#[must_use]
+pub fn is_due(latest: Option<&Past>, every: Millis, grace: Millis, now: Millis) -> bool {
+    let Some(latest) = latest else { return every > 0 };
+    let wait = if latest.looked == 0 { every.min(grace) } else { every };
+    every > 0 && latest.is_over && latest.started_at + wait <= now
+}
+
+/// The latest sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// When it began.
+    pub started_at: Millis,
+    /// Whether it has ended.
+    pub is_over: bool,
+    /// The number of items that it compared.
+    pub looked: i64,
+}
+
 /// The share of the management allowance that the sweep leaves to others while pushes wait: it slows down by this factor.
 const BUSY_FACTOR: u32 = 4;
 

@@ -20,7 +20,7 @@ use crate::actors::token::TokenFault;
 use crate::app::{Access, App};
 use crate::clock::Millis;
 use crate::domain::budget::{Admission, Bucket};
-use crate::domain::drift::{Candidate, Fitness, pace};
+use crate::domain::drift::{Candidate, Fitness, Past, is_due, pace};
 use crate::domain::intent::Lane;
 use crate::domain::settings::{FeedMode, Settings};
 use crate::runtime::leased::{Lease, LeasedJob};
@@ -74,11 +74,12 @@ impl DriftJob {
         let mut tx = app.db.read().await?;
         let latest = drift::latest(&mut tx, &tick.catalog, 1).await?.into_iter().next();
         let every = tick.settings.drift_sweep_hours * 3_600_000;
-        let is_due = match &latest {
-            Some(sweep) => sweep.finished_at.is_some() && every > 0 && sweep.started_at + every <= tick.now,
-            None => every > 0,
-        };
-        if !is_due {
+        let past = latest.as_ref().map(|sweep| Past {
+            started_at: sweep.started_at,
+            is_over: sweep.finished_at.is_some(),
+            looked: sweep.looked,
+        });
+        if !is_due(past.as_ref(), every, tick.grace, tick.now) {
             return Ok(latest);
         }
         drop(tx);

@@ -126,3 +126,21 @@ fn the_pace_is_the_share_and_a_fourth_of_it_while_pushes_wait() {
     assert_eq!(pace(period, 10, true), Duration::from_millis(7_200));
     assert_eq!(pace(period, 0, false), Duration::from_secs(18), "a share of nothing is the smallest");
 }
+
+#[test]
+fn a_sweep_is_due_after_its_time_and_sooner_when_it_saw_nothing() {
+    let past = |started_at, is_over, looked| Some(Past { started_at, is_over, looked });
+    let table = [
+        ("the first one", None, 100, true),
+        ("none by itself", None, 0, false),
+        ("under way", past(0, false, 0), 100, false),
+        ("over, and its time is not", past(950, true, 7), 100, false),
+        ("over for so long", past(900, true, 7), 100, true),
+        ("it saw nothing, and the grace is not over", past(995, true, 0), 100, false),
+        ("it saw nothing", past(990, true, 0), 100, true),
+        ("it saw nothing, and none begins by itself", past(0, true, 0), 0, false),
+    ];
+    for (name, latest, every, expected) in table {
+        assert_eq!(is_due(latest.as_ref(), every, 10, 1_000), expected, "{name}");
+    }
+}
